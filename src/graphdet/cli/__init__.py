@@ -1,0 +1,1 @@
+"""The typer commands: thin, with heavy imports inside each command body."""

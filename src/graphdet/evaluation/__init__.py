@@ -1,0 +1,1 @@
+"""Error rates and agreement measures on arrays."""

@@ -1,0 +1,1 @@
+"""Whole-log features and co-action pairs, as Narwhals expressions."""

@@ -1,0 +1,1 @@
+"""Encoding the log as arrays and cutting subgraphs."""

@@ -1,0 +1,1 @@
+"""PyG data and the graph neural network."""

@@ -1,0 +1,125 @@
+"""What the pipeline asks of a store; DuckDB and Neo4j both answer it and pass one conformance suite."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import duckdb
+import pyarrow as pa
+
+from graphdet.tables import Frame, LogTables, RingTables
+
+
+class Progress(Protocol):
+    """Where long work says how far it is; the command line draws bars on stderr."""
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        """Begin a stage of `total` steps (None: unknown)."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Move the current stage on."""
+
+    def done(self) -> None:
+        """End the current stage."""
+
+
+class Silent:
+    """Progress that says nothing."""
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        """Ignore."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Ignore."""
+
+    def done(self) -> None:
+        """Ignore."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One ingest: what identifies it, so that doing it twice is doing it once.
+
+    `digest` covers the bytes of all files of this ingest and the config's meaning; `files` are names for people.
+    """
+
+    digest: str
+    files: tuple[str, ...]
+    n_rows: int = 0
+    n_rejects: int = 0
+
+
+class Store(Protocol):
+    """The graph and the findings, wherever they live.
+
+    Read methods give Narwhals LazyFrames over `bench`, sorted by nothing in particular. All methods raise StoreError
+    when the store cannot be reached and StoreBusy when another process holds it.
+    """
+
+    url: str
+
+    @property
+    def bench(self) -> duckdb.DuckDBPyConnection:
+        """The workbench: the DuckDB connection on which whole-log expressions run (the store's own, or in memory)."""
+
+    def sources(self) -> dict[str, Source]:
+        """Ingests that are complete, by digest."""
+
+    def write_log(self, log: LogTables, source: Source, progress: Progress) -> None:
+        """Add a cleaned log.
+
+        Same source twice: nothing changes. Killed anywhere and run again: ends as if never killed.
+        """
+
+    def interactions(self, since_ms: int | None = None, until_ms: int | None = None) -> Frame:
+        """Interactions (schema.INTERACTION_COLUMNS) with since_ms <= at_ms < until_ms."""
+
+    def neighbourhood(
+        self, user_ids: Sequence[str], hops: int, since_ms: int | None = None, until_ms: int | None = None
+    ) -> Frame:
+        """Interactions of the k-hop subgraph around users.
+
+        One hop is user → items; each further hop adds the users of those items and then their items' edges: hops=1
+        the seeds' own interactions, hops=2 also every interaction on those items, hops=3 also all interactions
+        of those users, and so on. Half-open window as in `interactions`.
+        """
+
+    def entities(self) -> Frame:
+        """Links of users to shared entities (schema.ENTITY_COLUMNS)."""
+
+    def items(self) -> Frame:
+        """Items (schema.ITEM_COLUMNS)."""
+
+    def sessions(self) -> Frame:
+        """Sessions (schema.SESSION_COLUMNS)."""
+
+    def counts(self) -> dict[str, int]:
+        """How many users, items, sessions, interactions, entities, rings, suspects."""
+
+    def write_scores(self, scores: pa.Table) -> None:
+        """Replace all scores (schema.SCORE_COLUMNS)."""
+
+    def scores(self) -> pa.Table:
+        """Scores as last written, most suspicious first; empty with the right columns when there are none."""
+
+    def write_rings(self, rings: RingTables) -> None:
+        """Replace all rings, their members and items."""
+
+    def rings(self) -> RingTables:
+        """Rings as last written; empty tables when there are none."""
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a small text (a JSON document) under a key."""
+
+    def meta(self, key: str) -> str | None:
+        """The text kept under a key, or None."""
+
+    def query(self, name: str, parameters: Mapping[str, Any]) -> pa.Table:
+        """Run a named query of cypher/browser (or its SQL twin).
+
+        Raises:
+            UsageError: there is no query of that name; says the nearest right name.
+        """
+
+    def close(self) -> None:
+        """Release the store."""

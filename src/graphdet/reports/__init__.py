@@ -1,0 +1,1 @@
+"""The output folder: CSV, HTML, JSON and GraphML."""

@@ -1,0 +1,1 @@
+"""Ring candidates, evidence and significance."""

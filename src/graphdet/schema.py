@@ -1,0 +1,114 @@
+"""The words of the design as constants: columns, tables, labels and relationship types.
+
+Every table that crosses a module boundary is listed here with its columns, so that a reader finds the shape of
+the data in one place. Times are milliseconds since 1970-01-01 UTC (`_ms`); spans are half open.
+"""
+
+import re
+
+# --- the clean log -------------------------------------------------------------------------------------------
+EVENT_COLUMNS = (
+    "event_id",  # VARCHAR: the mapped column, else the row number in the input from 0
+    "event_row",  # BIGINT: the row number in the input, from 0, over all files in the order given
+    "user_id",  # VARCHAR
+    "item_id",  # VARCHAR
+    "session_id",  # VARCHAR, never null after cleaning
+    "action",  # VARCHAR, lower case
+    "at_ms",  # BIGINT
+    "amount",  # DOUBLE, null when the log has none
+    "quantity",  # DOUBLE, null when the log has none
+    "text",  # VARCHAR, null when the log has none
+)
+
+# One row per (session, item, action): what becomes a relationship of the graph.
+INTERACTION_COLUMNS = (
+    "user_id",
+    "session_id",
+    "item_id",
+    "action",
+    "at_ms",  # BIGINT: the first time
+    "n",  # BIGINT: how many events
+    "amount",  # DOUBLE or null: sum
+    "quantity",  # DOUBLE or null: sum
+)
+USER_COLUMNS = ("user_id",)
+ITEM_COLUMNS = ("item_id", "name")  # name: VARCHAR or null, from the mapped `item_name`
+SESSION_COLUMNS = ("session_id", "user_id", "started_ms", "ended_ms")
+ENTITY_COLUMNS = ("user_id", "kind", "entity_id", "first_ms", "n")  # kind: as in `[entities]`, e.g. device
+
+# --- the encoded log: what the whole-log expressions and the array code work on -------------------------------
+# user_ix, item_ix, session_ix are dense, from 0, in the byte order of their ids.
+EDGE_COLUMNS = ("user_ix", "item_ix", "session_ix", "action_ix", "at_ms", "n")
+
+# --- findings --------------------------------------------------------------------------------------------------
+SCORE_COLUMNS = (
+    "user_id",
+    "score",
+    "p_value",
+    "q_value",
+    "flagged",  # BOOLEAN
+    "ring_id",  # VARCHAR or null
+    "gnn",
+    "cluster_distance",
+    "probability",
+    "reason",
+)
+RING_COLUMNS = (
+    "ring_id",
+    "n_users",
+    "n_items",
+    "score",
+    "p_value",
+    "q_value",
+    "flagged",
+    "first_seen",  # ISO 8601 UTC with milliseconds
+    "last_seen",
+    "reason",
+)
+RING_EVIDENCE = "evidence"  # one more column of the rings table: VARCHAR, a JSON object name → number
+RING_MEMBER_COLUMNS = ("ring_id", "user_id", "score")
+RING_ITEM_COLUMNS = ("ring_id", "item_id", "n_users", "lift")
+LABEL_KEYS = ("user_id", "item_id", "session_id", "event_id")
+
+# --- the graph in Neo4j ----------------------------------------------------------------------------------------
+DEFAULT_ACTION = "view"
+# Past participles as Neo4j users would write them; any other action becomes its own name in capitals.
+RELATIONSHIP_OF_ACTION = {
+    "view": "VIEWED",
+    "pv": "VIEWED",
+    "click": "CLICKED",
+    "cart": "CARTED",
+    "fav": "FAVOURITED",
+    "buy": "BOUGHT",
+    "order": "ORDERED",
+    "return": "RETURNED",
+    "pay": "PAID",
+    "review": "REVIEWED",
+    "comment": "COMMENTED",
+    "share": "SHARED",
+    "search": "SEARCHED",
+    "follow": "FOLLOWED",
+    "like": "LIKED",
+}
+
+
+def relationship_type(action: str) -> str:
+    """Name the relationship type of an action.
+
+    >>> relationship_type("view"), relationship_type("filter selection")
+    ('VIEWED', 'FILTER_SELECTION')
+    """
+    known = RELATIONSHIP_OF_ACTION.get(action)
+    if known is not None:
+        return known
+    name = re.sub(r"[^A-Z0-9]+", "_", action.upper()).strip("_")
+    return name if name[:1].isalpha() else f"DID_{name}".rstrip("_")
+
+
+def node_label(kind: str) -> str:
+    """Name the node label of an entity kind.
+
+    >>> node_label("device"), node_label("payment_card")
+    ('Device', 'PaymentCard')
+    """
+    return "".join(part.capitalize() for part in re.split(r"[^A-Za-z0-9]+", kind) if part)

@@ -1,0 +1,1 @@
+"""User scorers, their fusion and calibration."""

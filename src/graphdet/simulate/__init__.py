@@ -1,0 +1,1 @@
+"""Organic logs and planted campaigns."""

@@ -1,0 +1,151 @@
+"""The containers that stages hand to each other; each checks itself when made.
+
+Whole-log tables travel as Narwhals LazyFrames over the workbench (a DuckDB connection), findings as Arrow tables,
+and the encoded graph as dense NumPy arrays.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from graphdet import schema
+
+Frame = nw.LazyFrame[Any]
+
+
+def require_columns(have: Sequence[str], want: Sequence[str], what: str) -> None:
+    """Check that a table has the columns of its contract.
+
+    Raises:
+        ValueError: a column is missing; names the table and the column. A caller's mistake, never the user's.
+
+    >>> require_columns(["a"], ["a", "b"], "pairs")
+    Traceback (most recent call last):
+    ValueError: table pairs lacks the column b (it has a)
+    """
+    missing = [name for name in want if name not in have]
+    if missing:
+        raise ValueError(f"table {what} lacks the column {', '.join(missing)} (it has {', '.join(have)})")
+
+
+@dataclass(frozen=True)
+class LogTables:
+    """A cleaned log, ready to be written to a store. All frames live on the same workbench.
+
+    Shapes: events as schema.EVENT_COLUMNS plus one column per attribute; interactions, items, sessions and
+    entities as the schema says. `events` is None when a store only needs the graph.
+    """
+
+    interactions: Frame
+    items: Frame
+    sessions: Frame
+    entities: Frame
+    events: Frame
+
+
+@dataclass(frozen=True)
+class GraphArrays:
+    """The user–item–session graph as dense arrays; ids map back by position.
+
+    Edges are sorted by (user_ix, at_ms, item_ix, session_ix, action_ix), so the same log in any order gives the same
+    arrays. Shapes: user_ids[n_users], item_ids[n_items], session_ids[n_sessions] Arrow strings in byte order;
+    user_ix, item_ix, session_ix int32[n_edges]; action_ix int16[n_edges] into `actions`; at_ms int64[n_edges];
+    n int64[n_edges]. Shared entities: entity_user_ix, entity_ix int32[n_links], entity_kinds and entity_ids
+    per entity_ix.
+    """
+
+    user_ids: pa.Array
+    item_ids: pa.Array
+    session_ids: pa.Array
+    actions: tuple[str, ...]
+    user_ix: NDArray[np.int32]
+    item_ix: NDArray[np.int32]
+    session_ix: NDArray[np.int32]
+    action_ix: NDArray[np.int16]
+    at_ms: NDArray[np.int64]
+    n: NDArray[np.int64]
+    entity_ids: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
+    entity_kinds: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
+    entity_user_ix: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    entity_ix: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+
+    def __post_init__(self) -> None:
+        """Check lengths and ranges.
+
+        Raises:
+            ValueError: arrays of unequal length or an index out of range.
+        """
+        lengths = {
+            len(a) for a in (self.user_ix, self.item_ix, self.session_ix, self.action_ix, self.at_ms, self.n)
+        }
+        if len(lengths) != 1:
+            raise ValueError(f"edge arrays differ in length: {sorted(lengths)}")
+        for name, ix, size in (
+            ("user_ix", self.user_ix, len(self.user_ids)),
+            ("item_ix", self.item_ix, len(self.item_ids)),
+            ("session_ix", self.session_ix, len(self.session_ids)),
+            ("action_ix", self.action_ix, len(self.actions)),
+            ("entity_user_ix", self.entity_user_ix, len(self.user_ids)),
+            ("entity_ix", self.entity_ix, len(self.entity_ids)),
+        ):
+            if len(ix) and (ix.min() < 0 or ix.max() >= size):
+                raise ValueError(f"{name} is out of range 0..{size - 1}")
+
+    @property
+    def n_users(self) -> int:
+        """How many users."""
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        """How many items."""
+        return len(self.item_ids)
+
+    @property
+    def n_sessions(self) -> int:
+        """How many sessions."""
+        return len(self.session_ids)
+
+    @property
+    def n_edges(self) -> int:
+        """How many interactions."""
+        return len(self.user_ix)
+
+
+@dataclass(frozen=True)
+class PairArrays:
+    """Co-action pairs of users: a < b, each pair once, sorted by (a, b).
+
+    Shapes, all [n_pairs]: a, b int32 user rows; n_items int32, common items within the window; weight float64 ≥ 0,
+    rarity-weighted; gap_s float64, mean time between the two acts on a common item, in seconds.
+    """
+
+    a: NDArray[np.int32]
+    b: NDArray[np.int32]
+    n_items: NDArray[np.int32]
+    weight: NDArray[np.float64]
+    gap_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RingTables:
+    """Rings as they are stored and reported: Arrow tables of schema.RING_COLUMNS (+ evidence), members and items."""
+
+    rings: pa.Table
+    members: pa.Table
+    items: pa.Table
+
+    def __post_init__(self) -> None:
+        """Check the columns.
+
+        Raises:
+            ValueError: a column of the contract is missing.
+        """
+        require_columns(self.rings.column_names, (*schema.RING_COLUMNS, schema.RING_EVIDENCE), "rings")
+        require_columns(self.members.column_names, schema.RING_MEMBER_COLUMNS, "ring_members")
+        require_columns(self.items.column_names, schema.RING_ITEM_COLUMNS, "ring_items")
