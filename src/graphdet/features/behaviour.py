@@ -1,0 +1,291 @@
+"""What a user does, and what happens to an item, as one chain of whole-log expressions each.
+
+All features are functions of the edges handed in. Cut the edges with `since_ms` and `until_ms` and nothing outside
+the half-open span can touch a feature: features at a time are causal by construction.
+
+Sums of real numbers are taken in fixed point (2⁻²⁰), because an engine that adds on several threads adds in no fixed
+order and floating-point sums would differ in their last bits from run to run.
+"""
+
+import math
+
+import narwhals as nw
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from graphdet import schema
+from graphdet.tables import Frame, require_columns
+
+FEATURE_NAMES = (
+    "n_events",  # events, repeats included
+    "n_items",  # distinct items
+    "n_sessions",  # distinct sessions
+    "items_per_session",  # (session, item) pairs ÷ sessions
+    "repeat_share",  # 1 − distinct items ÷ events
+    "span_h",  # hours from the first to the last event
+    "n_active_days",  # UTC days with an event
+    "edges_per_active_hour",  # interactions ÷ clock hours with an event
+    "gap_log_mean",  # mean of ln(1 + gap in s) between successive events; 0 with a single event
+    "gap_log_std",  # its standard deviation
+    "gap_log_min",  # ln(1 + the smallest gap in s)
+    "hour_concentration",  # mean resultant length of the times of day: 0 all around the clock, 1 always the same
+    "item_rarity_mean",  # mean of ln(users of the log ÷ users of the item)
+    "item_rarity_std",  # its standard deviation
+    "rare_item_share",  # share of interactions on items seen by fewer than RARE_USERS users
+    "item_age_log_mean",  # mean of ln(1 + hours since the item's first event)
+    "busiest_hour_share",  # share of interactions that fall in the item's busiest clock hour
+    "item_lift_mean",  # mean of ln(the item's interactions in that hour ÷ its mean per hour it was alive)
+    "main_action_share",  # share of the user's commonest action
+    "action_entropy",  # entropy of the action mix, nats
+    "n_entities",  # shared entities (device, ip, …) the user is linked to
+    "entity_users_log_max",  # ln of the number of users on the most shared of them; 0 without
+)
+ITEM_FEATURE_NAMES = (
+    "n_events",
+    "n_users",
+    "n_sessions",
+    "repeat_share",  # 1 − users ÷ events
+    "span_h",
+    "busiest_hour_share",  # share of the item's interactions in its busiest hour
+    "hours_alive_share",  # clock hours with an event ÷ clock hours from first to last
+    "hour_concentration",
+    "user_activity_log_mean",  # mean of ln(1 + the acting user's interactions)
+    "user_activity_log_std",
+    "item_age_log_mean",
+    "main_action_share",
+)
+RARE_USERS = 20
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+_FIXED = float(1 << 20)
+
+
+def user_features(
+    edges: Frame, entities: Frame | None = None, *, since_ms: int | None = None, until_ms: int | None = None
+) -> Frame:
+    """Compute the behaviour of every user who has an event in the span.
+
+    Args:
+        edges: schema.EDGE_COLUMNS.
+        entities: links of users to shared entities, columns user_ix and entity_ix; None for none.
+        since_ms: the span's start, inclusive; None for no bound.
+        until_ms: the span's end, exclusive; None for no bound.
+
+    Returns:
+        user_ix int32 and FEATURE_NAMES float64, one row per user, in no particular order. Never null.
+
+    Raises:
+        ValueError: a column of the contract is missing.
+    """
+    edges = _in_span(edges, since_ms, until_ms)
+    rows = _with_item_context(edges)
+    users = (
+        _user_sums(rows)
+        .join(_gaps(edges), on="user_ix", how="left")
+        .join(_action_mix(edges, "user_ix"), on="user_ix", how="left")
+    )
+    users = users.join(_entity_sums(entities, edges), on="user_ix", how="left")
+    return users.select("user_ix", *(nw.col(c).cast(nw.Float64).fill_null(0.0) for c in FEATURE_NAMES))
+
+
+def item_features(edges: Frame, *, since_ms: int | None = None, until_ms: int | None = None) -> Frame:
+    """Compute what happens to every item that has an event in the span.
+
+    Returns:
+        item_ix int32 and ITEM_FEATURE_NAMES float64, one row per item, in no particular order. Never null.
+
+    Raises:
+        ValueError: a column of the contract is missing.
+    """
+    edges = _in_span(edges, since_ms, until_ms)
+    activity = edges.group_by("user_ix").agg(nw.len().alias("user_edges"))
+    rows = _with_item_context(edges).join(activity, on="user_ix", how="left")
+    rows = rows.with_columns(_log1p(nw.col("user_edges")).alias("x"))
+    n = nw.col("n_edges").cast(nw.Float64)
+    alive_h = (nw.col("last_ms") // _HOUR_MS - nw.col("first_ms") // _HOUR_MS + 1).cast(nw.Float64)
+    items = rows.group_by("item_ix").agg(
+        nw.len().alias("n_edges"),
+        nw.col("n").sum().alias("n_events"),
+        nw.col("user_ix").n_unique().alias("n_users"),
+        nw.col("session_ix").n_unique().alias("n_sessions"),
+        nw.col("hour").n_unique().alias("n_hours"),
+        nw.col("at_ms").min().alias("first_ms"),
+        nw.col("at_ms").max().alias("last_ms"),
+        nw.col("hour_edges").max().alias("busiest"),
+        *_fixed_sums("x", "age", "cos", "sin"),
+    )
+    items = items.with_columns(
+        (1.0 - nw.col("n_users") / nw.col("n_events")).alias("repeat_share"),
+        ((nw.col("last_ms") - nw.col("first_ms")) / _HOUR_MS).alias("span_h"),
+        (nw.col("busiest") / n).alias("busiest_hour_share"),
+        (nw.col("n_hours") / alive_h).alias("hours_alive_share"),
+        _resultant(n).alias("hour_concentration"),
+        _fixed_mean("x", n).alias("user_activity_log_mean"),
+        _fixed_std("x", n).alias("user_activity_log_std"),
+        _fixed_mean("age", n).alias("item_age_log_mean"),
+    ).join(_action_mix(edges, "item_ix"), on="item_ix", how="left")
+    return items.select("item_ix", *(nw.col(c).cast(nw.Float64).fill_null(0.0) for c in ITEM_FEATURE_NAMES))
+
+
+def feature_matrix(
+    features: Frame, key: str, n_rows: int, names: tuple[str, ...] = FEATURE_NAMES
+) -> NDArray[np.float64]:
+    """Collect features into a matrix by row number.
+
+    Rows that the frame lacks (a user without an event in the span) are all zero, which is what they did.
+
+    Shapes: returns float64[n_rows, len(names)].
+    """
+    table: pa.Table = features.select(key, *names).collect("pyarrow").to_native()
+    out = np.zeros((n_rows, len(names)), np.float64)
+    row = table.column(key).to_numpy()
+    for j, name in enumerate(names):
+        out[row, j] = table.column(name).to_numpy()
+    return out
+
+
+def _in_span(edges: Frame, since_ms: int | None, until_ms: int | None) -> Frame:
+    require_columns(edges.collect_schema().names(), schema.EDGE_COLUMNS, "edges")
+    if since_ms is not None:
+        edges = edges.filter(nw.col("at_ms") >= since_ms)
+    if until_ms is not None:
+        edges = edges.filter(nw.col("at_ms") < until_ms)
+    return edges.with_columns((nw.col("at_ms") // _HOUR_MS).alias("hour"))
+
+
+def _with_item_context(edges: Frame) -> Frame:
+    """Add to each edge how popular, how old and how busy its item is at that hour."""
+    per_hour = edges.group_by("item_ix", "hour").agg(nw.len().alias("hour_edges"))
+    items = edges.group_by("item_ix").agg(
+        nw.col("user_ix").n_unique().alias("item_users"),
+        nw.col("at_ms").min().alias("item_first_ms"),
+        nw.col("hour").max().alias("item_last_hour"),
+        nw.len().alias("item_edges"),
+    )
+    peaks = per_hour.group_by("item_ix").agg(nw.col("hour_edges").max().alias("peak_edges"))
+    total = edges.select(nw.col("user_ix").n_unique().alias("log_users"))
+    rows = (
+        edges.join(items, on="item_ix", how="inner")
+        .join(peaks, on="item_ix", how="inner")
+        .join(per_hour, on=["item_ix", "hour"], how="inner")
+        .join(total, how="cross")
+    )
+    day_angle = (nw.col("at_ms") % _DAY_MS) * (2.0 * math.pi / _DAY_MS)
+    alive_h = nw.col("item_last_hour") - nw.col("item_first_ms") // _HOUR_MS + 1
+    return rows.with_columns(
+        (nw.col("log_users") / nw.col("item_users")).log().alias("rarity"),
+        _log1p((nw.col("at_ms") - nw.col("item_first_ms")) / _HOUR_MS).alias("age"),
+        (nw.col("hour_edges") * alive_h / nw.col("item_edges")).log().alias("lift"),
+        (nw.col("hour_edges") == nw.col("peak_edges")).cast(nw.Int64).alias("at_peak"),
+        (nw.col("item_users") < RARE_USERS).cast(nw.Int64).alias("is_rare"),
+        day_angle.cos().alias("cos"),
+        day_angle.sin().alias("sin"),
+    )
+
+
+def _user_sums(rows: Frame) -> Frame:
+    n = nw.col("n_edges").cast(nw.Float64)
+    users = rows.group_by("user_ix").agg(
+        nw.len().alias("n_edges"),
+        nw.col("n").sum().alias("n_events"),
+        nw.col("item_ix").n_unique().alias("n_items"),
+        nw.col("session_ix").n_unique().alias("n_sessions"),
+        nw.col("hour").n_unique().alias("n_hours"),
+        (nw.col("at_ms") // _DAY_MS).n_unique().alias("n_active_days"),
+        nw.col("at_ms").min().alias("first_ms"),
+        nw.col("at_ms").max().alias("last_ms"),
+        nw.col("at_peak").sum().alias("n_at_peak"),
+        nw.col("is_rare").sum().alias("n_rare"),
+        *_fixed_sums("rarity", "age", "lift", "cos", "sin"),
+    )
+    return users.with_columns(
+        (n / nw.col("n_sessions")).alias("items_per_session"),
+        (1.0 - nw.col("n_items") / nw.col("n_events")).alias("repeat_share"),
+        ((nw.col("last_ms") - nw.col("first_ms")) / _HOUR_MS).alias("span_h"),
+        (n / nw.col("n_hours")).alias("edges_per_active_hour"),
+        _resultant(n).alias("hour_concentration"),
+        _fixed_mean("rarity", n).alias("item_rarity_mean"),
+        _fixed_std("rarity", n).alias("item_rarity_std"),
+        (nw.col("n_rare") / n).alias("rare_item_share"),
+        _fixed_mean("age", n).alias("item_age_log_mean"),
+        (nw.col("n_at_peak") / n).alias("busiest_hour_share"),
+        _fixed_mean("lift", n).alias("item_lift_mean"),
+    )
+
+
+def _gaps(edges: Frame) -> Frame:
+    """Sum up the times between a user's successive interactions."""
+    before = nw.col("at_ms").shift(1).over("user_ix", order_by="at_ms")
+    gaps = edges.select("user_ix", (nw.col("at_ms") - before).alias("gap_ms"))
+    gaps = gaps.filter(~nw.col("gap_ms").is_null()).with_columns(_log1p(nw.col("gap_ms") / 1000.0).alias("gap"))
+    n = nw.col("n_gaps").cast(nw.Float64)
+    return (
+        gaps.group_by("user_ix")
+        .agg(nw.len().alias("n_gaps"), nw.col("gap").min().alias("gap_log_min"), *_fixed_sums("gap"))
+        .with_columns(_fixed_mean("gap", n).alias("gap_log_mean"), _fixed_std("gap", n).alias("gap_log_std"))
+        .select("user_ix", "gap_log_min", "gap_log_mean", "gap_log_std")
+    )
+
+
+def _action_mix(edges: Frame, key: str) -> Frame:
+    counts = edges.group_by(key, "action_ix").agg(nw.col("n").sum().cast(nw.Float64).alias("k"))
+    counts = counts.with_columns(_fixed(nw.col("k") * nw.col("k").log()).alias("k_ln_k"))
+    total = nw.col("total")
+    return (
+        counts.group_by(key)
+        .agg(nw.col("k").sum().alias("total"), nw.col("k").max().alias("top"), nw.col("k_ln_k").sum())
+        .with_columns(
+            (nw.col("top") / total).alias("main_action_share"),
+            (total.log() - nw.col("k_ln_k").cast(nw.Float64) / _FIXED / total)
+            .clip(lower_bound=0.0)
+            .alias("action_entropy"),
+        )
+        .select(key, "main_action_share", "action_entropy")
+    )
+
+
+def _entity_sums(entities: Frame | None, edges: Frame) -> Frame:
+    if entities is None:
+        none = edges.select("user_ix").unique()
+        return none.with_columns(
+            nw.lit(0).alias("n_entities"), nw.lit(0.0).alias("entity_users_log_max")
+        )
+    require_columns(entities.collect_schema().names(), ("user_ix", "entity_ix"), "entity links")
+    links = entities.select("user_ix", "entity_ix").unique()
+    sizes = links.group_by("entity_ix").agg(nw.len().alias("entity_users"))
+    return (
+        links.join(sizes, on="entity_ix", how="inner")
+        .group_by("user_ix")
+        .agg(nw.len().alias("n_entities"), nw.col("entity_users").max().alias("most"))
+        .with_columns(nw.col("most").cast(nw.Float64).log().alias("entity_users_log_max"))
+        .select("user_ix", "n_entities", "entity_users_log_max")
+    )
+
+
+def _log1p(x: nw.Expr) -> nw.Expr:
+    return (x.cast(nw.Float64) + 1.0).log()
+
+
+def _fixed(x: nw.Expr) -> nw.Expr:
+    return (x * _FIXED).round().cast(nw.Int64)
+
+
+def _fixed_sums(*names: str) -> list[nw.Expr]:
+    sums = [_fixed(nw.col(c)).sum().alias(f"{c}_sum") for c in names]
+    return sums + [_fixed(nw.col(c) * nw.col(c)).sum().alias(f"{c}_sum2") for c in names]
+
+
+def _fixed_mean(name: str, n: nw.Expr) -> nw.Expr:
+    return nw.col(f"{name}_sum").cast(nw.Float64) / _FIXED / n
+
+
+def _fixed_std(name: str, n: nw.Expr) -> nw.Expr:
+    mean = _fixed_mean(name, n)
+    square = nw.col(f"{name}_sum2").cast(nw.Float64) / _FIXED / n
+    return (square - mean * mean).clip(lower_bound=0.0).sqrt()
+
+
+def _resultant(n: nw.Expr) -> nw.Expr:
+    c, s = _fixed_mean("cos", n), _fixed_mean("sin", n)
+    return (c * c + s * s).sqrt().clip(upper_bound=1.0)
