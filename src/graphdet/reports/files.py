@@ -1,0 +1,74 @@
+"""Writing a file whole or not at all, with errors that say what to do."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from graphdet.errors import GraphdetError
+
+
+def explain(error: OSError, path: Path) -> GraphdetError:
+    """Turn an operating system error about writing `path` into one line with what to do.
+
+    >>> print(explain(OSError(errno.ENOSPC, "No space left on device"), Path("out/rings.csv")))
+    cannot write out/rings.csv: no space left on the disk; free some space or choose another folder, then run again
+    """
+    advice = {
+        errno.ENOSPC: "no space left on the disk; free some space or choose another folder, then run again",
+        errno.EDQUOT: "your disk quota is used up; free some space or choose another folder, then run again",
+        errno.EFBIG: "the file would be larger than this process may write (see ulimit -f)",
+        errno.EACCES: "permission denied; choose a folder you may write to",
+        errno.EPERM: "permission denied; choose a folder you may write to",
+        errno.EROFS: "the disk is read-only; choose another folder",
+        errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder",
+        errno.EEXIST: "a file of this name is in the way; move it or choose another folder",
+        errno.EISDIR: "a folder of this name is in the way; move it or choose another folder",
+        errno.ENAMETOOLONG: "the name is too long for this disk; choose a shorter folder name",
+    }
+    words = advice.get(error.errno or 0, f"{error.strerror or error}".lower())
+    return GraphdetError(f"cannot write {path}: {words}")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents.
+
+    Raises:
+        GraphdetError: it cannot be made; says why.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain(error, path) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; move it onto `path` when the block ends well, else remove it.
+
+    A reader of `path` sees the old file or the whole new one, never half of it.
+
+    Raises:
+        GraphdetError: the disk is full, the folder is not writable, …; `path` is as it was before.
+    """
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise explain(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a whole UTF-8 text file with line feeds as given.
+
+    Raises:
+        GraphdetError: as `replacing`.
+    """
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as handle:
+        handle.write(text)
+    return path
