@@ -1,7 +1,7 @@
 """Where the graph and the findings live: one port (`graphdet.ports.Store`), two stores behind it.
 
-`open_store` turns a URL into a store. The stores themselves are imported only when asked for, so that a DuckDB run never
-pays for the Neo4j driver.
+`open_store` turns a URL into a store. The stores themselves are imported only when asked for, so that a run
+with DuckDB never pays for the Neo4j driver.
 """
 
 from pathlib import Path
@@ -16,8 +16,8 @@ EXAMPLES = "duckdb:///home/me/log.duckdb, duckdb:log.duckdb or neo4j://localhost
 def open_store(url: str, *, read_only: bool = False) -> Store:
     """Open the store behind a URL.
 
-    `duckdb:///abs/path`, `duckdb:relative/path` and a plain path ending in .duckdb are one DuckDB file, made when
-    absent unless `read_only`; `neo4j://`, `bolt://` and their `+s`, `+ssc` forms are a Neo4j server.
+    `duckdb:///abs/path`, `duckdb:relative/path` and a plain path ending in .duckdb are one DuckDB file, made
+    when absent unless `read_only`; `neo4j://`, `bolt://` and their `+s`, `+ssc` forms are a Neo4j server.
 
     Raises:
         UsageError: the URL is none of these; gives examples. (The message never repeats the URL's user part.)
@@ -50,7 +50,7 @@ def duckdb_path(url: str) -> Path:
     rest = url.partition(":")[2]
     if rest.startswith("//") and not rest.startswith("///"):
         raise UsageError(
-            f"{url} has two slashes: write duckdb:///PATH for an absolute path, duckdb:PATH for a relative one"
+            f"{url} has two slashes: write duckdb:///PATH for an absolute path, duckdb:PATH otherwise"
         )
     path = rest[2:] if rest.startswith("///") else rest
     if not path.strip("/"):

@@ -34,7 +34,7 @@ def check_name(name: str, names: Collection[str]) -> None:
 
 
 def fill_parameters(name: str, text: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give every `$parameter` of a query its value; `limit` defaults to 100, all others are texts and required.
+    """Give every `$parameter` of a query its value: `limit` defaults to 100, the others are required texts.
 
     Raises:
         UsageError: a parameter is missing, unknown, or `limit` is not a whole number from 0 on.

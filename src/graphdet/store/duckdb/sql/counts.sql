@@ -1,0 +1,14 @@
+-- Counts: how much of everything there is
+SELECT 'users' AS what, count(DISTINCT user_id) AS n FROM events
+UNION ALL
+SELECT 'items', count(*) FROM items
+UNION ALL
+SELECT 'sessions', count(DISTINCT session_id) FROM events
+UNION ALL
+SELECT 'interactions', count(*) FROM interactions
+UNION ALL
+SELECT 'entities', count(DISTINCT (kind, entity_id)) FROM entities
+UNION ALL
+SELECT 'rings', count(*) FROM rings
+UNION ALL
+SELECT 'suspects', count(*) FROM scores WHERE flagged

@@ -1,0 +1,226 @@
+"""The store over one DuckDB file; answers `graphdet.ports.Store`."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import narwhals as nw
+import pyarrow as pa
+
+from graphdet import schema
+from graphdet.ports import Progress, Source
+from graphdet.store.duckdb import findings, tables, twins, writing
+from graphdet.store.duckdb.problems import check_file, in_words
+from graphdet.store.neighbourhood import in_window, neighbourhood
+from graphdet.tables import Frame, LogTables, RingTables
+
+# DuckDB's newer string compression is both smaller and faster to write; the package needs DuckDB 1.5 anyway.
+CONFIG: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.5.0"}
+MEMORY_LIMIT = "4GiB"  # beyond this DuckDB spills to disk
+READ_INTERACTIONS = "graphdet_interactions"  # temporary table: the view, computed once per opened store
+
+
+class DuckDBStore:
+    """A graph and its findings in one DuckDB file.
+
+    One process at a time may write; while it does, no other may even read. Several may read with `read_only`.
+
+    Raises:
+        InputError: the file is not a graphdet store, or damaged.
+        StoreError: folder missing, no permission, disk full.
+        StoreBusy: another process holds the file.
+    """
+
+    def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
+        self.path = Path(os.path.abspath(Path(path).expanduser()))
+        self.url = f"duckdb://{self.path}"
+        self.read_only = read_only
+        check_file(self.path, read_only)
+        with in_words(self.path, "opening"):
+            self._connection = duckdb.connect(str(self.path), read_only=read_only, config=CONFIG)
+        try:
+            with in_words(self.path, "opening"):
+                self._settle()
+                tables.prepare(self._connection, self.path, read_only)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._has_read_interactions = False
+
+    def _settle(self) -> None:
+        """Set what must not depend on the machine: UTC, no downloads, bounded memory, an own spill folder."""
+        spill = self.path.with_name(self.path.name + ".tmp")
+        if self.read_only:  # readers of one file must not share a spill folder
+            spill = Path(tempfile.gettempdir()) / f"graphdet-{os.getpid()}.tmp"
+        else:  # the file is locked by us, so what lies there is left from a killed run
+            for left in spill.glob("duckdb_temp_*"):
+                left.unlink(missing_ok=True)
+        for setting in (
+            "SET TimeZone = 'UTC'",
+            "SET autoinstall_known_extensions = false",
+            "SET enable_progress_bar = false",
+            f"SET memory_limit = '{MEMORY_LIMIT}'",
+        ):
+            self._connection.execute(setting)
+        self._connection.execute("SET temp_directory = $spill", {"spill": str(spill)})
+
+    @property
+    def bench(self) -> duckdb.DuckDBPyConnection:
+        """The store's own connection."""
+        return self._connection
+
+    @contextlib.contextmanager
+    def _transaction(self, doing: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        with in_words(self.path, doing):
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # After a fatal error (a full disk) there is nothing left to roll back; the file is as before.
+                with contextlib.suppress(duckdb.Error):
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _arrow(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        with in_words(self.path, "reading"):
+            return self._connection.execute(sql, dict(parameters or {})).to_arrow_table()
+
+    def _frame(self, sql: str) -> Frame:
+        with in_words(self.path, "reading"):
+            return nw.from_native(self._connection.sql(sql))
+
+    # --- the log ------------------------------------------------------------------------------------------
+    def sources(self) -> dict[str, Source]:
+        """Ingests that are complete, by digest, in the order they were done."""
+        found = self._arrow("SELECT digest, files, n_rows, n_rejects FROM sources ORDER BY source_ix")
+        return {
+            row["digest"]: Source(row["digest"], tuple(row["files"]), row["n_rows"], row["n_rejects"])
+            for row in found.to_pylist()
+        }
+
+    def write_log(self, log: LogTables, source: Source, progress: Progress) -> None:
+        """Add a cleaned log in one transaction: all of it is there, or nothing.
+
+        Only events, items and entities are stored; interactions and sessions are computed from the events of
+        all sources, and equal those of the log by its contract.
+        """
+        if source.digest in self.sources():
+            return
+        progress.start("write to the store", len(writing.STEPS))
+        try:
+            with self._transaction("writing") as connection:
+                for step in writing.STEPS:
+                    step(connection, log, source)
+                    progress.advance()
+        finally:
+            progress.done()
+        self._forget_read_interactions()
+
+    def _forget_read_interactions(self) -> None:
+        self._connection.execute(f"DROP TABLE IF EXISTS temp.{READ_INTERACTIONS}")
+        self._has_read_interactions = False
+
+    def interactions(self, since_ms: int | None = None, until_ms: int | None = None) -> Frame:
+        """Interactions (schema.INTERACTION_COLUMNS) with since_ms <= at_ms < until_ms.
+
+        Grouped from the events once per opened store (a spillable temporary table), then only scanned.
+        """
+        if not self._has_read_interactions:
+            with in_words(self.path, "reading"):
+                self._connection.execute(
+                    f"CREATE OR REPLACE TEMP TABLE {READ_INTERACTIONS} AS "
+                    f"SELECT {', '.join(schema.INTERACTION_COLUMNS)} FROM interactions"
+                )
+            self._has_read_interactions = True
+        return in_window(self._frame(f"SELECT * FROM temp.{READ_INTERACTIONS}"), since_ms, until_ms)
+
+    def neighbourhood(
+        self, user_ids: Sequence[str], hops: int, since_ms: int | None = None, until_ms: int | None = None
+    ) -> Frame:
+        """Interactions of the k-hop subgraph around users; see `graphdet.store.neighbourhood`."""
+        return neighbourhood(self._connection, self.interactions(since_ms, until_ms), user_ids, hops)
+
+    def events(self) -> Frame:
+        """Events of all sources: schema.EVENT_COLUMNS, then one column per attribute, then `source_ix`.
+
+        Not part of the port: Neo4j keeps the graph only.
+        """
+        names = [*schema.EVENT_COLUMNS, *writing.attributes_of(self._connection), tables.SOURCE_COLUMN]
+        return self._frame(f"SELECT {', '.join(map(tables.quoted, names))} FROM events")
+
+    def entities(self) -> Frame:
+        """Links of users to shared entities (schema.ENTITY_COLUMNS)."""
+        return self._frame(f"SELECT {', '.join(schema.ENTITY_COLUMNS)} FROM entities")
+
+    def items(self) -> Frame:
+        """Items (schema.ITEM_COLUMNS)."""
+        return self._frame(f"SELECT {', '.join(schema.ITEM_COLUMNS)} FROM items")
+
+    def sessions(self) -> Frame:
+        """Sessions (schema.SESSION_COLUMNS)."""
+        return self._frame(f"SELECT {', '.join(schema.SESSION_COLUMNS)} FROM sessions")
+
+    def counts(self) -> dict[str, int]:
+        """How many users, items, sessions, interactions, entities (distinct ones), rings, suspects."""
+        found = self.query("counts", {})
+        return dict(zip(found["what"].to_pylist(), found["n"].to_pylist(), strict=True))
+
+    # --- findings -----------------------------------------------------------------------------------------
+    def write_scores(self, scores: pa.Table) -> None:
+        """Replace all scores (schema.SCORE_COLUMNS) in one transaction."""
+        with self._transaction("writing scores to") as connection:
+            findings.replace(connection, "scores", tables.SCORE_TYPES, scores)
+
+    def scores(self) -> pa.Table:
+        """Scores as last written, most suspicious first, ties by user_id."""
+        return self._arrow(
+            f"SELECT {', '.join(schema.SCORE_COLUMNS)} FROM scores ORDER BY score DESC NULLS LAST, user_id"
+        )
+
+    def write_rings(self, rings: RingTables) -> None:
+        """Replace all rings, their members and items, in one transaction."""
+        with self._transaction("writing rings to") as connection:
+            findings.replace(connection, "rings", tables.RING_TYPES, rings.rings)
+            findings.replace(connection, "ring_members", tables.RING_MEMBER_TYPES, rings.members)
+            findings.replace(connection, "ring_items", tables.RING_ITEM_TYPES, rings.items)
+
+    def rings(self) -> RingTables:
+        """Rings as last written, by score, their members and items in the same order."""
+        return RingTables(**{part: self._arrow(sql) for part, sql in findings.READ_RINGS.items()})
+
+    # --- meta and queries ---------------------------------------------------------------------------------
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a small text under a key; replaces what was there."""
+        if key == tables.VERSION_KEY:
+            raise ValueError(f"{key} is the store's own")
+        with self._transaction("writing") as connection:
+            connection.execute("DELETE FROM meta WHERE key = ?", [key])
+            connection.execute("INSERT INTO meta VALUES (?, ?)", [key, value])
+
+    def meta(self, key: str) -> str | None:
+        """The text kept under a key, or None."""
+        found = self._arrow("SELECT value FROM meta WHERE key = $key", {"key": key})
+        return str(found["value"][0].as_py()) if found.num_rows else None
+
+    def queries(self) -> dict[str, str]:
+        """Titles of the saved queries by name, sorted by name."""
+        return twins.titles()
+
+    def query(self, name: str, parameters: Mapping[str, Any]) -> pa.Table:
+        """Run the SQL twin of a saved query; `limit` defaults to 100.
+
+        Raises:
+            UsageError: no such query, a parameter is missing, unknown or no number.
+        """
+        sql, filled = twins.load(name, parameters)
+        return self._arrow(sql, filled)
+
+    def close(self) -> None:
+        """Release the file; closing twice is closing once."""
+        with in_words(self.path, "closing"):
+            self._connection.close()

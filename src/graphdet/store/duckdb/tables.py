@@ -1,0 +1,141 @@
+"""The tables of a DuckDB store and the check that a file has them.
+
+Events are the truth, appended source by source; `interactions` and `sessions` are views over them, so merging
+a second log, or repeating a killed one, cannot leave them at odds. Nothing carries a primary key: DuckDB's
+index would cost more than the load itself, and every writer keeps keys unique by construction.
+"""
+
+from pathlib import Path
+
+import duckdb
+
+from graphdet import schema
+from graphdet.errors import InputError
+
+SCHEMA_VERSION = "1"
+VERSION_KEY = "graphdet.schema_version"
+INCOMING = "graphdet_incoming"  # what a frame or table being written is called in SQL
+SOURCE_COLUMN = "source_ix"  # of events, beside schema.EVENT_COLUMNS: which row of `sources`
+
+EVENT_TYPES = {
+    "event_id": "VARCHAR NOT NULL",
+    "event_row": "BIGINT NOT NULL",
+    "user_id": "VARCHAR NOT NULL",
+    "item_id": "VARCHAR NOT NULL",
+    "session_id": "VARCHAR NOT NULL",
+    "action": "VARCHAR NOT NULL",
+    "at_ms": "BIGINT NOT NULL",
+    "amount": "DOUBLE",
+    "quantity": "DOUBLE",
+    "text": "VARCHAR",
+}
+SCORE_TYPES = {
+    "user_id": "VARCHAR",
+    "score": "DOUBLE",
+    "p_value": "DOUBLE",
+    "q_value": "DOUBLE",
+    "flagged": "BOOLEAN",
+    "ring_id": "VARCHAR",
+    "gnn": "DOUBLE",
+    "cluster_distance": "DOUBLE",
+    "probability": "DOUBLE",
+    "reason": "VARCHAR",
+}
+RING_TYPES = {
+    "ring_id": "VARCHAR",
+    "n_users": "BIGINT",
+    "n_items": "BIGINT",
+    "score": "DOUBLE",
+    "p_value": "DOUBLE",
+    "q_value": "DOUBLE",
+    "flagged": "BOOLEAN",
+    "first_seen": "VARCHAR",
+    "last_seen": "VARCHAR",
+    "reason": "VARCHAR",
+    schema.RING_EVIDENCE: "VARCHAR",
+}
+RING_MEMBER_TYPES = {"ring_id": "VARCHAR", "user_id": "VARCHAR", "score": "DOUBLE"}
+RING_ITEM_TYPES = {"ring_id": "VARCHAR", "item_id": "VARCHAR", "n_users": "BIGINT", "lift": "DOUBLE"}
+
+TABLES = {
+    "meta": {"key": "VARCHAR NOT NULL", "value": "VARCHAR NOT NULL"},
+    "sources": {
+        SOURCE_COLUMN: "INTEGER NOT NULL",
+        "digest": "VARCHAR NOT NULL",
+        "files": "VARCHAR[] NOT NULL",
+        "n_rows": "BIGINT NOT NULL",
+        "n_rejects": "BIGINT NOT NULL",
+    },
+    "events": {SOURCE_COLUMN: "INTEGER NOT NULL", **EVENT_TYPES},
+    "items": {"item_id": "VARCHAR NOT NULL", "name": "VARCHAR"},
+    "entities": {
+        "user_id": "VARCHAR NOT NULL",
+        "kind": "VARCHAR NOT NULL",
+        "entity_id": "VARCHAR NOT NULL",
+        "first_ms": "BIGINT NOT NULL",
+        "n": "BIGINT NOT NULL",
+    },
+    "scores": SCORE_TYPES,
+    "rings": RING_TYPES,
+    "ring_members": RING_MEMBER_TYPES,
+    "ring_items": RING_ITEM_TYPES,
+}
+# fsum (Kahan) because the order in which threads meet is not fixed, and the same log must give the same sums.
+VIEWS = {
+    "interactions": """
+        SELECT user_id, session_id, item_id, action, min(at_ms) AS at_ms, count(*) AS n,
+               fsum(amount) AS amount, fsum(quantity) AS quantity
+        FROM events GROUP BY user_id, session_id, item_id, action""",
+    "sessions": """
+        SELECT session_id, min(user_id) AS user_id, min(at_ms) AS started_ms, max(at_ms) AS ended_ms
+        FROM events GROUP BY session_id""",
+}
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool) -> None:
+    """Make the tables in a new file; check those of an old one.
+
+    Raises:
+        InputError: the file has other tables, none although it may only be read, or those of another version.
+    """
+    found_tables = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary"
+    )
+    names = {name for (name,) in found_tables.fetchall()}
+    if not names:
+        if read_only:
+            raise InputError(f"{path} holds no log yet; fill it with: graphdet ingest LOG --store {path}")
+        _create(connection)
+        return
+    if not set(TABLES) <= names:
+        raise InputError(
+            f"{path} is a DuckDB file but not a graphdet store (it has {', '.join(sorted(names)[:5])}); "
+            "name another file"
+        )
+    found = connection.execute("SELECT value FROM meta WHERE key = ?", [VERSION_KEY]).fetchone()
+    if found is None or found[0] != SCHEMA_VERSION:
+        version = found[0] if found else "unknown"
+        raise InputError(
+            f"{path} has the store version {version}, this graphdet needs {SCHEMA_VERSION}; "
+            "ingest the log into a new file"
+        )
+
+
+def _create(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("BEGIN")
+    for name, columns in TABLES.items():
+        body = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns.items())
+        connection.execute(f"CREATE TABLE {name} ({body})")
+    for name, select in VIEWS.items():
+        connection.execute(f"CREATE VIEW {name} AS {select}")
+    connection.execute("INSERT INTO meta VALUES (?, ?)", [VERSION_KEY, SCHEMA_VERSION])
+    connection.execute("COMMIT")
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier for SQL.
+
+    >>> quoted('a"b')
+    '"a""b"'
+    """
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,31 @@
+"""The SQL twins of the Cypher queries in cypher/browser: same names, parameters and columns."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from graphdet.store.queries import check_name, fill_parameters, title_of
+
+
+@cache
+def _texts() -> dict[str, str]:
+    folder = resources.files("graphdet.store.duckdb") / "sql"
+    found = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}
+    return {name.removesuffix(".sql"): found[name] for name in sorted(found) if name.endswith(".sql")}
+
+
+def titles() -> dict[str, str]:
+    """Titles of the queries by name, sorted by name."""
+    return {name: title_of(text) for name, text in _texts().items()}
+
+
+def load(name: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Read a query and fill its parameters.
+
+    Raises:
+        UsageError: no such query; a parameter is missing, unknown or no number.
+    """
+    check_name(name, titles())
+    text = _texts()[name]
+    return text, fill_parameters(name, text, parameters)

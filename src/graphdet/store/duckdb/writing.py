@@ -1,0 +1,95 @@
+"""The steps of writing a cleaned log, run inside one transaction."""
+
+from collections.abc import Callable
+
+import duckdb
+
+from graphdet import schema
+from graphdet.errors import ConfigError
+from graphdet.ports import Source
+from graphdet.store.duckdb.tables import EVENT_TYPES, INCOMING, SOURCE_COLUMN, quoted
+from graphdet.tables import Frame, LogTables, require_columns
+
+
+def attributes_of(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Names of the attribute columns that the events of earlier logs brought, in the order they came."""
+    found = connection.execute("SELECT column_name FROM (DESCRIBE events)").fetchall()
+    return [name for (name,) in found if name not in EVENT_TYPES and name != SOURCE_COLUMN]
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection, frame: Frame, columns: tuple[str, ...], what: str, sql: str
+) -> None:
+    native: duckdb.DuckDBPyRelation = frame.to_native()
+    require_columns(native.columns, columns, what)
+    native.query(INCOMING, sql)
+    connection.execute(f"DROP VIEW temp.{INCOMING}")
+
+
+def _next_source_ix(connection: duckdb.DuckDBPyConnection) -> int:
+    found = connection.execute("SELECT count(*) FROM sources").fetchone()
+    return int(found[0]) if found else 0
+
+
+def write_events(connection: duckdb.DuckDBPyConnection, log: LogTables, source: Source) -> None:
+    """Append the events; an attribute that earlier logs did not have becomes a column, null for theirs.
+
+    Raises:
+        ConfigError: an attribute has the name of a column of the store, but for upper and lower case.
+    """
+    names: list[str] = log.events.to_native().columns
+    new = [name for name in names if name not in schema.EVENT_COLUMNS]
+    ours = {name.lower() for name in (*EVENT_TYPES, SOURCE_COLUMN)}
+    have = {name.lower(): name for name in attributes_of(connection)}
+    for name in new:
+        if name.lower() in ours or have.get(name.lower(), name) != name:
+            raise ConfigError(f"[attributes] {name}: the store has such a column; choose another name")
+        if name.lower() not in have:
+            connection.execute(f"ALTER TABLE events ADD COLUMN {quoted(name)} VARCHAR")
+    listed = ", ".join(map(quoted, (*schema.EVENT_COLUMNS, *new)))
+    source_ix = _next_source_ix(connection)
+    _run(
+        connection,
+        log.events,
+        schema.EVENT_COLUMNS,
+        "events",
+        f"INSERT INTO events ({listed}, {SOURCE_COLUMN}) SELECT {listed}, {source_ix} FROM {INCOMING}",
+    )
+
+
+def write_items(connection: duckdb.DuckDBPyConnection, log: LogTables, source: Source) -> None:
+    """Add items; the name of a known item changes when this log has one."""
+    _run(
+        connection,
+        log.items,
+        schema.ITEM_COLUMNS,
+        "items",
+        f"""MERGE INTO items USING {INCOMING} AS new ON items.item_id = new.item_id
+            WHEN MATCHED AND new.name IS NOT NULL THEN UPDATE SET name = new.name
+            WHEN NOT MATCHED THEN INSERT (item_id, name) VALUES (new.item_id, new.name)""",
+    )
+
+
+def write_entities(connection: duckdb.DuckDBPyConnection, log: LogTables, source: Source) -> None:
+    """Add links to shared entities: the earliest time, the sum of counts."""
+    _run(
+        connection,
+        log.entities,
+        schema.ENTITY_COLUMNS,
+        "entities",
+        f"""MERGE INTO entities AS old USING {INCOMING} AS new
+            ON old.user_id = new.user_id AND old.kind = new.kind AND old.entity_id = new.entity_id
+            WHEN MATCHED THEN UPDATE SET first_ms = least(old.first_ms, new.first_ms), n = old.n + new.n
+            WHEN NOT MATCHED THEN INSERT (user_id, kind, entity_id, first_ms, n)
+                VALUES (new.user_id, new.kind, new.entity_id, new.first_ms, new.n)""",
+    )
+
+
+def write_source(connection: duckdb.DuckDBPyConnection, log: LogTables, source: Source) -> None:
+    """Note that this source is complete; the last step, so that the digest vouches for all others."""
+    row = [_next_source_ix(connection), source.digest, list(source.files), source.n_rows, source.n_rejects]
+    connection.execute("INSERT INTO sources VALUES (?, ?, ?, ?, ?)", row)
+
+
+Step = Callable[[duckdb.DuckDBPyConnection, LogTables, Source], None]
+STEPS: tuple[Step, ...] = (write_events, write_items, write_entities, write_source)
