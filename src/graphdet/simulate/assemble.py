@@ -1,0 +1,193 @@
+"""Joins a log with planted sessions: new ids dealt out, edges sorted, the truth written down."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphdet.simulate.accounts import Account
+from graphdet.simulate.campaigns import Campaign
+from graphdet.simulate.entities import graph_fields, plant_links, read_links
+from graphdet.simulate.profile import Int
+from graphdet.simulate.recode import deal_ids, decimal_ids, edge_order
+from graphdet.simulate.targets import Strike
+from graphdet.simulate.walks import Sessions
+from graphdet.tables import GraphArrays
+
+Rng = np.random.Generator
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class PlantedGroup:
+    """What became of one campaign or innocent group.
+
+    asked: its knobs. The rest is as realised: n_hijacked real users among n_accounts; density is the share of the
+    account × target pairs with an act; n_clicks counts all clicks added, n_target_clicks those on targets;
+    [start_ms, end_ms) holds all planned target clicks.
+    """
+
+    kind: str
+    level: str
+    asked: Campaign
+    n_accounts: int
+    n_hijacked: int
+    n_targets: int
+    n_clicks: int
+    n_target_clicks: int
+    density: float
+    start_ms: int
+    end_ms: int
+
+    def as_dict(self) -> dict[str, object]:
+        """Everything as plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A log with planted groups, and the truth about it.
+
+    Shapes: campaign_of_user, innocent_of_user int32[n_users], −1 for none; source_user int32[n_users], the user's row
+    in the log planted into, −1 for fresh accounts; planted_edge bool[n_edges]; targets and innocent_targets hold int32
+    item rows per group.
+    """
+
+    graph: GraphArrays
+    campaign_of_user: NDArray[np.int32]
+    targets: list[NDArray[np.int32]]
+    campaigns: list[PlantedGroup]
+    innocent_of_user: NDArray[np.int32]
+    innocent_targets: list[NDArray[np.int32]]
+    innocents: list[PlantedGroup]
+    source_user: NDArray[np.int32]
+    planted_edge: Bool
+
+    @property
+    def hijacked(self) -> Bool:
+        """Which users are real ones in the hands of a campaign: bool[n_users]."""
+        return (self.campaign_of_user >= 0) & (self.source_user >= 0)
+
+
+@dataclass
+class Group:
+    """A group while it is being built; account numbers run over all groups."""
+
+    campaign: Campaign
+    strike: Strike
+    accounts: list[Account] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Clicks:
+    """Planted clicks: their account, session (from 0), time, the graph row that gives item, action and count."""
+
+    account: Int
+    session: Int
+    at_ms: Int
+    source: Int
+
+    @classmethod
+    def of(cls, sessions: Sessions | None, resolution_ms: int) -> "_Clicks":
+        """Read the filled positions; times are cut to the log's resolution."""
+        if sessions is None:
+            none = np.zeros(0, np.int64)
+            return cls(none, none, none, none)
+        row, position = np.nonzero(sessions.edge >= 0)
+        at = sessions.at_ms[row, position] // resolution_ms * resolution_ms
+        session = np.unique(row, return_inverse=True)[1]
+        return cls(sessions.account[row], session, at, sessions.edge[row, position])
+
+
+def assemble(
+    graph: GraphArrays,
+    sessions: Sessions | None,
+    groups: Sequence[Group],
+    n_campaigns: int,
+    resolution_ms: int,
+    rng: Rng,
+) -> Planted:
+    """Join the log and the planted sessions; the first n_campaigns groups are campaigns, the rest innocents."""
+    clicks = _Clicks.of(sessions, resolution_ms)
+    source = np.array([a.user for g in groups for a in g.accounts], np.int64)
+    fresh = source < 0
+    user_of_account = np.where(fresh, graph.n_users + np.cumsum(fresh) - 1, source)
+    user_ids, user_place = deal_ids(graph.user_ids, int(fresh.sum()), rng)
+    user_of_account = user_place[user_of_account]
+    n_sessions = graph.n_sessions + int(clicks.session.max(initial=-1)) + 1
+    session_place = rng.permutation(n_sessions)
+
+    row = np.concatenate([np.arange(graph.n_edges), clicks.source])
+    user = np.concatenate([user_place[graph.user_ix], user_of_account[clicks.account]])
+    session = session_place[np.concatenate([graph.session_ix, graph.n_sessions + clicks.session])]
+    at_ms = np.concatenate([graph.at_ms, clicks.at_ms])
+    order = edge_order(user, at_ms, graph.item_ix[row], session, graph.action_ix[row])
+    row = row[order]
+    members = np.split(user_of_account, np.cumsum([len(g.accounts) for g in groups])[:-1]) if groups else []
+    newcomers = np.split(fresh, np.cumsum([len(g.accounts) for g in groups])[:-1]) if groups else []
+    shares = [(g.campaign, m, m[f]) for g, m, f in zip(groups, members, newcomers, strict=True)]
+    links = [plant_links(part, shares, graph.n_users, rng) for part in read_links(graph, user_place)]
+    joined = GraphArrays(
+        user_ids=user_ids,
+        item_ids=graph.item_ids,
+        session_ids=decimal_ids(n_sessions),
+        actions=graph.actions,
+        user_ix=user[order].astype(np.int32),
+        item_ix=graph.item_ix[row],
+        session_ix=session[order].astype(np.int32),
+        action_ix=graph.action_ix[row],
+        at_ms=at_ms[order],
+        n=graph.n[row],
+        **graph_fields(links, rng),
+    )
+    found = [_group(group, clicks, graph, number, groups) for number, group in enumerate(groups)]
+    targets = [group.strike.items.astype(np.int32) for group in groups]
+    source_user = np.full(len(user_ids), -1, np.int32)
+    source_user[user_place[: graph.n_users]] = np.arange(graph.n_users)
+    return Planted(
+        graph=joined,
+        campaign_of_user=_owners(members[:n_campaigns], len(user_ids)),
+        targets=targets[:n_campaigns],
+        campaigns=found[:n_campaigns],
+        innocent_of_user=_owners(members[n_campaigns:], len(user_ids)),
+        innocent_targets=targets[n_campaigns:],
+        innocents=found[n_campaigns:],
+        source_user=source_user,
+        planted_edge=order >= graph.n_edges,
+    )
+
+
+def _owners(members: Sequence[Int], n_users: int) -> NDArray[np.int32]:
+    """Write down whose group each user is in: int32[n_users], −1 for none."""
+    owner = np.full(n_users, -1, np.int32)
+    for number, users in enumerate(members):
+        owner[users] = number
+    return owner
+
+
+def _group(
+    group: Group, clicks: _Clicks, graph: GraphArrays, number: int, groups: Sequence[Group]
+) -> PlantedGroup:
+    """Measure what became of one group."""
+    first = sum(len(g.accounts) for g in groups[:number])
+    n_accounts = len(group.accounts)
+    mine = (clicks.account >= first) & (clicks.account < first + n_accounts)
+    item = graph.item_ix[clicks.source[mine]]
+    on_target = np.isin(item, group.strike.items)
+    touched = np.unique(clicks.account[mine][on_target] * graph.n_items + item[on_target])
+    planned = [t[hit] for a in group.accounts for t, hit in zip(a.at_ms, a.is_target, strict=True)]
+    at = np.concatenate(planned)
+    return PlantedGroup(
+        kind=group.campaign.kind,
+        level=group.campaign.level,
+        asked=group.campaign,
+        n_accounts=n_accounts,
+        n_hijacked=sum(account.user >= 0 for account in group.accounts),
+        n_targets=len(group.strike.items),
+        n_clicks=int(mine.sum()),
+        n_target_clicks=int(on_target.sum()),
+        density=len(touched) / (n_accounts * len(group.strike.items)),
+        start_ms=int(at.min()),
+        end_ms=int(at.max()) + 1,
+    )

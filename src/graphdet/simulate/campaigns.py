@@ -1,0 +1,255 @@
+"""What a campaign is, the presets L1 … L5, the kinds, and plans of many campaigns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from graphdet.errors import UsageError
+
+HOUR_S = 3600.0
+DAY_S = 86_400.0
+POPULARITIES = ("cold", "mid", "popular")
+PACES = ("human", "scripted")
+CAMOUFLAGES = ("walk", "popular", "random")
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One group of accounts that act together on a set of items; the same knobs describe hard innocents.
+
+    n_accounts, n_targets: accounts and target items wanted (a small log gets fewer).
+    density: share of the targets that each account touches, in (0, 1].
+    window_s: seconds from the first to the last touch of a target; cut to the log's own span.
+    camouflage: own clicks of an account per click on a target; camouflage_kind: "walk" (along the item-to-item
+    transitions of the hour), "popular" (any click of the hour) or "random" (any living item).
+    hijacked_share: share of the accounts that are real users of the log, who keep all their own behaviour.
+    target_popularity: "cold", "mid" or "popular" items of the log.
+    repeats: mean number of sessions in which an account touches one target.
+    pace: "human" (gaps as in the log) or "scripted" (targets in one fixed order, seconds apart).
+    coattail: each target is clicked right after a hot item of the hour, in the same session.
+    one_sitting: all targets of an account in one session.
+    shared_device_share, shared_ip_share: share of the accounts on a device or address of the campaign.
+    related_targets: targets are near each other in the log's own transitions (one author, one topic).
+    members_from_audience: real users are taken from those who touched a target anyway.
+    """
+
+    kind: str
+    n_accounts: int
+    n_targets: int
+    density: float
+    window_s: float
+    camouflage: float = 0.0
+    camouflage_kind: str = "walk"
+    hijacked_share: float = 0.0
+    target_popularity: str = "mid"
+    repeats: float = 1.0
+    pace: str = "human"
+    coattail: bool = False
+    one_sitting: bool = False
+    shared_device_share: float = 0.0
+    shared_ip_share: float = 0.0
+    related_targets: bool = False
+    members_from_audience: bool = False
+    level: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the knobs.
+
+        Raises:
+            UsageError: a knob is outside its range; names the knob, the value and the range.
+        """
+        for name, low, high in (
+            ("n_accounts", 1, 1_000_000),
+            ("n_targets", 1, 1_000_000),
+            ("density", 1e-6, 1.0),
+            ("window_s", 1.0, 1e10),
+            ("camouflage", 0.0, 1000.0),
+            ("hijacked_share", 0.0, 1.0),
+            ("repeats", 1.0, 1000.0),
+            ("shared_device_share", 0.0, 1.0),
+            ("shared_ip_share", 0.0, 1.0),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise UsageError(f"campaign {self.kind}: {name} is {value}, it must be in {low:g} … {high:g}")
+        for name, words in (
+            ("target_popularity", POPULARITIES),
+            ("pace", PACES),
+            ("camouflage_kind", CAMOUFLAGES),
+        ):
+            value = getattr(self, name)
+            if value not in words:
+                raise UsageError(
+                    f"campaign {self.kind}: {name} is {value!r}, it must be one of {', '.join(words)}"
+                )
+
+
+def _between(rng: Rng, low: int, high: int) -> int:
+    """Draw a whole number from low … high, both included."""
+    return int(rng.integers(low, high + 1))
+
+
+def _l1(rng: Rng) -> Campaign:
+    return Campaign(
+        "burst",
+        n_accounts=_between(rng, 40, 80),
+        n_targets=_between(rng, 6, 12),
+        density=0.9,
+        window_s=float(rng.uniform(0.5, 2.0)) * HOUR_S,
+        pace="scripted" if rng.random() < 0.5 else "human",
+        one_sitting=True,
+        shared_device_share=0.3,
+        shared_ip_share=0.5,
+        level="L1",
+    )
+
+
+def _l2(rng: Rng) -> Campaign:
+    slow = bool(rng.random() < 0.5)
+    return Campaign(
+        "slow" if slow else "camouflage",
+        n_accounts=_between(rng, 20, 50),
+        n_targets=_between(rng, 8, 14),
+        density=float(rng.uniform(0.5, 0.7)),
+        window_s=(21.0 if slow else float(rng.uniform(1.5, 4.0))) * DAY_S,
+        camouflage=float(rng.uniform(0.5, 1.5)),
+        shared_ip_share=0.2,
+        level="L2",
+    )
+
+
+def _l3(rng: Rng) -> Campaign:
+    return Campaign(
+        "hijack",
+        n_accounts=_between(rng, 7, 13),
+        n_targets=_between(rng, 7, 12),
+        density=0.6,
+        window_s=3 * DAY_S,
+        camouflage=1.0,
+        hijacked_share=0.7,
+        level="L3",
+    )
+
+
+def _l4(rng: Rng) -> Campaign:
+    return Campaign(
+        "sparse_cold",
+        n_accounts=_between(rng, 12, 25),
+        n_targets=_between(rng, 18, 30),
+        density=0.25,
+        window_s=30 * DAY_S,
+        camouflage=3.0,
+        target_popularity="cold",
+        level="L4",
+    )
+
+
+def _l5(rng: Rng) -> Campaign:
+    return Campaign(
+        "sparse_popular",
+        n_accounts=_between(rng, 15, 30),
+        n_targets=_between(rng, 20, 30),
+        density=0.3,
+        window_s=30 * DAY_S,
+        camouflage=3.0,
+        target_popularity="popular",
+        level="L5",
+    )
+
+
+_LEVELS: dict[str, Callable[[Rng], Campaign]] = {"L1": _l1, "L2": _l2, "L3": _l3, "L4": _l4, "L5": _l5}
+LEVELS = tuple(_LEVELS)
+
+
+def level(name: str, rng: Rng) -> Campaign:
+    """Draw a campaign of one of the five levels, from L1 (blatant) to L5 (at the limit of what a log can show).
+
+    Raises:
+        UsageError: there is no such level.
+
+    >>> level("L3", np.random.default_rng(0)).hijacked_share
+    0.7
+    """
+    if name not in _LEVELS:
+        raise UsageError(f"there is no level {name!r}; use one of {', '.join(LEVELS)}")
+    return _LEVELS[name](rng)
+
+
+# The seven kinds with plain knobs; plans vary them.
+KINDS: dict[str, Campaign] = {
+    "burst": Campaign(
+        "burst", 60, 8, 0.9, 1.5 * HOUR_S, one_sitting=True, pace="scripted", shared_ip_share=0.5
+    ),
+    "camouflage": Campaign("camouflage", 40, 10, 0.6, 3 * DAY_S, camouflage=1.5, shared_ip_share=0.2),
+    "slow": Campaign("slow", 42, 12, 0.6, 21 * DAY_S, camouflage=1.0),
+    "hijack": Campaign("hijack", 28, 9, 0.6, 3 * DAY_S, camouflage=1.0, hijacked_share=0.8),
+    "coattail": Campaign(
+        "coattail", 50, 6, 0.7, 2 * DAY_S, camouflage=1.5, target_popularity="cold", coattail=True
+    ),
+    "tiny": Campaign("tiny", 8, 6, 0.85, 2 * DAY_S, camouflage=0.5),
+    "throwaway": Campaign(
+        "throwaway", 100, 1, 1.0, 4 * HOUR_S, camouflage=1.0, one_sitting=True, shared_device_share=0.2
+    ),
+}
+
+
+def kind(name: str) -> Campaign:
+    """Look up a campaign kind with its plain knobs.
+
+    Raises:
+        UsageError: there is no such kind.
+    """
+    if name not in KINDS:
+        raise UsageError(f"there is no campaign kind {name!r}; use one of {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def benchmark_plan(seed: int = 0) -> list[Campaign]:
+    """Plan the ten campaigns of six kinds, some 440 accounts, on which the main job is measured."""
+    rng = np.random.default_rng(seed)
+    plan = []
+    for name, n_accounts in (
+        ("burst", 60), ("burst", 80), ("camouflage", 40), ("camouflage", 50), ("slow", 40),
+        ("slow", 45), ("hijack", 30), ("hijack", 26), ("coattail", 50), ("tiny", 12),
+    ):  # fmt: skip
+        campaign = KINDS[name]
+        n_targets = max(4, campaign.n_targets + _between(rng, -2, 3))
+        density = float(np.clip(campaign.density + rng.uniform(-0.08, 0.05), 0.3, 0.95))
+        plan.append(replace(campaign, n_accounts=n_accounts, n_targets=n_targets, density=density))
+    return plan
+
+
+def training_plan(seed: int, n: int) -> list[Campaign]:
+    """Plan n campaigns over all kinds and levels with wide random knobs, to train a judge of rings.
+
+    Kinds take turns, so every kind is there once n >= 12; the knobs are drawn anew and never are the benchmark's.
+    """
+    rng = np.random.default_rng((seed, 7919))
+    names = (*KINDS, *LEVELS)
+    turns = np.concatenate([rng.permutation(len(names)) for _ in range(n // len(names) + 1)])[:n]
+    return [_vary(names[turn], rng) for turn in turns]
+
+
+def _vary(name: str, rng: Rng) -> Campaign:
+    """Draw the knobs of a kind or level anew, within factors that keep it what it is."""
+    base = level(name, rng) if name in LEVELS else KINDS[name]
+    single = base.n_targets == 1
+    return replace(
+        base,
+        n_accounts=max(4, round(base.n_accounts * float(rng.uniform(0.4, 1.5)))),
+        n_targets=1 if single else max(4, round(base.n_targets * float(rng.uniform(0.6, 1.7)))),
+        density=float(np.clip(base.density * rng.uniform(0.7, 1.2), 0.15, 1.0)),
+        window_s=base.window_s * float(np.exp(rng.uniform(-1.0, 0.7))),
+        camouflage=base.camouflage * float(rng.uniform(0.3, 1.6)),
+        camouflage_kind=str(rng.choice(CAMOUFLAGES, p=[0.7, 0.2, 0.1])),
+        hijacked_share=float(np.clip(base.hijacked_share + rng.choice([0.0, 0.0, 0.2, -0.2]), 0.0, 1.0)),
+        target_popularity=str(rng.choice([base.target_popularity, *POPULARITIES])),
+        repeats=1.0 if rng.random() < 0.6 else float(rng.uniform(1.0, 2.0)),
+        pace=str(rng.choice(PACES, p=[0.75, 0.25])) if base.one_sitting else "human",
+        coattail=base.coattail or bool(rng.random() < 0.08),
+        shared_device_share=float(rng.choice([0.0, 0.0, 0.3, 0.8])),
+        shared_ip_share=float(rng.choice([0.0, 0.0, 0.4, 0.9])),
+    )

@@ -1,0 +1,156 @@
+"""What the simulator knows about a log: its sessions, its users' timetables, its items' lives."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphdet.errors import UsageError
+from graphdet.tables import GraphArrays
+
+Int = NDArray[np.int64]
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class LogProfile:
+    """A log seen as sessions in (user, start) order, and as item lives.
+
+    Shapes: edge int64[n_edges], rows of the graph in (session, time) order; session_first int64[n_sessions + 1],
+    offsets into edge; session_user, session_start int64[n_sessions]; user_first int64[n_users + 1], offsets into
+    sessions; n_clicks int64[n_users]; item_edge int64[n_edges], rows of the graph in (item, time) order;
+    item_key int64[n_edges], item · span + time for those rows; item_first int64[n_items + 1]; time_edge int64[n_edges],
+    rows of the graph in time order.
+    start_ms and end_ms hold the busy part of the log (all but 1 in 2,000 edges at either end), end half open.
+    """
+
+    graph: GraphArrays
+    resolution_ms: int
+    start_ms: int
+    end_ms: int
+    edge: Int
+    session_first: Int
+    session_user: Int
+    session_start: Int
+    starts_sorted: Int
+    time_edge: Int
+    user_first: Int
+    n_clicks: Int
+    users_by_clicks: Int
+    item_edge: Int
+    item_key: Int
+    item_first: Int
+    common_gaps: Int
+
+    @property
+    def n_sessions(self) -> int:
+        """How many (user, session) groups."""
+        return len(self.session_user)
+
+    @property
+    def base_ms(self) -> int:
+        """The time that keys count from."""
+        return int(self.graph.at_ms.min())
+
+    @property
+    def span_ms(self) -> int:
+        """One more than the largest time difference; the stride of keys."""
+        return int(self.graph.at_ms.max()) - self.base_ms + 1
+
+    def rate(self, items: Int, at_ms: Int, half_width_ms: int) -> Int:
+        """Count the edges of items[k] within half_width_ms of at_ms[k]; shapes broadcast."""
+        relative = np.asarray(at_ms, np.int64) - self.base_ms
+        low = np.clip(relative - half_width_ms, 0, self.span_ms - 1)
+        high = np.clip(relative + half_width_ms + 1, 0, self.span_ms)
+        keys = np.asarray(items, np.int64) * self.span_ms
+        return np.searchsorted(self.item_key, keys + high) - np.searchsorted(self.item_key, keys + low)
+
+    def item_span(self, items: Int) -> tuple[Int, Int]:
+        """First and last time of each item in the log, in ms."""
+        first = self.graph.at_ms[self.item_edge[self.item_first[items]]]
+        last = self.graph.at_ms[self.item_edge[self.item_first[items + 1] - 1]]
+        return first, last
+
+    def hot_edges(self, at_ms: int, size: int, rng: np.random.Generator) -> Int:
+        """Draw clicks on up to `size` of the hottest items around a time: int64, rows of the graph."""
+        middle = np.searchsorted(self.graph.at_ms, at_ms, sorter=self.time_edge)
+        near = self.time_edge[max(0, int(middle) - 200) : int(middle) + 200]
+        items, first, counts = np.unique(self.graph.item_ix[near], return_index=True, return_counts=True)
+        hottest = np.argsort(-counts, kind="stable")[: 2 * size]
+        return near[first[rng.permutation(hottest)[:size]]]
+
+    def random_starts(self, low_ms: int, high_ms: int, size: int, rng: np.random.Generator) -> Int:
+        """Draw session starts of the log within [low_ms, high_ms); uniform times where the log has none."""
+        first, last = np.searchsorted(self.starts_sorted, [low_ms, high_ms])
+        if last - first < 20:
+            return rng.integers(low_ms, max(high_ms, low_ms + 1), size)
+        jitter = rng.integers(-5 * MINUTE_MS, 5 * MINUTE_MS, size)
+        drawn = self.starts_sorted[rng.integers(first, last, size)] + jitter
+        return np.clip(drawn, low_ms, max(high_ms - 1, low_ms))
+
+
+def profile_log(graph: GraphArrays) -> LogProfile:
+    """Read a log's sessions and item lives.
+
+    Raises:
+        UsageError: the log has no interaction.
+    """
+    if graph.n_edges == 0:
+        raise UsageError("nothing can be planted into a log without interactions; give a log with some")
+    at = graph.at_ms
+    # Graph edges are in (user, time) order; a stable sort by (user, session) keeps time order inside.
+    group = graph.user_ix.astype(np.int64) * max(graph.n_sessions, 1) + graph.session_ix
+    by_group = np.argsort(group, kind="stable")
+    heads = np.flatnonzero(np.diff(group[by_group], prepend=-1))
+    sizes = np.diff(heads, append=len(by_group))
+    user = graph.user_ix[by_group[heads]].astype(np.int64)
+    start = at[by_group[heads]]
+    ranked = np.lexsort((start, user))
+    sizes, user, start = sizes[ranked], user[ranked], start[ranked]
+    first = np.concatenate([[0], np.cumsum(sizes)])
+    edge = by_group[np.repeat(heads[ranked] - first[:-1], sizes) + np.arange(len(by_group))]
+    n_clicks = np.bincount(graph.user_ix, minlength=graph.n_users).astype(np.int64)
+    span = int(at.max()) - int(at.min()) + 1
+    item_key = graph.item_ix.astype(np.int64) * span + (at - at.min())
+    item_edge = np.argsort(item_key, kind="stable")
+    low, high = np.quantile(at, [0.0005, 0.9995])
+    gaps = np.diff(at[edge])
+    gaps = gaps[np.flatnonzero(np.diff(np.repeat(np.arange(len(user)), sizes)) == 0)]
+    return LogProfile(
+        graph=graph,
+        resolution_ms=_resolution_ms(at),
+        start_ms=int(low),
+        end_ms=int(high) + 1,
+        edge=edge,
+        session_first=first,
+        session_user=user,
+        session_start=start,
+        starts_sorted=np.sort(start),
+        time_edge=np.argsort(at, kind="stable"),
+        user_first=np.searchsorted(user, np.arange(graph.n_users + 1)),
+        n_clicks=n_clicks,
+        users_by_clicks=np.argsort(n_clicks, kind="stable"),
+        item_edge=item_edge,
+        item_key=item_key[item_edge],
+        item_first=np.concatenate([[0], np.cumsum(np.bincount(graph.item_ix, minlength=graph.n_items))]),
+        common_gaps=_common_gaps(gaps),
+    )
+
+
+def _resolution_ms(at_ms: Int) -> int:
+    """Find the coarsest usual unit that all times are whole multiples of, in ms."""
+    for unit in (DAY_MS, HOUR_MS, MINUTE_MS, 1000):
+        if not np.any(at_ms % unit):
+            return unit
+    return 1
+
+
+def _common_gaps(gaps: Int) -> Int:
+    """Find gap values a logger writes itself (Globo closes each session at exactly 30 s): over 2 % of all gaps."""
+    if len(gaps) == 0:
+        return np.zeros(0, np.int64)
+    values, counts = np.unique(gaps, return_counts=True)
+    common: Int = values[counts > 0.02 * len(gaps)]
+    return common

@@ -1,0 +1,134 @@
+"""Where and when a campaign strikes: its window and its target items, alive at that time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphdet.errors import UsageError
+from graphdet.simulate.campaigns import Campaign
+from graphdet.simulate.profile import DAY_MS, HOUR_MS, Int, LogProfile
+
+# Rank shares of the items with at least MIN_CLICKS clicks, from rare to popular.
+RANKS = {"cold": (0.0, 0.6), "mid": (0.6, 0.93), "popular": (0.93, 1.0)}
+MIN_CLICKS = 3
+WINDOW_TRIES = 12
+WIDE = 3  # a pool this many times the wanted targets is wide enough to stop looking
+
+
+@dataclass(frozen=True)
+class Strike:
+    """A campaign's window [start_ms, end_ms) and its target items, int64[n_targets] in random order."""
+
+    start_ms: int
+    end_ms: int
+    items: Int
+
+
+def choose_strike(
+    profile: LogProfile, campaign: Campaign, used: Int, neighbours: "Neighbours", rng: np.random.Generator
+) -> Strike:
+    """Choose a window and targets that are alive in it and that no other campaign uses.
+
+    used: int64[n_items], non-zero where another campaign has the item. Fewer targets than wanted are taken from a
+    small log, down to half of them and at least four.
+
+    Raises:
+        UsageError: the log has too few living items for even that; says how many it needs.
+    """
+    span = profile.end_ms - profile.start_ms
+    length = int(min(campaign.window_s * 1000, max(span * 0.95, 1)))
+    length = max(length, profile.resolution_ms)
+    least = min(campaign.n_targets, max(4, (campaign.n_targets + 1) // 2))
+    best_start, best_pool = profile.start_ms, np.zeros(0, np.int64)
+    for _ in range(WINDOW_TRIES):
+        last_start = max(profile.end_ms - length, profile.start_ms + 1)
+        start = int(profile.random_starts(profile.start_ms, last_start, 1, rng)[0])
+        pool = _pool(profile, campaign, start, start + length, used, least)
+        if len(pool) > len(best_pool):
+            best_start, best_pool = start, pool
+        if len(best_pool) >= WIDE * campaign.n_targets:
+            break
+    if len(best_pool) < least:
+        raise UsageError(
+            f"the log is too small for a {campaign.kind} campaign: it needs {least} items that are alive for "
+            f"{campaign.window_s / 3600:.1f} h and free, the log has {len(best_pool)}; "
+            "plant fewer campaigns or use a larger log"
+        )
+    wanted = min(campaign.n_targets, max(least, len(best_pool)))
+    if campaign.related_targets:
+        items = neighbours.related(best_pool, wanted, rng)
+    else:
+        items = rng.choice(best_pool, wanted, replace=False)
+    return Strike(best_start, best_start + length, items)
+
+
+def _pool(profile: LogProfile, campaign: Campaign, start_ms: int, end_ms: int, used: Int, least: int) -> Int:
+    """List the items of the wanted popularity that live in the window; wider popularity when there are too few."""
+    counts = np.diff(profile.item_first)
+    free = np.flatnonzero((counts >= MIN_CLICKS) & (used == 0))
+    if len(free) < least:
+        free = np.flatnonzero((counts >= 1) & (used == 0))
+    alive = free[_alive(profile, free, start_ms, end_ms)]
+    known = np.sort(counts[counts >= MIN_CLICKS])
+    if len(known) == 0:
+        return alive
+    low, high = (
+        known[min(int(share * len(known)), len(known) - 1)] for share in RANKS[campaign.target_popularity]
+    )
+    ranked = alive[(counts[alive] >= low) & (counts[alive] <= high)]
+    if len(ranked) >= campaign.n_targets:
+        return ranked
+    # Too few of the wanted kind: take the living items nearest to it in popularity.
+    distance = np.maximum(low - counts[alive], counts[alive] - high)
+    nearest = alive[np.argsort(distance, kind="stable")]
+    return nearest[: max(2 * campaign.n_targets, len(ranked))]
+
+
+def _alive(
+    profile: LogProfile, items: Int, start_ms: int, end_ms: int
+) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """Say which items real users visit in the window: at least two edges in it, a few hours of grace for short ones."""
+    grace = 6 * HOUR_MS if end_ms - start_ms < DAY_MS else 0
+    half = (end_ms - start_ms) // 2 + grace
+    inside = profile.rate(items, np.full(len(items), (start_ms + end_ms) // 2), half)
+    first, last = profile.item_span(items)
+    return (inside >= 2) & (first < end_ms + grace // 6) & (last >= start_ms - grace // 6)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Items seen next to each other inside sessions: undirected steps sorted by item."""
+
+    item: Int
+    other: Int
+
+    @classmethod
+    def of(cls, profile: LogProfile) -> "Neighbours":
+        """Read the steps of a log."""
+        item = profile.graph.item_ix[profile.edge].astype(np.int64)
+        same = np.diff(np.repeat(np.arange(profile.n_sessions), np.diff(profile.session_first))) == 0
+        a, b = item[:-1][same], item[1:][same]
+        both, other = np.concatenate([a, b]), np.concatenate([b, a])
+        order = np.argsort(both, kind="stable")
+        return cls(both[order], other[order])
+
+    def related(self, pool: Int, n: int, rng: np.random.Generator) -> Int:
+        """Take n items of the pool that are near each other: a random item, its neighbours, then theirs."""
+        chosen: list[int] = [int(rng.choice(pool))]
+        inside = np.zeros(int(pool.max()) + 1, bool)
+        inside[pool] = True
+        turn = 0
+        while len(chosen) < n and turn < len(chosen):
+            low, high = np.searchsorted(self.item, [chosen[turn], chosen[turn] + 1])
+            near, weight = np.unique(self.other[low:high], return_counts=True)
+            ok = (near < len(inside)) & ~np.isin(near, chosen)
+            near, weight = near[ok], weight[ok]
+            near, weight = near[inside[near]], weight[inside[near]]
+            if len(near):
+                take = min(max(2, n // 3), n - len(chosen), len(near))
+                chosen.extend(int(i) for i in rng.choice(near, take, replace=False, p=weight / weight.sum()))
+            turn += 1
+        rest = np.setdiff1d(pool, chosen)
+        if len(chosen) < n:
+            chosen.extend(int(i) for i in rng.choice(rest, min(n - len(chosen), len(rest)), replace=False))
+        return np.array(chosen, np.int64)
