@@ -1,0 +1,129 @@
+"""The organic model: how often would these users act on these items anyway?
+
+Acts are cut into time slices of equal numbers of acts. Within a slice t, users and items meet in proportion to how
+active each is there, so the expected number of (distinct) acts of user u on item i is
+
+    mu_ui = sum_t  d_ut * p_it / E_t
+
+with d_ut the acts of u, p_it the acts on i and E_t all acts in slice t (a Chung–Lu model per slice). It knows
+activity, popularity, the life of an item and the hours of a user; it does not know taste, which is measured apart
+(see evidence.py).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from graphdet.tables import GraphArrays
+
+N_SLICES = 64
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Acts:
+    """Distinct (user, item) acts with their first time, sorted by (user, item).
+
+    Shapes, all [n_acts]: user_ix, item_ix, session_ix int32; at_ms int64; slice_ix int16.
+    """
+
+    user_ix: NDArray[np.int32]
+    item_ix: NDArray[np.int32]
+    session_ix: NDArray[np.int32]
+    at_ms: NDArray[np.int64]
+    slice_ix: NDArray[np.int16]
+
+
+def distinct_acts(graph: GraphArrays) -> Acts:
+    """The first act of every user on every item."""
+    order = np.lexsort((graph.session_ix, graph.at_ms, graph.item_ix, graph.user_ix))
+    user, item = graph.user_ix[order], graph.item_ix[order]
+    first = np.ones(len(order), bool)
+    first[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
+    kept = order[first]
+    at_ms = graph.at_ms[kept]
+    cuts = np.quantile(at_ms, np.linspace(0, 1, N_SLICES + 1)[1:-1]) if len(at_ms) else np.zeros(0)
+    return Acts(
+        user_ix=graph.user_ix[kept],
+        item_ix=graph.item_ix[kept],
+        session_ix=graph.session_ix[kept],
+        at_ms=at_ms,
+        slice_ix=np.searchsorted(cuts, at_ms, side="right").astype(np.int16),
+    )
+
+
+@dataclass(frozen=True)
+class Organic:
+    """The organic model of a log, as sparse and small dense arrays.
+
+    by_user: CSR float32[n_users, n_items] of ones; by_item its transpose; user_slices float32[n_users, N_SLICES];
+    item_slices float32[n_items, N_SLICES], already divided by E_t.
+    """
+
+    acts: Acts
+    by_user: sp.csr_matrix
+    by_item: sp.csr_matrix
+    user_slices: NDArray[np.float32]
+    item_slices: NDArray[np.float32]
+
+    @property
+    def n_users(self) -> int:
+        """How many users."""
+        return int(self.by_user.shape[0])
+
+    @property
+    def n_items(self) -> int:
+        """How many items."""
+        return int(self.by_user.shape[1])
+
+    @cached_property
+    def degree(self) -> Float:
+        """Distinct items per user, float64[n_users]."""
+        return np.diff(self.by_user.indptr).astype(np.float64)
+
+    @cached_property
+    def audience(self) -> Float:
+        """Distinct users per item, float64[n_items]."""
+        return np.diff(self.by_item.indptr).astype(np.float64)
+
+    @cached_property
+    def user_gram(self) -> Float:
+        """Sum over users of d_u d_u', float64[N_SLICES, N_SLICES]."""
+        slices = self.user_slices.astype(np.float64)
+        return slices.T @ slices
+
+    @cached_property
+    def item_gram(self) -> Float:
+        """Sum over items of p_i p_i' / (E E'), float64[N_SLICES, N_SLICES]."""
+        slices = self.item_slices.astype(np.float64)
+        return slices.T @ slices
+
+
+def organic_model(graph: GraphArrays) -> Organic:
+    """Fit the organic model of a log; counts only, nothing to converge."""
+    acts = distinct_acts(graph)
+    shape = (graph.n_users, graph.n_items)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(acts.user_ix, minlength=graph.n_users))])
+    ones = np.ones(len(acts.user_ix), np.float32)
+    by_user = sp.csr_matrix((ones, acts.item_ix, indptr.astype(np.int64)), shape=shape)
+    user_slices = _count(acts.user_ix, acts.slice_ix, graph.n_users)
+    item_slices = _count(acts.item_ix, acts.slice_ix, graph.n_items)
+    total = np.maximum(item_slices.sum(axis=0), 1)
+    return Organic(acts, by_user, by_user.T.tocsr(), user_slices, item_slices / total)
+
+
+def _count(rows: NDArray[np.int32], slices: NDArray[np.int16], n_rows: int) -> NDArray[np.float32]:
+    flat = np.bincount(rows.astype(np.int64) * N_SLICES + slices, minlength=n_rows * N_SLICES)
+    return flat.reshape(n_rows, N_SLICES).astype(np.float32)
+
+
+def surprise(observed: Float, expected: Float) -> Float:
+    """Log-likelihood a Poisson count gains over its expectation: x ln(x / mu) - (x - mu), in nats; 0 if x <= mu."""
+    observed = np.asarray(observed, np.float64)
+    expected = np.maximum(np.asarray(expected, np.float64), 1e-12)
+    safe = np.maximum(observed, 1e-12)
+    gain = observed * np.log(safe / expected) - (observed - expected)
+    return np.where(observed > expected, gain, 0.0)
