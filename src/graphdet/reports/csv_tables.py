@@ -1,9 +1,9 @@
 """The CSV files of the output folder: the same findings give the same bytes.
 
-Numbers have nine significant digits, booleans are true or false, times ISO 8601 in UTC, lines end in a line feed, and
-a field is quoted (RFC 4180) only when it must be. Ids are written exactly as the log has them, because other programs
-join on them: a spreadsheet may run an id such as `=cmd` as a formula, so the report tells people to import the columns
-as text. Rows go from most to least suspicious, equal ones by id.
+Numbers have nine significant digits, booleans are true or false, times ISO 8601 in UTC, lines end in a line
+feed, and a field is quoted (RFC 4180) only when it must be. Ids are written exactly as the log has them,
+because other programs join on them: a spreadsheet may run an id such as `=cmd` as a formula, so the report
+tells people to import the columns as text. Rows go from most to least suspicious, equal ones by id.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,9 @@ def write_tables(
 ) -> dict[str, Path]:
     """Write suspects.csv, rings.csv, ring_members.csv and ring_items.csv into `out`.
 
-    Shapes: scores schema.SCORE_COLUMNS, one row per user; rings as RingTables. `labelled` holds one table per kind of
-    labelled thing, "item", "session" or "event", with the columns KIND_id, score, p_value, flagged, reason; it becomes
-    KIND_scores.csv. Returns the paths by file name.
+    Shapes: scores schema.SCORE_COLUMNS, one row per user; rings as RingTables. `labelled` holds one table
+    per kind of labelled thing, "item", "session" or "event", with the columns KIND_id, score, p_value,
+    flagged, reason; it becomes KIND_scores.csv. Returns the paths by file name.
 
     Raises:
         GraphdetError: a file cannot be written; nothing half-written stays.
@@ -57,7 +57,12 @@ def write_tables(
             "ring_items.csv",
             rings.items,
             schema.RING_ITEM_COLUMNS,
-            (("ring_id", "ascending"), ("n_users", "descending"), ("lift", "descending"), ("item_id", "ascending")),
+            (
+                ("ring_id", "ascending"),
+                ("n_users", "descending"),
+                ("lift", "descending"),
+                ("item_id", "ascending"),
+            ),
         ),
     ]
     for kind, table in (labelled or {}).items():

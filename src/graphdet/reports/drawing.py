@@ -14,13 +14,18 @@ _LEFT, _RIGHT = 230.0, 690.0
 
 
 def choose(ring: RingData) -> tuple[list[Member], list[Item]]:
-    """Choose who is drawn: all that fit, else those with most acts on the targets, in their order on the page."""
+    """Choose who is drawn: all that fit, else those with most acts on the targets."""
     members, items = ring.members, ring.items
     if len(members) > MEMBERS_DRAWN:
-        kept = {m.user_id for m in sorted(members, key=lambda m: (-m.n_targets, -m.score, m.user_id))[:MEMBERS_DRAWN]}
+        kept = {
+            m.user_id
+            for m in sorted(members, key=lambda m: (-m.n_targets, -m.score, m.user_id))[:MEMBERS_DRAWN]
+        }
         members = [m for m in members if m.user_id in kept]
     if len(items) > ITEMS_DRAWN:
-        kept = {i.item_id for i in sorted(items, key=lambda i: (-i.n_users, -i.lift, i.item_id))[:ITEMS_DRAWN]}
+        kept = {
+            i.item_id for i in sorted(items, key=lambda i: (-i.n_users, -i.lift, i.item_id))[:ITEMS_DRAWN]
+        }
         items = [i for i in items if i.item_id in kept]
     return members, items
 
@@ -40,8 +45,8 @@ def _edges(ring: RingData, members: list[Member], items: list[Item]) -> dict[tup
 def draw_graph(ring: RingData) -> Markup:
     """Draw members × items as inline SVG.
 
-    Each line is one member's acts on one item, thicker for more; hovering over a member or an item shows its lines
-    alone (plain CSS). Item rows carry the classes i0, i1, … that style.css knows.
+    Each line is one member's acts on one item, thicker for more; hovering over a member or an item shows its
+    lines alone (plain CSS). Item rows carry the classes i0, i1, … that style.css knows.
     """
     members, items = choose(ring)
     edges = _edges(ring, members, items)
@@ -60,10 +65,13 @@ def draw_graph(ring: RingData) -> Markup:
     for place in order_items.tolist():
         parts.append(_item(items[place], place, item_y[place]))
     described = (
-        f"{words.plural(len(members), 'member')} on the left, {words.plural(len(items), 'item')} on the right; "
+        f"{words.plural(len(members), 'member')} on the left, {words.plural(len(items), 'item')} on "
+        f"the right; "
         f"{words.plural(len(edges), 'line')} between them. The tables below hold the same data."
     )
-    return svg.picture(parts, _WIDTH, height, f"Graph of ring {words.visible(ring.ring_id)}", described)
+    return svg.picture(
+        parts, _WIDTH, height, f"Graph of ring {words.visible(ring.ring_id)}", described, "graph"
+    )
 
 
 def _spread(order: np.ndarray, height: float) -> dict[int, float]:
@@ -86,14 +94,16 @@ def _member(
         if user != row:
             continue
         n = sum(act.n for act in acts)
-        middle = (_LEFT + _RIGHT) / 2
-        target = item_y[item]
-        told = f"{words.visible(member.user_id)} → {words.visible(items[item].title)}: {words.plural(n, 'act')}"
+        middle, target = (_LEFT + _RIGHT) / 2, item_y[item]
+        bend = f"C{middle:.0f} {y:.1f} {middle:.0f} {target:.1f}"
+        told = (
+            f"{words.visible(member.user_id)} → {words.visible(items[item].title)}: {words.plural(n, 'act')}"
+        )
         lines.append(
             svg.tag(
                 "path",
                 svg.tag("title", told),
-                d=f"M{_LEFT:.0f} {y:.1f}C{middle:.0f} {y:.1f} {middle:.0f} {target:.1f} {_RIGHT:.0f} {target:.1f}",
+                d=f"M{_LEFT:.0f} {y:.1f}{bend} {_RIGHT:.0f} {target:.1f}",
                 css=f"line e{item}",
                 stroke_width=min(0.9 + 0.5 * np.log2(n), 3.5),
             )

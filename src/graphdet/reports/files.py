@@ -1,10 +1,13 @@
 """Writing a file whole or not at all, with errors that say what to do."""
 
 import errno
+import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from graphdet.errors import GraphdetError
 
@@ -12,8 +15,8 @@ from graphdet.errors import GraphdetError
 def explain(error: OSError, path: Path) -> GraphdetError:
     """Turn an operating system error about writing `path` into one line with what to do.
 
-    >>> print(explain(OSError(errno.ENOSPC, "No space left on device"), Path("out/rings.csv")))
-    cannot write out/rings.csv: no space left on the disk; free some space or choose another folder, then run again
+    >>> print(explain(OSError(errno.EROFS, "Read-only file system"), Path("out/rings.csv")))
+    cannot write out/rings.csv: the disk is read-only; choose another folder
     """
     advice = {
         errno.ENOSPC: "no space left on the disk; free some space or choose another folder, then run again",
@@ -72,3 +75,29 @@ def write_text(path: Path, text: str) -> Path:
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as handle:
         handle.write(text)
     return path
+
+
+def plain(value: Any) -> Any:
+    """Make a value fit for JSON: NaN and infinities become null, as JSON has no such numbers.
+
+    >>> plain({"p": float("nan"), "q": (1, 0.5)})
+    {'p': None, 'q': [1, 0.5]}
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    return value.item() if hasattr(value, "item") else str(value)  # NumPy scalars; paths and times as text
+
+
+def write_json(path: Path, document: Any) -> Path:
+    """Write one JSON document, indented, keys in the order given.
+
+    Raises:
+        GraphdetError: as `replacing`.
+    """
+    return write_text(path, json.dumps(plain(document), ensure_ascii=False, indent=1) + "\n")

@@ -9,8 +9,8 @@ def two_columns(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Order both sides of a bipartite graph so that few edges cross.
 
-    The barycentre heuristic (Sugiyama, Tagawa and Toda 1981): each side in turn is sorted by the mean position of its
-    neighbours, ties by the order given, and the best order seen is kept.
+    The barycentre heuristic (Sugiyama, Tagawa and Toda 1981): each side in turn is sorted by the mean
+    position of its neighbours, ties by the order given, and the best order seen is kept.
 
     Shapes: left, right int64[n_edges], rows of the two sides. Returns order_left int64[n_left] and
     order_right int64[n_right]: the row drawn at each position.
@@ -42,7 +42,8 @@ def crossings(left: NDArray[np.float64], right: NDArray[np.float64]) -> int:
     ranks = np.unique(right[order], return_inverse=True)[1]
     seen = np.zeros(ranks.max() + 1 if len(ranks) else 0, np.int64)
     crossed = 0
-    # Edges come from left to right; each crosses the earlier ones that end strictly below it. Equal left ends never
+    # Edges come from left to right; each crosses the earlier ones that end strictly below it. Equal left
+    # ends never
     # cross because they come in the order of their right ends.
     for rank in ranks.tolist():
         crossed += int(seen[rank + 1 :].sum())
@@ -53,7 +54,7 @@ def crossings(left: NDArray[np.float64], right: NDArray[np.float64]) -> int:
 def _by_neighbours(
     at: NDArray[np.float64], rows: NDArray[np.int64], positions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Give each row its place in the order of its neighbours' mean position; lone rows stay where they are."""
+    """Give each row its place in the order of its neighbours' mean position; lone rows stay."""
     degree = np.bincount(rows, minlength=len(at))
     total = np.bincount(rows, weights=positions, minlength=len(at))
     mean = np.where(degree > 0, total / np.maximum(degree, 1), at)

@@ -7,7 +7,22 @@ from markupsafe import Markup, escape
 
 from graphdet.reports import words
 
-SHAPES = 6  # how many actions have a colour and a shape of their own (the palette of Okabe and Ito, style.css)
+SHAPES = (
+    6  # how many actions have a colour and a shape of their own (the palette of Okabe and Ito, style.css)
+)
+
+
+# Square, diamond, triangle, cross and bar of radius 1, as (right, down).
+_OUTLINES: tuple[tuple[tuple[float, float], ...], ...] = (
+    ((-1, -1), (1, -1), (1, 1), (-1, 1)),
+    ((0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)),
+    ((0, -1.2), (1.2, 1), (-1.2, 1)),
+    (
+        *((-0.4, -1.2), (0.4, -1.2), (0.4, -0.4), (1.2, -0.4), (1.2, 0.4), (0.4, 0.4)),
+        *((0.4, 1.2), (-0.4, 1.2), (-0.4, 0.4), (-1.2, 0.4), (-1.2, -0.4), (-0.4, -0.4)),
+    ),
+    ((-0.5, -1.3), (0.5, -1.3), (0.5, 1.3), (-0.5, 1.3)),
+)
 
 
 class Label(NamedTuple):
@@ -49,26 +64,24 @@ def label(at: Label) -> Markup:
 
 
 def mark(kind: int, x: float, y: float, r: float, title: str) -> Markup:
-    """Draw the mark of the kind-th action: circle, square, diamond, triangle, cross or bar, told apart without colour."""
+    """Draw the mark of the kind-th action.
+
+    Circle, square, diamond, triangle, cross or bar: told apart without colour.
+    """
     css = f"mark a{min(kind, SHAPES - 1)}"
     hover = tag("title", title)
-    paths = {
-        1: f"M{x - r:.1f} {y - r:.1f}h{2 * r:.1f}v{2 * r:.1f}h{-2 * r:.1f}z",
-        2: f"M{x:.1f} {y - 1.3 * r:.1f}l{1.3 * r:.1f} {1.3 * r:.1f}l{-1.3 * r:.1f} {1.3 * r:.1f}"
-        f"l{-1.3 * r:.1f} {-1.3 * r:.1f}z",
-        3: f"M{x:.1f} {y - 1.2 * r:.1f}l{1.2 * r:.1f} {2.2 * r:.1f}h{-2.4 * r:.1f}z",
-        4: f"M{x - 0.4 * r:.1f} {y - 1.2 * r:.1f}h{0.8 * r:.1f}v{0.8 * r:.1f}h{0.8 * r:.1f}v{0.8 * r:.1f}"
-        f"h{-0.8 * r:.1f}v{0.8 * r:.1f}h{-0.8 * r:.1f}v{-0.8 * r:.1f}h{-0.8 * r:.1f}v{-0.8 * r:.1f}h{0.8 * r:.1f}z",
-        5: f"M{x - 0.5 * r:.1f} {y - 1.3 * r:.1f}h{r:.1f}v{2.6 * r:.1f}h{-r:.1f}z",
-    }
     if kind <= 0:
         return tag("circle", hover, cx=x, cy=y, r=r, css=css)
-    return tag("path", hover, d=paths[min(kind, SHAPES - 1)], css=css)
+    outline = _OUTLINES[min(kind, SHAPES - 1) - 1]
+    points = " ".join(f"{x + r * right:.1f},{y + r * down:.1f}" for right, down in outline)
+    return tag("polygon", hover, points=points, css=css)
 
 
-def picture(parts: Sequence[Markup], width: float, height: float, title: str, described: str) -> Markup:
+def picture(
+    parts: Sequence[Markup], width: float, height: float, title: str, described: str, css: str
+) -> Markup:
     """Wrap elements as a picture that scales with the page and that screen readers can announce."""
     head = tag("title", title) + tag("desc", described)
     return tag(
-        "svg", head + Markup("").join(parts), viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", width="100%"
+        "svg", head + Markup("").join(parts), viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", css=css
     )

@@ -159,7 +159,11 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s".replace(".0 s", " s")
     if seconds < 120:
         return f"{seconds:.0f} s"
-    for unit, size, lower, lower_size in (("min", 60, "", 60), ("h", 3600, "min", 60), ("d", 86400, "h", 3600)):
+    for unit, size, lower, lower_size in (
+        ("min", 60, "", 60),
+        ("h", 3600, "min", 60),
+        ("d", 86400, "h", 3600),
+    ):
         if seconds < size * {"min": 60, "h": 48, "d": math.inf}[unit]:
             whole, rest = divmod(seconds, size)
             small = round(rest / lower_size) if lower else 0
