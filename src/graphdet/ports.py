@@ -40,7 +40,8 @@ class Silent:
 class Source:
     """One ingest: what identifies it, so that doing it twice is doing it once.
 
-    `digest` covers the bytes of all files of this ingest and the config's meaning; `files` are names for people.
+    `digest` covers the bytes of all files of this ingest and the config's meaning; `files` are names for
+    people.
     """
 
     digest: str
@@ -52,15 +53,15 @@ class Source:
 class Store(Protocol):
     """The graph and the findings, wherever they live.
 
-    Read methods give Narwhals LazyFrames over `bench`, sorted by nothing in particular. All methods raise StoreError
-    when the store cannot be reached and StoreBusy when another process holds it.
+    Read methods give Narwhals LazyFrames over `bench`, sorted by nothing in particular. All methods raise
+    StoreError when the store cannot be reached and StoreBusy when another process holds it.
     """
 
     url: str
 
     @property
     def bench(self) -> duckdb.DuckDBPyConnection:
-        """The workbench: the DuckDB connection on which whole-log expressions run (the store's own, or in memory)."""
+        """The workbench: the DuckDB connection on which whole-log expressions run (own, or in memory)."""
 
     def sources(self) -> dict[str, Source]:
         """Ingests that are complete, by digest."""
@@ -79,9 +80,9 @@ class Store(Protocol):
     ) -> Frame:
         """Interactions of the k-hop subgraph around users.
 
-        One hop is user → items; each further hop adds the users of those items and then their items' edges: hops=1
-        the seeds' own interactions, hops=2 also every interaction on those items, hops=3 also all interactions
-        of those users, and so on. Half-open window as in `interactions`.
+        One hop is user → items; each further hop adds the users of those items and then their items' edges:
+        hops=1 the seeds' own interactions, hops=2 also every interaction on those items, hops=3 also all
+        interactions of those users, and so on. Half-open window as in `interactions`.
         """
 
     def entities(self) -> Frame:
@@ -114,11 +115,15 @@ class Store(Protocol):
     def meta(self, key: str) -> str | None:
         """The text kept under a key, or None."""
 
+    def queries(self) -> dict[str, str]:
+        """Titles of the saved queries by name, sorted by name."""
+
     def query(self, name: str, parameters: Mapping[str, Any]) -> pa.Table:
         """Run a named query of cypher/browser (or its SQL twin).
 
         Raises:
-            UsageError: there is no query of that name; says the nearest right name.
+            UsageError: there is no query of that name (says the nearest right one), or a parameter is
+                missing, unknown or no number; `limit` alone has a default, 100.
         """
 
     def close(self) -> None:

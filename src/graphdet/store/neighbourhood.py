@@ -25,7 +25,8 @@ def neighbourhood(
     """Interactions (schema.INTERACTION_COLUMNS) of the k-hop subgraph around users.
 
     An odd hop keeps every interaction of the users reached, an even one every interaction on the items
-    reached. What one hop keeps contains what the hop before kept, so no union is needed. Unknown users add nothing.
+    reached. What one hop keeps contains what the hop before kept, so no union is needed. Unknown users add
+    nothing.
 
     Raises:
         UsageError: hops is below 1.

@@ -11,6 +11,13 @@ from graphdet.errors import GraphdetError, InputError, StoreBusy, StoreError
 
 MAGIC = b"DUCK"  # at byte 8 of every DuckDB file
 MAGIC_AT = 8
+# A full disk at COMMIT is a TransactionException, one that leaves the database unusable a FatalException.
+_ABOUT_FILES = (
+    duckdb.IOException,
+    duckdb.FatalException,
+    duckdb.SerializationException,
+    duckdb.TransactionException,
+)
 SMALLEST = 3 * 4096  # bytes: the headers; a shorter file was never finished and holds nothing
 
 
@@ -57,7 +64,7 @@ def wal_of(path: Path) -> Path:
 
 @contextmanager
 def in_words(path: Path, doing: str) -> Iterator[None]:
-    """Turn DuckDB's errors about the file, the disk and memory into graphdet's; let mistakes of ours through.
+    """Turn DuckDB's errors about file, disk and memory into graphdet's; let mistakes of ours through.
 
     Raises:
         StoreBusy, StoreError, InputError, GraphdetError: as `translate` says.
@@ -88,7 +95,7 @@ def translate(error: duckdb.Error, path: Path, doing: str) -> GraphdetError | No
         )
     if isinstance(error, duckdb.OutOfMemoryException):
         return GraphdetError(f"{doing} {path}: out of memory ({_first_line(text)}); close other programs")
-    if not isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.SerializationException):
+    if not isinstance(error, _ABOUT_FILES):
         return None
     if any(words in lower for words in ("no space left", "file too large", "disk quota")):
         return StoreError(

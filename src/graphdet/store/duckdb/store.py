@@ -12,6 +12,7 @@ import narwhals as nw
 import pyarrow as pa
 
 from graphdet import schema
+from graphdet.errors import UsageError
 from graphdet.ports import Progress, Source
 from graphdet.store.duckdb import findings, tables, twins, writing
 from graphdet.store.duckdb.problems import check_file, in_words
@@ -75,13 +76,17 @@ class DuckDBStore:
 
     @contextlib.contextmanager
     def _transaction(self, doing: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        if self.read_only:
+            raise UsageError(f"{self.path} was opened only for reading; open it without read_only to write")
         with in_words(self.path, doing):
             self._connection.execute("BEGIN")
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
-                # After a fatal error (a full disk) there is nothing left to roll back; the file is as before.
+                # After Ctrl-C a worker may still be busy, and ROLLBACK would wait for it. After a fatal error
+                # (a full disk) there is nothing left to roll back; the file is as before.
+                self._connection.interrupt()
                 with contextlib.suppress(duckdb.Error):
                     self._connection.execute("ROLLBACK")
                 raise
@@ -222,5 +227,6 @@ class DuckDBStore:
 
     def close(self) -> None:
         """Release the file; closing twice is closing once."""
-        with in_words(self.path, "closing"):
+        with in_words(self.path, "closing"), contextlib.suppress(duckdb.ConnectionException):
+            self._connection.interrupt()  # a query left by Ctrl-C would keep close waiting
             self._connection.close()
