@@ -47,13 +47,14 @@ def write_events(connection: duckdb.DuckDBPyConnection, log: LogTables, source: 
         if name.lower() not in have:
             connection.execute(f"ALTER TABLE events ADD COLUMN {quoted(name)} VARCHAR")
     listed = ", ".join(map(quoted, (*schema.EVENT_COLUMNS, *new)))
+    given = listed.replace('"event_id"', "nullif(event_id, CAST(event_row AS VARCHAR))", 1)
     source_ix = _next_source_ix(connection)
     _run(
         connection,
         log.events,
         schema.EVENT_COLUMNS,
         "events",
-        f"INSERT INTO events ({listed}, {SOURCE_COLUMN}) SELECT {listed}, {source_ix} FROM {INCOMING}",
+        f"INSERT INTO events ({listed}, {SOURCE_COLUMN}) SELECT {given}, {source_ix} FROM {INCOMING}",
     )
 
 
