@@ -1,0 +1,90 @@
+"""The tables of the graph, derived from clean events. All are lazy: a store computes what it keeps."""
+
+import narwhals as nw
+
+from graphdet import schema
+from graphdet.config import Config
+from graphdet.tables import Frame, LogTables
+
+_TEXT = nw.String()
+# Sums of amounts are rounded, so that the order in which threads add does not show in the last bits.
+_SUM_DECIMALS = 6
+
+
+def derive_tables(clean: Frame, config: Config) -> LogTables:
+    """Derive the tables of a log from its clean fields (see fields.Fields) with session_id."""
+    have = set(clean.collect_schema().names())
+    sessions = clean.group_by("session_id", "user_id").agg(
+        started_ms=nw.col("at_ms").min(), ended_ms=nw.col("at_ms").max()
+    )
+    events = _events(clean, have)
+    return LogTables(
+        interactions=_interactions(events, have),
+        items=_items(clean, have),
+        sessions=sessions.select(*schema.SESSION_COLUMNS),
+        entities=_entities(clean, config),
+        events=events,
+    )
+
+
+def _events(clean: Frame, have: set[str]) -> Frame:
+    row = nw.col("event_row").cast(_TEXT)
+    event_id = nw.coalesce("event_id", row) if "event_id" in have else row
+    blanks = {
+        name: nw.lit(None).cast(nw.Float64() if name in ("amount", "quantity") else _TEXT)
+        for name in ("amount", "quantity", "text")
+        if name not in have
+    }
+    attributes = {n.removeprefix("attribute "): nw.col(n) for n in sorted(have) if n.startswith("attribute ")}
+    events = clean.with_columns(event_id=event_id, **blanks, **attributes)
+    return events.select(*schema.EVENT_COLUMNS, *attributes)
+
+
+def _interactions(events: Frame, have: set[str]) -> Frame:
+    sums = {name: _sum(name) for name in ("amount", "quantity") if name in have}
+    grouped = events.group_by("user_id", "session_id", "item_id", "action").agg(
+        at_ms=nw.col("at_ms").min(),
+        n=nw.len(),
+        **sums,
+        **{f"{name}_n": nw.col(name).count() for name in sums},
+    )
+    totals = {
+        name: nw.when(nw.col(f"{name}_n") > 0).then(nw.col(name).round(_SUM_DECIMALS))
+        if name in sums
+        else nw.lit(None).cast(nw.Float64())
+        for name in ("amount", "quantity")
+    }
+    return grouped.with_columns(**totals).select(*schema.INTERACTION_COLUMNS)
+
+
+def _sum(name: str) -> nw.Expr:
+    return nw.col(name).sum()
+
+
+def _items(clean: Frame, have: set[str]) -> Frame:
+    items = clean.select("item_id").unique()
+    if "item_name" not in have:
+        return items.with_columns(name=nw.lit(None).cast(_TEXT)).select(*schema.ITEM_COLUMNS)
+    named = clean.filter(nw.col("item_name").str.strip_chars() != "").select("item_id", "at_ms", "item_name")
+    latest = named.group_by("item_id").agg(at_ms=nw.col("at_ms").max())
+    # Of several names at the latest moment the last in the alphabet, so that the order of the rows does not
+    # matter.
+    names = named.join(latest, on=["item_id", "at_ms"], how="inner")
+    names = names.group_by("item_id").agg(name=nw.col("item_name").max())
+    return items.join(names, on="item_id", how="left").select(*schema.ITEM_COLUMNS)
+
+
+def _entities(clean: Frame, config: Config) -> Frame:
+    links = []
+    for kind in sorted(config.entities):
+        used = clean.select("user_id", "at_ms", entity_id=nw.col(f"entity {kind}"))
+        used = used.filter(~nw.col("entity_id").is_null())
+        used = used.group_by("user_id", "entity_id").agg(first_ms=nw.col("at_ms").min(), n=nw.len())
+        links.append(used.with_columns(kind=nw.lit(kind)).select(*schema.ENTITY_COLUMNS))
+    if links:
+        return nw.concat(links, how="vertical")
+    none = clean.filter(nw.col("event_row") < 0)
+    text = nw.lit("").cast(_TEXT)
+    return none.select(
+        "user_id", kind=text, entity_id=text, first_ms=nw.col("at_ms"), n=nw.lit(0).cast(nw.Int64())
+    )

@@ -1,0 +1,78 @@
+"""JSON lines: one object a line; each line is kept as text, so its number and content are at hand for
+rejects."""
+
+from pathlib import Path
+
+import duckdb
+
+from graphdet.config import Config
+from graphdet.errors import InputError
+from graphdet.logs.files import LogFile, as_utf8
+from graphdet.logs.lines import load_lines
+from graphdet.logs.raw import ROW, RawFile, count, fresh_name, literal, missing_column, wanted_columns
+
+
+def read_json_lines(
+    bench: duckdb.DuckDBPyConnection, file: LogFile, config: Config, scratch: Path
+) -> RawFile:
+    """Load a file of JSON objects, one a line; `a.b` names the key b of the object under a.
+
+    Raises:
+        InputError: the file is empty, truncated, one JSON array, or no object has a mapped key.
+    """
+    file = as_utf8(file, config.read.encoding, scratch)
+    lines, table = fresh_name("lines"), fresh_name("raw")
+    load_lines(bench, file, lines)
+    bench.execute(
+        f"CREATE TEMP TABLE {table} AS SELECT n, text, row_number() OVER (ORDER BY n) - 1 AS {ROW},"
+        " CASE WHEN text IS NULL THEN 'not UTF-8' WHEN NOT json_valid(text) THEN 'not valid JSON'"
+        " WHEN json_type(text) <> 'OBJECT' THEN 'not a JSON object' END AS reason"
+        f" FROM {lines} WHERE text IS NULL OR trim(text) <> ''"
+    )
+    bench.execute(f"DROP TABLE {lines}")
+    good = f"(SELECT * FROM {table} WHERE reason IS NULL)"
+    n_rows, n_good = (
+        count(bench, f"SELECT count(*) FROM {table}"),
+        count(bench, f"SELECT count(*) FROM {good}"),
+    )
+    if not n_good:
+        raise InputError(
+            f"{file.path}: no line is a JSON object; write one object a line "
+            "(an array becomes that with: jq -c '.[]' FILE)"
+        )
+    wanted = wanted_columns(config)
+    columns = {name: _extract(name) for name in wanted}
+    found = bench.execute(
+        f"SELECT {', '.join(f'count({e})' for e in columns.values())} FROM {good}"
+    ).fetchone()
+    assert found is not None
+    for (name, place), n in zip(wanted.items(), found, strict=True):
+        if not n:
+            keys = bench.execute(
+                f"SELECT DISTINCT unnest(json_keys(text)) AS k FROM (FROM {good} LIMIT 1000) ORDER BY k"
+            ).fetchall()
+            if name not in {key for (key,) in keys}:
+                raise missing_column(file, name, place, [key for (key,) in keys])
+    has_bad = n_good < n_rows
+    return RawFile(
+        file=file,
+        source=good,
+        columns=columns,
+        types=dict.fromkeys(columns, "VARCHAR"),
+        n_rows=n_rows,
+        bad=f"SELECT {ROW} AS row, reason, coalesce(text, '') AS raw FROM {table} WHERE reason IS NOT NULL"
+        if has_bad
+        else None,
+        lines=f"SELECT {ROW} AS row, n AS line FROM {table}",
+        row_json="text",
+    )
+
+
+def _extract(name: str) -> str:
+    """Write the expression of a key; a dotted name also reaches into nested objects."""
+    parts = ['"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in name.split(".")]
+    whole = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    direct = f"json_extract_string(text, {literal('$.' + whole)})"
+    if len(parts) == 1:
+        return direct
+    return f"coalesce({direct}, json_extract_string(text, {literal('$.' + '.'.join(parts))}))"

@@ -1,0 +1,37 @@
+"""Parquet files: read in place, only the mapped columns, row numbers from the file itself."""
+
+import duckdb
+
+from graphdet.config import Config
+from graphdet.errors import InputError
+from graphdet.logs.files import LogFile
+from graphdet.logs.raw import (
+    ROW,
+    RawFile,
+    count,
+    first_words,
+    identifier,
+    literal,
+    missing_column,
+    wanted_columns,
+)
+
+
+def read_parquet(bench: duckdb.DuckDBPyConnection, file: LogFile, config: Config) -> RawFile:
+    """Look at a Parquet file; nothing is copied.
+
+    Raises:
+        InputError: it is not Parquet, is damaged, or lacks a mapped column.
+    """
+    path = literal(file.path)
+    try:
+        described = bench.execute(f"DESCRIBE FROM read_parquet({path})").fetchall()
+        n_rows = count(bench, f"SELECT sum(num_rows) FROM parquet_file_metadata({path})")
+    except duckdb.Error as error:
+        raise InputError(f"{file.path}: is no Parquet file or is damaged ({first_words(error)})") from error
+    types = {name: kind for name, kind, *_ in described}
+    for name, place in wanted_columns(config).items():
+        if name not in types:
+            raise missing_column(file, name, place, list(types))
+    source = f"(SELECT *, file_row_number AS {ROW} FROM read_parquet({path}, file_row_number = true))"
+    return RawFile(file, source, {name: identifier(name) for name in types}, types, n_rows)

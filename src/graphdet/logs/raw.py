@@ -1,0 +1,123 @@
+"""A log file as DuckDB sees it before anything is judged: one relation, one row number, raw columns."""
+
+import difflib
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import duckdb
+
+from graphdet.config import Config
+from graphdet.errors import InputError
+from graphdet.logs.files import LogFile
+
+ROW = "graphdet_row"  # the row's number within its file, from 0, structurally bad rows counted
+_counter = itertools.count()
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """One file of the log, readable through SQL.
+
+    `source` is what stands after FROM; it has the column ROW and, for each column of the log, the expression
+    in `columns` (name in the log → SQL expression) of the type in `types`. `n_rows` counts the data rows,
+    also the structurally bad ones, which the query `bad` gives (row, reason, raw) if there are any. `lines`
+    is a query giving (row, line) of every row, or None when the line is row + `first_line`.
+    """
+
+    file: LogFile
+    source: str
+    columns: Mapping[str, str]
+    types: Mapping[str, str]
+    n_rows: int
+    bad: str | None = None
+    lines: str | None = None
+    first_line: int = 1
+    row_json: str | None = None  # SQL expression of the raw row as JSON; None: made of the columns
+
+
+def add_file_column(raw: RawFile, config: Config) -> RawFile:
+    """Add the column that `[read] file_column` asks for."""
+    name = config.read.file_column
+    if name is None:
+        return raw
+    columns = {**raw.columns, name: literal(raw.file.name)}
+    return replace(raw, columns=columns, types={**raw.types, name: "VARCHAR"})
+
+
+def fresh_name(stem: str) -> str:
+    """Name a temporary table that no other read on this bench uses."""
+    return f"graphdet_{stem}_{next(_counter)}"
+
+
+def literal(text: str) -> str:
+    """Write a text as an SQL literal; NUL cannot stand in one.
+
+    >>> print(literal("it's"))
+    'it''s'
+    """
+    parts = ["'" + part.replace("'", "''") + "'" for part in text.split("\0")]
+    return parts[0] if len(parts) == 1 else "(" + " || chr(0) || ".join(parts) + ")"
+
+
+def identifier(name: str) -> str:
+    """Write a name as a quoted SQL identifier.
+
+    >>> print(identifier('a"b'))
+    "a""b"
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def count(bench: duckdb.DuckDBPyConnection, query: str) -> int:
+    """Run a query that gives one whole number."""
+    row = bench.execute(query).fetchone()
+    assert row is not None
+    return int(row[0] or 0)
+
+
+def first_words(error: Exception) -> str:
+    """Shorten a DuckDB error to its first line."""
+    return str(error).strip().split("\n")[0]
+
+
+def wanted_columns(config: Config) -> dict[str, str]:
+    """List the log columns that a config needs, each with the place that asks for it."""
+    wanted: dict[str, str] = {}
+    columns = config.columns
+    for key in columns.__dataclass_fields__:
+        name = getattr(columns, key)
+        if name is not None:
+            wanted.setdefault(name, f"[columns] {key}")
+    for table, names in (("attributes", config.attributes.values()), ("filters", config.filters)):
+        for name in names:
+            wanted.setdefault(name, f"[{table}]")
+    for name in config.entities.values():
+        wanted.setdefault(entity_column(config, name), "[entities]")
+    if config.read.file_column is not None:
+        wanted.pop(config.read.file_column, None)
+    return wanted
+
+
+def entity_column(config: Config, name: str) -> str:
+    """Resolve the column of an entity: `device_id` and `ip` may be named as in [columns], or as in the
+    log."""
+    mapped = getattr(config.columns, name, None) if name in ("device_id", "ip") else None
+    return mapped or name
+
+
+def missing_column(file: LogFile, name: str, place: str, have: Sequence[str]) -> InputError:
+    """Say that a file lacks a column, which it has, and the nearest one."""
+    near = difflib.get_close_matches(name, have, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return InputError(
+        f"{file.path}: there is no column {name!r}, which the config's {place} names{hint} "
+        f"The columns are {shown(have)}"
+    )
+
+
+def shown(names: Iterable[str], most: int = 20) -> str:
+    """List names for a message, at most so many."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(n) for n in names[:most]) + more
