@@ -6,13 +6,14 @@ import numpy as np
 import pyarrow.compute as pc
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
 
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.profile import DAY_MS, HOUR_MS, Int, LogProfile, profile_log
 from graphdet.simulate.world import Float
 from graphdet.tables import GraphArrays
 
-PEERS = 10  # organic users of equal activity per planted account
+PEERS = 4  # organic users of equal activity per planted account
 FOLDS = 5
 
 
@@ -146,7 +147,10 @@ def leak(planted: Planted, seed: int = 0, levels: tuple[str, ...] | None = None)
     for held_out in range(FOLDS):
         test = fold == held_out
         if test.any() and not test.all():
-            trees = HistGradientBoostingClassifier(max_iter=150, random_state=seed).fit(x[~test], y[~test])
+            with threadpool_limits(1):  # spinning threads are slow on a busy machine
+                trees = HistGradientBoostingClassifier(max_iter=100, random_state=seed).fit(
+                    x[~test], y[~test]
+                )
             chance[test] = trees.predict_proba(x[test])[:, 1]
     level_of = np.array([c.level or c.kind for c in planted.campaigns])[campaign]
     by_level = {
@@ -168,12 +172,25 @@ def _alone(y: Float, values: Float) -> float:
 
 
 def _peers(planted: Planted, rows: Int, rng: np.random.Generator) -> tuple[Int, Int]:
-    """Draw organic users near each planted account in clicks: their rows, and whose peers they are."""
+    """Draw organic users with each planted account's number of clicks, or near it: their rows, and whose peers they are.
+
+    No user is drawn twice: one in two folds would be known by heart.
+    """
     clicks = np.bincount(planted.graph.user_ix, minlength=planted.graph.n_users)
     organic = np.flatnonzero((planted.campaign_of_user < 0) & (planted.innocent_of_user < 0) & (clicks > 0))
-    organic = organic[np.argsort(clicks[organic] + rng.random(len(organic)), kind="stable")]
-    place = np.searchsorted(clicks[organic], clicks[rows] + 0.5 * (rng.random(len(rows)) < 0.5))
-    near = place[:, None] + rng.integers(-3 * PEERS, 3 * PEERS + 1, (len(rows), PEERS))
-    # Each peer once: a user in two folds would be known by heart.
-    peers, first = np.unique(organic[np.clip(near, 0, len(organic) - 1)].ravel(), return_index=True)
-    return peers, np.repeat(np.arange(len(rows)), PEERS)[first]
+    organic = rng.permutation(organic)
+    waiting: dict[int, list[int]] = {}
+    for user in organic:
+        waiting.setdefault(int(clicks[user]), []).append(int(user))
+    peers, of = [], []
+    for number in rng.permutation(len(rows)):
+        have, target = 0, int(clicks[rows[number]])
+        for count in sorted(
+            range(max(1, round(0.85 * target)), round(1.15 * target) + 2), key=lambda c: abs(c - target)
+        ):
+            users = waiting.get(count, [])
+            taken = [users.pop() for _ in range(min(PEERS - have, len(users)))]
+            peers.extend(taken)
+            of.extend([number] * len(taken))
+            have += len(taken)
+    return np.array(peers, np.int64), np.array(of, np.int64)

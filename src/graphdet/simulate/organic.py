@@ -9,7 +9,7 @@ from graphdet.errors import UsageError
 from graphdet.simulate.entities import KindLinks, graph_fields
 from graphdet.simulate.profile import DAY_MS, HOUR_MS, Int
 from graphdet.simulate.recode import decimal_ids, edge_order, merge_repeats
-from graphdet.simulate.walks import Bool
+from graphdet.simulate.transitions import Bool
 from graphdet.simulate.world import HOURS_OF_DAY, Float, Items, Users, make_items, make_users
 from graphdet.tables import GraphArrays
 
@@ -150,7 +150,8 @@ def _draw(cumulative: Float, low: Int, high: Int, u: Float) -> Int:
     start = np.where(empty, 0.0, cumulative[low])
     end = np.where(empty, total, cumulative[high])
     place = np.searchsorted(cumulative, start + u * (end - start), side="right") - 1
-    return np.clip(place, 0, len(cumulative) - 2)
+    rows: Int = np.clip(place, 0, len(cumulative) - 2)
+    return rows
 
 
 def _follow_related(items: Items, clicks: _Clicks, source: Int, chosen: Int, rng: Rng) -> None:

@@ -1,6 +1,7 @@
 """Plant campaigns and hard innocents into a log, without leaving a trace but the acts themselves."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 
@@ -10,7 +11,8 @@ from graphdet.simulate.assemble import Bool, Group, Planted, assemble
 from graphdet.simulate.campaigns import Campaign
 from graphdet.simulate.profile import Int, LogProfile, profile_log
 from graphdet.simulate.targets import Neighbours, Strike, choose_strike
-from graphdet.simulate.walks import Sessions, Walker, fill
+from graphdet.simulate.transitions import Steps
+from graphdet.simulate.walks import Sessions, fill
 from graphdet.tables import GraphArrays
 
 MOST_ACCOUNTS_SHARE = 0.2  # of the log's users, in one group
@@ -36,7 +38,7 @@ def plant(
     if not campaigns and not innocents:
         return assemble(graph, None, [], 0, 1, rng)
     profile = profile_log(graph)
-    walker, neighbours = Walker.of(profile), Neighbours.of(profile)
+    steps, neighbours = Steps.of(profile), Neighbours.of(profile)
     taken_items = np.zeros(graph.n_items, np.int64)
     taken_users = np.zeros(graph.n_users, bool)
     groups: list[Group] = []
@@ -46,7 +48,7 @@ def plant(
         users = _choose_users(profile, campaign, strike, taken_users, rng)
         accounts = [make_account(profile, campaign, strike, int(user), rng) for user in users]
         groups.append(Group(campaign, strike, accounts))
-    sessions = _walk(walker, groups, rng)
+    sessions = _walk(steps, groups, rng)
     return assemble(graph, sessions, groups, len(campaigns), profile.resolution_ms, rng)
 
 
@@ -83,9 +85,9 @@ def _real_users(
         rows = [profile.item_edge[profile.item_first[i] : profile.item_first[i + 1]] for i in strike.items]
         audience = np.zeros(profile.graph.n_users, bool)
         audience[profile.graph.user_ix[np.concatenate(rows)]] = True
-        choices = (ordinary & audience, around, ordinary)
+        choices = [ordinary & audience, around, ordinary]
     else:
-        choices = (around, ordinary)
+        choices = [around, ordinary]
     chosen = np.zeros(0, np.int64)
     for choice in choices:
         pool = np.setdiff1d(np.flatnonzero(choice), chosen)
@@ -98,31 +100,35 @@ def _real_users(
     return chosen
 
 
-def _walk(walker: Walker, groups: Sequence[Group], rng: Rng) -> Sessions:
+def _walk(steps: Steps, groups: Sequence[Group], rng: Rng) -> Sessions:
     """Lay out all planned sessions of all groups and fill their free positions."""
-    graph = walker.profile.graph
+    graph = steps.profile.graph
     accounts = [account for group in groups for account in group.accounts]
-    account = np.repeat(np.arange(len(accounts)), [len(a.at_ms) for a in accounts])
-    rank = np.concatenate([np.arange(len(a.at_ms)) for a in accounts])
     sizes = np.array([len(t) for a in accounts for t in a.at_ms], np.int64)
-    at_ms = np.zeros((len(sizes), int(sizes.max())), np.int64)
-    edge = np.full(at_ms.shape, -1, np.int64)
-    filled = np.arange(at_ms.shape[1]) < sizes[:, None]
+    filled = np.arange(int(sizes.max())) < sizes[:, None]
+    at_ms, edge = np.zeros(filled.shape, np.int64), np.full(filled.shape, -1, np.int64)
+    known = np.zeros(filled.shape, np.int8)
     at_ms[filled] = np.concatenate([t for a in accounts for t in a.at_ms])
     edge[filled] = np.concatenate([e for a in accounts for e in a.edge])
-    state = np.where(edge >= 0, walker.state_of_edge[edge], -1)
-    sessions = Sessions(account, rank, sizes, at_ms, state, edge)
-    rows, _ = np.nonzero(edge >= 0)
-    seen = [account[rows] * graph.n_items + graph.item_ix[edge[edge >= 0]]]
-    first = np.searchsorted(graph.user_ix, [a.user for a in accounts], side="left")
-    last = np.searchsorted(graph.user_ix, [a.user for a in accounts], side="right")
-    for number, (low, high) in enumerate(zip(first, last, strict=True)):
-        seen.append(number * graph.n_items + graph.item_ix[low:high].astype(np.int64))
-    keys = np.unique(np.concatenate(seen))
+    known[filled] = np.concatenate([k for a in accounts for k in a.known])
+    sessions = Sessions(
+        account=np.repeat(np.arange(len(accounts)), [len(a.at_ms) for a in accounts]),
+        rank=np.concatenate([np.arange(len(a.at_ms)) for a in accounts]),
+        size=sizes,
+        at_ms=at_ms,
+        known=known,
+        edge=edge,
+    )
+    low = np.searchsorted(graph.user_ix, [a.user for a in accounts], side="left")
+    high = np.searchsorted(graph.user_ix, [a.user for a in accounts], side="right")
+    own = [
+        k * graph.n_items + graph.item_ix[a:b].astype(np.int64)
+        for k, (a, b) in enumerate(zip(low, high, strict=True))
+    ]
     kinds = np.repeat([g.campaign.camouflage_kind for g in groups], [len(g.accounts) for g in groups])
     for kind in np.unique(kinds):
-        which = np.flatnonzero(kinds[account] == kind)
-        part = Sessions(account[which], rank[which], sizes[which], at_ms[which], state[which], edge[which])
-        fill(walker, part, keys, str(kind), rng)
-        sessions.state[which], sessions.edge[which] = part.state, part.edge
+        which = np.flatnonzero(kinds[sessions.account] == kind)
+        part = Sessions(*(getattr(sessions, f.name)[which] for f in fields(Sessions)))
+        fill(steps, part, np.unique(np.concatenate(own)), str(kind), rng)
+        sessions.edge[which] = part.edge
     return sessions

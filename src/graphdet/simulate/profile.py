@@ -23,10 +23,14 @@ class LogProfile:
     sessions; n_clicks int64[n_users]; item_edge int64[n_edges], rows of the graph in (item, time) order;
     item_key int64[n_edges], item · span + time for those rows; item_first int64[n_items + 1]; time_edge int64[n_edges],
     rows of the graph in time order.
-    start_ms and end_ms hold the busy part of the log (all but 1 in 2,000 edges at either end), end half open.
+    base_ms is the time that keys count from, span_ms their stride; known int8[n_edges], along edge: whether the user clicked the item before, never (0), in an earlier session (1) or
+    in the same one (2); short_pauses int64, times between sessions of one user within a day; log_traffic
+    float64[n_days], log of the sessions a day. start_ms and end_ms hold the busy part of the log (all but 1 in 2,000 edges at either end), end half open.
     """
 
     graph: GraphArrays
+    base_ms: int
+    span_ms: int
     resolution_ms: int
     start_ms: int
     end_ms: int
@@ -43,21 +47,15 @@ class LogProfile:
     item_key: Int
     item_first: Int
     common_gaps: Int
+    known: NDArray[np.int8]
+    short_pauses: Int
+    least_pause_ms: int
+    log_traffic: NDArray[np.float64]
 
     @property
     def n_sessions(self) -> int:
         """How many (user, session) groups."""
         return len(self.session_user)
-
-    @property
-    def base_ms(self) -> int:
-        """The time that keys count from."""
-        return int(self.graph.at_ms.min())
-
-    @property
-    def span_ms(self) -> int:
-        """One more than the largest time difference; the stride of keys."""
-        return int(self.graph.at_ms.max()) - self.base_ms + 1
 
     def rate(self, items: Int, at_ms: Int, half_width_ms: int) -> Int:
         """Count the edges of items[k] within half_width_ms of at_ms[k]; shapes broadcast."""
@@ -65,7 +63,8 @@ class LogProfile:
         low = np.clip(relative - half_width_ms, 0, self.span_ms - 1)
         high = np.clip(relative + half_width_ms + 1, 0, self.span_ms)
         keys = np.asarray(items, np.int64) * self.span_ms
-        return np.searchsorted(self.item_key, keys + high) - np.searchsorted(self.item_key, keys + low)
+        count: Int = np.searchsorted(self.item_key, keys + high) - np.searchsorted(self.item_key, keys + low)
+        return count
 
     def item_span(self, items: Int) -> tuple[Int, Int]:
         """First and last time of each item in the log, in ms."""
@@ -73,13 +72,29 @@ class LogProfile:
         last = self.graph.at_ms[self.item_edge[self.item_first[items + 1] - 1]]
         return first, last
 
-    def hot_edges(self, at_ms: int, size: int, rng: np.random.Generator) -> Int:
+    def rows_near(self, items: Int, at_ms: Int, rng: np.random.Generator) -> Int:
+        """Draw for each item one of its graph rows nearest in time; its action is then one usual for the item."""
+        key = items * self.span_ms + np.clip(at_ms - self.base_ms, 0, self.span_ms - 1)
+        place = np.searchsorted(self.item_key, key) + rng.integers(-3, 4, len(items))
+        rows: Int = self.item_edge[np.clip(place, self.item_first[items], self.item_first[items + 1] - 1)]
+        return rows
+
+    def hot_edges(self, at_ms: int, size: int, not_items: Int, rng: np.random.Generator) -> Int:
         """Draw clicks on up to `size` of the hottest items around a time: int64, rows of the graph."""
-        middle = np.searchsorted(self.graph.at_ms, at_ms, sorter=self.time_edge)
-        near = self.time_edge[max(0, int(middle) - 200) : int(middle) + 200]
-        items, first, counts = np.unique(self.graph.item_ix[near], return_index=True, return_counts=True)
+        middle = int(np.searchsorted(self.graph.at_ms, at_ms, sorter=self.time_edge))
+        near = self.time_edge[max(0, middle - 200) : middle + 200]
+        near = near[~np.isin(self.graph.item_ix[near], not_items)]
+        _, first, counts = np.unique(self.graph.item_ix[near], return_index=True, return_counts=True)
         hottest = np.argsort(-counts, kind="stable")[: 2 * size]
-        return near[first[rng.permutation(hottest)[:size]]]
+        rows: Int = near[first[rng.permutation(hottest)[:size]]]
+        return rows
+
+    def random_pauses(self, size: int, rng: np.random.Generator) -> Int:
+        """Draw times between two sessions of a user, in ms, of those below a day."""
+        if len(self.short_pauses) == 0:
+            return rng.integers(HOUR_MS, DAY_MS, size)
+        pauses: Int = rng.choice(self.short_pauses, size)
+        return pauses
 
     def random_starts(self, low_ms: int, high_ms: int, size: int, rng: np.random.Generator) -> Int:
         """Draw session starts of the log within [low_ms, high_ms); uniform times where the log has none."""
@@ -88,7 +103,8 @@ class LogProfile:
             return rng.integers(low_ms, max(high_ms, low_ms + 1), size)
         jitter = rng.integers(-5 * MINUTE_MS, 5 * MINUTE_MS, size)
         drawn = self.starts_sorted[rng.integers(first, last, size)] + jitter
-        return np.clip(drawn, low_ms, max(high_ms - 1, low_ms))
+        starts: Int = np.clip(drawn, low_ms, max(high_ms - 1, low_ms))
+        return starts
 
 
 def profile_log(graph: GraphArrays) -> LogProfile:
@@ -116,10 +132,15 @@ def profile_log(graph: GraphArrays) -> LogProfile:
     item_key = graph.item_ix.astype(np.int64) * span + (at - at.min())
     item_edge = np.argsort(item_key, kind="stable")
     low, high = np.quantile(at, [0.0005, 0.9995])
-    gaps = np.diff(at[edge])
-    gaps = gaps[np.flatnonzero(np.diff(np.repeat(np.arange(len(user)), sizes)) == 0)]
+    session_of = np.repeat(np.arange(len(user)), sizes)
+    gaps = np.diff(at[edge])[np.diff(session_of) == 0]
+    pauses = (start[1:] - at[edge[first[1:-1] - 1]])[np.diff(user) == 0]
+    pauses = np.sort(pauses[(pauses >= 0) & (pauses < DAY_MS)])
+    days = np.bincount((start - at.min() // DAY_MS * DAY_MS) // DAY_MS)
     return LogProfile(
         graph=graph,
+        base_ms=int(at.min()),
+        span_ms=span,
         resolution_ms=_resolution_ms(at),
         start_ms=int(low),
         end_ms=int(high) + 1,
@@ -136,7 +157,22 @@ def profile_log(graph: GraphArrays) -> LogProfile:
         item_key=item_key[item_edge],
         item_first=np.concatenate([[0], np.cumsum(np.bincount(graph.item_ix, minlength=graph.n_items))]),
         common_gaps=_common_gaps(gaps),
+        known=_known(graph, edge, session_of),
+        short_pauses=pauses,
+        least_pause_ms=int(pauses[len(pauses) // 200]) if len(pauses) else 0,
+        log_traffic=np.log(days + 0.5),
     )
+
+
+def _known(graph: GraphArrays, edge: Int, session_of: Int) -> NDArray[np.int8]:
+    """Say of each edge whether its user clicked the item never before (0), in an earlier session (1) or in this (2)."""
+    key = graph.user_ix[edge].astype(np.int64) * graph.n_items + graph.item_ix[edge]
+    order = np.argsort(key, kind="stable")
+    again = np.diff(key[order]) == 0
+    same_session = np.diff(session_of[order]) == 0
+    known = np.zeros(len(edge), np.int8)
+    known[order[1:]] = np.where(again, np.where(same_session, 2, 1), 0)
+    return known
 
 
 def _resolution_ms(at_ms: Int) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graphdet.errors import UsageError
 from graphdet.simulate.campaigns import Campaign
@@ -11,6 +12,8 @@ from graphdet.simulate.profile import DAY_MS, HOUR_MS, Int, LogProfile
 # Rank shares of the items with at least MIN_CLICKS clicks, from rare to popular.
 RANKS = {"cold": (0.0, 0.6), "mid": (0.6, 0.93), "popular": (0.93, 1.0)}
 MIN_CLICKS = 3
+NEARNESS = ((HOUR_MS, 1.0), (6 * HOUR_MS, 0.1), (24 * HOUR_MS, 0.01))  # half-widths and their weights
+MOSTLY = 0.6  # of an item's audience
 WINDOW_TRIES = 12
 WIDE = 3  # a pool this many times the wanted targets is wide enough to stop looking
 
@@ -68,7 +71,7 @@ def _pool(profile: LogProfile, campaign: Campaign, start_ms: int, end_ms: int, u
     free = np.flatnonzero((counts >= MIN_CLICKS) & (used == 0))
     if len(free) < least:
         free = np.flatnonzero((counts >= 1) & (used == 0))
-    alive = free[_alive(profile, free, start_ms, end_ms)]
+    alive = free[_alive(profile, free, start_ms, end_ms, WIDE * campaign.n_targets)]
     known = np.sort(counts[counts >= MIN_CLICKS])
     if len(known) == 0:
         return alive
@@ -84,15 +87,34 @@ def _pool(profile: LogProfile, campaign: Campaign, start_ms: int, end_ms: int, u
     return nearest[: max(2 * campaign.n_targets, len(ranked))]
 
 
-def _alive(
-    profile: LogProfile, items: Int, start_ms: int, end_ms: int
-) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Say which items real users visit in the window: at least two edges in it, a few hours of grace for short ones."""
+def _alive(profile: LogProfile, items: Int, start_ms: int, end_ms: int, wanted: int) -> NDArray[np.bool_]:
+    """Say which items real users visit in the window: at least two edges in it, a few hours of grace for short ones.
+
+    Items with most of their audience there come alone when there are enough of them.
+    """
     grace = 6 * HOUR_MS if end_ms - start_ms < DAY_MS else 0
     half = (end_ms - start_ms) // 2 + grace
     inside = profile.rate(items, np.full(len(items), (start_ms + end_ms) // 2), half)
     first, last = profile.item_span(items)
-    return (inside >= 2) & (first < end_ms + grace // 6) & (last >= start_ms - grace // 6)
+    living: NDArray[np.bool_] = (
+        (inside >= 2) & (first < end_ms + grace // 6) & (last >= start_ms - grace // 6)
+    )
+    total = np.diff(profile.item_first)[items]
+    at_home = living & (inside >= MOSTLY * total)
+    return at_home if np.count_nonzero(at_home) >= wanted else living
+
+
+def audience(profile: LogProfile, items: Int, at_ms: Int) -> NDArray[np.float64]:
+    """What share of each item's clicks comes around each time, mostly within an hour: float64[n_items, n_times].
+
+    Tiny but not zero where an item lives, tinier where it does not.
+    """
+    times, rows = at_ms[None, :], items[:, None]
+    first, last = profile.item_span(items)
+    alive = (times >= first[:, None]) & (times <= last[:, None])
+    near = sum(weight * profile.rate(rows, times, half_ms) for half_ms, weight in NEARNESS)
+    share: NDArray[np.float64] = np.where(alive, near + 1e-4, 1e-7) / np.diff(profile.item_first)[rows]
+    return share
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,234 @@
+"""Timetables in the manner of the log's users: a real user's sessions, moved in time and jittered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphdet.simulate.profile import DAY_MS, HOUR_MS, MINUTE_MS, Int, LogProfile
+from graphdet.simulate.targets import Strike, audience
+
+DONOR_TRIES = 12
+MOVES = 8  # moves in time compared per donor
+ENOUGH = 0.05  # share of a target's audience around the sessions that makes a move as good as any
+PLACE_TRIES = 12
+ADDED_MOST = 8  # sessions tried per visit when a donor's own do not suffice
+START_JITTER_MS = 20 * MINUTE_MS
+PAUSE_JITTER = 0.15
+GAP_JITTER = 0.15
+
+Rng = np.random.Generator
+Bool = NDArray[np.bool_]
+
+
+@dataclass
+class Sitting:
+    """One session: its start, int64[size] offsets from it in ms, and int8[size], whether each click is on an item new
+    to the user (0), known from an earlier session (1) or from the same one (2).
+    """
+
+    start_ms: int
+    offsets_ms: Int
+    known: NDArray[np.int8]
+
+    @property
+    def end_ms(self) -> int:
+        """When its last click is."""
+        return self.start_ms + int(self.offsets_ms[-1])
+
+
+@dataclass
+class Timetable:
+    """An account's sessions, and the times [start, end] at which the person it belongs to is busy anyway."""
+
+    sittings: list[Sitting]
+    busy: Sequence[tuple[int, int]] = field(default_factory=list)
+
+    def inside(self, strike: Strike) -> Bool:
+        """Say which sessions start in the campaign's window."""
+        starts = np.array([s.start_ms for s in self.sittings], np.int64)
+        return (starts >= strike.start_ms) & (starts < strike.end_ms)
+
+    def room(self, strike: Strike, per_visit: int) -> int:
+        """Count the visits that fit into the sessions of the window."""
+        inside = self.inside(strike)
+        return sum(len(s.known) // per_visit for s, ok in zip(self.sittings, inside, strict=True) if ok)
+
+    def clashes(self, sitting: Sitting, start_ms: int, pause_ms: int) -> bool:
+        """Say whether a session would start or end less than pause_ms from another one or from a busy time."""
+        low, high = start_ms - pause_ms, start_ms + int(sitting.offsets_ms[-1]) + pause_ms
+        others = [(s.start_ms, s.end_ms) for s in self.sittings if s is not sitting]
+        return any(start < high and end > low for start, end in (*others, *self.busy))
+
+
+def make_timetable(
+    profile: LogProfile,
+    strike: Strike,
+    n_clicks: int,
+    n_visits: int,
+    per_visit: int,
+    one_sitting: bool,
+    user: int,
+    rng: Rng,
+) -> Timetable:
+    """Make a timetable of about n_clicks with room for n_visits, of per_visit clicks each, in the campaign's window.
+
+    user: the real user it belongs to, whose own sessions it keeps clear of, or −1. With one_sitting one session, the
+    longest, has all the room.
+    """
+    table = _fit(profile, strike, n_clicks, n_visits, rng)
+    table.busy = _own_times(profile, user) if user >= 0 else []
+    if one_sitting:
+        _enlarge(profile, strike, table, per_visit * n_visits, rng)
+    else:
+        _make_room(profile, strike, table, n_visits, per_visit, rng)
+    _keep_clear(profile, strike, table, rng)
+    return table
+
+
+def _own_times(profile: LogProfile, user: int) -> list[tuple[int, int]]:
+    """List a user's own sessions as [start, end] in ms."""
+    first, last = int(profile.user_first[user]), int(profile.user_first[user + 1])
+    ends = profile.graph.at_ms[profile.edge[profile.session_first[first + 1 : last + 1] - 1]]
+    return [(int(s), int(e)) for s, e in zip(profile.session_start[first:last], ends, strict=True)]
+
+
+def _sitting(profile: LogProfile, session: int, start_ms: int, rng: Rng) -> Sitting:
+    """Take over a session's gaps, jittered but for the values a logger writes itself."""
+    low, high = profile.session_first[session], profile.session_first[session + 1]
+    gaps = np.diff(profile.graph.at_ms[profile.edge[low:high]])
+    jittered = np.rint(gaps * rng.lognormal(0, GAP_JITTER, len(gaps))).astype(np.int64)
+    kept = np.where(np.isin(gaps, profile.common_gaps), gaps, jittered)
+    return Sitting(start_ms, np.concatenate([[0], np.cumsum(kept)]), profile.known[low:high].copy())
+
+
+def _donor_table(profile: LogProfile, donor: int, shift_ms: int, rng: Rng) -> Timetable:
+    """Take over a user's sessions, moved by shift_ms; jitter unties the two, small pauses stay small."""
+    times = _own_times(profile, donor)
+    starts = np.array([start for start, _ in times], np.int64)
+    pauses = np.maximum(starts[1:] - np.array([end for _, end in times[:-1]], np.int64), 0)
+    around = np.minimum(np.append(pauses, 4 * START_JITTER_MS), np.insert(pauses, 0, 4 * START_JITTER_MS))
+    own = rng.normal(0, np.minimum(PAUSE_JITTER * around, START_JITTER_MS))
+    moved = (starts + shift_ms + rng.normal(0, START_JITTER_MS) + own).astype(np.int64)
+    first = int(profile.user_first[donor])
+    return Timetable([_sitting(profile, first + k, int(start), rng) for k, start in enumerate(moved)])
+
+
+def _fit(profile: LogProfile, strike: Strike, n_clicks: int, n_visits: int, rng: Rng) -> Timetable:
+    """Find a user of about n_clicks whose timetable, moved by whole days, has room for the visits in the window."""
+    counts = profile.n_clicks[profile.users_by_clicks]
+    low, high = np.searchsorted(counts, [0.85 * n_clicks, 1.2 * n_clicks + 1])
+    if high - low < 5:
+        middle = min(int(np.searchsorted(counts, n_clicks)), len(counts) - 1)
+        low = max(int(np.searchsorted(counts, 1)), middle - 10)
+        high = min(len(counts), middle + 10)
+    donors = profile.users_by_clicks[rng.integers(low, high, DONOR_TRIES)]
+    best: tuple[int, int, int] = (-1, int(donors[0]), 0)
+    for donor in donors:
+        first, last = profile.user_first[donor], profile.user_first[donor + 1]
+        starts = profile.session_start[first:last]
+        sizes = np.diff(profile.session_first[first : last + 1])
+        shift, room = _shift(profile, strike, starts, sizes, n_visits, rng)
+        if room > best[0]:
+            best = (room, int(donor), shift)
+        if room >= n_visits:
+            break
+    return _donor_table(profile, best[1], best[2], rng)
+
+
+def _shift(
+    profile: LogProfile, strike: Strike, starts: Int, sizes: Int, n_visits: int, rng: Rng
+) -> tuple[int, int]:
+    """Draw a move by whole days that keeps the sessions in the log: (ms, clicks that then fall into the window).
+
+    Moves with room for the visits come first, then those that meet the targets' real audience; among equals they are
+    drawn by how likely the log's daily traffic makes the moved days, so that weekends stay weekends.
+    """
+    low = -((int(starts[0]) - profile.start_ms) // DAY_MS)
+    high = (profile.end_ms - int(starts[-1])) // DAY_MS
+    moves = np.arange(low, high + 1) if low <= high else np.zeros(1, np.int64)
+    moved = starts[None, :] + moves[:, None] * DAY_MS
+    inside = (moved >= strike.start_ms) & (moved < strike.end_ms)
+    room = np.minimum((inside * sizes).sum(axis=1), n_visits)
+    keep = np.flatnonzero(room == room.max())
+    keep = rng.choice(keep, min(len(keep), MOVES), replace=False)
+    day = moved[keep] // DAY_MS - profile.base_ms // DAY_MS
+    likely = profile.log_traffic[np.clip(day, 0, len(profile.log_traffic) - 1)].sum(axis=1)
+    met = audience(profile, strike.items, np.where(inside[keep], moved[keep], 0).ravel())
+    met = np.minimum(met.reshape(len(strike.items), len(keep), -1).sum(axis=2), ENOUGH).sum(axis=0) / ENOUGH
+    weight = np.exp(likely - likely.max()) * np.exp(met - met.max())
+    chosen = keep[int(rng.choice(len(keep), p=weight / weight.sum()))]
+    return int(moves[chosen]) * DAY_MS, int(room[chosen])
+
+
+def hours_apart(a_ms: Int, b_ms: Int) -> NDArray[np.float64]:
+    """Hours between two times of day, 0 … 12."""
+    apart = np.abs(a_ms - b_ms) % DAY_MS
+    return np.minimum(apart, DAY_MS - apart) / HOUR_MS
+
+
+def _find_start(profile: LogProfile, strike: Strike, table: Timetable, sitting: Sitting, rng: Rng) -> int:
+    """Draw a start in the window, a usual pause away from everything else and near the old time of day if possible."""
+    starts = profile.random_starts(strike.start_ms, strike.end_ms, PLACE_TRIES, rng)
+    pauses = profile.random_pauses(PLACE_TRIES, rng)
+    by_hour = np.argsort(hours_apart(starts, np.int64(sitting.start_ms)) // 2, kind="stable")
+    for start, pause in zip(starts[by_hour], pauses, strict=True):
+        if not table.clashes(sitting, int(start), int(pause)):
+            return int(start)
+    return int(starts[-1])
+
+
+def _make_room(
+    profile: LogProfile, strike: Strike, table: Timetable, n_visits: int, per_visit: int, rng: Rng
+) -> None:
+    """Move sessions into the window, and add natural ones, until it has room for every visit."""
+    for k in rng.permutation(np.flatnonzero(~table.inside(strike))):
+        if table.room(strike, per_visit) >= n_visits:
+            break
+        sitting = table.sittings[k]
+        sitting.start_ms = _find_start(profile, strike, table, sitting, rng)
+    for _ in range(ADDED_MOST * n_visits):
+        if table.room(strike, per_visit) >= n_visits:
+            break
+        sitting = _sitting(profile, int(rng.integers(profile.n_sessions)), strike.start_ms, rng)
+        sitting.start_ms = _find_start(profile, strike, table, sitting, rng)
+        table.sittings.append(sitting)
+
+
+def _enlarge(profile: LogProfile, strike: Strike, table: Timetable, need: int, rng: Rng) -> None:
+    """Put a session of at least `need` clicks into the window; where the log has none so long, gaps are drawn anew."""
+    longest = max(table.sittings, key=lambda s: len(s.known))
+    if len(longest.known) < need:
+        long = np.flatnonzero(np.diff(profile.session_first) >= need)
+        if len(long):
+            other = _sitting(profile, int(rng.choice(long)), 0, rng)
+            longest.offsets_ms, longest.known = other.offsets_ms, other.known
+        else:
+            gaps = np.diff(longest.offsets_ms) if len(longest.known) > 1 else np.array([MINUTE_MS])
+            longest.offsets_ms = np.concatenate([[0], np.cumsum(rng.choice(gaps, need - 1))])
+            longest.known = np.zeros(need, np.int8)
+    longest.start_ms = _find_start(profile, strike, table, longest, rng)
+    for sitting in table.sittings:
+        if sitting is not longest and table.clashes(sitting, sitting.start_ms, profile.least_pause_ms):
+            sitting.start_ms += int(rng.choice([-1, 1])) * DAY_MS
+
+
+def _keep_clear(profile: LogProfile, strike: Strike, table: Timetable, rng: Rng) -> None:
+    """Keep every session inside the log and off every other one; sorts them by time."""
+    for sitting in table.sittings:
+        latest = max(profile.end_ms - 1 - int(sitting.offsets_ms[-1]), profile.start_ms)
+        sitting.start_ms = min(max(sitting.start_ms, profile.start_ms), latest)
+    inside = table.inside(strike)
+    for sitting, within in zip(table.sittings, inside, strict=True):
+        if table.clashes(sitting, sitting.start_ms, profile.least_pause_ms):
+            moved = sitting.start_ms + int(rng.choice([-1, 1])) * DAY_MS
+            fits = profile.start_ms <= moved < profile.end_ms - int(sitting.offsets_ms[-1])
+            if within or not fits or table.clashes(sitting, moved, profile.least_pause_ms):
+                moved = _find_start(profile, strike, table, sitting, rng)
+            sitting.start_ms = moved
+    table.sittings.sort(key=lambda s: s.start_ms)
+    for before, sitting in zip(table.sittings, table.sittings[1:], strict=False):
+        free = before.end_ms + max(profile.least_pause_ms, 1)
+        if sitting.start_ms < free <= profile.end_ms:
+            sitting.start_ms = free
