@@ -1,7 +1,7 @@
 """The containers that stages hand to each other; each checks itself when made.
 
-Whole-log tables travel as Narwhals LazyFrames over the workbench (a DuckDB connection), findings as Arrow tables,
-and the encoded graph as dense NumPy arrays.
+Whole-log tables travel as Narwhals LazyFrames over the workbench (a DuckDB connection), findings as Arrow
+tables, and the encoded graph as dense NumPy arrays.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,8 @@ class LogTables:
     """A cleaned log, ready to be written to a store. All frames live on the same workbench.
 
     Shapes: events as schema.EVENT_COLUMNS plus one column per attribute; interactions, items, sessions and
-    entities as the schema says. `events` is None when a store only needs the graph.
+    entities as the schema says. Ids are VARCHAR, but `events` may give user_id, item_id and session_id as
+    integers where the log has whole numbers: they stand for their decimal text and are far cheaper to write.
     """
 
     interactions: Frame
@@ -52,11 +53,11 @@ class LogTables:
 class GraphArrays:
     """The user–item–session graph as dense arrays; ids map back by position.
 
-    Edges are sorted by (user_ix, at_ms, item_ix, session_ix, action_ix), so the same log in any order gives the same
-    arrays. Shapes: user_ids[n_users], item_ids[n_items], session_ids[n_sessions] Arrow strings in byte order;
-    user_ix, item_ix, session_ix int32[n_edges]; action_ix int16[n_edges] into `actions`; at_ms int64[n_edges];
-    n int64[n_edges]. Shared entities: entity_user_ix, entity_ix int32[n_links], entity_kinds and entity_ids
-    per entity_ix.
+    Edges are sorted by (user_ix, at_ms, item_ix, session_ix, action_ix), so the same log in any order gives
+    the same arrays. Shapes: user_ids[n_users], item_ids[n_items], session_ids[n_sessions] Arrow strings in
+    byte order; user_ix, item_ix, session_ix int32[n_edges]; action_ix int16[n_edges] into `actions`; at_ms
+    int64[n_edges]; n int64[n_edges]. Shared entities: entity_user_ix, entity_ix int32[n_links], entity_kinds
+    and entity_ids per entity_ix.
     """
 
     user_ids: pa.Array
@@ -121,8 +122,8 @@ class GraphArrays:
 class PairArrays:
     """Co-action pairs of users: a < b, each pair once, sorted by (a, b).
 
-    Shapes, all [n_pairs]: a, b int32 user rows; n_items int32, common items within the window; weight float64 ≥ 0,
-    rarity-weighted; gap_s float64, mean time between the two acts on a common item, in seconds.
+    Shapes, all [n_pairs]: a, b int32 user rows; n_items int32, common items within the window; weight float64
+    ≥ 0, rarity-weighted; gap_s float64, mean time between the two acts on a common item, in seconds.
     """
 
     a: NDArray[np.int32]
@@ -134,7 +135,7 @@ class PairArrays:
 
 @dataclass(frozen=True)
 class RingTables:
-    """Rings as they are stored and reported: Arrow tables of schema.RING_COLUMNS (+ evidence), members and items."""
+    """Rings as stored and reported: Arrow tables of schema.RING_COLUMNS (+ evidence), members and items."""
 
     rings: pa.Table
     members: pa.Table

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import hypothesis.strategies as st
+import narwhals as nw
 import pytest
 from conformance import StoreConformance, check_graph, write
 from hypothesis import settings
@@ -34,6 +36,7 @@ from graphdet.errors import ConfigError, InputError, StoreBusy, StoreError, Usag
 from graphdet.ports import Silent
 from graphdet.store import open_store
 from graphdet.store.duckdb import DuckDBStore, tables
+from graphdet.tables import LogTables
 
 HERE = Path(__file__).parent
 
@@ -382,6 +385,42 @@ def test_events_keep_every_column(store: DuckDBStore) -> None:
     want = [none | row | {"source_ix": 0} for row in event_rows(log)]
     want += [none | row | {"source_ix": 1} for row in event_rows(other)]
     assert sorted(found, key=lambda row: (row["source_ix"], row["event_row"])) == want
+
+
+def with_whole_number_ids(store: DuckDBStore, log: SampleLog) -> LogTables:
+    """The log with ids as its events may give them, whole numbers as integers."""
+    tables_of_log = log_tables(store.bench, log)
+    events = tables_of_log.events.with_columns(nw.col("user_id", "item_id", "session_id").cast(nw.Int32()))
+    return replace(tables_of_log, events=events)
+
+
+def numbered_log(seed: int) -> SampleLog:
+    log = random_log(seed)
+    log.events = [
+        (user[1:], session.replace("s", "1").replace("-", "0"), item[1:], *rest)
+        for user, session, item, *rest in log.events
+    ]
+    log.names = {}
+    return log
+
+
+def test_whole_number_ids_are_packed_until_a_log_has_others(store: DuckDBStore) -> None:
+    numbers, more, texts = numbered_log(1), numbered_log(2), random_log(3)
+    store.write_log(with_whole_number_ids(store, numbers), source("numbers", numbers), Silent())
+    assert tables.column_types(store.bench)["user_id"] == "BIGINT"
+    check_graph(store, numbers)
+    store.write_log(with_whole_number_ids(store, more), source("more", more), Silent())
+    check_graph(store, numbers, more)
+    found = store.events().select("event_row", "user_id", "session_id").collect("pyarrow").to_native()
+    assert sorted(found["user_id"].to_pylist()) == sorted(user for user, *_ in numbers.events + more.events)
+    assert store.query("co-actors", {"user_id": "no number"}).num_rows == 0
+    assert store.query("co-actors", {"user_id": numbers.events[0][0]}).num_rows > 0
+    write(store, "texts", texts)
+    assert tables.column_types(store.bench)["user_id"] == "VARCHAR"
+    check_graph(store, numbers, more, texts)
+    again = numbered_log(4)
+    store.write_log(with_whole_number_ids(store, again), source("again", again), Silent())
+    check_graph(store, numbers, more, texts, again)
 
 
 @pytest.mark.parametrize("name", ["source_ix", "OS"])

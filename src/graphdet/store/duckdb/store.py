@@ -155,9 +155,7 @@ class DuckDBStore:
 
         Not part of the port: Neo4j keeps the graph only.
         """
-        names = [*schema.EVENT_COLUMNS, *writing.attributes_of(self._connection), tables.SOURCE_COLUMN]
-        listed = ", ".join(tables.quoted(name) for name in names if name != "event_id")
-        return self._frame(f"SELECT {tables.EVENT_ID} AS event_id, {listed} FROM events")
+        return self._frame("SELECT * FROM events")
 
     def entities(self) -> Frame:
         """Links of users to shared entities (schema.ENTITY_COLUMNS)."""

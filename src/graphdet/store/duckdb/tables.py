@@ -1,8 +1,11 @@
 """The tables of a DuckDB store and the check that a file has them.
 
-Events are the truth, appended source by source; `interactions` and `sessions` are views over them, so merging
-a second log, or repeating a killed one, cannot leave them at odds. Nothing carries a primary key: DuckDB's
-index would cost more than the load itself, and every writer keeps keys unique by construction.
+The events are the truth, appended source by source to `event_log`; `events`, `interactions` and `sessions`
+are views over it, so merging a second log, or repeating a killed one, cannot leave them at odds. Nothing
+carries a primary key: DuckDB's index would cost more than the load itself; every writer keeps keys unique.
+
+`event_log` is packed: ids that are whole numbers in the log are BIGINT as long as all sources have them so,
+and an event id that is the row number is null. The views show the contract's columns, ids as VARCHAR.
 """
 
 from pathlib import Path
@@ -16,9 +19,10 @@ SCHEMA_VERSION = "1"
 VERSION_KEY = "graphdet.schema_version"
 INCOMING = "graphdet_incoming"  # what a frame or table being written is called in SQL
 SOURCE_COLUMN = "source_ix"  # of events, beside schema.EVENT_COLUMNS: which row of `sources`
+PACKED_IDS = ("user_id", "item_id", "session_id")  # BIGINT or VARCHAR in event_log
 
 EVENT_TYPES = {
-    "event_id": "VARCHAR",  # null where it is the row number; a third of the time of writing is saved
+    "event_id": "VARCHAR",
     "event_row": "BIGINT NOT NULL",
     "user_id": "VARCHAR NOT NULL",
     "item_id": "VARCHAR NOT NULL",
@@ -66,7 +70,7 @@ TABLES = {
         "n_rows": "BIGINT NOT NULL",
         "n_rejects": "BIGINT NOT NULL",
     },
-    "events": {SOURCE_COLUMN: "INTEGER NOT NULL", **EVENT_TYPES},
+    "event_log": {SOURCE_COLUMN: "INTEGER NOT NULL", **EVENT_TYPES},
     "items": {"item_id": "VARCHAR NOT NULL", "name": "VARCHAR"},
     "entities": {
         "user_id": "VARCHAR NOT NULL",
@@ -80,18 +84,45 @@ TABLES = {
     "ring_members": RING_MEMBER_TYPES,
     "ring_items": RING_ITEM_TYPES,
 }
-EVENT_ID = "coalesce(event_id, CAST(event_row AS VARCHAR))"
-# fsum (Kahan) and rounding because the order in which threads add is not fixed, and the same log must give the
-# same sums. The log's own interactions are rounded alike.
+# fsum (Kahan) and rounding because the order in which threads add is not fixed, and the same log must give
+# the same sums. The log's own interactions are rounded alike.
 VIEWS = {
     "interactions": """
-        SELECT user_id, session_id, item_id, action, min(at_ms) AS at_ms, count(*) AS n,
-               round(fsum(amount), 6) AS amount, round(fsum(quantity), 6) AS quantity
-        FROM events GROUP BY user_id, session_id, item_id, action""",
+        SELECT CAST(user_id AS VARCHAR) AS user_id, CAST(session_id AS VARCHAR) AS session_id,
+               CAST(item_id AS VARCHAR) AS item_id, action, at_ms, n, amount, quantity
+        FROM (
+            SELECT user_id, session_id, item_id, action, min(at_ms) AS at_ms, count(*) AS n,
+                   round(fsum(amount), 6) AS amount, round(fsum(quantity), 6) AS quantity
+            FROM event_log GROUP BY user_id, session_id, item_id, action
+        )""",
     "sessions": """
-        SELECT session_id, min(user_id) AS user_id, min(at_ms) AS started_ms, max(at_ms) AS ended_ms
-        FROM events GROUP BY session_id""",
+        SELECT CAST(session_id AS VARCHAR) AS session_id, CAST(user_id AS VARCHAR) AS user_id,
+               started_ms, ended_ms
+        FROM (
+            SELECT session_id, min(user_id) AS user_id, min(at_ms) AS started_ms, max(at_ms) AS ended_ms
+            FROM event_log GROUP BY session_id
+        )""",
 }
+
+
+def show_events(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the view `events` anew, after a column of event_log came or changed."""
+    shown = {name: f"CAST({name} AS VARCHAR)" for name in PACKED_IDS}
+    shown["event_id"] = "coalesce(event_id, CAST(event_row AS VARCHAR))"
+    names = [*schema.EVENT_COLUMNS, *attributes_of(connection), SOURCE_COLUMN]
+    listed = ", ".join(f"{shown.get(name, quoted(name))} AS {quoted(name)}" for name in names)
+    connection.execute(f"CREATE OR REPLACE VIEW events AS SELECT {listed} FROM event_log")
+
+
+def column_types(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Types of the columns of event_log, in order."""
+    found = connection.execute("SELECT column_name, column_type FROM (DESCRIBE event_log)").fetchall()
+    return dict(found)
+
+
+def attributes_of(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Names of the attribute columns that the events of earlier logs brought, in the order they came."""
+    return [name for name in column_types(connection) if name not in (*EVENT_TYPES, SOURCE_COLUMN)]
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool) -> None:
@@ -130,6 +161,7 @@ def _create(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"CREATE TABLE {name} ({body})")
     for name, select in VIEWS.items():
         connection.execute(f"CREATE VIEW {name} AS {select}")
+    show_events(connection)
     connection.execute("INSERT INTO meta VALUES (?, ?)", [VERSION_KEY, SCHEMA_VERSION])
     connection.execute("COMMIT")
 

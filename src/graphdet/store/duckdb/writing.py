@@ -7,14 +7,19 @@ import duckdb
 from graphdet import schema
 from graphdet.errors import ConfigError
 from graphdet.ports import Source
-from graphdet.store.duckdb.tables import EVENT_TYPES, INCOMING, SOURCE_COLUMN, quoted
+from graphdet.store.duckdb.tables import (
+    EVENT_TYPES,
+    INCOMING,
+    PACKED_IDS,
+    SOURCE_COLUMN,
+    attributes_of,
+    column_types,
+    quoted,
+    show_events,
+)
 from graphdet.tables import Frame, LogTables, require_columns
 
-
-def attributes_of(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Names of the attribute columns that the events of earlier logs brought, in the order they came."""
-    found = connection.execute("SELECT column_name FROM (DESCRIBE events)").fetchall()
-    return [name for (name,) in found if name not in EVENT_TYPES and name != SOURCE_COLUMN]
+INTEGERS = frozenset(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"))
 
 
 def _run(
@@ -37,25 +42,43 @@ def write_events(connection: duckdb.DuckDBPyConnection, log: LogTables, source: 
     Raises:
         ConfigError: an attribute has the name of a column of the store, but for upper and lower case.
     """
-    names: list[str] = log.events.to_native().columns
-    new = [name for name in names if name not in schema.EVENT_COLUMNS]
-    ours = {name.lower() for name in (*EVENT_TYPES, SOURCE_COLUMN)}
-    have = {name.lower(): name for name in attributes_of(connection)}
-    for name in new:
-        if name.lower() in ours or have.get(name.lower(), name) != name:
-            raise ConfigError(f"[attributes] {name}: the store has such a column; choose another name")
-        if name.lower() not in have:
-            connection.execute(f"ALTER TABLE events ADD COLUMN {quoted(name)} VARCHAR")
-    listed = ", ".join(map(quoted, (*schema.EVENT_COLUMNS, *new)))
-    given = listed.replace('"event_id"', "nullif(event_id, CAST(event_row AS VARCHAR))", 1)
+    native: duckdb.DuckDBPyRelation = log.events.to_native()
+    types = {name: str(kind) for name, kind in zip(native.columns, native.types, strict=True)}
+    require_columns(native.columns, schema.EVENT_COLUMNS, "events")
+    attributes = [name for name in types if name not in schema.EVENT_COLUMNS]
+    _fit_columns(connection, types, attributes)
+    kept = column_types(connection)
+    given = {name: f"CAST({name} AS {kept[name]})" for name in PACKED_IDS}
+    given["event_id"] = "nullif(event_id, CAST(event_row AS VARCHAR))"
+    names = [*schema.EVENT_COLUMNS, *attributes]
+    listed = ", ".join(map(quoted, names))
+    selected = ", ".join(given.get(name, quoted(name)) for name in names)
     source_ix = _next_source_ix(connection)
     _run(
         connection,
         log.events,
         schema.EVENT_COLUMNS,
         "events",
-        f"INSERT INTO events ({listed}, {SOURCE_COLUMN}) SELECT {given}, {source_ix} FROM {INCOMING}",
+        f"INSERT INTO event_log ({listed}, {SOURCE_COLUMN}) SELECT {selected}, {source_ix} FROM {INCOMING}",
     )
+
+
+def _fit_columns(connection: duckdb.DuckDBPyConnection, types: dict[str, str], attributes: list[str]) -> None:
+    """Add the columns of new attributes; pack ids as integers while every source gives them so."""
+    kept = column_types(connection)
+    first = connection.execute("SELECT 1 FROM event_log LIMIT 1").fetchone() is None
+    for name in PACKED_IDS:
+        kind = "BIGINT" if types[name] in INTEGERS and (first or kept[name] == "BIGINT") else "VARCHAR"
+        if kind != kept[name]:
+            connection.execute(f"ALTER TABLE event_log ALTER {name} TYPE {kind}")
+    ours = {name.lower() for name in (*EVENT_TYPES, SOURCE_COLUMN)}
+    have = {name.lower(): name for name in attributes_of(connection)}
+    for name in attributes:
+        if name.lower() in ours or have.get(name.lower(), name) != name:
+            raise ConfigError(f"[attributes] {name}: the store has such a column; choose another name")
+        if name.lower() not in have:
+            connection.execute(f"ALTER TABLE event_log ADD COLUMN {quoted(name)} VARCHAR")
+    show_events(connection)
 
 
 def write_items(connection: duckdb.DuckDBPyConnection, log: LogTables, source: Source) -> None:
