@@ -31,7 +31,8 @@ def open_store(url: str, *, read_only: bool = False) -> Store:
     if colon and scheme.lower() in NEO4J_SCHEMES and rest.startswith("//"):
         from graphdet.store.neo4j import Neo4jStore
 
-        return Neo4jStore(url)
+        server: Store = Neo4jStore(url)
+        return server
     if "://" not in url and url.endswith(".duckdb"):
         return _open_duckdb(Path(url), read_only)
     what = f"the scheme {scheme}://" if "://" in url else repr(url)
