@@ -99,20 +99,11 @@ def _session_features(profile: LogProfile) -> dict[str, Float]:
 
 
 def _age_features(profile: LogProfile) -> dict[str, Float]:
-    """Ages of items when clicked (since their first click), and how much of their life was still to come."""
+    """Ages of items when clicked, in log hours since their first click."""
     graph = profile.graph
-    items = np.arange(graph.n_items)
-    shown = profile.item_first[1:] > profile.item_first[:-1]
-    first = np.zeros(graph.n_items, np.int64)
-    last = np.zeros(graph.n_items, np.int64)
-    first[shown], last[shown] = profile.item_span(items[shown])
-    user = graph.user_ix.astype(np.int64)
+    first = graph.at_ms[profile.item_edge[np.minimum(profile.item_first[:-1], graph.n_edges - 1)]]
     age = np.log1p((graph.at_ms - first[graph.item_ix]) / HOUR_MS)
-    left = np.log1p((last[graph.item_ix] - graph.at_ms) / HOUR_MS)
-    return {
-        **_spread(user, age, graph.n_users, "age"),
-        **_spread(user, left, graph.n_users, "left"),
-    }
+    return _spread(graph.user_ix.astype(np.int64), age, graph.n_users, "age")
 
 
 def _id_features(graph: GraphArrays) -> dict[str, Float]:

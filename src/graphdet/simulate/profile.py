@@ -24,7 +24,8 @@ class LogProfile:
     item_key int64[n_edges], item · span + time for those rows; item_first int64[n_items + 1]; time_edge int64[n_edges],
     rows of the graph in time order.
     base_ms is the time that keys count from, span_ms their stride; known int8[n_edges], along edge: whether the user clicked the item before, never (0), in an earlier session (1) or
-    in the same one (2); short_pauses int64, times between sessions of one user within a day; log_traffic
+    in the same one (2), known_row the same per graph row; usual_age float64[n_items], how usual the ages are at which
+    an item is clicked (mean log density among all clicks); short_pauses int64, times between sessions of one user within a day; log_traffic
     float64[n_days], log of the sessions a day. start_ms and end_ms hold the busy part of the log (all but 1 in 2,000 edges at either end), end half open.
     """
 
@@ -48,6 +49,8 @@ class LogProfile:
     item_first: Int
     common_gaps: Int
     known: NDArray[np.int8]
+    known_row: NDArray[np.int8]
+    usual_age: NDArray[np.float64]
     short_pauses: Int
     least_pause_ms: int
     log_traffic: NDArray[np.float64]
@@ -75,8 +78,13 @@ class LogProfile:
     def rows_near(self, items: Int, at_ms: Int, rng: np.random.Generator) -> Int:
         """Draw for each item one of its graph rows nearest in time; its action is then one usual for the item."""
         key = items * self.span_ms + np.clip(at_ms - self.base_ms, 0, self.span_ms - 1)
-        place = np.searchsorted(self.item_key, key) + rng.integers(-3, 4, len(items))
-        rows: Int = self.item_edge[np.clip(place, self.item_first[items], self.item_first[items + 1] - 1)]
+        low, high = self.item_first[items], self.item_first[items + 1] - 1
+        middle = np.searchsorted(self.item_key, key)
+        rows: Int = self.item_edge[np.clip(middle + rng.integers(-3, 4, len(items)), low, high)]
+        for _ in range(4):  # a first click on an item, if one is near: one buys what one viewed
+            later = np.flatnonzero(self.known_row[rows])
+            place = middle[later] + rng.integers(-6, 7, len(later))
+            rows[later] = self.item_edge[np.clip(place, low[later], high[later])]
         return rows
 
     def hot_edges(self, at_ms: int, size: int, not_items: Int, rng: np.random.Generator) -> Int:
@@ -131,11 +139,13 @@ def profile_log(graph: GraphArrays) -> LogProfile:
     span = int(at.max()) - int(at.min()) + 1
     item_key = graph.item_ix.astype(np.int64) * span + (at - at.min())
     item_edge = np.argsort(item_key, kind="stable")
+    item_first = np.concatenate([[0], np.cumsum(np.bincount(graph.item_ix, minlength=graph.n_items))])
     low, high = np.quantile(at, [0.0005, 0.9995])
     session_of = np.repeat(np.arange(len(user)), sizes)
     gaps = np.diff(at[edge])[np.diff(session_of) == 0]
     pauses = (start[1:] - at[edge[first[1:-1] - 1]])[np.diff(user) == 0]
     pauses = np.sort(pauses[(pauses >= 0) & (pauses < DAY_MS)])
+    known = _known(graph, edge, session_of)
     days = np.bincount((start - at.min() // DAY_MS * DAY_MS) // DAY_MS)
     return LogProfile(
         graph=graph,
@@ -155,9 +165,11 @@ def profile_log(graph: GraphArrays) -> LogProfile:
         users_by_clicks=np.argsort(n_clicks, kind="stable"),
         item_edge=item_edge,
         item_key=item_key[item_edge],
-        item_first=np.concatenate([[0], np.cumsum(np.bincount(graph.item_ix, minlength=graph.n_items))]),
+        item_first=item_first,
         common_gaps=_common_gaps(gaps),
-        known=_known(graph, edge, session_of),
+        known=known,
+        known_row=known[np.argsort(edge)],
+        usual_age=_usual_age(at, graph.item_ix, item_edge, item_first),
         short_pauses=pauses,
         least_pause_ms=int(pauses[len(pauses) // 200]) if len(pauses) else 0,
         log_traffic=np.log(days + 0.5),
@@ -173,6 +185,19 @@ def _known(graph: GraphArrays, edge: Int, session_of: Int) -> NDArray[np.int8]:
     known = np.zeros(len(edge), np.int8)
     known[order[1:]] = np.where(again, np.where(same_session, 2, 1), 0)
     return known
+
+
+def _usual_age(
+    at_ms: Int, item_ix: NDArray[np.int32], item_edge: Int, item_first: Int
+) -> NDArray[np.float64]:
+    """Mean over an item's clicks of the log share of all clicks that are made at a like age; −inf without clicks."""
+    born = at_ms[item_edge[np.minimum(item_first[:-1], len(item_edge) - 1)]]
+    age = np.log1p((at_ms - born[item_ix]) / HOUR_MS)
+    place = np.minimum((age * 4).astype(np.int64), 99)
+    share = np.log(np.bincount(place, minlength=100) / len(age) + 1e-9)
+    count = np.diff(item_first)
+    total = np.bincount(item_ix, share[place], len(count))
+    return np.where(count > 0, total / np.maximum(count, 1), -np.inf)
 
 
 def _resolution_ms(at_ms: Int) -> int:

@@ -13,6 +13,7 @@ from graphdet.simulate.profile import DAY_MS, HOUR_MS, Int, LogProfile
 RANKS = {"cold": (0.0, 0.6), "mid": (0.6, 0.93), "popular": (0.93, 1.0)}
 MIN_CLICKS = 3
 NEARNESS = ((HOUR_MS, 1.0), (6 * HOUR_MS, 0.1), (24 * HOUR_MS, 0.01))  # half-widths and their weights
+USUAL = 0.4  # of the pool, by how usual the ages are at which an item is clicked
 MOSTLY = 0.6  # of an item's audience
 WINDOW_TRIES = 12
 WIDE = 3  # a pool this many times the wanted targets is wide enough to stop looking
@@ -57,6 +58,9 @@ def choose_strike(
             f"{campaign.window_s / 3600:.1f} h and free, the log has {len(best_pool)}; "
             "plant fewer campaigns or use a larger log"
         )
+    # Targets are clicked at the ages at which people click things: no old hat, nothing seconds old.
+    usual = best_pool[np.argsort(-profile.usual_age[best_pool], kind="stable")]
+    best_pool = np.sort(usual[: max(int(USUAL * len(usual)), WIDE * campaign.n_targets)])
     wanted = min(campaign.n_targets, max(least, len(best_pool)))
     if campaign.related_targets:
         items = neighbours.related(best_pool, wanted, rng)

@@ -51,7 +51,7 @@ class Transitions:
 class Steps:
     """All step indexes of a log.
 
-    forward and backward are steps inside sessions; between goes from the last state of a session to the first of the
+    forward and backward are steps inside sessions, again and again_back those of them that stay on the item; between goes from the last state of a session to the first of the
     user's next one; starts holds all session starts under state 0, clicks all edges under state 0. state_of_edge
     int64[n_edges]; born_ms int64[n_items], each item's first time in the log.
     """
@@ -61,6 +61,8 @@ class Steps:
     born_ms: Int
     forward: Transitions
     backward: Transitions
+    again: Transitions
+    again_back: Transitions
     between: Transitions
     starts: Transitions
     clicks: Transitions
@@ -74,6 +76,7 @@ class Steps:
         inside[first[:-1]] = False
         step = np.flatnonzero(inside)
         before, after = edge[step - 1], edge[step]
+        stays = graph.item_ix[before] == graph.item_ix[after]
         same_user = np.flatnonzero(np.diff(profile.session_user) == 0)
         last, following = edge[first[same_user + 1] - 1], edge[first[same_user + 1]]
         heads = edge[first[:-1]]
@@ -87,6 +90,8 @@ class Steps:
             born_ms=born,
             forward=Transitions.of(state[before], at[before], after, profile),
             backward=Transitions.of(state[after], at[after], before, profile),
+            again=Transitions.of(state[before[stays]], at[before[stays]], after[stays], profile),
+            again_back=Transitions.of(state[after[stays]], at[after[stays]], before[stays], profile),
             between=Transitions.of(state[last], at[following], following, profile),
             starts=Transitions.of(np.zeros(len(heads), np.int64), at[heads], heads, profile),
             clicks=Transitions(at[profile.time_edge] - base, profile.time_edge, base, span),

@@ -74,35 +74,48 @@ class _Round:
         size = self.sessions.size[self.rows]
         anchor = np.where(fixed.any(axis=1), fixed.argmax(axis=1), 0)
         free = np.flatnonzero(~fixed.any(axis=1))
-        self._place(free, np.zeros(len(free), np.int64), last_edge[free], self.steps.between)
+        first = np.zeros(len(free), np.int64)
+        self._place(free, first, last_edge[free], self.steps.between, self.steps.again)
         for step in range(1, int(anchor.max(initial=0)) + 1):
             back = np.flatnonzero(anchor >= step)
-            self._follow(back, anchor[back] - step, +1, self.steps.backward)
+            self._follow(back, anchor[back] - step, +1, self.steps.backward, self.steps.again_back)
         for position in range(1, int(size.max(initial=0))):
             on = np.flatnonzero((position > anchor) & (position < size))
             on = on[self.sessions.edge[self.rows[on], position] < 0]
-            self._follow(on, np.full(len(on), position), -1, self.steps.forward)
+            self._follow(on, np.full(len(on), position), -1, self.steps.forward, self.steps.again)
 
-    def _follow(self, which: Int, position: Int, toward: int, transitions: Transitions) -> None:
+    def _follow(
+        self, which: Int, position: Int, toward: int, transitions: Transitions, again: Transitions
+    ) -> None:
         """Fill positions from the neighbour position at `toward`."""
-        self._place(which, position, self.sessions.edge[self.rows[which], position + toward], transitions)
+        origin = self.sessions.edge[self.rows[which], position + toward]
+        self._place(which, position, origin, transitions, again)
 
-    def _place(self, which: Int, position: Int, origin: Int, transitions: Transitions) -> None:
+    def _place(
+        self, which: Int, position: Int, origin: Int, transitions: Transitions, again: Transitions
+    ) -> None:
         """Fill one position of each session by a step from the graph row `origin` (−1: from nowhere)."""
         rows = self.rows[which]
+        later = np.minimum(position + 1, self.sessions.known.shape[1] - 1)
+        # Walking back, it is the click after this one that says whether the two are on one item.
+        asks = later if transitions is self.steps.backward else position
+        stays = self.sessions.known[rows, asks] == SAME_SESSION
+        own = np.where(self.sessions.known[rows, position] == KNOWN, KNOWN, NEW)
+        wanted = np.where(stays & (origin >= 0), SAME_SESSION, own)
         todo = np.arange(len(rows))
         for attempt in range(2 * TRIES):
             if len(todo) == 0:
                 return
             at = self.sessions.at_ms[rows[todo], position[todo]]
-            wanted = self.sessions.known[rows[todo], position[todo]].copy()
-            if attempt >= TRIES:
-                wanted[:] = NEW
+            wants = wanted[todo] if attempt < TRIES else np.full(len(todo), NEW)
             edge = self._draw(origin[todo], at, transitions, attempt)
-            returns = np.flatnonzero(wanted == KNOWN)
+            returns = np.flatnonzero(wants == KNOWN)
             edge[returns] = self._return(self.sessions.account[rows[todo[returns]]], at[returns])
+            same = np.flatnonzero(wants == SAME_SESSION)
+            state = self.steps.state_of_edge[origin[todo[same]]]
+            edge[same] = again.draw(state, at[same], self.steps.profile.span_ms, 0.0, self.rng)
             good = np.flatnonzero(edge >= 0)
-            good = good[self._fits(rows[todo[good]], edge[good], wanted[good])]
+            good = good[self._fits(rows[todo[good]], edge[good], wants[good])]
             self.sessions.edge[rows[todo[good]], position[todo[good]]] = edge[good]
             todo = np.delete(todo, good)
 
@@ -160,7 +173,7 @@ class _Round:
         edge[some[near]] = self.steps.profile.rows_near(item[near], at_ms[some[near]], self.rng)
         return edge
 
-    def _fits(self, rows: Int, edge: Int, wanted: NDArray[np.int8]) -> Bool:
+    def _fits(self, rows: Int, edge: Int, wanted: Int) -> Bool:
         """Say which rows give a click that is new to the session, on an item that is as new to the account as wanted."""
         graph = self.steps.profile.graph
         in_session = self.sessions.edge[rows]
@@ -171,7 +184,8 @@ class _Round:
         key = self.sessions.account[rows] * graph.n_items + graph.item_ix[edge]
         fresh = ~_member(key, self.own) & ~_member(key, self.barred) & ~same_item
         fits = np.where(wanted == NEW, fresh, np.where(wanted == SAME_SESSION, same_item, ~same_item))
-        return fits & ~same_state
+        ok: Bool = fits & ~same_state
+        return ok
 
 
 def _member(keys: Int, among: Int) -> Bool:
