@@ -30,7 +30,7 @@ def choose(ring: RingData) -> tuple[list[Member], list[Item]]:
     return members, items
 
 
-def _edges(ring: RingData, members: list[Member], items: list[Item]) -> dict[tuple[int, int], list[Act]]:
+def cells(ring: RingData, members: list[Member], items: list[Item]) -> dict[tuple[int, int], list[Act]]:
     """Collect the acts of each (member row, item row) that is drawn."""
     member_row = {m.user_id: row for row, m in enumerate(members)}
     item_row = {i.item_id: row for row, i in enumerate(items)}
@@ -49,7 +49,7 @@ def draw_graph(ring: RingData) -> Markup:
     lines alone (plain CSS). Item rows carry the classes i0, i1, … that style.css knows.
     """
     members, items = choose(ring)
-    edges = _edges(ring, members, items)
+    edges = cells(ring, members, items)
     pairs = np.array(sorted(edges), np.int64).reshape(-1, 2)
     order_members, order_items = two_columns(len(members), len(items), pairs[:, 0], pairs[:, 1])
     row = 26.0 if max(len(members), len(items)) <= 24 else 15.0

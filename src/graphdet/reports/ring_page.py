@@ -15,6 +15,7 @@ from graphdet.reports.drawing import choose, draw_graph
 from graphdet.reports.evidence import meaning_of_p, meaning_of_q
 from graphdet.reports.files import make_folder, write_json, write_text
 from graphdet.reports.graphml import write_graphml
+from graphdet.reports.grid import draw_grid
 from graphdet.reports.ring_data import SCHEMA, RingData, gather
 from graphdet.reports.timeline import draw_timeline
 from graphdet.tables import RingTables
@@ -104,6 +105,7 @@ def ring_page(ring: RingData) -> str:
         meaning_of_q=meaning_of_q(ring.q_value),
         graph=draw_graph(ring),
         graph_note=note,
+        grid=draw_grid(ring) if ring.acts else Markup(""),
         timeline=draw_timeline(ring),
         legend=_legend(ring.actions),
         members=ring.members[:ROWS_SHOWN],
