@@ -31,6 +31,7 @@ max_share = 0.05
 duplicates = true          # exact duplicates are put aside
 """
 
+import codecs
 import difflib
 import hashlib
 import json
@@ -137,6 +138,14 @@ def _is_char(value: Any) -> bool:
     return isinstance(value, str) and len(value) == 1
 
 
+def _is_encoding(value: Any) -> bool:
+    try:
+        codecs.lookup(value)
+    except (LookupError, TypeError):
+        return False
+    return True
+
+
 def _is_filter(value: Any) -> bool:
     if isinstance(value, dict):
         return bool(value) and set(value) <= {"min", "max"} and all(map(_is_number, value.values()))
@@ -154,7 +163,7 @@ _KEYS: dict[str, dict[str | None, tuple[Check, str]]] = {
         "header": _FLAG,
         "names": (_is_texts, "a list of texts"),
         "quote": (lambda v: v == "" or _is_char(v), 'one character, or "" for none'),
-        "encoding": _TEXT,
+        "encoding": (_is_encoding, "the name of an encoding such as cp1252"),
         "file_column": _TEXT,
     },
     "time": {f.name: _TEXT for f in fields(Time)},

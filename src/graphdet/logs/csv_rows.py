@@ -30,14 +30,18 @@ def load_csv(
     table: str,
     errors: str,
     n_columns: int,
+    skip: int,
     header: bool,
     dialect: Dialect,
 ) -> None:
-    """Read a CSV file into a temporary table of text columns c0, c1, …; bad ones go to `errors`."""
+    """Read a CSV file into a temporary table of text columns c0, c1, …; bad ones go to `errors`.
+
+    DuckDB takes a blank first line for the header, so blank lines before it must be skipped (`skip`).
+    """
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(n_columns))
     bench.execute(
         f"CREATE TEMP TABLE {table} AS SELECT * FROM read_csv({literal(path)}, columns = {{{columns}}}, "
-        f"auto_detect = false, header = {header}, delim = {literal(dialect.delimiter)}, "
+        f"auto_detect = false, skip = {skip}, header = {header}, delim = {literal(dialect.delimiter)}, "
         f"quote = {literal(dialect.quote)}, escape = {literal(dialect.quote)}, nullstr = '', "
         "strict_mode = true, store_rejects = true, "
         f"rejects_table = '{errors}', rejects_scan = '{errors}_scan')"

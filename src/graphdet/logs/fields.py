@@ -175,5 +175,5 @@ def _filter(raw: RawFile, column: str, want: object) -> str:
         elif isinstance(value, int | float):
             tests.append(f"{number} = {value!r}")
         else:
-            tests.append(f"trim({text}) = {literal(str(value))}")
+            tests.append(f"coalesce(trim({text}), '') = {literal(str(value))}")  # "" also is no value
     return f"coalesce({' OR '.join(tests)}, false)"

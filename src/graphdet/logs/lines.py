@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from graphdet.logs.files import LogFile, broken
 
 _CHUNK = 1 << 24
+_BOM = b"\xef\xbb\xbf"
 _FEED, _RETURN = 10, 13
 
 
@@ -24,6 +25,11 @@ class LineCount:
 
     n: int
     blank: NDArray[np.int64]
+
+    @property
+    def leading(self) -> int:
+        """How many blank lines the file starts with."""
+        return int(np.count_nonzero(self.blank == np.arange(1, len(self.blank) + 1)))
 
 
 def count_lines(file: LogFile) -> LineCount:
@@ -35,7 +41,8 @@ def count_lines(file: LogFile) -> LineCount:
     feeds = returns = 0
     blank = [np.zeros(0, np.int64)]
     carry, last = b"\n", b"\n"  # the start of a file counts as the end of a line
-    for chunk in _chunks(file):
+    for i, chunk in enumerate(_chunks(file)):
+        chunk = chunk.removeprefix(_BOM) if i == 0 else chunk
         data = np.frombuffer(carry + chunk, np.uint8)
         at = np.flatnonzero(data == _FEED)
         gap = np.diff(at)
@@ -78,7 +85,7 @@ def _batches(file: LogFile, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
 
 def _batch(lines: list[bytes], n: int, schema: pa.Schema) -> pa.RecordBatch:
     if n == 1:
-        lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+        lines[0] = lines[0].removeprefix(_BOM)
     return pa.record_batch(
         [pa.array(range(n, n + len(lines)), pa.int64()), pa.array(lines, pa.binary())], schema
     )

@@ -53,7 +53,7 @@ def read_by_lines(
             out.write("\n".join(batch.column(0).to_pylist()) + "\n")
     table, errors = fresh_name("raw"), fresh_name("errors")
     try:
-        load_csv(bench, str(part), table, errors, n_columns, False, dialect)
+        load_csv(bench, str(part), table, errors, n_columns, 0, False, dialect)
     except duckdb.Error as error:
         raise InputError(
             f"{file.path}: cannot be read as text with columns ({first_words(error)})"

@@ -77,7 +77,7 @@ def _load(
     counted = count_lines(file)
     table, errors = fresh_name("raw"), fresh_name("errors")
     try:
-        load_csv(bench, file.readable, table, errors, n_columns, header_lines > 0, dialect)
+        load_csv(bench, file.readable, table, errors, n_columns, counted.leading, header_lines > 0, dialect)
         return number_rows(bench, table, errors, n_columns, header_lines, counted)
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return None

@@ -1,0 +1,147 @@
+"""The TOML config: every table and key, and what a wrong one says."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from graphdet.config import Columns, config_digest, load_config, shipped_configs
+from graphdet.errors import ConfigError
+
+REQUIRED = '[columns]\nuser_id = "u"\nitem_id = "i"\ntimestamp = "t"\n'
+
+
+def load(tmp_path: Path, text: str):
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_config(path)
+
+
+def test_every_key_arrives(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        """
+        [columns]
+        user_id = "visitor"
+        item_id = "article"
+        timestamp = "at"
+        session_id = "session"
+        action = "event"
+        event_id = "n"
+        amount = "price"
+        quantity = "pieces"
+        text = "comment"
+        item_name = "title"
+        device_id = "dev"
+        ip = "address"
+        [read]
+        delimiter = ";"
+        header = false
+        names = ["visitor", "article"]
+        quote = ""
+        encoding = "latin-1"
+        file_column = "file"
+        [time]
+        unit = "%d.%m.%Y"
+        zone = "Europe/Berlin"
+        earliest = "2020-01-01"
+        latest = "2021-01-01"
+        [sessions]
+        gap_s = 60
+        [actions]
+        default = "Click"
+        rename = { PV = "View" }
+        keep = ["Click", "view"]
+        negative_quantity = "storno"
+        [entities]
+        device = "device_id"
+        [attributes]
+        country = "geo"
+        [filters]
+        geo = ["BR", "PT"]
+        price = { min = 1 }
+        [reject]
+        max_share = 0.5
+        duplicates = false
+        """,
+    )
+    assert config.name == "mine"
+    assert all(getattr(config.columns, f.name) for f in fields(Columns))
+    assert config.read.names == ("visitor", "article")
+    assert config.actions.keep == ("click", "view")
+    assert config.actions.rename == {"pv": "view"}
+    assert config.gap_s == 60.0
+    assert config.filters == {"geo": ["BR", "PT"], "price": {"min": 1}}
+    assert (config.max_reject_share, config.duplicates) == (0.5, False)
+
+
+def test_defaults(tmp_path: Path) -> None:
+    config = load(tmp_path, REQUIRED)
+    assert (config.time.unit, config.time.zone, config.gap_s) == ("iso", "UTC", 1800.0)
+    assert (config.actions.default, config.max_reject_share, config.duplicates) == ("view", 0.05, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (REQUIRED + "[colums]\n", ["[colums]", "columns"]),
+        (REQUIRED + '[time]\nunits = "ms"\n', ["[time]", "units", "did you mean 'unit'"]),
+        (REQUIRED + "[reject]\nmax_sahre = 0.1\n", ["max_sahre", "did you mean 'max_share'"]),
+        ("gap_s = 3\n" + REQUIRED, ["gap_s", "[sessions]"]),
+        ("columns = 3\n", ["columns must be a table"]),
+        ('[columns]\nuser_id = "u"\nitem_id = "i"\n', ["lacks timestamp"]),
+        (REQUIRED.replace('"u"', "3"), ["user_id must be a text", "3"]),
+        (REQUIRED.replace('"u"', '""'), ["user_id must be a text"]),
+        (REQUIRED + '[time]\nunit = "msec"\n', ["unit must be s, ms", "did you mean 'ms'"]),
+        (REQUIRED + '[time]\nzone = "Mars/Olympus"\n', ["Mars/Olympus", "IANA"]),
+        (REQUIRED + '[time]\nearliest = "yesterday"\n', ["earliest", "ISO date"]),
+        (REQUIRED + '[time]\norigin = "2020-01-01"\n', ["origin needs unit"]),
+        (REQUIRED + "[sessions]\ngap_s = 0\n", ["gap_s", "above 0"]),
+        (REQUIRED + "[sessions]\ngap_s = true\n", ["gap_s"]),
+        (REQUIRED + "[reject]\nmax_share = 5\n", ["max_share", "from 0 to 1"]),
+        (REQUIRED + '[read]\ndelimiter = "::"\n', ["delimiter", "one character"]),
+        (REQUIRED + "[read]\nheader = false\n", ["needs names"]),
+        (REQUIRED + "[actions]\nkeep = []\n", ["keep must be a list"]),
+        (REQUIRED + "[filters]\na = { between = 3 }\n", ["[filters] a", "min"]),
+        (REQUIRED + '[attributes]\nuser_id = "u"\n', ["[attributes] user_id", "standard column"]),
+        (REQUIRED + '[entities]\n"my ip" = "ip"\n', ["[entities]", "letters"]),
+        ("[columns\n", ["not valid TOML"]),
+    ],
+)
+def test_wrong_configs_say_what_where_and_the_nearest_name(
+    tmp_path: Path, text: str, words: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    message = str(caught.value)
+    assert "mine.toml" in message
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+    assert caught.value.exit_code == 2
+
+
+def test_names_of_shipped_configs() -> None:
+    assert {"globo", "online_retail", "simulated", "youtube_comments"} <= set(shipped_configs())
+    for name in shipped_configs():
+        assert load_config(name).name == name
+    with pytest.raises(ConfigError, match="did you mean 'globo'"):
+        load_config("glbo")
+    with pytest.raises(ConfigError, match="no such file"):
+        load_config("no/such/file.toml")
+
+
+def test_a_folder_is_no_config(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a folder"):
+        load_config(tmp_path)
+
+
+def test_digest_is_of_the_meaning(tmp_path: Path) -> None:
+    plain = load(tmp_path, REQUIRED)
+    spelled = load(
+        tmp_path,
+        '# the same\n[time]\nzone = "UTC"\nunit = "iso"\n' + REQUIRED + "[reject]\nmax_share = 0.2\n",
+    )
+    assert config_digest(plain) == config_digest(replace(spelled, name="other"))
+    for other in ('[time]\nunit = "s"\n', "[sessions]\ngap_s = 60\n", '[actions]\nkeep = ["view"]\n'):
+        assert config_digest(load(tmp_path, REQUIRED + other)) != config_digest(plain)

@@ -1,0 +1,63 @@
+"""Each log of ../shared/data with its shipped config: every row is accounted for."""
+
+from pathlib import Path
+
+import pytest
+from log_desk import Desk
+
+from graphdet.config import load_config
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+pytestmark = [
+    pytest.mark.data,
+    pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is absent"),
+]
+
+# config, files, rows = clean + rejected + duplicates + filtered, users, items, sessions
+LOGS = [
+    ("globo", "globo/clicks.parquet", (2_988_181, 2_988_181, 0, 0, 0), 322_897, 46_033, 1_048_594),
+    (
+        "online_retail",
+        "online_retail/orders.parquet",
+        (541_909, 401_604, 135_080, 5_225, 0),
+        4_372,
+        3_684,
+        22_190,
+    ),
+    ("trivago", "trivago/sessions.parquet", (100_003, 87_612, 0, 0, 12_391), None, 13_950, 7_513),
+    ("taobao", "taobao/user_behavior.csv", (96_169, 96_168, 1, 0, 0), None, 75_384, 62_116),
+    ("yelp_reviews", "yelpchi/reviews.txt.gz", (67_395, 67_395, 0, 0, 0), 38_063, 201, None),
+    ("shopee_orders", "shopee_brushing/orders.csv", (53_432, 53_432, 0, 0, 0), None, 489, None),
+    ("card_handbook", "card_handbook/transactions.parquet", (1_754_155,) * 2 + (0,) * 3, 4_990, 10_000, None),
+    ("sffsd", "sffsd/transactions.csv", (77_881, 77_881, 0, 0, 0), None, 886, None),
+    ("tweets", "coordinated_tweets/retweets.parquet", (35_125, 35_124, 0, 1, 0), 9_509, 7_285, None),
+    ("youtube_comments", "social_text/youtube/*.csv", (1_956, 1_710, 245, 1, 0), None, 5, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "counts", "users", "items", "sessions"), LOGS, ids=[x[0] for x in LOGS]
+)
+def test_shared_log(
+    desk: Desk,
+    name: str,
+    files: str,
+    counts: tuple[int, ...],
+    users: int | None,
+    items: int,
+    sessions: int | None,
+) -> None:
+    log = desk.read(DATA / files, config=load_config(name))
+    assert (log.n_rows, log.n_events, log.n_rejects, log.n_duplicates, log.n_filtered) == counts
+    assert log.n_rows == sum(counts[1:])
+    with desk.rejects_path.open() as stream:
+        assert sum(1 for _ in stream) >= 1 + log.n_rejects + log.n_duplicates
+    found = {
+        table: getattr(log.tables, table).to_native().aggregate("count(*)").fetchone()[0]
+        for table in ("items", "sessions", "events")
+    }
+    assert found["items"] == items
+    assert found["events"] == log.n_events
+    n_users = log.tables.sessions.to_native().aggregate("count(DISTINCT user_id)").fetchone()[0]
+    assert users is None or n_users == users
+    assert sessions is None or found["sessions"] == sessions
