@@ -6,7 +6,8 @@ because other programs join on them: a spreadsheet may run an id such as `=cmd` 
 tells people to import the columns as text. Rows go from most to least suspicious, equal ones by id.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -85,13 +86,18 @@ def write_csv(
     if order and chosen.num_rows:
         chosen = chosen.take(pc.sort_indices(chosen, sort_keys=list(order)))
     with replacing(path) as temporary, open(temporary, "wb") as handle:
-        handle.write((",".join(columns) + "\n").encode())
-        for start in range(0, chosen.num_rows, _ROWS_A_CHUNK):
-            chunk = chosen.slice(start, _ROWS_A_CHUNK)
-            fields = [_fields(chunk[name]) for name in columns]
-            lines = pc.binary_join_element_wise(*fields, ",")
-            handle.write(("\n".join(lines.to_pylist()) + "\n").encode())
+        handle.writelines(text.encode() for text in csv_parts(chosen))
     return path
+
+
+def csv_parts(table: pa.Table) -> Iterator[str]:
+    """Write a table as CSV text, part by part: the header, then some rows at a time."""
+    names = pa.array(table.column_names, pa.string())
+    yield ",".join(_fields(names).to_pylist()) + "\n"
+    for start in range(0, table.num_rows, _ROWS_A_CHUNK):
+        chunk = table.slice(start, _ROWS_A_CHUNK)
+        lines = pc.binary_join_element_wise(*(_fields(column) for column in chunk.columns), ",")
+        yield "\n".join(lines.to_pylist()) + "\n"
 
 
 def _flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -102,13 +108,19 @@ def _flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
-def _fields(column: pa.ChunkedArray) -> pa.Array:
+def _fields(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """Write one column as CSV fields; null becomes nothing."""
     array = _flat(column)
     if pa.types.is_floating(array.type):
         values = array.to_numpy(zero_copy_only=False).tolist()  # null and NaN alike
         array = pa.array([f"{v:.9g}" if v == v else None for v in values], pa.string())
     else:
+        if pa.types.is_nested(array.type):
+            texts = [
+                None if v is None else json.dumps(v, ensure_ascii=False, default=str)
+                for v in array.to_pylist()
+            ]
+            array = pa.array(texts, pa.string())
         array = pc.cast(array, pa.string())
         special = pc.match_substring_regex(array, '[",\r\n]')
         quoted = pc.binary_join_element_wise('"', pc.replace_substring(array, '"', '""'), '"', "")

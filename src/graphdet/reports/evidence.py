@@ -144,19 +144,16 @@ def meaning_of_p(p_value: float | None) -> str:
     """Put a ring's p-value into words.
 
     >>> meaning_of_p(0.0004)
-    'Among natural groups of this kind about 1 in 2,500 would look at least this coordinated.'
+    'Among the natural groups of this log about 1 in 2,500 would look at least this much like a ring.'
     """
     if p_value is None or math.isnan(p_value):
         return "No p-value could be computed for this ring."
     if p_value <= 1e-9:
-        return "Fewer than 1 in a thousand million natural groups would look this coordinated."
+        return "Fewer than 1 in a thousand million natural groups would look this much like a ring."
     if p_value > 0.2:
-        return f"Natural groups look this coordinated often: {words.percent(p_value)} of them do."
-    return (
-        f"Among natural groups of this kind about 1 in {words.thousands(1 / p_value)} would look at "
-        f"least this "
-        "coordinated."
-    )
+        return f"Natural groups look like this often: {words.percent(p_value)} of those in this log do."
+    n = words.thousands(1 / p_value)
+    return f"Among the natural groups of this log about 1 in {n} would look at least this much like a ring."
 
 
 def meaning_of_q(q_value: float | None) -> str:

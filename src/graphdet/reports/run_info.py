@@ -13,7 +13,7 @@ The document is a plain dict; all keys are optional, and more may be added:
     model             dict or text: which model scored
     labels            dict or None: what labels were given
     versions          dict package → version
-    stages            list of {"name", "seconds", "peak_mib"}
+    stages            dict stage → {"seconds", "peak_mib"}
     warnings          list of str, for people
     not_enough_data   str or None: why no finding is possible
 

@@ -1,0 +1,140 @@
+"""What happens when a command fails: one clear message, the exit code of the contract, never a traceback."""
+
+import contextlib
+import errno
+import functools
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import ParamSpec
+
+import typer
+
+from graphdet import __version__
+from graphdet.errors import GraphdetError
+
+INTERRUPTED, TERMINATED = 130, 143  # 128 + the signal, as shells say it
+P = ParamSpec("P")
+
+
+class Terminated(BaseException):
+    """Another process asked us to end (SIGTERM); not an Exception, so that nothing swallows it."""
+
+
+def say(message: str) -> None:
+    """Write one line for people on stderr; control characters show as escapes, a closed stderr is no error."""
+    from graphdet.reports.words import visible
+
+    lines = "\n".join(visible(line) for line in message.splitlines())
+    with contextlib.suppress(BrokenPipeError):
+        print(lines, file=sys.stderr, flush=True)
+
+
+def guarded(body: Callable[P, None]) -> Callable[P, None]:
+    """Wrap a command so that every error ends as a message and an exit code."""
+
+    @functools.wraps(body)
+    def command(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            body(*args, **kwargs)
+            sys.stdout.flush()
+        except (typer.Exit, typer.Abort):
+            raise
+        except BaseException as error:
+            code = explain(error)
+            if code is None:
+                raise
+            raise typer.Exit(code) from None
+
+    return command
+
+
+def explain(error: BaseException) -> int | None:
+    """Say what went wrong; returns the exit code, or None for what is not ours to handle (SystemExit)."""
+    if isinstance(error, SystemExit | GeneratorExit):
+        return None
+    if isinstance(error, GraphdetError):
+        say(f"Error: {error}")
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        _close_stdout()  # whoever read our output has had enough
+        return 0
+    name = type(error).__name__
+    if isinstance(error, Terminated):
+        say("terminated; nothing half-written, run again to resume")
+        return TERMINATED
+    if isinstance(error, KeyboardInterrupt) or name == "InterruptException":
+        say("interrupted; nothing half-written, run again to resume")
+        return INTERRUPTED
+    if isinstance(error, MemoryError) or name in ("OutOfMemoryException", "OutOfMemoryError"):
+        say(_memory(error))
+        return 1
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        say(f"Error: {_system(error)}")
+        return 1
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        say("Error: no space left on the disk; free some space and run again")
+        return 1
+    say(
+        f"Error: something went wrong inside graphdet ({name}: {_first_line(error)}). "
+        f"Details are in {_details(error)}; please report it with them."
+    )
+    return 1
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0][:200]
+
+
+def _memory(error: BaseException) -> str:
+    """Say which memory ran out."""
+    if "CUDA" in str(error):
+        return "Error: the GPU's memory is full; run again with --device cpu"
+    return (
+        "Error: out of memory; run on a machine with more memory, close other programs, or analyse a shorter period"
+    )
+
+
+def _system(error: OSError) -> str:
+    """Say what the operating system refused, and for which file."""
+    reasons = {
+        errno.ENOSPC: "no space left on the disk; free some space and run again",
+        errno.EDQUOT: "your disk quota is used up; free some space and run again",
+        errno.EACCES: "permission denied",
+        errno.ENOENT: "no such file or folder",
+    }
+    return f"{error.filename}: {reasons.get(error.errno or 0, error.strerror)}"
+
+
+def _details(error: BaseException) -> str:
+    """Write the traceback where the user can find it; tell it on stderr when even that fails."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="graphdet-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as handle:
+            handle.write(f"graphdet {__version__}, Python {sys.version}\n{text}")
+    except OSError:
+        print(text, file=sys.stderr)
+        return "the lines above"
+    return handle.name
+
+
+def _close_stdout() -> None:
+    """Point stdout at nothing, so that Python's own flush at exit is quiet too."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def catch_termination() -> None:
+    """Let SIGTERM unwind like Ctrl-C, so that open files and transactions end cleanly."""
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, _terminate)
