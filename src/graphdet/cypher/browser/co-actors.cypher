@@ -1,0 +1,8 @@
+// Co-actors: users who acted on the same items as one user, most items in common first (:param user_id => 'ID')
+MATCH (me:User {userId: $user_id})-[:STARTED]->(:Session)-->(i:Item)
+WITH DISTINCT me, i
+MATCH (i)<--(:Session)<-[:STARTED]-(u:User)
+WHERE u <> me
+RETURN u.userId AS user_id, count(DISTINCT i) AS n_items
+ORDER BY n_items DESC, user_id
+LIMIT 100

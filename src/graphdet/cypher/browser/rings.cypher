@@ -1,0 +1,6 @@
+// Rings, most suspicious first
+MATCH (r:Ring)
+RETURN r.ringId AS ring_id, r.nUsers AS n_users, r.nItems AS n_items, r.score AS score, r.pValue AS p_value,
+  r.qValue AS q_value, r.flagged AS flagged, r.reason AS reason
+ORDER BY score DESC, ring_id
+LIMIT 100

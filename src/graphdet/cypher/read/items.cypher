@@ -1,0 +1,3 @@
+// Items and their names.
+MATCH (i:Item)
+RETURN i.itemId AS item_id, i.name AS name

@@ -1,0 +1,3 @@
+// The small text under a key.
+MATCH (m:Meta {key: $key})
+RETURN m.value AS value

@@ -1,0 +1,3 @@
+// Rings, most suspicious first.
+MATCH (r:Ring)
+RETURN properties(r) AS ring

@@ -1,0 +1,3 @@
+// The rings of an earlier run.
+MATCH (r:Ring)
+DETACH DELETE r

@@ -1,0 +1,3 @@
+// Keep a small text under a key.
+MERGE (m:Meta {key: $key})
+SET m.value = $value

@@ -1,0 +1,145 @@
+"""Scores and rings in and out of the graph."""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from graphdet import schema
+from graphdet.errors import GraphdetError, StoreError
+from graphdet.store.neo4j.client import Client, Transaction
+from graphdet.store.neo4j.statements import cypher
+from graphdet.store.neo4j.writing import BATCH_ROWS, repeat
+from graphdet.tables import RingTables, require_columns
+
+UNFINISHED = "graphdet.writing_scores"  # a note that is there while scores are being written
+STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+TYPES = {
+    "n_users": INT,
+    "n_items": INT,
+    "n": INT,
+    "score": FLOAT,
+    "p_value": FLOAT,
+    "q_value": FLOAT,
+    "gnn": FLOAT,
+    "cluster_distance": FLOAT,
+    "probability": FLOAT,
+    "lift": FLOAT,
+    "seconds": FLOAT,
+    "flagged": BOOL,
+}
+
+
+def property_name(column: str) -> str:
+    """A column's name as Neo4j users would write the property.
+
+    >>> property_name("cluster_distance")
+    'clusterDistance'
+    """
+    first, *rest = column.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def schema_of(columns: Iterable[str]) -> pa.Schema:
+    """Types of columns by their names; texts unless known otherwise."""
+    return pa.schema([(name, TYPES.get(name, STRING)) for name in columns])
+
+
+def write_scores(client: Client, scores: pa.Table) -> None:
+    """Replace all scores; interrupted, they cannot be read until they are written again.
+
+    Raises:
+        ValueError: a column is missing or a score is null.
+        GraphdetError: a scored user is not in the graph.
+    """
+    require_columns(scores.column_names, schema.SCORE_COLUMNS, "scores")
+    if scores["score"].null_count:
+        raise ValueError("table scores has a row without a score")
+    scores = scores.select(list(schema.SCORE_COLUMNS)).sort_by("user_id")
+    client.run(cypher("write/set-meta"), key=UNFINISHED, value="true")
+    before = {row["id"] for row in client.rows(cypher("read/scored-users"))}
+    gone = sorted(before - set(scores["user_id"].to_pylist()))
+    repeat(client, cypher("write/clear-suspects"))
+    for first in range(0, len(gone), BATCH_ROWS):
+        client.run(cypher("write/clear-scores"), userIds=gone[first : first + BATCH_ROWS])
+    named = scores.rename_columns([property_name(name) for name in schema.SCORE_COLUMNS])
+    for first in range(0, named.num_rows, BATCH_ROWS):
+        rows = named.slice(first, BATCH_ROWS).to_pylist()
+        found = client.run(cypher("write/scores"), rows=rows)[0]["n"]
+        _check_found(found, len(rows), "scored users")
+    client.run(cypher("write/remove-meta"), key=UNFINISHED)
+
+
+def _check_found(found: int, wanted: int, what: str) -> None:
+    if found != wanted:
+        raise GraphdetError(
+            f"{wanted - found} of {wanted} {what} are not in the graph; ingest the log they come from first"
+        )
+
+
+def read_scores(client: Client) -> pa.Table:
+    """Scores as last written, most suspicious first, ties by user_id.
+
+    Raises:
+        StoreError: writing them was interrupted.
+    """
+    if client.rows(cypher("read/meta"), key=UNFINISHED):
+        raise StoreError(
+            f"{client.url}: writing the scores was interrupted (or goes on now); write them again (graphdet score)"
+        )
+    rows = [record[0] for record in client.stream(cypher("read/scores"))]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema.SCORE_COLUMNS)
+    table = pa.table(
+        [
+            pa.array(values, kind.type)
+            for values, kind in zip(columns, schema_of(schema.SCORE_COLUMNS), strict=True)
+        ],
+        schema=schema_of(schema.SCORE_COLUMNS),
+    )
+    return table.sort_by([("score", "descending"), ("user_id", "ascending")])
+
+
+def write_rings(client: Client, rings: RingTables) -> None:
+    """Replace all rings, their members and items, in one transaction.
+
+    Raises:
+        GraphdetError: a member or an item is not in the graph, or its ring is not among the rings.
+    """
+    columns = [*schema.RING_COLUMNS, schema.RING_EVIDENCE]
+    named = rings.rings.select(columns).rename_columns([property_name(name) for name in columns])
+    members = rings.members.select(list(schema.RING_MEMBER_COLUMNS)).to_pylist()
+    items = rings.items.select(list(schema.RING_ITEM_COLUMNS)).to_pylist()
+
+    def write(tx: Transaction) -> None:
+        tx.run(cypher("write/clear-rings")).consume()
+        tx.run(cypher("write/rings"), rows=named.to_pylist()).consume()
+        for statement, rows, what in (
+            ("write/ring-members", members, "ring members"),
+            ("write/ring-items", items, "ring items"),
+        ):
+            found = tx.run(cypher(statement), rows=rows).data()[0]["n"]
+            _check_found(found, len(rows), what)
+
+    client.write(write)
+
+
+def read_rings(client: Client) -> RingTables:
+    """Rings as last written: most suspicious first, their members by score, their items by users."""
+    columns = [*schema.RING_COLUMNS, schema.RING_EVIDENCE]
+    found = [row["ring"] for row in client.rows(cypher("read/rings"))]
+    rows = [{name: ring.get(property_name(name)) for name in columns} for ring in found]
+    rows.sort(key=lambda row: (_down(row["score"]), row["ring_id"].encode()))
+    rank = {row["ring_id"]: ix for ix, row in enumerate(rows)}
+    members = client.rows(cypher("read/ring-members"))
+    members.sort(key=lambda row: (rank[row["ring_id"]], _down(row["score"]), row["user_id"].encode()))
+    items = client.rows(cypher("read/ring-items"))
+    items.sort(key=lambda row: (rank[row["ring_id"]], _down(row["n_users"]), row["item_id"].encode()))
+    return RingTables(
+        rings=pa.Table.from_pylist(rows, schema=schema_of(columns)),
+        members=pa.Table.from_pylist(members, schema=schema_of(schema.RING_MEMBER_COLUMNS)),
+        items=pa.Table.from_pylist(items, schema=schema_of(schema.RING_ITEM_COLUMNS)),
+    )
+
+
+def _down(value: float | None) -> tuple[bool, float]:
+    """Sort key: high values first, none last."""
+    return (value is None, -(value or 0.0))

@@ -1,0 +1,90 @@
+"""Processes by pid and time of birth, so that a pid that was given to another program is never taken for ours."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from graphdet.errors import StoreBusy
+
+BIRTH_TOLERANCE_S = 2.0  # clocks are adjusted; pids do not come round that fast
+
+
+def birth_of(pid: int) -> float | None:
+    """When a running process was born (seconds since 1970), None when there is none (or only its remains)."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return float(process.create_time())
+    except psutil.Error:
+        return None
+
+
+def is_same(pid: object, born: object, mark: str = "") -> bool:
+    """Whether the process that was noted as (pid, born) still runs, with `mark` in its command line.
+
+    >>> is_same(os.getpid(), birth_of(os.getpid())), is_same(os.getpid(), 0.0)
+    (True, False)
+    """
+    if not isinstance(pid, int) or not isinstance(born, int | float):
+        return False
+    found = birth_of(pid)
+    if found is None or abs(found - born) > BIRTH_TOLERANCE_S:
+        return False
+    try:
+        words = psutil.Process(pid).cmdline()  # none while a process is just becoming another program
+        return not mark or not words or any(mark in word for word in words)
+    except psutil.Error:
+        return False
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """Read a small JSON note; empty when there is none or it is no JSON object."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_note(path: Path, note: Mapping[str, Any]) -> None:
+    """Write a small JSON note whole or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(note, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def myself() -> dict[str, Any]:
+    """This process as a note: pid and birth."""
+    return {"pid": os.getpid(), "born": birth_of(os.getpid())}
+
+
+@contextmanager
+def claim(path: Path, doing: str) -> Iterator[None]:
+    """Hold a folder for one piece of work; the claim of a process that is gone is taken over.
+
+    Raises:
+        StoreBusy: another running process holds the claim.
+    """
+    while True:
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            break
+        except FileExistsError:
+            held = read_note(path)
+            if is_same(held.get("pid"), held.get("born")):
+                raise StoreBusy(
+                    f"process {held['pid']} is {held.get('doing', 'at work')} in {path.parent}; wait for it"
+                ) from None
+            path.unlink(missing_ok=True)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump({**myself(), "doing": doing}, file)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

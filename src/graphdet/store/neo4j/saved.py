@@ -1,0 +1,56 @@
+"""The saved queries of cypher/browser, as tables.
+
+In Neo4j Browser they are pasted or kept as favourites: one statement each, its title the leading comment, a limit
+in it. Here the limit can be chosen, and nodes and relationships that a query gives for drawing become their ids.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+from neo4j.graph import Node, Relationship
+from neo4j.time import DateTime
+
+from graphdet.store.neo4j.client import Client
+from graphdet.store.neo4j.findings import TYPES, schema_of
+from graphdet.store.neo4j.shape import action_of_type
+from graphdet.store.neo4j.statements import cypher, names, text_of
+from graphdet.store.queries import check_name, fill_parameters, title_of
+
+KEYS = ("userId", "sessionId", "itemId", "ringId", "entityId", "digest", "key")
+_LIMIT = re.compile(r"LIMIT \d+\s*\Z")
+
+
+def titles() -> dict[str, str]:
+    """Titles of the queries by name, sorted by name."""
+    return {name: title_of(text_of(f"browser/{name}")) for name in names("browser")}
+
+
+def run(client: Client, name: str, parameters: Mapping[str, Any]) -> pa.Table:
+    """Run a saved query; `limit` defaults to 100.
+
+    Raises:
+        UsageError: no such query; a parameter is missing, unknown or no number.
+    """
+    check_name(name, names("browser"))
+    statement = _LIMIT.sub("LIMIT $limit", cypher(f"browser/{name}"))
+    filled = fill_parameters(name, statement, parameters)
+    columns, rows = client.table(statement, filled)
+    values = {column: [_plain(row[ix], column) for row in rows] for ix, column in enumerate(columns)}
+    if not rows:
+        return schema_of(columns).empty_table()
+    return pa.table({column: pa.array(values[column], TYPES.get(column)) for column in columns})
+
+
+def _plain(value: Any, column: str) -> Any:
+    """A value of the graph as one of a table: times as ISO 8601, nodes as ids, relationships as types."""
+    if isinstance(value, DateTime):
+        return value.to_native().strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.nanosecond // 1_000_000:03d}Z"
+    if isinstance(value, Node):
+        return next((value[key] for key in KEYS if key in value), None)
+    if isinstance(value, Relationship):
+        return value.type
+    if column == "action" and isinstance(value, str) and value.isupper():  # a type; actions are lower case
+        return action_of_type(value)
+    return value

@@ -1,0 +1,42 @@
+"""The Cypher files, loaded by name, and identifiers made safe for them."""
+
+from functools import cache
+from importlib import resources
+
+FOLDER = resources.files("graphdet") / "cypher"
+
+
+@cache
+def cypher(name: str, label: str = "", rel_type: str = "", constraint: str = "") -> str:
+    """Load a statement, such as `read/items`, without its comments; LABEL_, TYPE_ and NAME_ filled in, escaped.
+
+    >>> cypher("read/items").splitlines()[0]
+    'MATCH (i:Item)'
+    """
+    text = (FOLDER / f"{name}.cypher").read_text(encoding="utf-8")
+    statement = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("//"))
+    for place, identifier in (("LABEL_", label), ("TYPE_", rel_type), ("NAME_", constraint)):
+        if identifier:
+            statement = statement.replace(place, escaped(identifier))
+    return statement
+
+
+@cache
+def names(folder: str) -> tuple[str, ...]:
+    """Names of the statements of a folder, sorted."""
+    found = (file.name for file in (FOLDER / folder).iterdir())
+    return tuple(sorted(name.removesuffix(".cypher") for name in found if name.endswith(".cypher")))
+
+
+def text_of(name: str) -> str:
+    """The whole text of a statement, with its comments."""
+    return (FOLDER / f"{name}.cypher").read_text(encoding="utf-8")
+
+
+def escaped(identifier: str) -> str:
+    """Quote a label, relationship type or constraint name for Cypher.
+
+    >>> escaped("a`b")
+    '`a``b`'
+    """
+    return "`" + identifier.replace("\\u0060", "`").replace("`", "``") + "`"

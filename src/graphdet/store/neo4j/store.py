@@ -1,0 +1,296 @@
+"""The store over a Neo4j server; answers `graphdet.ports.Store`."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import narwhals as nw
+import pyarrow as pa
+
+from graphdet import schema
+from graphdet.errors import StoreError, UsageError
+from graphdet.ports import Progress, Source
+from graphdet.store.neighbourhood import in_window
+from graphdet.store.neo4j import findings, importing, packed, saved, server, writing
+from graphdet.store.neo4j.client import Client
+from graphdet.store.neo4j.credentials import home_of, login
+from graphdet.store.neo4j.processes import is_same, read_note
+from graphdet.store.neo4j.shape import action_of_type
+from graphdet.store.neo4j.statements import cypher
+from graphdet.tables import Frame, LogTables, RingTables
+
+MEMORY_LIMIT = "4GiB"  # of the workbench; beyond it DuckDB spills to disk
+BULK_FROM = 100_000  # interactions; below, the server's stop and start cost more than the batches
+IDS_A_READ = 5_000
+INTERACTIONS, SESSIONS, ENTITIES, NEAR = (
+    "graphdet_interactions",
+    "graphdet_sessions",
+    "graphdet_entities",
+    "graphdet_near",
+)
+
+
+class Neo4jStore:
+    """A graph and its findings in Neo4j, with a DuckDB workbench in memory for whole-log work.
+
+    What is read is kept on the workbench until this store writes again; writes by others in between are seen by
+    a store opened anew.
+
+    Args:
+        url: neo4j://, bolt:// and their +s, +ssc forms.
+        username, password: None: NEO4J_USERNAME and NEO4J_PASSWORD, else those of our own server.
+        bulk: load a first log with neo4j-admin (the server must be ours, run by Java); None: when it is
+            large enough to pay for the server's restart.
+
+    Raises:
+        UsageError: not a URL of Neo4j.
+        StoreError: unreachable, wrong password, too old a server.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        username: str | None = None,
+        password: str | None = None,
+        *,
+        bulk: bool | None = None,
+    ) -> None:
+        self.url = url
+        self._bulk = bulk
+        self._login = login(url, username, password)
+        self._revive()
+        self._client = Client(url, *self._login)
+        self._spill = Path(tempfile.mkdtemp(prefix="graphdet-"))
+        self._bench = duckdb.connect()
+        for setting in (
+            "SET TimeZone = 'UTC'",
+            "SET autoinstall_known_extensions = false",
+            "SET enable_progress_bar = false",
+            f"SET memory_limit = '{MEMORY_LIMIT}'",
+        ):
+            self._bench.execute(setting)
+        self._bench.execute("SET temp_directory = $spill", {"spill": str(self._spill)})
+        self._kept: set[str] = set()
+        self._near = 0
+
+    def _revive(self) -> None:
+        """Start our server again if a bulk load was killed while it was down for that."""
+        place = home_of(self.url)
+        if place is None or place.is_running() or not place.import_note.exists():
+            return
+        note = read_note(place.import_note)
+        if not is_same(note.get("pid"), note.get("born")):
+            server.start(place.path)
+
+    @property
+    def bench(self) -> duckdb.DuckDBPyConnection:
+        """The workbench: a DuckDB connection in memory that spills to disk."""
+        return self._bench
+
+    # --- the log ------------------------------------------------------------------------------------------
+    def sources(self) -> dict[str, Source]:
+        """Ingests that are complete, by digest, in the order they were done."""
+        return {
+            row["digest"]: Source(row["digest"], tuple(row["files"]), row["n_rows"], row["n_rejects"])
+            for row in self._client.rows(cypher("read/sources"))
+        }
+
+    def write_log(self, log: LogTables, source: Source, progress: Progress) -> None:
+        """Add a cleaned log: by `neo4j-admin` into the empty database of our own server, else in batches.
+
+        Batches count themselves, so a repeat goes on where a killed try was. A second source adds to `n`, `amount`
+        and `quantity` and keeps the earlier `at`.
+
+        Raises:
+            StoreError: the server went away; or another log's ingest was interrupted and comes first.
+            InputError: a session is another user's in the store.
+        """
+        if source.digest in self.sources():
+            return
+        try:
+            writing.stage(self._bench, log)
+            kinds = writing.kinds_of(self._bench)
+            if self._may_load_in_bulk():
+                self._load_in_bulk(source, progress)
+                writing.create_constraints(self._client, kinds)
+                return
+            writing.create_constraints(self._client, kinds)
+            writing.check_owners(self._bench, self.sessions())
+            writing.write_batches(self._client, self._bench, source, progress)
+        finally:
+            writing.unstage(self._bench)
+            self._kept.clear()
+
+    def _may_load_in_bulk(self) -> bool:
+        place = home_of(self.url)
+        ours = place is not None and place.note().get("kind") == "java" and place.is_running()
+        if self._bulk is False or not ours:
+            if self._bulk:
+                raise UsageError(
+                    f"{self.url} is no server that graphdet started with Java; no bulk load there"
+                )
+            return False
+        count = self._bench.execute(f"SELECT count(*) FROM {writing.VIEW}_interactions").fetchone()
+        if not self._bulk and (count is None or count[0] < BULK_FROM):
+            return False
+        return not self._client.rows(cypher("read/is-empty"))[0]["n"]
+
+    def _load_in_bulk(self, source: Source, progress: Progress) -> None:
+        place = home_of(self.url)
+        if place is None:
+            raise StoreError(f"{self.url} is not our server any more; repeat")
+        metas = {row["key"]: row["value"] for row in self._client.rows(cypher("read/metas"))}
+        folder = Path(tempfile.mkdtemp(dir=place.path, prefix="import-"))
+        try:
+            progress.start("write the import files")
+            arguments = importing.write_staged(self._bench, folder, source, metas)
+            progress.done()
+            self._client.close()
+            importing.load(place, arguments, folder, progress)
+            self._client = Client(self.url, *self._login)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _check_complete(self) -> None:
+        """Refuse to read a graph of which a part is missing."""
+        found = self._client.rows(cypher("read/open-ingests"))
+        if found:
+            raise StoreError(f"{self.url}: {writing.unfinished([row['files'] for row in found])}")
+
+    def interactions(self, since_ms: int | None = None, until_ms: int | None = None) -> Frame:
+        """Interactions (schema.INTERACTION_COLUMNS) with since_ms <= at_ms < until_ms.
+
+        Raises:
+            StoreError: unreachable, or an ingest is not complete.
+        """
+        if INTERACTIONS not in self._kept:
+            self._check_complete()
+            records = self._packed(cypher("read/interactions"), {"since": None, "until": None})
+            packed.pour(self._bench, INTERACTIONS, packed.INTERACTIONS, records)
+            self._kept.add(INTERACTIONS)
+        return in_window(self._frame(INTERACTIONS, schema.INTERACTION_COLUMNS), since_ms, until_ms)
+
+    def _packed(self, statement: str, parameters: Mapping[str, Any]) -> Iterator[packed.Record]:
+        for user_id, rel_type, action, texts in self._client.stream(statement, parameters):
+            yield user_id, action_of_type(rel_type) if action is None else action, texts
+
+    def _frame(self, table: str, columns: Sequence[str]) -> Frame:
+        return nw.from_native(self._bench.sql(f"SELECT {', '.join(columns)} FROM temp.{table}"))
+
+    def neighbourhood(
+        self, user_ids: Sequence[str], hops: int, since_ms: int | None = None, until_ms: int | None = None
+    ) -> Frame:
+        """Interactions of the k-hop subgraph around users, walked in the server.
+
+        Raises:
+            UsageError: hops is below 1.
+            StoreError: unreachable, or an ingest is not complete.
+        """
+        if hops < 1:
+            raise UsageError(f"hops must be 1 or more, not {hops}")
+        self._check_complete()
+        window = {"since": since_ms, "until": until_ms}
+        ends = sorted(set(user_ids))
+        for hop in range(1, hops):
+            statement = cypher("read/items-of-users" if hop % 2 else "read/users-of-items")
+            found = {
+                record[0]
+                for part in _parts(ends)
+                for record in self._client.stream(statement, {"ids": part, **window})
+            }
+            ends = sorted(found)
+        statement = cypher("read/interactions-of-users" if hops % 2 else "read/interactions-on-items")
+        records = (
+            record for part in _parts(ends) for record in self._packed(statement, {"ids": part, **window})
+        )
+        self._near += 1  # frames that were given out stay as they are
+        table = f"{NEAR}_{self._near}"
+        packed.pour(self._bench, table, packed.INTERACTIONS, records)
+        return self._frame(table, schema.INTERACTION_COLUMNS)
+
+    def entities(self) -> Frame:
+        """Links of users to shared entities (schema.ENTITY_COLUMNS)."""
+        if ENTITIES not in self._kept:
+            self._check_complete()
+            records = self._client.stream(cypher("read/entities"))
+            packed.pour(
+                self._bench, ENTITIES, packed.ENTITIES, ((key, kind, texts) for key, kind, texts in records)
+            )
+            self._kept.add(ENTITIES)
+        return self._frame(ENTITIES, schema.ENTITY_COLUMNS)
+
+    def items(self) -> Frame:
+        """Items (schema.ITEM_COLUMNS)."""
+        rows = list(self._client.stream(cypher("read/items")))
+        table = pa.table(
+            {
+                "item_id": pa.array([row[0] for row in rows], pa.string()),
+                "name": pa.array([row[1] for row in rows], pa.string()),
+            }
+        )
+        return nw.from_native(self._bench.from_arrow(table))
+
+    def sessions(self) -> Frame:
+        """Sessions (schema.SESSION_COLUMNS) of complete ingests."""
+        if SESSIONS not in self._kept:
+            records = self._client.stream(cypher("read/sessions"))
+            packed.pour(self._bench, SESSIONS, packed.SESSIONS, ((key, "", texts) for key, texts in records))
+            self._kept.add(SESSIONS)
+        return self._frame(SESSIONS, schema.SESSION_COLUMNS)
+
+    def counts(self) -> dict[str, int]:
+        """How many users, items, sessions, interactions, entities (distinct ones), rings, suspects."""
+        found = self.query("counts", {})
+        return dict(zip(found["what"].to_pylist(), found["n"].to_pylist(), strict=True))
+
+    # --- findings -----------------------------------------------------------------------------------------
+    def write_scores(self, scores: pa.Table) -> None:
+        """Replace all scores (schema.SCORE_COLUMNS): properties of users; flagged ones are :Suspect."""
+        findings.write_scores(self._client, scores)
+
+    def scores(self) -> pa.Table:
+        """Scores as last written, most suspicious first, ties by user_id."""
+        return findings.read_scores(self._client)
+
+    def write_rings(self, rings: RingTables) -> None:
+        """Replace all rings, their members and items, in one transaction."""
+        findings.write_rings(self._client, rings)
+
+    def rings(self) -> RingTables:
+        """Rings as last written, most suspicious first."""
+        return findings.read_rings(self._client)
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a small text (a JSON document) under a key; replaces what was there."""
+        self._client.run(cypher("write/set-meta"), key=key, value=value)
+
+    def meta(self, key: str) -> str | None:
+        """The text kept under a key, or None."""
+        found = self._client.rows(cypher("read/meta"), key=key)
+        return str(found[0]["value"]) if found else None
+
+    def queries(self) -> dict[str, str]:
+        """Titles of the saved queries by name, sorted by name."""
+        return saved.titles()
+
+    def query(self, name: str, parameters: Mapping[str, Any]) -> pa.Table:
+        """Run a saved query of cypher/browser; `limit` defaults to 100.
+
+        Raises:
+            UsageError: no such query, a parameter is missing, unknown or no number.
+        """
+        return saved.run(self._client, name, parameters)
+
+    def close(self) -> None:
+        """Release the connections and the workbench; closing twice is closing once."""
+        self._client.close()
+        self._bench.close()
+        shutil.rmtree(self._spill, ignore_errors=True)
+
+
+def _parts(ids: list[str]) -> Iterator[list[str]]:
+    for first in range(0, len(ids), IDS_A_READ):
+        yield ids[first : first + IDS_A_READ]

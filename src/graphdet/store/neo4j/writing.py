@@ -1,0 +1,245 @@
+"""A log into the graph over Bolt: batches in a fixed order, each counted in the transaction that writes it.
+
+Batches are written one after the other by one writer: all users meet at the popular items, and two writers whose
+batches share a node would wait for each other there, or deadlock.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from graphdet import schema
+from graphdet.errors import InputError, StoreError
+from graphdet.ports import Progress, Source
+from graphdet.store.neo4j.client import Client, Transaction
+from graphdet.store.neo4j.shape import entity_label, type_of_action
+from graphdet.store.neo4j.statements import cypher, names
+from graphdet.tables import Frame, LogTables, require_columns
+
+BATCH_ROWS = 10_000
+VIEW = "graphdet_incoming"
+SORTED = "graphdet_sorted"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Rows that one statement writes: those of `select`, sorted, in batches."""
+
+    statement: str
+    select: str
+    parameters: dict[str, Any]
+
+
+def stage(bench: duckdb.DuckDBPyConnection, log: LogTables) -> None:
+    """Make the log's tables known to the workbench by name: graphdet_incoming_items and so on.
+
+    Raises:
+        ValueError: a table lacks a column of its contract.
+    """
+    for name, frame, columns in (
+        ("items", log.items, schema.ITEM_COLUMNS),
+        ("sessions", log.sessions, schema.SESSION_COLUMNS),
+        ("entities", log.entities, schema.ENTITY_COLUMNS),
+        ("interactions", log.interactions, schema.INTERACTION_COLUMNS),
+    ):
+        relation = _native(frame)
+        require_columns(relation.columns, columns, name)
+        listed = ", ".join(columns)
+        relation.query(VIEW, f"CREATE OR REPLACE TEMP TABLE {VIEW}_{name} AS SELECT {listed} FROM {VIEW}")
+        bench.execute(f"DROP VIEW IF EXISTS temp.{VIEW}")
+
+
+def unstage(bench: duckdb.DuckDBPyConnection) -> None:
+    """Forget the tables of `stage`."""
+    for name in ("items", "sessions", "entities", "interactions"):
+        bench.execute(f"DROP TABLE IF EXISTS temp.{VIEW}_{name}")
+    bench.execute(f"DROP TABLE IF EXISTS temp.{SORTED}")
+
+
+def _native(frame: Frame) -> duckdb.DuckDBPyRelation:
+    native: duckdb.DuckDBPyRelation = frame.to_native()
+    return native
+
+
+def kinds_of(bench: duckdb.DuckDBPyConnection) -> list[str]:
+    """The entity kinds of the staged log, sorted."""
+    return _distinct(bench, "kind", "entities")
+
+
+def actions_of(bench: duckdb.DuckDBPyConnection) -> list[str]:
+    """The actions of the staged log, sorted."""
+    return _distinct(bench, "action", "interactions")
+
+
+def _distinct(bench: duckdb.DuckDBPyConnection, column: str, name: str) -> list[str]:
+    found = bench.execute(f"SELECT DISTINCT {column} FROM {VIEW}_{name} ORDER BY {column}").fetchall()
+    return [value for (value,) in found]
+
+
+def create_constraints(client: Client, kinds: list[str]) -> None:
+    """Make the constraints, and with them the indexes, that every later lookup needs."""
+    for name in names("schema"):
+        if name != "entity":
+            client.run(cypher(f"schema/{name}"))
+    for label in sorted({entity_label(kind) for kind in kinds}):
+        client.run(cypher("schema/entity", label=label, constraint=f"graphdet_entity_{label}"))
+
+
+def check_owners(bench: duckdb.DuckDBPyConnection, sessions: Frame) -> None:
+    """Check that no session of the staged log is another user's in the store.
+
+    Raises:
+        InputError: one is; the reader of logs should have renamed it.
+    """
+    known = _native(sessions)
+    known.query(
+        "graphdet_known",
+        f"""CREATE OR REPLACE TEMP TABLE {SORTED} AS
+            SELECT session_id, new.user_id, known.user_id AS owner
+            FROM {VIEW}_sessions AS new JOIN graphdet_known AS known USING (session_id)
+            WHERE new.user_id <> known.user_id ORDER BY session_id LIMIT 1""",
+    )
+    found = bench.execute(f"SELECT session_id, user_id, owner FROM {SORTED}").fetchone()
+    bench.execute("DROP VIEW IF EXISTS temp.graphdet_known")
+    if found:
+        raise InputError(
+            f"session {found[0]!r} is user {found[1]!r}'s in this log and user {found[2]!r}'s in the store; "
+            "give the log's sessions ids of their own"
+        )
+
+
+def fingerprint(bench: duckdb.DuckDBPyConnection) -> str:
+    """What the batches of the staged log depend on: keys, times and counts (sums may differ in the last digit)."""
+    parts = [f"batches of {BATCH_ROWS}"]
+    for name, columns in (
+        ("items", "item_id"),
+        ("sessions", "session_id, user_id, started_ms, ended_ms"),
+        ("entities", "user_id, kind, entity_id, first_ms, n"),
+        ("interactions", "user_id, session_id, item_id, action, at_ms, n"),
+    ):
+        row = bench.execute(
+            f"SELECT count(*), coalesce(bit_xor(hash({columns})), 0) FROM {VIEW}_{name}"
+        ).fetchone()
+        parts.append(f"{name} {row[0]} {row[1]}" if row else name)
+    return "; ".join(parts)
+
+
+def _steps(bench: duckdb.DuckDBPyConnection) -> Iterator[Step]:
+    yield Step(cypher("write/items"), f"FROM {VIEW}_items ORDER BY item_id", {})
+    yield Step(cypher("write/sessions"), f"FROM {VIEW}_sessions ORDER BY user_id, session_id", {})
+    for kind in kinds_of(bench):
+        yield Step(
+            cypher("write/entities", label=entity_label(kind)),
+            f"FROM {VIEW}_entities WHERE kind = $of ORDER BY user_id, entity_id",
+            {"kind": kind},
+        )
+    for action in actions_of(bench):
+        rel_type, kept = type_of_action(action)
+        yield Step(
+            cypher("write/interactions", rel_type=rel_type),
+            f"FROM {VIEW}_interactions WHERE action = $of ORDER BY user_id, session_id, item_id",
+            {"action": kept, "of": action},
+        )
+
+
+def write_batches(
+    client: Client, bench: duckdb.DuckDBPyConnection, source: Source, progress: Progress
+) -> None:
+    """Write the staged log, going on where an earlier try of the same source was cut off.
+
+    Raises:
+        StoreError: the server cannot be reached or another log's ingest was cut off.
+    """
+    begun = client.write(_begin(source, fingerprint(bench)))
+    if begun["complete"]:
+        return
+    if not begun["settling"]:
+        n_rows = bench.execute(
+            f"SELECT (SELECT count(*) FROM {VIEW}_items) + (SELECT count(*) FROM {VIEW}_sessions)"
+            f" + (SELECT count(*) FROM {VIEW}_entities) + (SELECT count(*) FROM {VIEW}_interactions)"
+        ).fetchone()
+        progress.start("write to Neo4j", int(n_rows[0]) if n_rows else None)
+        try:
+            _write_steps(client, bench, source.digest, int(begun["batch"]), progress)
+        finally:
+            progress.done()
+        client.run(cypher("write/begin-settling"), digest=source.digest)
+    repeat(client, cypher("write/settle-sessions"))
+    client.run(cypher("write/end-ingest"), digest=source.digest)
+
+
+def _begin(source: Source, mark: str) -> Callable[[Transaction], dict[str, Any]]:
+    def begin(tx: Transaction) -> dict[str, Any]:
+        found = tx.run(
+            cypher("write/begin-ingest"),
+            digest=source.digest,
+            files=list(source.files),
+            nRows=source.n_rows,
+            nRejects=source.n_rejects,
+            fingerprint=mark,
+        ).data()[0]
+        if found["complete"]:
+            return found
+        if found["others"]:
+            raise StoreError(unfinished(found["others"]))
+        if found["fingerprint"] != mark and not found["settling"] and found["batch"]:
+            raise StoreError(
+                f"the ingest of {', '.join(source.files)} was interrupted, and the log is read differently now; "
+                "repeat it with the version of graphdet that began it, or empty the database and start anew"
+            )
+        return found
+
+    return begin
+
+
+def unfinished(others: list[list[str]]) -> str:
+    """What to say while an ingest is not complete."""
+    files = ", ".join(sorted({file for one in others for file in one}))
+    return (
+        f"an ingest of {files} is not complete: it runs, or was interrupted; "
+        "wait for it, or run it again (it goes on where it was)"
+    )
+
+
+def _write_steps(
+    client: Client, bench: duckdb.DuckDBPyConnection, digest: str, done: int, progress: Progress
+) -> None:
+    batch = 0
+    for step in _steps(bench):
+        of = step.parameters.get("of", step.parameters.get("kind"))
+        bench.execute(
+            f"CREATE OR REPLACE TEMP TABLE {SORTED} AS SELECT * {step.select}",
+            {"of": of} if of is not None else None,
+        )
+        count = bench.execute(f"SELECT count(*) FROM {SORTED}").fetchone()
+        n_rows = int(count[0]) if count else 0
+        for first in range(0, n_rows, BATCH_ROWS):
+            batch += 1
+            last = min(first + BATCH_ROWS, n_rows)
+            if batch > done:
+                rows = bench.execute(
+                    f"SELECT * FROM {SORTED} WHERE rowid >= {first} AND rowid < {last} ORDER BY rowid"
+                ).to_arrow_table()
+                client.write(_batch(step, rows.to_pylist(), digest, batch))
+            progress.advance(last - first)
+
+
+def _batch(step: Step, rows: list[dict[str, Any]], digest: str, batch: int) -> Callable[[Transaction], None]:
+    def write(tx: Transaction) -> None:
+        locked = tx.run(cypher("write/take-batch"), digest=digest).single()
+        if locked is None:
+            raise StoreError("the ingest was removed from the database while it ran; run it again")
+        if (locked["batch"] or 0) >= batch:  # tried again after all, or another process was faster
+            return
+        tx.run(step.statement, rows=rows, **step.parameters).consume()
+        tx.run(cypher("write/finish-batch"), digest=digest, batch=batch).consume()
+
+    return write
+
+
+def repeat(client: Client, statement: str) -> None:
+    """Run a statement that handles `$size` nodes and says how many, until none is left."""
+    while client.run(statement, size=BATCH_ROWS)[0]["n"]:
+        pass

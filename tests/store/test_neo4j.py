@@ -1,0 +1,24 @@
+"""The Neo4j store against a real server: the suite of every store, and what only this one does."""
+
+from collections.abc import Iterator
+
+import pytest
+from conformance import StoreConformance
+from neo4j_server import neo4j_server, neo4j_url
+
+from graphdet.ports import Store
+from graphdet.store import open_store
+
+__all__ = ["neo4j_server", "neo4j_url"]
+pytestmark = pytest.mark.neo4j
+
+
+@pytest.fixture
+def store(neo4j_url: str) -> Iterator[Store]:
+    opened = open_store(neo4j_url)
+    yield opened
+    opened.close()
+
+
+class TestConformance(StoreConformance):
+    pass
