@@ -26,7 +26,7 @@ class Terminated(BaseException):
 
 
 def say(message: str) -> None:
-    """Write one line for people on stderr; control characters show as escapes, a closed stderr is no error."""
+    """Write a line for people on stderr; control characters show as escapes."""
     from graphdet.reports.words import visible
 
     lines = "\n".join(visible(line) for line in message.splitlines())
@@ -95,7 +95,8 @@ def _memory(error: BaseException) -> str:
     if "CUDA" in str(error):
         return "Error: the GPU's memory is full; run again with --device cpu"
     return (
-        "Error: out of memory; run on a machine with more memory, close other programs, or analyse a shorter period"
+        "Error: out of memory; run on a machine with more memory, close other programs, or analyse a "
+        "shorter period"
     )
 
 

@@ -1,7 +1,7 @@
 """The options that several commands share, and their checks."""
 
 import os
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +19,7 @@ STORE_VARIABLE = "GRAPHDET_STORE"
 DEFAULT_FDR = 0.05
 
 
-class Device(str, Enum):
+class Device(StrEnum):
     """Where the models run."""
 
     auto = "auto"
@@ -27,7 +27,7 @@ class Device(str, Enum):
     cuda = "cuda"
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """How rows are printed."""
 
     table = "table"
@@ -38,14 +38,16 @@ class Format(str, Enum):
 Logs = Annotated[
     list[str],
     typer.Argument(
-        metavar="LOG...",
+        metavar="LOG",
         help="Log files or globs: CSV, TSV, JSON lines or Parquet, plain, .gz or .zst.",
         show_default=False,
     ),
 ]
 ConfigName = Annotated[
     str,
-    typer.Option("--config", metavar="NAME|PATH", help="What the log's columns mean: a shipped config or a TOML file."),
+    typer.Option(
+        "--config", metavar="NAME|PATH", help="What the log's columns mean: a shipped config or a TOML file."
+    ),
 ]
 StoreUrl = Annotated[
     str | None,
@@ -53,19 +55,31 @@ StoreUrl = Annotated[
 ]
 LabelFile = Annotated[
     Path | None,
-    typer.Option("--labels", metavar="FILE", help="CSV of label (1 fraud, 0 clean) and user, item, session or event id."),
+    typer.Option(
+        "--labels",
+        metavar="FILE",
+        help="CSV of label (1 fraud, 0 clean) and user, item, session or event id.",
+    ),
 ]
 ModelDir = Annotated[Path, typer.Option("--model", metavar="DIR", help="Folder of the trained model.")]
 Fdr = Annotated[
     float | None,
-    typer.Option("--fdr", metavar="SHARE", help=f"Share of flags that may be false [default: {DEFAULT_FDR}]."),
+    typer.Option(
+        "--fdr", metavar="SHARE", help=f"Share of flags that may be false [default: {DEFAULT_FDR}]."
+    ),
 ]
 Review = Annotated[
     int | None,
-    typer.Option("--review", metavar="N", help="Flag the N most suspicious users instead, as many as you can review."),
+    typer.Option(
+        "--review", metavar="N", help="Flag the N most suspicious users instead, as many as you can review."
+    ),
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Same input, config and seed: same result.", min=0)]
-DeviceName = Annotated[Device, typer.Option("--device", help="Where the models run; auto takes a GPU if there is one.")]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", help="Same input, config and seed: same result.", min=0)
+]
+DeviceName = Annotated[
+    Device, typer.Option("--device", help="Where the models run; auto takes a GPU if there is one.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, words on stderr.")]
 
 
@@ -79,7 +93,9 @@ def cut(fdr: float | None, review: int | None) -> dict[str, Any]:
     ({'fdr': 0.05, 'review': None}, {'fdr': 0.05, 'review': 200})
     """
     if fdr is not None and review is not None:
-        raise UsageError("give --fdr or --review, not both: one promises an error rate, the other a number of cases")
+        raise UsageError(
+            "give --fdr or --review, not both: one promises an error rate, the other a number of cases"
+        )
     if review is not None and review < 1:
         raise UsageError(f"--review must be at least 1, not {review}")
     return {"fdr": check_fdr(fdr), "review": review}

@@ -4,11 +4,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from graphdet.ports import Progress
-
 if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
+
+    from graphdet.ports import Progress
 
 
 class Lines:
@@ -63,7 +62,9 @@ class Bars:
             return
         task = self._open.pop()
         made = self._bars.tasks[self._bars.task_ids.index(task)]
-        self._bars.update(task, total=made.total or max(made.completed, 1), completed=made.total or max(made.completed, 1))
+        self._bars.update(
+            task, total=made.total or max(made.completed, 1), completed=made.total or max(made.completed, 1)
+        )
         if not self._open:
             self._bars.stop()
 
@@ -72,7 +73,7 @@ class Bars:
         self._bars.stop()
 
 
-def make_progress() -> Progress:
+def make_progress() -> "Progress":
     """Choose bars or lines by what stderr is."""
     if not sys.stderr.isatty():
         return Lines()

@@ -49,7 +49,14 @@ def print_rows(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]
 
 def print_suspects(rows: Sequence[Row], title: str) -> None:
     """Print suspects, one a line."""
-    columns = (("user", False), ("score", True), ("p-value", True), ("q-value", True), ("ring", False), ("why", False))
+    columns = (
+        ("user", False),
+        ("score", True),
+        ("p-value", True),
+        ("q-value", True),
+        ("ring", False),
+        ("why", False),
+    )
     print_rows(
         columns,
         (

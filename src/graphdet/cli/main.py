@@ -1,0 +1,64 @@
+"""The command line: `graphdet --help`. Heavy imports wait inside the command bodies."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from graphdet import __version__
+from graphdet.cli import look, neo4j, simulated, verbs
+from graphdet.cli.guard import catch_termination, explain
+
+app = typer.Typer(
+    name="graphdet",
+    help="Find coordinated click-farming and fraud rings in behaviour logs.",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage or config, 3 input unusable, 4 store unreachable.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: half the start-up time, and it can be piped
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"graphdet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end."),
+    ] = False,
+) -> None:
+    """Find coordinated click-farming and fraud rings in behaviour logs."""
+
+
+for _command in (
+    verbs.run,
+    verbs.ingest,
+    verbs.train,
+    verbs.score,
+    verbs.rings,
+    verbs.report,
+    look.suspects,
+    look.query,
+    simulated.simulate,
+    look.doctor,
+):
+    app.command()(_command)
+app.add_typer(neo4j.app)
+
+
+def main() -> None:
+    """Run the command line and end with the contract's exit code."""
+    catch_termination()
+    try:
+        app()
+    except BaseException as error:
+        code = explain(error)
+        if code is None:
+            raise
+        sys.exit(code)

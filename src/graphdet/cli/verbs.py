@@ -1,0 +1,253 @@
+"""The pipeline's verbs: run, ingest, train, score, rings, report."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphdet.cli import options
+from graphdet.cli.guard import guarded, say
+from graphdet.cli.progress import make_progress
+
+if TYPE_CHECKING:
+    from graphdet.config import Config
+
+TOP = 20  # suspects and rings that are printed at the end
+
+
+@guarded
+def run(
+    logs: options.Logs,
+    config: options.ConfigName,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for the findings and the report.")
+    ],
+    store: options.StoreUrl = None,
+    labels: options.LabelFile = None,
+    fdr: options.Fdr = None,
+    review: options.Review = None,
+    seed: options.Seed = 0,
+    device: options.DeviceName = options.Device.auto,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", metavar="DIR", help="Score with this trained model; else train one."),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Find suspects and rings in LOGs and write the findings to DIR.
+
+    Without --store the graph is kept in DIR/graph.duckdb; run again, and only what is new is read.
+    """
+    level = options.cut(fdr, review)
+    from graphdet.config import load_config
+    from graphdet.pipeline.run import run as run_all
+
+    summary = run_all(
+        logs,
+        load_config(config),
+        out,
+        store_url=store,
+        labels=labels,
+        **level,
+        seed=seed,
+        device=device.value,
+        model_dir=model,
+        progress=make_progress(),
+    )
+    _print_summary(summary, out, json)
+
+
+def _print_summary(summary: dict[str, Any], out: Path, as_json: bool) -> None:
+    """Print the top of the findings and where the rest is."""
+    from graphdet.cli import show
+
+    if as_json:
+        show.print_json(summary)
+        return
+    suspects, rings = list(summary.get("suspects") or ())[:TOP], list(summary.get("rings") or ())[:TOP]
+    if rings:
+        show.print_rings(rings, "Rings")
+        print()
+    if suspects:
+        show.print_suspects(suspects, "Suspects")
+        print()
+    if not rings and not suspects:
+        print("Nothing was flagged.")
+    for warning in summary.get("warnings") or ():
+        say(f"Warning: {warning}")
+    print(f"Report: {summary.get('report') or out / 'report.html'}")
+
+
+@guarded
+def ingest(
+    logs: options.Logs,
+    config: options.ConfigName,
+    store: options.StoreUrl = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option("--rejects", metavar="FILE", help="Write rows that cannot be used here, with reasons."),
+    ] = None,
+    import_files: Annotated[
+        Path | None,
+        typer.Option(
+            "--import-files", metavar="DIR", help="Only write the files for neo4j-admin database import."
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Read and clean LOGs and add them to a store.
+
+    What the store has already is left out, so repeating is safe."""
+    from dataclasses import asdict
+
+    from graphdet.cli import show
+    from graphdet.config import load_config
+
+    settings = load_config(config)
+    if import_files is not None:
+        _write_import_files(logs, settings, import_files, rejects)
+        return
+    from graphdet.pipeline.ingest import ingest as add
+
+    with options.opened(store) as target:
+        result = add(target, logs, settings, rejects=rejects, progress=make_progress())
+        counts = target.counts()
+    for warning in result.warnings:
+        say(f"Warning: {warning}")
+    if json:
+        show.print_json({**asdict(result), "counts": counts})
+        return
+    if result.already:
+        print("The store has these files already; nothing was changed.")
+    reasons = [(reason, f"{n:,}") for reason, n in result.rejects_by_reason.items()]
+    told = (("read", result.n_rows), ("used", result.n_events), ("rejected", result.n_rejects))
+    rest = (("duplicates", result.n_duplicates), ("filtered", result.n_filtered))
+    show.print_rows((("rows", False), ("", True)), ((name, f"{n:,}") for name, n in (*told, *rest)))
+    if reasons:
+        print()
+        show.print_rows((("not used because", False), ("rows", True)), reasons)
+    print()
+    show.print_rows((("in the store", False), ("", True)), ((name, f"{n:,}") for name, n in counts.items()))
+
+
+def _write_import_files(logs: list[str], settings: "Config", folder: Path, rejects: Path | None) -> None:
+    """Write the CSVs for the bulk import and say how to run it."""
+    import shlex
+
+    from graphdet.pipeline.import_files import import_files
+
+    clean, arguments = import_files(logs, settings, folder, rejects=rejects, progress=make_progress())
+    for warning in clean.warnings:
+        say(f"Warning: {warning}")
+    print(f"{clean.n_rows:,} rows read, {clean.n_rejects:,} rejected. Stop the server and run in {folder}:")
+    print(f"  neo4j-admin {shlex.join(arguments)}")
+
+
+@guarded
+def train(
+    model: options.ModelDir,
+    store: options.StoreUrl = None,
+    labels: options.LabelFile = None,
+    seed: options.Seed = 0,
+    device: options.DeviceName = options.Device.auto,
+    json: options.Json = False,
+) -> None:
+    """Train the models on a store's log.
+
+    With labels the models learn those; without, they learn to tell planted campaigns from the rest.
+    """
+    from graphdet.cli import show
+    from graphdet.pipeline.train import train as train_models
+
+    with options.opened(store) as source:
+        facts = train_models(
+            source, model, labels=labels, seed=seed, device=device.value, progress=make_progress()
+        )
+    if json:
+        show.print_json(facts)
+        return
+    simple = {name: value for name, value in facts.items() if isinstance(value, str | int | float)}
+    show.print_rows((("trained", False), ("", True)), ((name, str(value)) for name, value in simple.items()))
+    print(f"Model: {model}")
+
+
+@guarded
+def score(
+    model: options.ModelDir,
+    store: options.StoreUrl = None,
+    fdr: options.Fdr = None,
+    review: options.Review = None,
+    seed: options.Seed = 0,
+    device: options.DeviceName = options.Device.auto,
+    json: options.Json = False,
+) -> None:
+    """Score every user of a store with a trained model.
+
+    The scores are kept in the store."""
+    level = options.cut(fdr, review)
+    from graphdet.cli import show
+    from graphdet.pipeline.score import score as score_users
+
+    with options.opened(store) as target:
+        scores = score_users(target, model, **level, seed=seed, device=device.value, progress=make_progress())
+    suspects = scores.filter(scores["flagged"])
+    if json:
+        show.print_json(
+            {"n_users": scores.num_rows, "n_suspects": suspects.num_rows, "suspects": suspects.to_pylist()}
+        )
+        return
+    print(f"{suspects.num_rows:,} of {scores.num_rows:,} users are flagged.")
+    top = suspects.sort_by([("score", "descending"), ("user_id", "ascending")]).slice(0, TOP)
+    if top.num_rows:
+        show.print_suspects(top.to_pylist(), "Suspects")
+
+
+@guarded
+def rings(
+    model: options.ModelDir,
+    store: options.StoreUrl = None,
+    fdr: options.Fdr = None,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+) -> None:
+    """Find the rings of a store's log with a trained model.
+
+    The rings are kept in the store."""
+    level = options.check_fdr(fdr)
+    from graphdet.cli import show
+    from graphdet.pipeline.rings import find_rings
+
+    with options.opened(store) as target:
+        found = find_rings(target, model_dir=model, fdr=level, seed=seed, progress=make_progress())
+    table = found.rings.sort_by([("score", "descending"), ("ring_id", "ascending")])
+    flagged = table.filter(table["flagged"])
+    if json:
+        show.print_json(
+            {"n_rings": table.num_rows, "n_flagged": flagged.num_rows, "rings": table.to_pylist()}
+        )
+        return
+    print(f"{flagged.num_rows:,} of {table.num_rows:,} ring candidates are flagged.")
+    if flagged.num_rows:
+        show.print_rings(flagged.slice(0, TOP).to_pylist(), "Rings")
+
+
+@guarded
+def report(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for the findings and the report.")
+    ],
+    store: options.StoreUrl = None,
+    json: options.Json = False,
+) -> None:
+    """Write the findings of a store to DIR.
+
+    CSV files, report.html, and a page, JSON and GraphML per flagged ring."""
+    from graphdet.cli import show
+    from graphdet.pipeline.report import report as write_report
+
+    with options.opened(store) as source:
+        page = write_report(source, out, run_info=None, progress=make_progress())
+    if json:
+        show.print_json({"report": str(page)})
+    else:
+        print(f"Report: {page}")
