@@ -1,0 +1,251 @@
+"""Training the network to tell planted or labelled users from the rest of the log."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+from torch.nn import functional
+from torch_geometric.data import HeteroData
+
+from graphdet.clustering.normal_scores import NormalScores
+from graphdet.errors import InputError
+from graphdet.models.gnn import GnnSettings, TrainedGnn, build, infer, pick_device, ties_of
+from graphdet.models.layers import RingNet
+from graphdet.models.sampling import TieIndex, batches_of_seeds
+
+_VALIDATION_NEGATIVES = 3_000
+
+
+def train_gnn(
+    data: HeteroData,
+    y: NDArray[np.integer],
+    group: NDArray[np.integer],
+    settings: GnnSettings | None = None,
+    seed: int = 0,
+    device: str | None = None,
+) -> TrainedGnn:
+    """Train one network per fold with AdamW, one-cycle learning rate, gradient clipping and early stopping.
+
+    The networks see class-balanced batches, so their logits rank users and are no log-odds of the log; the fusion
+    calibrates them. Early stopping watches the average precision on the held-out fold, and the best weights are kept.
+
+    Args:
+        data: from to_hetero.
+        y: int[n_users]: 1 positive, 0 clean, −1 unknown (never trained on).
+        group: int[n_users], ≥ 0 for users that must stay in one fold, as the accounts of a campaign; −1 for none.
+        settings: how; None for the defaults.
+        seed: of every draw. Same data, settings, seed and number of CPU threads give the same bytes on CPU.
+        device: auto, cpu or cuda; None is auto.
+
+    Raises:
+        InputError: there are no clean users, or the positives come from fewer than two groups.
+    """
+    settings = settings or GnnSettings()
+    y, group = np.asarray(y), np.asarray(group)
+    fold = folds(y, group, settings.n_folds, seed)
+    index, attributes = ties_of(data)
+    model = TrainedGnn(
+        settings,
+        (),
+        *(NormalScores.fit(data[kind].x.cpu().numpy()) for kind in ("user", "item", "session")),
+        tie_mean=_statistic(attributes, 0.0),
+        tie_std=np.maximum(_statistic(attributes, 1.0), 1e-6),
+    )
+    inputs, ties = model.prepare(data)
+    del index, attributes
+    chosen = pick_device(device)
+    members, history = [], []
+    out_of_fold = np.zeros(len(y))
+    with _repeatable(seed):
+        for k in range(settings.n_folds):
+            net, rows = _train_member(inputs, ties, y, fold == k, settings, seed + k, chosen)
+            history += [{"fold": float(k), **row} for row in rows]
+            members.append(net)
+            held_out = fold == k
+            out_of_fold[held_out] = infer(net, inputs, ties, chosen)[0][held_out]
+    return TrainedGnn(
+        settings,
+        tuple(members),
+        model.user_scores,
+        model.item_scores,
+        model.session_scores,
+        model.tie_mean,
+        model.tie_std,
+        out_of_fold,
+        tuple(history),
+    )
+
+
+def folds(
+    y: NDArray[np.integer], group: NDArray[np.integer], n_folds: int, seed: int
+) -> NDArray[np.int64]:
+    """Deal users into folds: a group stays together, positives' groups are dealt evenly, the rest at random.
+
+    Shapes: returns int64[n_users] in 0 … n_folds − 1.
+
+    Raises:
+        InputError: there are no clean users, or fewer groups of positives than folds.
+    """
+    rng = np.random.default_rng([seed, 1])
+    fold = rng.integers(0, n_folds, len(y))
+    alone = -1 - np.arange(len(y))
+    key = np.where(group >= 0, group, alone)
+    positive_keys = rng.permutation(np.unique(key[y == 1]))
+    if not (y == 0).any():
+        raise InputError("training needs clean users beside suspicious ones; every label given says fraud")
+    if len(positive_keys) < n_folds:
+        raise InputError(
+            f"training needs suspicious users from at least {n_folds} groups, there are {len(positive_keys)}: "
+            "give more labels or a larger log"
+        )
+    keys, key_of = np.unique(key, return_inverse=True)
+    fold_of_key = fold[np.unique(key_of, return_index=True)[1]]
+    fold_of_key[np.searchsorted(keys, positive_keys)] = np.arange(len(positive_keys)) % n_folds
+    dealt: NDArray[np.int64] = fold_of_key[key_of]
+    return dealt
+
+
+def _train_member(
+    inputs: NDArray[np.float32],
+    ties: TieIndex,
+    y: NDArray[np.integer],
+    held_out: NDArray[np.bool_],
+    settings: GnnSettings,
+    seed: int,
+    device: torch.device,
+) -> tuple[RingNet, list[dict[str, float]]]:
+    rng = np.random.default_rng([seed, 2])
+    torch.manual_seed(seed)
+    net = build(settings, inputs.shape[1], ties.attributes.shape[1]).to(device)
+    fan_outs = _fan_outs(settings, len(net.rounds))
+    positive = np.flatnonzero((y == 1) & ~held_out)
+    negative, _ = _draw_negatives(np.flatnonzero((y == 0) & ~held_out), ties, settings.n_negatives, rng)
+    judge = _Validation(inputs, ties, y, held_out, fan_outs, rng, device)
+    optimiser = torch.optim.AdamW(
+        net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.learning_rate, settings.n_steps, pct_start=settings.warm_up_share
+    )
+    seeds = batches_of_seeds(positive, negative, settings.batch_size, settings.positive_share, rng)
+    best, kept, since_best, history = -1.0, net.state_dict(), 0, []
+    losses: list[float] = []
+    for step in range(1, settings.n_steps + 1):
+        batch = next(seeds)
+        losses.append(_step(net, optimiser, schedule, batch, inputs, ties, y, fan_outs, settings, rng, device))
+        if step % settings.eval_every and step < settings.n_steps:
+            continue
+        precision = judge.average_precision(net)
+        history.append(
+            {"step": float(step), "loss": float(np.mean(losses)), "average_precision": precision}
+        )
+        losses = []
+        since_best += 1
+        if precision > best:
+            best, since_best = precision, 0
+            kept = {name: value.detach().clone() for name, value in net.state_dict().items()}
+        if since_best >= settings.patience:
+            break
+    net.load_state_dict(kept)
+    return net.cpu().eval(), history
+
+
+def _step(
+    net: RingNet,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    batch: NDArray[np.int64],
+    inputs: NDArray[np.float32],
+    ties: TieIndex,
+    y: NDArray[np.integer],
+    fan_outs: tuple[int, ...],
+    settings: GnnSettings,
+    rng: np.random.Generator,
+    device: torch.device,
+) -> float:
+    blocks = ties.blocks(batch, fan_outs, rng, device)
+    nodes = blocks[0].nodes if blocks else batch
+    net.train()
+    logits = net(torch.from_numpy(inputs[nodes]).to(device), blocks)
+    target = torch.from_numpy(y[batch].astype(np.float32)).to(device)
+    loss = functional.binary_cross_entropy_with_logits(logits, target)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(net.parameters(), settings.clip_norm)
+    optimiser.step()
+    schedule.step()
+    return float(loss.detach())
+
+
+class _Validation:
+    """Average precision on the held-out fold, at the share of positives the log has."""
+
+    def __init__(
+        self,
+        inputs: NDArray[np.float32],
+        ties: TieIndex,
+        y: NDArray[np.integer],
+        held_out: NDArray[np.bool_],
+        fan_outs: tuple[int, ...],
+        rng: np.random.Generator,
+        device: torch.device,
+    ) -> None:
+        positive = np.flatnonzero((y == 1) & held_out)
+        negative, weight = _draw_negatives(
+            np.flatnonzero((y == 0) & held_out), ties, _VALIDATION_NEGATIVES, rng
+        )
+        users = np.concatenate([positive, negative])
+        self.blocks = ties.blocks(users, fan_outs, rng, device)
+        nodes = self.blocks[0].nodes if self.blocks else users
+        self.x = torch.from_numpy(inputs[nodes]).to(device)
+        self.y = y[users]
+        self.weight = np.concatenate([np.ones(len(positive)), weight])
+
+    def average_precision(self, net: RingNet) -> float:
+        net.eval()
+        with torch.no_grad():
+            logits = net(self.x, self.blocks).cpu().numpy()
+        return float(average_precision_score(self.y, logits, sample_weight=self.weight))
+
+
+def _draw_negatives(
+    rows: NDArray[np.int64], ties: TieIndex, size: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Draw clean users, three quarters of them with partners, and how many users each stands for."""
+    tied = ties.degree[rows] > 0
+    drawn, weights = [], []
+    for part, share in ((rows[tied], 0.75), (rows[~tied], 0.25)):
+        n = min(len(part), max(round(size * share), size - int((~tied if share > 0.5 else tied).sum())))
+        drawn.append(np.sort(rng.choice(part, n, replace=False)))
+        weights.append(np.full(n, len(part) / max(n, 1)))
+    return np.concatenate(drawn), np.concatenate(weights)
+
+
+def _fan_outs(settings: GnnSettings, n_rounds: int) -> tuple[int, ...]:
+    if n_rounds and len(settings.fan_outs) != n_rounds:
+        raise ValueError(f"{n_rounds} rounds need as many fan-outs, not {settings.fan_outs}")
+    return settings.fan_outs[:n_rounds]
+
+
+def _statistic(attributes: torch.Tensor, power: float) -> NDArray[np.float32]:
+    """Mean (power 0) or standard deviation (power 1) of each tie attribute; 0 and 1 without ties."""
+    if not len(attributes):
+        return np.full(attributes.shape[1], power, np.float32)
+    table = attributes.numpy().astype(np.float64)
+    return (table.std(axis=0) if power else table.mean(axis=0)).astype(np.float32)
+
+
+@contextmanager
+def _repeatable(seed: int) -> Iterator[None]:
+    """Seed torch and ask for deterministic kernels, and leave the caller's state as it was."""
+    before = torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before)
