@@ -253,7 +253,10 @@ def test_parquet_types(desk: Desk, table) -> None:
     columns = {"user": [17850.0, None, 1.5], "item": pa.array([1, 2, 3], pa.uint8()), "at": [at, at, at]}
     pq.write_table(pa.table(columns), path)
     log = desk.read(path, config=LOOSE)
-    assert table(log.tables.events, "user_id", "item_id", "at_ms") == [("1.5", "3", T), ("17850", "1", T)]
+    assert table(log.tables.interactions, "user_id", "item_id", "at_ms") == [
+        ("1.5", "3", T),
+        ("17850", "1", T),
+    ]
     assert [(r["line"], r["reason"]) for r in desk.rejects()] == [("2", "missing user_id (user)")]
     naive = {"user": ["u"], "item": ["i"], "at": pa.array([at.replace(tzinfo=None)], pa.timestamp("ns"))}
     pq.write_table(pa.table(naive), path)

@@ -4,6 +4,7 @@ import narwhals as nw
 
 from graphdet import schema
 from graphdet.config import Config
+from graphdet.logs.fields import PACKED_IDS
 from graphdet.tables import Frame, LogTables
 
 _TEXT = nw.String()
@@ -12,18 +13,23 @@ _SUM_DECIMALS = 6
 
 
 def derive_tables(clean: Frame, config: Config) -> LogTables:
-    """Derive the tables of a log from its clean fields (see fields.Fields) with session_id."""
+    """Derive the tables of a log from its clean fields (see fields.Fields) with session_id.
+
+    Ids are VARCHAR in all tables but `events`, where user_id, item_id and session_id stay BIGINT when every
+    file has them as whole numbers: a store may keep them so, at a third of the cost.
+    """
     have = set(clean.collect_schema().names())
+    texts = clean.with_columns(nw.col(*PACKED_IDS).cast(_TEXT))
     sessions = clean.group_by("session_id", "user_id").agg(
         started_ms=nw.col("at_ms").min(), ended_ms=nw.col("at_ms").max()
     )
-    events = _events(clean, have)
+    sessions = sessions.with_columns(nw.col("session_id", "user_id").cast(_TEXT))
     return LogTables(
-        interactions=_interactions(events, have),
-        items=_items(clean, have),
+        interactions=_interactions(clean, have),
+        items=_items(texts, have),
         sessions=sessions.select(*schema.SESSION_COLUMNS),
-        entities=_entities(clean, config),
-        events=events,
+        entities=_entities(texts, config),
+        events=_events(clean, have),
     )
 
 
@@ -40,9 +46,9 @@ def _events(clean: Frame, have: set[str]) -> Frame:
     return events.select(*schema.EVENT_COLUMNS, *attributes)
 
 
-def _interactions(events: Frame, have: set[str]) -> Frame:
+def _interactions(clean: Frame, have: set[str]) -> Frame:
     sums = {name: _sum(name) for name in ("amount", "quantity") if name in have}
-    grouped = events.group_by("user_id", "session_id", "item_id", "action").agg(
+    grouped = clean.group_by("user_id", "session_id", "item_id", "action").agg(
         at_ms=nw.col("at_ms").min(),
         n=nw.len(),
         **sums,
@@ -54,7 +60,8 @@ def _interactions(events: Frame, have: set[str]) -> Frame:
         else nw.lit(None).cast(nw.Float64())
         for name in ("amount", "quantity")
     }
-    return grouped.with_columns(**totals).select(*schema.INTERACTION_COLUMNS)
+    grouped = grouped.with_columns(nw.col(*PACKED_IDS).cast(_TEXT), **totals)
+    return grouped.select(*schema.INTERACTION_COLUMNS)
 
 
 def _sum(name: str) -> nw.Expr:

@@ -17,18 +17,14 @@ from graphdet.tables import Frame
 
 FACTORS_MS = {"s": 1000.0, "ms": 1.0, "us": 0.001}  # milliseconds in one unit
 IDS = ("event_id", "user_id", "item_id", "session_id")
+PACKED_IDS = (
+    "user_id",
+    "item_id",
+    "session_id",
+)  # stay whole numbers where the file has them so: far cheaper
 _FLOATS = ("DOUBLE", "FLOAT")
-_INTEGERS = (
-    "TINYINT",
-    "SMALLINT",
-    "INTEGER",
-    "BIGINT",
-    "UTINYINT",
-    "USMALLINT",
-    "UINTEGER",
-    "UBIGINT",
-    "HUGEINT",
-)
+_SMALL_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+_INTEGERS = (*_SMALL_INTEGERS, "UBIGINT", "HUGEINT", "UHUGEINT")
 # A time of day that carries its own offset or zone: "…T10:00:00Z", "…10:00:00.5+02:00", "…10:00:00
 # Europe/Berlin".
 _OWN_ZONE = r":\d\d(\.\d+)?\s*([zZ]|[+-]\d\d(:?\d\d)?|UTC|GMT|[A-Za-z]+/[A-Za-z_/]+)\s*$"
@@ -38,11 +34,11 @@ _OWN_ZONE = r":\d\d(\.\d+)?\s*([zZ]|[+-]\d\d(:?\d\d)?|UTC|GMT|[A-Za-z]+/[A-Za-z_
 class Fields:
     """The typed fields of a log, before any rule.
 
-    `frame` has file_ix INTEGER, row and event_row BIGINT (in the file and in the input), wanted BOOLEAN,
-    user_id, item_id and where mapped event_id, session_id, action, text, item_name VARCHAR; at_ms BIGINT and
-    time_given BOOLEAN, with a numeric unit time_number DOUBLE; amount, quantity DOUBLE with amount_given,
-    quantity_given; "attribute NAME" and "entity KIND" VARCHAR. `texts` names the ids that come from text and
-    so may hold anything.
+    `frame` has file_ix INTEGER, row and event_row BIGINT (in the file and in the input), wanted BOOLEAN;
+    user_id, item_id and where mapped session_id VARCHAR, or BIGINT where every file has whole numbers; where
+    mapped event_id, action, text, item_name VARCHAR; at_ms BIGINT and time_given BOOLEAN, with a numeric unit
+    time_number DOUBLE; amount, quantity DOUBLE with amount_given, quantity_given; "attribute NAME" and
+    "entity KIND" VARCHAR. `texts` names the ids that come from text and so may hold anything.
     """
 
     frame: Frame
@@ -84,7 +80,8 @@ def _id_columns(config: Config) -> Iterator[tuple[str, str]]:
 def _expressions(raw: RawFile, config: Config) -> Iterator[tuple[str, str]]:
     columns = config.columns
     for name, column in _id_columns(config):
-        yield name, _as_text(raw, column)
+        whole = name in PACKED_IDS and raw.types[column] in _SMALL_INTEGERS
+        yield name, f"{raw.columns[column]}::BIGINT" if whole else _as_text(raw, column)
     for name in ("text", "item_name"):
         column = getattr(columns, name)
         if column is not None:

@@ -29,6 +29,8 @@ def read_parquet(bench: duckdb.DuckDBPyConnection, file: LogFile, config: Config
         n_rows = count(bench, f"SELECT sum(num_rows) FROM parquet_file_metadata({path})")
     except duckdb.Error as error:
         raise InputError(f"{file.path}: is no Parquet file or is damaged ({first_words(error)})") from error
+    if any(name == "file_row_number" for name, *_ in described):
+        raise InputError(f"{file.path}: has a column file_row_number, DuckDB's own word; rename it")
     types = {name: kind for name, kind, *_ in described}
     for name, place in wanted_columns(config).items():
         if name not in types:

@@ -21,7 +21,7 @@
 Rejected rows and duplicates go to rejects.csv: clean + rejected + duplicates + filtered = rows of the input.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 import narwhals as nw
@@ -62,10 +62,21 @@ def judge(fields: Fields, config: Config, now_ms: int) -> Frame:
     refused = [(~nw.col("wanted"), FILTERED)] if "wanted" in have else []
     if config.actions.keep is not None:
         refused.append((~nw.col("action").is_in(config.actions.keep), FILTERED))
-    verdict = nw.lit(None).cast(nw.String())
-    for condition, reason in reversed([*refused, *_reasons(fields, config, now_ms, have)]):
-        verdict = nw.when(condition).then(nw.lit(reason)).otherwise(verdict)
-    return frame.with_columns(verdict=verdict)
+    # Nearly all times are in range: one look at it spares the questions about what is wrong with a time.
+    earliest, latest = _range(config, now_ms)
+    in_range = (nw.col("at_ms") >= earliest) & (nw.col("at_ms") < latest)
+    later = _first_of(_value_reasons(fields, have), nw.lit(None).cast(nw.String()))
+    wrong_times = _time_reasons(config, earliest, latest, "time_number" in have)
+    wrong_time = _first_of(wrong_times, nw.lit(None).cast(nw.String()))
+    verdict = nw.when(in_range).then(later).otherwise(wrong_time)
+    return frame.with_columns(verdict=_first_of([*refused, *_missing(config)], verdict))
+
+
+def _first_of(reasons: Iterable[tuple[nw.Expr, str]], otherwise: nw.Expr) -> nw.Expr:
+    """Write the first reason whose condition holds."""
+    for condition, reason in reversed(list(reasons)):
+        otherwise = nw.when(condition).then(nw.lit(reason)).otherwise(otherwise)
+    return otherwise
 
 
 def _action(config: Config, have: set[str]) -> nw.Expr:
@@ -89,13 +100,20 @@ def _action(config: Config, have: set[str]) -> nw.Expr:
     return action if back is None else nw.when(back).then(nw.lit(actions.negative_quantity)).otherwise(action)
 
 
-def _reasons(fields: Fields, config: Config, now_ms: int, have: set[str]) -> Iterator[tuple[nw.Expr, str]]:
+def _range(config: Config, now_ms: int) -> tuple[int, int]:
+    time = config.time
+    return iso_ms(time.earliest or _EARLIEST), iso_ms(time.latest) if time.latest else now_ms + _DAY_MS
+
+
+def _missing(config: Config) -> Iterator[tuple[nw.Expr, str]]:
     columns = config.columns
-    for name in ("user_id", "item_id"):
-        yield nw.col(name).is_null(), f"missing {name} ({getattr(columns, name)})"
+    yield nw.col("user_id").is_null(), f"missing user_id ({columns.user_id})"
+    yield nw.col("item_id").is_null(), f"missing item_id ({columns.item_id})"
     yield ~nw.col("time_given"), f"missing timestamp ({columns.timestamp})"
-    yield from _time_reasons(config, now_ms, "time_number" in have)
-    for name in sorted(fields.texts & have):
+
+
+def _value_reasons(fields: Fields, have: set[str]) -> Iterator[tuple[nw.Expr, str]]:
+    for name in sorted(fields.texts):
         yield nw.col(name).str.contains(r"\x00"), f"NUL character in {name}"
         yield (
             nw.col(name).str.len_chars() > MAX_ID_CHARS,
@@ -104,39 +122,35 @@ def _reasons(fields: Fields, config: Config, now_ms: int, have: set[str]) -> Ite
     for name in ("amount", "quantity"):
         if name in have:
             number = nw.col(name)
-            yield (
-                nw.col(f"{name}_given") & (number.is_null() | ~number.is_finite()),
-                f"{name} is no finite number",
-            )
+            broken = number.is_null() | ~number.is_finite()
+            yield nw.col(f"{name}_given") & broken, f"{name} is no finite number"
     if "quantity" in have:
         yield nw.col("quantity") == 0, "quantity is zero"
         if "amount" in have:
             yield (nw.col("amount") < 0) & (nw.col("quantity") > 0), "amount is negative"
 
 
-def _time_reasons(config: Config, now_ms: int, numeric: bool) -> Iterator[tuple[nw.Expr, str]]:
+def _time_reasons(config: Config, earliest: int, latest: int, numeric: bool) -> Iterator[tuple[nw.Expr, str]]:
+    """Say what is wrong with a time that is not in range."""
     time, at = config.time, nw.col("at_ms")
-    earliest = iso_ms(time.earliest or _EARLIEST)
-    latest = iso_ms(time.latest) if time.latest else now_ms + _DAY_MS
     wanted = {"iso": "an ISO date", **{u: f"a number of {w}" for u, w in _UNIT_WORDS.items()}}
     cannot = f"timestamp cannot be read as {wanted.get(time.unit, time.unit)}"
     if not numeric:
         yield at.is_null(), cannot
-    out = (at < earliest) | (at >= latest)
-    if numeric:
+    else:
+        # A number may have no at_ms because it is too large for one, and still be a time in another unit.
         number = nw.col("time_number")
         yield number.is_null() | ~number.is_finite(), cannot
-        # A number that fits no BIGINT of milliseconds has no at_ms, but may still be a time in another unit.
-        out = out | at.is_null()
         if time.origin is None:
             for unit, word in _UNIT_WORDS.items():
                 if unit != time.unit:
                     factor = FACTORS_MS[unit]
                     likely = (number >= earliest / factor) & (number < latest / factor)
-                    yield out & likely, f"timestamp looks like {word}, not {_UNIT_WORDS[time.unit]}"
-    yield (at >= 0) & (at < 365 * _DAY_MS) & out, "timestamp in 1970: wrong unit?"
+                    yield likely, f"timestamp looks like {word}, not {_UNIT_WORDS[time.unit]}"
+    yield (at >= 0) & (at < 365 * _DAY_MS), "timestamp in 1970: wrong unit?"
     yield at < earliest, f"timestamp before {_day(earliest)}"
-    yield out, f"timestamp after {_day(latest)}" if time.latest else "timestamp in the future"
+    late = f"timestamp after {_day(latest)}" if time.latest else "timestamp in the future"
+    yield nw.lit(True), late
 
 
 def _day(at_ms: int) -> str:

@@ -53,21 +53,21 @@ def _starts(gap: nw.Expr, gap_ms: int) -> nw.Expr:
 
 
 def _made_id() -> nw.Expr:
-    return nw.concat_str(nw.col("user_id"), nw.lit("@"), nw.col("first_ms").cast(nw.String()))
+    return nw.concat_str(_user(), nw.lit("@"), nw.col("first_ms").cast(nw.String()))
 
 
 def _events_as_spans(clean: Frame) -> Frame:
     known = nw.lit(None).cast(nw.String())
-    return clean.select("user_id", "at_ms", "event_row", end_ms=nw.col("at_ms"), known_id=known)
+    return clean.select("at_ms", "event_row", user_id=_user(), end_ms=nw.col("at_ms"), known_id=known)
 
 
 def _sessions_as_spans(existing: Frame, clean: Frame) -> Frame:
     # The row -1 puts a session before the events of the same moment.
-    spans = existing.join(clean.select("user_id").unique(), on="user_id", how="semi")
+    spans = existing.join(clean.select(user_id=_user()).unique(), on="user_id", how="semi")
     return spans.select(
-        "user_id",
         at_ms=nw.col("started_ms"),
         event_row=nw.lit(-1).cast(nw.Int64()),
+        user_id=nw.col("user_id"),
         end_ms=nw.col("ended_ms"),
         known_id=nw.col("session_id"),
     )
@@ -82,28 +82,44 @@ def tell_apart(bench: duckdb.DuckDBPyConnection, clean: Frame, existing: Frame |
     Returns:
         `clean` with final session ids, and how many (user, session) were renamed.
     """
-    pairs = clean.select("session_id", "user_id").unique()
-    if existing is None:
-        ids = pairs.group_by("session_id").agg(n=nw.len()).filter(nw.col("n") > 1).select("session_id")
-        # Shared ids are few: only they are spelled out as pairs.
-        renamed = pairs.join(materialise(bench, ids, "shared_ids"), on="session_id", how="semi")
-    else:
-        known = existing.select("session_id", "user_id")
-        ids = nw.concat([pairs, known], how="vertical").unique()
-        ids = ids.group_by("session_id").agg(n=nw.len()).filter(nw.col("n") > 1).select("session_id")
-        shared = pairs.join(ids, on="session_id", how="semi")
-        shared = shared.join(known, on=["session_id", "user_id"], how="anti")
-        again = pairs.with_columns(renamed=_user_slash_session())
-        again = again.join(known.rename({"session_id": "renamed"}), on=["renamed", "user_id"], how="semi")
-        renamed = nw.concat([shared, again.select("session_id", "user_id")], how="vertical").unique()
-    renamed = materialise(bench, renamed, "shared")
+    renamed = materialise(bench, _shared(clean) if existing is None else _taken(clean, existing), "shared")
     n_renamed = height(renamed)
     if not n_renamed:
         return clean, 0
-    marked = clean.join(renamed.with_columns(shared=nw.lit(True)), on=["session_id", "user_id"], how="left")
-    session_id = nw.when(nw.col("shared")).then(_user_slash_session()).otherwise(nw.col("session_id"))
-    return marked.with_columns(session_id=session_id).drop("shared"), n_renamed
+    session_id = nw.col("session_id").cast(nw.String())
+    marked = clean.with_columns(user_key=_user(), session_key=session_id)
+    renamed = renamed.select(user_key="user_id", session_key="session_id", shared=nw.lit(True))
+    marked = marked.join(renamed, on=["session_key", "user_key"], how="left")
+    final = nw.when(nw.col("shared")).then(_user_slash_session()).otherwise(session_id)
+    return marked.with_columns(session_id=final).drop("shared", "user_key", "session_key"), n_renamed
+
+
+def _shared(clean: Frame) -> Frame:
+    """Find the (session, user) whose session id another user of the log has, too."""
+    users = clean.group_by("session_id").agg(least=nw.col("user_id").min(), most=nw.col("user_id").max())
+    ids = users.filter(nw.col("least") != nw.col("most")).select("session_id")
+    return _pairs(clean.join(ids, on="session_id", how="semi"))
+
+
+def _taken(clean: Frame, existing: Frame) -> Frame:
+    """Find the (session, user) to rename, sessions in the store considered."""
+    pairs, known = _pairs(clean), existing.select("session_id", "user_id")
+    owners = nw.concat([pairs, known], how="vertical").unique()
+    ids = owners.group_by("session_id").agg(n=nw.len()).filter(nw.col("n") > 1).select("session_id")
+    shared = pairs.join(ids, on="session_id", how="semi")
+    shared = shared.join(known, on=["session_id", "user_id"], how="anti")
+    again = pairs.with_columns(renamed=_user_slash_session())
+    again = again.join(known.rename({"session_id": "renamed"}), on=["renamed", "user_id"], how="semi")
+    return nw.concat([shared, again.select("session_id", "user_id")], how="vertical").unique()
+
+
+def _pairs(clean: Frame) -> Frame:
+    return clean.select(session_id=nw.col("session_id").cast(nw.String()), user_id=_user()).unique()
 
 
 def _user_slash_session() -> nw.Expr:
-    return nw.concat_str(nw.col("user_id"), nw.lit("/"), nw.col("session_id"))
+    return nw.concat_str(_user(), nw.lit("/"), nw.col("session_id").cast(nw.String()))
+
+
+def _user() -> nw.Expr:
+    return nw.col("user_id").cast(nw.String())

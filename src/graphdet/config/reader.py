@@ -1,35 +1,4 @@
-"""The TOML config as frozen settings objects, and its reader.
-
-[columns]                  # which column of the log holds what; the first three are required
-user_id = "visitor"
-item_id = "article"
-timestamp = "at"
-session_id = "session"     # optional, like action, event_id, amount, quantity, text, item_name, device_id, ip
-[read]                     # only where it cannot be told from the files
-delimiter = ";"            # also header, names, quote, encoding, file_column
-[time]
-unit = "ms"                # s, ms, us, iso, or a strptime format such as "%d/%m/%Y %H:%M"
-zone = "UTC"               # an IANA name; for times that do not carry their own offset
-origin = "2018-01-01"      # only when the log counts its times from another moment than 1970
-earliest = "1990-01-01"    # earlier events are rejected
-latest = "2030-01-01"      # later events are rejected; without it: one day after now
-[sessions]
-gap_s = 1800               # used when the log has no session column
-[actions]
-default = "view"
-rename = { pv = "view" }
-keep = ["view", "buy"]     # others are left out and counted as filtered
-negative_quantity = "return"
-[entities]
-device = "device_id"       # kind = column; becomes (:Device)
-[attributes]
-country = "geo_country"    # name = column; kept with each event
-[filters]
-country = "BR"             # column = value | [values] | { min = …, max = … }; others are left out
-[reject]
-max_share = 0.05
-duplicates = true          # exact duplicates are put aside
-"""
+"""Reads a config and says what is wrong with one."""
 
 import codecs
 import difflib
@@ -37,83 +6,15 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from graphdet import schema
+from graphdet.config.settings import Actions, Columns, Config, Read, Time
 from graphdet.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which column of the log holds what; None where the log has none."""
-
-    user_id: str
-    item_id: str
-    timestamp: str
-    session_id: str | None = None
-    action: str | None = None
-    event_id: str | None = None
-    amount: str | None = None
-    quantity: str | None = None
-    text: str | None = None
-    item_name: str | None = None
-    device_id: str | None = None
-    ip: str | None = None
-
-
-@dataclass(frozen=True)
-class Read:
-    """How the files are written, where it cannot be told from them."""
-
-    delimiter: str | None = None
-    header: bool | None = None
-    names: tuple[str, ...] | None = None
-    quote: str = '"'
-    encoding: str = "utf-8"
-    file_column: str | None = None  # a column of this name holds the name of the file the row came from
-
-
-@dataclass(frozen=True)
-class Time:
-    """How times are written: unit is s, ms, us, iso or a strptime format; zone an IANA name."""
-
-    unit: str = "iso"
-    zone: str = "UTC"
-    origin: str | None = None  # ISO date or time; numeric times count from it. None: 1970-01-01
-    earliest: str | None = None  # ISO date; earlier events are rejected. None: 1990-01-01
-    latest: str | None = None  # None: one day after now
-
-
-@dataclass(frozen=True)
-class Actions:
-    """Names of actions: the default, a mapping from the log's words to ours, and those to keep."""
-
-    default: str = schema.DEFAULT_ACTION
-    rename: dict[str, str] = field(default_factory=dict)
-    keep: tuple[str, ...] | None = None
-    negative_quantity: str = "return"  # the action an event with a negative quantity becomes
-
-
-@dataclass(frozen=True)
-class Config:
-    """A whole config; see the module's docstring and README, "The config"."""
-
-    name: str
-    columns: Columns
-    read: Read = Read()
-    time: Time = Time()
-    gap_s: float = 1800.0
-    actions: Actions = Actions()
-    entities: dict[str, str] = field(default_factory=dict)  # kind → column
-    attributes: dict[str, str] = field(default_factory=dict)  # name → column
-    filters: dict[str, object] = field(default_factory=dict)
-    max_reject_share: float = 0.05
-    duplicates: bool = True  # put exact duplicates aside
-
 
 Check = Callable[[Any], bool]
 
@@ -211,9 +112,9 @@ def shipped_configs() -> list[str]:
 
 
 def _shipped_folder() -> Path:
-    here = Path(__file__).resolve().parent
-    inside = here / "configs"  # in a wheel
-    return inside if inside.is_dir() else here.parents[1] / "configs"  # beside the source
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "configs"  # in a wheel
+    return inside if inside.is_dir() else package.parents[1] / "configs"  # beside the source
 
 
 def _find(path_or_name: str | Path) -> Path:

@@ -1,0 +1,48 @@
+"""The TOML config as frozen settings objects, and its reader.
+
+[columns]                  # which column of the log holds what; the first three are required
+user_id = "visitor"
+item_id = "article"
+timestamp = "at"
+session_id = "session"     # optional, like action, event_id, amount, quantity, text, item_name, device_id, ip
+[read]                     # only where it cannot be told from the files
+delimiter = ";"            # also header, names, quote, encoding, file_column
+[time]
+unit = "ms"                # s, ms, us, iso, or a strptime format such as "%d/%m/%Y %H:%M"
+zone = "UTC"               # an IANA name; for times that do not carry their own offset
+origin = "2018-01-01"      # only when the log counts its times from another moment than 1970
+earliest = "1990-01-01"    # earlier events are rejected
+latest = "2030-01-01"      # later events are rejected; without it: one day after now
+[sessions]
+gap_s = 1800               # used when the log has no session column
+[actions]
+default = "view"
+rename = { pv = "view" }
+keep = ["view", "buy"]     # others are left out and counted as filtered
+negative_quantity = "return"
+[entities]
+device = "device_id"       # kind = column; becomes (:Device)
+[attributes]
+country = "geo_country"    # name = column; kept with each event
+[filters]
+country = "BR"             # column = value | [values] | { min = …, max = … }; others are left out
+[reject]
+max_share = 0.05
+duplicates = true          # exact duplicates are put aside
+"""
+
+from graphdet.config.reader import config_digest, iso_ms, load_config, parse_config, shipped_configs
+from graphdet.config.settings import Actions, Columns, Config, Read, Time
+
+__all__ = [
+    "Actions",
+    "Columns",
+    "Config",
+    "Read",
+    "Time",
+    "config_digest",
+    "iso_ms",
+    "load_config",
+    "parse_config",
+    "shipped_configs",
+]

@@ -1,0 +1,73 @@
+"""The settings of a config as frozen objects."""
+
+from dataclasses import dataclass, field
+
+from graphdet import schema
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column of the log holds what; None where the log has none."""
+
+    user_id: str
+    item_id: str
+    timestamp: str
+    session_id: str | None = None
+    action: str | None = None
+    event_id: str | None = None
+    amount: str | None = None
+    quantity: str | None = None
+    text: str | None = None
+    item_name: str | None = None
+    device_id: str | None = None
+    ip: str | None = None
+
+
+@dataclass(frozen=True)
+class Read:
+    """How the files are written, where it cannot be told from them."""
+
+    delimiter: str | None = None
+    header: bool | None = None
+    names: tuple[str, ...] | None = None
+    quote: str = '"'
+    encoding: str = "utf-8"
+    file_column: str | None = None  # a column of this name holds the name of the file the row came from
+
+
+@dataclass(frozen=True)
+class Time:
+    """How times are written: unit is s, ms, us, iso or a strptime format; zone an IANA name."""
+
+    unit: str = "iso"
+    zone: str = "UTC"
+    origin: str | None = None  # ISO date or time; numeric times count from it. None: 1970-01-01
+    earliest: str | None = None  # ISO date; earlier events are rejected. None: 1990-01-01
+    latest: str | None = None  # None: one day after now
+
+
+@dataclass(frozen=True)
+class Actions:
+    """Names of actions: the default, a mapping from the log's words to ours, and those to keep."""
+
+    default: str = schema.DEFAULT_ACTION
+    rename: dict[str, str] = field(default_factory=dict)
+    keep: tuple[str, ...] | None = None
+    negative_quantity: str = "return"  # the action an event with a negative quantity becomes
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole config; see the package's docstring and README, "The config"."""
+
+    name: str
+    columns: Columns
+    read: Read = Read()
+    time: Time = Time()
+    gap_s: float = 1800.0
+    actions: Actions = Actions()
+    entities: dict[str, str] = field(default_factory=dict)  # kind → column
+    attributes: dict[str, str] = field(default_factory=dict)  # name → column
+    filters: dict[str, object] = field(default_factory=dict)
+    max_reject_share: float = 0.05
+    duplicates: bool = True  # put exact duplicates aside
