@@ -337,7 +337,7 @@ try:
     with store._transaction("writing") as connection:
         connection.execute("UPDATE meta SET value = 'after' WHERE key = 'key'")
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-        connection.execute("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b")
+        connection.execute("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b").fetchall()
 except KeyboardInterrupt:
     print("interrupted", store.meta("key"))
 """
@@ -447,9 +447,8 @@ def test_keys_are_unique_by_construction(store: DuckDBStore) -> None:
         "meta": "key",
     }
     for name, key in keys.items():
-        found = store.bench.execute(f"SELECT count(*), count(DISTINCT {key}) FROM {name}").fetchone()
-        assert found is not None
-        assert found[0] == found[1] > 0, name
+        found = store.bench.execute(f"SELECT count(*), count(DISTINCT {key}) FROM {name}").fetchall()
+        assert found[0][0] == found[0][1] > 0, name
 
 
 def test_read_frames_follow_a_write(store: DuckDBStore) -> None:
@@ -463,7 +462,7 @@ def test_read_frames_follow_a_write(store: DuckDBStore) -> None:
 
 def test_no_extension_is_ever_downloaded(store: DuckDBStore) -> None:
     setting = "SELECT current_setting('autoinstall_known_extensions')"
-    assert store.bench.execute(setting).fetchone() == (False,)
+    assert store.bench.execute(setting).fetchall() == [(False,)]
 
 
 # --- a long life -----------------------------------------------------------------------------------------

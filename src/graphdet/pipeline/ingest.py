@@ -217,7 +217,8 @@ def _existing_sessions(store: Store) -> Frame | None:
         return None
     native: duckdb.DuckDBPyRelation = store.sessions().to_native()
     store.bench.execute(f"DROP TABLE IF EXISTS temp.{EXISTING}")
-    native.query("sessions_now", f"CREATE TEMP TABLE {EXISTING} AS SELECT * FROM sessions_now")
+    native.query("graphdet_sessions", f"CREATE TEMP TABLE {EXISTING} AS SELECT * FROM graphdet_sessions")
+    store.bench.execute("DROP VIEW IF EXISTS graphdet_sessions")
     return nw.from_native(store.bench.table(f"temp.{EXISTING}"))
 
 

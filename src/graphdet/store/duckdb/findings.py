@@ -33,4 +33,4 @@ def replace(connection: duckdb.DuckDBPyConnection, name: str, types: dict[str, s
     connection.execute(f"DELETE FROM {name}")
     incoming = connection.from_arrow(table.select(list(types)))
     incoming.query(INCOMING, f"INSERT INTO {name} ({listed}) SELECT {listed} FROM {INCOMING}")
-    connection.execute(f"DROP VIEW temp.{INCOMING}")
+    connection.execute(f"DROP VIEW IF EXISTS {INCOMING}")

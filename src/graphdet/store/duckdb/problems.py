@@ -11,7 +11,8 @@ from graphdet.errors import GraphdetError, InputError, StoreBusy, StoreError
 
 MAGIC = b"DUCK"  # at byte 8 of every DuckDB file
 MAGIC_AT = 8
-# A full disk at COMMIT is a TransactionException, one that leaves the database unusable a FatalException.
+# A full disk at COMMIT is a TransactionException, one that leaves the database unusable a FatalException;
+# DuckDB 2 says of a damaged file just Error.
 _ABOUT_FILES = (
     duckdb.IOException,
     duckdb.FatalException,
@@ -95,7 +96,7 @@ def translate(error: duckdb.Error, path: Path, doing: str) -> GraphdetError | No
         )
     if isinstance(error, duckdb.OutOfMemoryException):
         return GraphdetError(f"{doing} {path}: out of memory ({_first_line(text)}); close other programs")
-    if not isinstance(error, _ABOUT_FILES):
+    if not isinstance(error, _ABOUT_FILES) and type(error) is not duckdb.Error:
         return None
     if any(words in lower for words in ("no space left", "file too large", "disk quota")):
         return StoreError(

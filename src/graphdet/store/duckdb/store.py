@@ -93,7 +93,7 @@ class DuckDBStore:
 
     def _arrow(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         with in_words(self.path, "reading"):
-            return self._connection.execute(sql, dict(parameters or {})).to_arrow_table()
+            return self._connection.sql(sql, params=dict(parameters or {}) or None).to_arrow_table()
 
     def _frame(self, sql: str) -> Frame:
         with in_words(self.path, "reading"):

@@ -145,9 +145,9 @@ def prepare(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool) 
             f"{path} is a DuckDB file but not a graphdet store (it has {', '.join(sorted(names)[:5])}); "
             "name another file"
         )
-    found = connection.execute("SELECT value FROM meta WHERE key = ?", [VERSION_KEY]).fetchone()
-    if found is None or found[0] != SCHEMA_VERSION:
-        version = found[0] if found else "unknown"
+    found = connection.execute("SELECT value FROM meta WHERE key = ?", [VERSION_KEY]).fetchall()
+    if found != [(SCHEMA_VERSION,)]:
+        version = found[0][0] if found else "unknown"
         raise InputError(
             f"{path} has the store version {version}, this graphdet needs {SCHEMA_VERSION}; "
             "ingest the log into a new file"

@@ -28,12 +28,11 @@ def _run(
     native: duckdb.DuckDBPyRelation = frame.to_native()
     require_columns(native.columns, columns, what)
     native.query(INCOMING, sql)
-    connection.execute(f"DROP VIEW temp.{INCOMING}")
+    connection.execute(f"DROP VIEW IF EXISTS {INCOMING}")
 
 
 def _next_source_ix(connection: duckdb.DuckDBPyConnection) -> int:
-    found = connection.execute("SELECT count(*) FROM sources").fetchone()
-    return int(found[0]) if found else 0
+    return int(connection.execute("SELECT count(*) FROM sources").fetchall()[0][0])
 
 
 def write_events(connection: duckdb.DuckDBPyConnection, log: LogTables, source: Source) -> None:
@@ -66,7 +65,7 @@ def write_events(connection: duckdb.DuckDBPyConnection, log: LogTables, source: 
 def _fit_columns(connection: duckdb.DuckDBPyConnection, types: dict[str, str], attributes: list[str]) -> None:
     """Add the columns of new attributes; pack ids as integers while every source gives them so."""
     kept = column_types(connection)
-    first = connection.execute("SELECT 1 FROM event_log LIMIT 1").fetchone() is None
+    first = not connection.execute("SELECT 1 FROM event_log LIMIT 1").fetchall()
     for name in PACKED_IDS:
         kind = "BIGINT" if types[name] in INTEGERS and (first or kept[name] == "BIGINT") else "VARCHAR"
         if kind != kept[name]:
