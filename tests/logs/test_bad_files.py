@@ -90,6 +90,19 @@ def test_parquet_without_a_column_and_without_rows(desk: Desk) -> None:
         desk.read(path)
 
 
+def test_a_parquet_file_that_is_damaged_in_its_middle(desk: Desk) -> None:
+    path = desk.folder / "a.parquet"
+    desk.bench.execute(
+        f"COPY (SELECT hash(k)::VARCHAR AS user, hash(k + 1)::VARCHAR AS item, {NOW_MS} AS at"
+        f" FROM range(10000) r(k)) TO '{path}'"
+    )
+    data = bytearray(path.read_bytes())
+    data[1000:1400] = bytes(range(200)) * 2
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"the log cannot be read to its end .*a\.parquet"):
+        desk.read(path)
+
+
 def test_a_text_file_needs_a_delimiter(desk: Desk) -> None:
     path = desk.write("log.txt", "user item at\n")
     with pytest.raises(ConfigError, match="delimiter"):

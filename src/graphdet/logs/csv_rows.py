@@ -59,5 +59,10 @@ def collect_errors(bench: duckdb.DuckDBPyConnection, errors: str) -> str:
         " trim(min(csv_line), chr(13) || chr(10)) AS raw"
         f" FROM {errors} GROUP BY line)"
     )
-    bench.execute(f"DROP TABLE {errors}; DROP TABLE {errors}_scan")
+    drop_errors(bench, errors)
     return bad
+
+
+def drop_errors(bench: duckdb.DuckDBPyConnection, errors: str) -> None:
+    """Drop the tables of rejected lines."""
+    bench.execute(f"DROP TABLE {errors}; DROP TABLE {errors}_scan")

@@ -6,7 +6,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from graphdet.logs.csv_rows import collect_errors
+from graphdet.logs.csv_rows import collect_errors, drop_errors
 from graphdet.logs.lines import LineCount
 from graphdet.logs.raw import ROW, count, fresh_name
 
@@ -34,8 +34,15 @@ def number_rows(
     A row's number is its place among all data rows, good and bad. DuckDB numbers a bad line by records: the
     header, each row, each bad line and each blank line count one.
     """
+    n_good, n_errors = (
+        count(bench, f"SELECT count(*) FROM {table}"),
+        count(bench, f"SELECT count(*) FROM {errors}"),
+    )
+    if not n_errors and counted.n == header_lines + n_good:
+        drop_errors(bench, errors)
+        return Numbering(f"(SELECT *, rowid AS {ROW} FROM {table})", n_good, None, None)
     bad = collect_errors(bench, errors)
-    n_good, n_bad = count(bench, f"SELECT count(*) FROM {table}"), count(bench, f"SELECT count(*) FROM {bad}")
+    n_bad = count(bench, f"SELECT count(*) FROM {bad}")
     blank = fresh_name("blank")
     bench.register(
         f"{blank}_arrow", pa.table({"line": counted.blank, "rank": np.arange(1, len(counted.blank) + 1)})

@@ -91,8 +91,12 @@ def read_log(
     try:
         judged = judge(select_fields(bench, raws, config), config, now_ms)
         counts = _clean(bench, raws, judged, config, rejects, existing_sessions)
-    except duckdb.OutOfMemoryException as error:
-        raise GraphdetError(f"not enough memory to clean the log ({first_words(error)})") from error
+    except (duckdb.InvalidInputException, duckdb.SerializationException) as error:
+        raise InputError(f"the log cannot be read to its end ({first_words(error)})") from error
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        raise GraphdetError(
+            f"no room, in memory or on disk, to clean the log ({first_words(error)})"
+        ) from error
     progress.done()
     return CleanLog(
         tables=counts.tables,
