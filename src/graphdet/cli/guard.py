@@ -19,6 +19,7 @@ from graphdet.errors import GraphdetError
 
 INTERRUPTED, TERMINATED = 130, 143  # 128 + the signal, as shells say it
 P = ParamSpec("P")
+_received: set[int] = set()  # signals that asked us to stop
 
 
 class Terminated(BaseException):
@@ -54,22 +55,23 @@ def guarded(body: Callable[P, None]) -> Callable[P, None]:
 
 
 def explain(error: BaseException) -> int | None:
-    """Say what went wrong; returns the exit code, or None for what is not ours to handle (SystemExit)."""
+    """Say what went wrong; returns the exit code, or None for what is not ours (SystemExit)."""
     if isinstance(error, SystemExit | GeneratorExit):
         return None
+    name = type(error).__name__
+    # Libraries turn a signal into errors of their own (DuckDB says RuntimeError), so what was received counts.
+    if isinstance(error, Terminated) or signal.SIGTERM in _received:
+        say("terminated; nothing half-written, run again to resume")
+        return TERMINATED
+    if isinstance(error, KeyboardInterrupt) or signal.SIGINT in _received or name == "InterruptException":
+        say("interrupted; nothing half-written, run again to resume")
+        return INTERRUPTED
     if isinstance(error, GraphdetError):
         say(f"Error: {error}")
         return error.exit_code
     if isinstance(error, BrokenPipeError):
         _close_stdout()  # whoever read our output has had enough
         return 0
-    name = type(error).__name__
-    if isinstance(error, Terminated):
-        say("terminated; nothing half-written, run again to resume")
-        return TERMINATED
-    if isinstance(error, KeyboardInterrupt) or name == "InterruptException":
-        say("interrupted; nothing half-written, run again to resume")
-        return INTERRUPTED
     if isinstance(error, MemoryError) or name in ("OutOfMemoryException", "OutOfMemoryError"):
         say(_memory(error))
         return 1
@@ -131,11 +133,16 @@ def _close_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise Terminated
+def _stop(number: int, frame: FrameType | None) -> None:
+    _received.add(number)
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
-def catch_termination() -> None:
-    """Let SIGTERM unwind like Ctrl-C, so that open files and transactions end cleanly."""
-    with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, _terminate)
+def catch_signals() -> None:
+    """Let SIGTERM unwind like Ctrl-C, so that open files and transactions end cleanly; remember both.
+
+    A signal that our parent told us to ignore (nohup, a job in the background) stays ignored.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)

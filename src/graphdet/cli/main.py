@@ -7,7 +7,7 @@ import typer
 
 from graphdet import __version__
 from graphdet.cli import look, neo4j, simulated, verbs
-from graphdet.cli.guard import catch_termination, explain
+from graphdet.cli.guard import catch_signals, explain
 
 app = typer.Typer(
     name="graphdet",
@@ -54,7 +54,7 @@ app.add_typer(neo4j.app)
 
 def main() -> None:
     """Run the command line and end with the contract's exit code."""
-    catch_termination()
+    catch_signals()
     try:
         app()
     except BaseException as error:

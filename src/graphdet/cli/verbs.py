@@ -40,11 +40,13 @@ def run(
     """
     level = options.cut(fdr, review)
     from graphdet.config import load_config
+
+    settings = load_config(config)
     from graphdet.pipeline.run import run as run_all
 
     summary = run_all(
         logs,
-        load_config(config),
+        settings,
         out,
         store_url=store,
         labels=labels,

@@ -1,0 +1,68 @@
+"""Running graphdet as a user does: a process of its own, with its streams and its exit code."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+COMMAND = [sys.executable, "-c", "from graphdet.cli.main import main; main()"]
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The tests' environment without the variables that graphdet reads."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GRAPHDET_", "NEO4J_"))}
+    return kept | {"PYTHONWARNINGS": "error"} | dict(extra or {})
+
+
+def graphdet(
+    *words: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *map(str, words)],
+        cwd=cwd,
+        env=environment(env),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def begin(
+    *words: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Start a command and leave it running."""
+    return subprocess.Popen(
+        [*COMMAND, *map(str, words)],
+        cwd=cwd,
+        env=environment(env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def assert_one_clear_message(done: subprocess.CompletedProcess[str], code: int, *wanted: str) -> None:
+    """Check the exit code, an empty stdout, and what stderr says without a traceback."""
+    assert done.returncode == code, (done.stdout, done.stderr)
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    for text in wanted:
+        assert text in done.stderr
+
+
+def write_log(path: Path, rows: Sequence[Sequence[object]]) -> Path:
+    """Write a log in the columns of the shipped config `simulated`."""
+    lines = ["user_id,item_id,session_id,timestamp,action", *(",".join(map(str, row)) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def small_log(path: Path) -> Path:
+    """Write sixty events of ten users."""
+    start = 1_506_826_800_000
+    return write_log(
+        path, [(f"u{n % 10}", f"i{n % 7}", f"s{n % 10}", start + n * 60_000, "view") for n in range(60)]
+    )

@@ -1,0 +1,190 @@
+"""The commands over a small store: what they print, where, and with which exit code."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from command_line import assert_one_clear_message, graphdet, small_log
+
+from graphdet import __version__, schema
+from graphdet.store import open_store
+from graphdet.tables import RingTables
+
+COMMANDS = (
+    *("run", "ingest", "train", "score", "rings", "report", "suspects", "query", "simulate", "doctor"),
+    *("neo4j start", "neo4j stop", "neo4j status"),
+)
+EVIL = "<b>u0\x1b[31m"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("cli")
+    small_log(place / "log.csv")
+    return place
+
+
+@pytest.fixture(scope="module")
+def store(folder: Path) -> str:
+    """A store with a log and with findings written by hand, as if it had been scored."""
+    url = f"duckdb:{folder}/log.duckdb"
+    done = graphdet("ingest", "log.csv", "--config", "simulated", "--store", url, "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert (document["n_rows"], document["n_rejects"], document["counts"]["users"]) == (60, 0, 10)
+    users = [f"u{n}" for n in range(10)]
+    values = [0.95, 0.9, *[0.1] * 8]
+    columns = [users, values, [1 - v for v in values], [0.01] * 10, [v > 0.5 for v in values]]
+    columns += [["R1", "R1", *[None] * 8], values, values, values, ["in [red]lockstep", *["x"] * 9]]
+    scores = pa.table(dict(zip(schema.SCORE_COLUMNS, map(pa.array, columns), strict=True)))
+    when = ("2017-10-01T03:00:00.000Z", "2017-10-01T04:00:00.000Z")
+    ring = ("R1", 2, 1, 0.99, 0.001, 0.01, True, *when, "2 accounts, 1 item", '{"lift": 9.0}')
+    names = (*schema.RING_COLUMNS, schema.RING_EVIDENCE)
+    rings = RingTables(
+        pa.table({name: [value] for name, value in zip(names, ring, strict=True)}),
+        pa.table({"ring_id": ["R1", "R1"], "user_id": ["u0", "u1"], "score": [0.9, 0.8]}),
+        pa.table({"ring_id": ["R1"], "item_id": ["i0"], "n_users": [2], "lift": [9.0]}),
+    )
+    target = open_store(url)
+    target.write_scores(scores)
+    target.write_rings(rings)
+    target.close()
+    return url
+
+
+def test_version() -> None:
+    done = graphdet("--version")
+    assert (done.returncode, done.stdout) == (0, f"graphdet {__version__}\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    done = graphdet(*name.split(), "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: ")
+    assert name.split()[-1] in done.stdout.splitlines()[0]
+
+
+def test_the_store_may_come_from_the_environment(folder: Path, store: str) -> None:
+    done = graphdet("query", "counts", "--json", env={"GRAPHDET_STORE": store})
+    assert done.returncode == 0, done.stderr
+    assert {row["what"]: row["n"] for row in json.loads(done.stdout)["rows"]}["users"] == 10
+
+
+def test_ingest_again_changes_nothing(folder: Path, store: str) -> None:
+    done = graphdet("ingest", folder / "log.csv", "--config", "simulated", "--store", store)
+    assert done.returncode == 0
+    assert "has these files already" in done.stdout
+
+
+def test_suspects_in_three_formats(store: str) -> None:
+    table = graphdet("suspects", "--store", store)
+    assert table.returncode == 0, table.stderr
+    lines = table.stdout.splitlines()
+    assert "2 of 2" in lines[0]
+    assert lines[2].split()[:2] == ["u0", "0.950"]
+    assert "in [red]lockstep" in table.stdout  # markup of a terminal library is text like any other
+    rows = list(csv.DictReader(io.StringIO(graphdet("suspects", "--store", store, "--format", "csv").stdout)))
+    assert [row["user_id"] for row in rows] == ["u0", "u1"]
+    document = json.loads(graphdet("suspects", "--store", store, "--json", "--all", "--limit", "3").stdout)
+    assert (document["n_users"], document["n_suspects"], len(document["suspects"])) == (10, 10, 3)
+
+
+def test_queries_are_listed_and_run(store: str) -> None:
+    listed = graphdet("query", "--store", store)
+    assert listed.returncode == 0
+    assert "top-suspects" in listed.stdout
+    done = graphdet(
+        "query", "co-actors", "--store", store, "-p", "user_id=u0", "-p", "limit=2", "--format", "csv"
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_report_writes_the_folder_and_says_where(folder: Path, store: str) -> None:
+    done = graphdet("report", "--store", store, "--out", folder / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    assert Path(json.loads(done.stdout)["report"]) == folder / "out" / "report.html"
+    assert sorted(path.name for path in (folder / "out" / "rings").iterdir()) == [
+        "R1.graphml",
+        "R1.html",
+        "R1.json",
+    ]
+
+
+def test_report_where_it_cannot_be_written(folder: Path, store: str) -> None:
+    (folder / "taken").write_text("a file")
+    done = graphdet("report", "--store", store, "--out", folder / "taken")
+    assert done.returncode == 1
+    assert "Error: cannot write" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_doctor_looks_at_everything(store: str) -> None:
+    done = graphdet("doctor", "--json", "--store", store)
+    assert done.returncode == 0, done.stderr
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert {"Python", "packages", "device", "Java", "Maven", "Docker", "disk", "memory", "store"} <= set(
+        checks
+    )
+    assert checks["store"]["state"] == "ok"
+    assert "10 users" in checks["store"]["found"]
+
+
+def test_doctor_fails_over_a_store_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "x.duckdb").write_text("not a database")
+    done = graphdet("doctor", "--store", tmp_path / "x.duckdb")
+    assert done.returncode == 1
+    assert "FAIL" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (("suspects",), ("name a store", "GRAPHDET_STORE")),
+        (("suspects", "--store", "mysql://x"), ("is not a store", "duckdb:")),
+        (("suspects", "--store", "STORE", "--limit", "0"), ("--limit",)),
+        (("run", "log.csv", "--out", "o"), ("--config",)),
+        (("run", "log.csv", "--config", "simulted", "--out", "o"), ("simulated",)),
+        (
+            ("run", "log.csv", "--config", "simulated", "--out", "o", "--fdr", "2"),
+            ("--fdr", "between 0 and 1"),
+        ),
+        (("run", "l", "--config", "simulated", "--out", "o", "--fdr", ".1", "--review", "5"), ("not both",)),
+        (("run", "l", "--config", "simulated", "--out", "o", "--device", "tpu"), ("--device",)),
+        (("query", "top-suspect", "--store", "STORE"), ("did you mean top-suspects?",)),
+        (("query", "co-actors", "--store", "STORE"), ("needs user_id",)),
+        (("query", "co-actors", "--store", "STORE", "-p", "u0"), ("KEY=VALUE",)),
+        (("sspects",), ("No such command",)),
+    ],
+)
+def test_usage_errors_exit_with_2(
+    folder: Path, store: str, words: tuple[str, ...], wanted: tuple[str, ...]
+) -> None:
+    done = graphdet(*(store if word == "STORE" else word for word in words), cwd=folder)
+    assert_one_clear_message(done, 2, *wanted)
+
+
+def test_an_unusable_log_exits_with_3(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("")
+    url = f"duckdb:{tmp_path}/x.duckdb"
+    for name in ("empty.csv", "missing.csv"):
+        done = graphdet("ingest", tmp_path / name, "--config", "simulated", "--store", url)
+        assert_one_clear_message(done, 3, name)
+
+
+def test_a_store_that_is_down_exits_with_4() -> None:
+    done = graphdet(
+        "suspects", "--store", "bolt://127.0.0.1:9", env={"NEO4J_USERNAME": "n", "NEO4J_PASSWORD": "p"}
+    )
+    assert_one_clear_message(done, 4, "127.0.0.1:9")
+
+
+def test_a_store_without_scores_says_what_to_run(tmp_path: Path) -> None:
+    small_log(tmp_path / "log.csv")
+    url = f"duckdb:{tmp_path}/x.duckdb"
+    assert graphdet("ingest", tmp_path / "log.csv", "--config", "simulated", "--store", url).returncode == 0
+    assert_one_clear_message(graphdet("suspects", "--store", url), 2, "no scores yet", "graphdet score")
