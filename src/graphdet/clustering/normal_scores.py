@@ -16,8 +16,9 @@ MAX_KNOTS = 129
 class NormalScores:
     """Monotone map of each column to normal scores (van der Waerden scores with mid-ranks for ties).
 
-    Shapes: per column j, knots[j] float64[k_j] ascending and heights[j] float64[k_j] in (0, 1). Values between knots are
-    interpolated, values beyond the ends take the end's score, so no input can leave the range of the reference.
+    Shapes: per column j, knots[j] float64[k_j] ascending and heights[j] float64[k_j] in (0, 1). Values
+    between knots are interpolated, values beyond the ends take the end's score, so no input can leave the
+    range of the reference.
     """
 
     knots: tuple[NDArray[np.float64], ...]
@@ -71,7 +72,8 @@ def _distribution(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDA
     values, counts = np.unique(column, return_counts=True)
     height = (np.cumsum(counts) - counts / 2.0) / len(column)
     if len(values) > MAX_KNOTS:
-        # Knots at even steps of the normal score keep the tails, where suspicion lives, as fine as the middle.
+        # Knots at even steps of the normal score keep the tails, where suspicion lives, as fine as the
+        # middle.
         score = ndtri(height)
         steps = np.linspace(score[0], score[-1], MAX_KNOTS)
         at = np.unique(np.searchsorted(score, steps).clip(0, len(values) - 1))

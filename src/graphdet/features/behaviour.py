@@ -1,10 +1,10 @@
 """What a user does, and what happens to an item, as one chain of whole-log expressions each.
 
-All features are functions of the edges handed in. Cut the edges with `since_ms` and `until_ms` and nothing outside
-the half-open span can touch a feature: features at a time are causal by construction.
+All features are functions of the edges handed in. Cut the edges with `since_ms` and `until_ms` and nothing
+outside the half-open span can touch a feature: features at a time are causal by construction.
 
-Sums of real numbers are taken in fixed point (2⁻²⁰), because an engine that adds on several threads adds in no fixed
-order and floating-point sums would differ in their last bits from run to run.
+Sums of real numbers are taken in fixed point (2⁻²⁰), because an engine that adds on several threads adds in
+no fixed order and floating-point sums would differ in their last bits from run to run.
 """
 
 import math
@@ -29,7 +29,7 @@ FEATURE_NAMES = (
     "gap_log_mean",  # mean of ln(1 + gap in s) between successive events; 0 with a single event
     "gap_log_std",  # its standard deviation
     "gap_log_min",  # ln(1 + the smallest gap in s)
-    "hour_concentration",  # mean resultant length of the times of day: 0 all around the clock, 1 always the same
+    "hour_concentration",  # mean resultant length of the times of day: 0 spread, 1 always the same
     "item_rarity_mean",  # mean of ln(users of the log ÷ users of the item)
     "item_rarity_std",  # its standard deviation
     "rare_item_share",  # share of interactions on items seen by fewer than RARE_USERS users
@@ -218,7 +218,9 @@ def _gaps(edges: Frame) -> Frame:
     """Sum up the times between a user's successive interactions."""
     before = nw.col("at_ms").shift(1).over("user_ix", order_by="at_ms")
     gaps = edges.select("user_ix", (nw.col("at_ms") - before).alias("gap_ms"))
-    gaps = gaps.filter(~nw.col("gap_ms").is_null()).with_columns(_log1p(nw.col("gap_ms") / 1000.0).alias("gap"))
+    gaps = gaps.filter(~nw.col("gap_ms").is_null()).with_columns(
+        _log1p(nw.col("gap_ms") / 1000.0).alias("gap")
+    )
     n = nw.col("n_gaps").cast(nw.Float64)
     return (
         gaps.group_by("user_ix")
@@ -248,9 +250,7 @@ def _action_mix(edges: Frame, key: str) -> Frame:
 def _entity_sums(entities: Frame | None, edges: Frame) -> Frame:
     if entities is None:
         none = edges.select("user_ix").unique()
-        return none.with_columns(
-            nw.lit(0).alias("n_entities"), nw.lit(0.0).alias("entity_users_log_max")
-        )
+        return none.with_columns(nw.lit(0).alias("n_entities"), nw.lit(0.0).alias("entity_users_log_max"))
     require_columns(entities.collect_schema().names(), ("user_ix", "entity_ix"), "entity links")
     links = entities.select("user_ix", "entity_ix").unique()
     sizes = links.group_by("entity_ix").agg(nw.len().alias("entity_users"))

@@ -16,7 +16,8 @@ class Subgraph:
     """A part of a graph with maps back to the whole.
 
     Shapes: user_ix_of int64[graph.n_users], item_ix_of int64[graph.n_items] and session_ix_of
-    int64[graph.n_sessions] give the row in the whole graph, ascending; edge_ix_of int64[graph.n_edges] likewise.
+    int64[graph.n_sessions] give the row in the whole graph, ascending; edge_ix_of int64[graph.n_edges]
+    likewise.
     """
 
     graph: GraphArrays
@@ -142,9 +143,7 @@ def _cut(arrays: GraphArrays, edges: _Int, seeds: _Int) -> Subgraph:
     return Subgraph(graph, users, items, sessions, edges)
 
 
-def _renumber(
-    ix: NDArray[np.int32], size: int, also: _Int | None = None
-) -> tuple[_Int, NDArray[np.int32]]:
+def _renumber(ix: NDArray[np.int32], size: int, also: _Int | None = None) -> tuple[_Int, NDArray[np.int32]]:
     """Number the rows in use from 0, keeping their order."""
     used = np.zeros(size, bool)
     used[ix] = True

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch_geometric.data import HeteroData
 
 from graphdet.clustering.normal_scores import NormalScores
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.models.layers import RingNet
 from graphdet.models.propagation import propagate
+from graphdet.models.pyg import HeteroData
 from graphdet.models.sampling import TieIndex
 
 FORMAT = 1
@@ -28,15 +28,15 @@ _CHUNK = 16_384  # listeners per step of inference: bounds memory and stays in c
 class GnnSettings:
     """How the network is built and trained.
 
-    n_folds networks are trained, each without one fold of the campaigns and users; their mean logit is the model, and
-    each one's logits on its own fold are the honest ones to fit a calibration on.
+    n_folds networks are trained, each without one fold of the campaigns and users; their mean logit is the
+    model, and each one's logits on its own fold are the honest ones to fit a calibration on.
     """
 
     width: int = 32
     n_gates: int = 8
     n_rounds: int = 2
     dropout: float = 0.1
-    learning_rate: float = 1e-2
+    learning_rate: float = 5e-3
     weight_decay: float = 1e-3
     n_steps: int = 200
     warm_up_share: float = 0.15
@@ -54,9 +54,10 @@ class GnnSettings:
 class TrainedGnn:
     """Networks trained on the folds of one graph, with the scaling of their inputs.
 
-    Shapes: user_scores, item_scores, session_scores map the raw node features; tie_mean, tie_std float32[n_attributes];
-    out_of_fold float64[n_users of the training graph], each user's logit from the network that was trained without
-    them (empty after load); history one row per evaluation: fold, step, loss, average_precision.
+    Shapes: user_scores, item_scores, session_scores map the raw node features; tie_mean, tie_std
+    float32[n_attributes]; out_of_fold float64[n_users of the training graph], each user's logit from the
+    network that was trained without them (empty after load); history one row per evaluation: fold, step,
+    loss, average_precision.
     """
 
     settings: GnnSettings
@@ -72,7 +73,7 @@ class TrainedGnn:
     def predict(
         self, data: HeteroData, device: str | None = None, fold: NDArray[np.integer] | None = None
     ) -> NDArray[np.float64]:
-        """Give every user a logit: the mean over the networks, or with `fold` that of the network which held it out.
+        """Give every user a logit: the networks' mean, or with `fold` that of the one which held it out.
 
         Shapes: fold int[n_users] in 0 … n_folds − 1; returns float64[n_users].
 
@@ -87,7 +88,7 @@ class TrainedGnn:
         return held_out
 
     def embed(self, data: HeteroData, device: str | None = None) -> NDArray[np.float32]:
-        """Give every user the last hidden layer of every network side by side: float32[n_users, n_folds × width].
+        """Give every user the networks' last hidden layers: float32[n_users, n_folds × width].
 
         Raises:
             GraphdetError: as predict.
@@ -152,13 +153,16 @@ def load_gnn(directory: Path) -> TrainedGnn:
     """Read what TrainedGnn.save wrote.
 
     Raises:
-        GraphdetError: a file is missing or damaged, of another version, or its weights do not fit its description.
+        GraphdetError: a file is missing or damaged, of another version, or its weights do not fit its
+        description.
     """
     try:
         document = json.loads((directory / _DOCUMENT).read_text(encoding="utf-8"))
         tensors = load_file(directory / _WEIGHTS)
     except FileNotFoundError as error:
-        raise GraphdetError(f"no trained model in {directory}: {error.filename} is missing; run train") from error
+        raise GraphdetError(
+            f"no trained model in {directory}: {error.filename} is missing; run train"
+        ) from error
     except (OSError, ValueError, SafetensorError) as error:
         raise GraphdetError(f"the model in {directory} cannot be read ({error}): train again") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -167,7 +171,9 @@ def load_gnn(directory: Path) -> TrainedGnn:
         return _assemble(document, tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise GraphdetError(f"the model in {directory} does not fit its description ({reason}): train again") from error
+        raise GraphdetError(
+            f"the model in {directory} does not fit its description ({reason}): train again"
+        ) from error
 
 
 def _assemble(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> TrainedGnn:
@@ -220,7 +226,9 @@ def infer(
             parts = []
             for chunk in chunks:
                 block = ties.block(chunk, None, rng, device)
-                parts.append(layer(h[block.nodes], block.n_dst, block.edge_index, block.edge_attr, block.scale))
+                parts.append(
+                    layer(h[block.nodes], block.n_dst, block.edge_index, block.edge_attr, block.scale)
+                )
             h = torch.cat(parts)
         logits = net.head(h)[:, 0]
     net.to("cpu")

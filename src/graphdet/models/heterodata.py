@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch_geometric.data import HeteroData
 
 from graphdet import schema
 from graphdet.models.pair_graph import MAX_PARTNERS, closest_ties
+from graphdet.models.pyg import HeteroData
 from graphdet.tables import GraphArrays, PairArrays
 
 _DAY_MS = 86_400_000
@@ -23,10 +23,10 @@ def to_hetero(
 ) -> HeteroData:
     """Build the heterogeneous graph.
 
-    Node types: user, item, session, and one per entity kind. Each has `x` and `ids` (an Arrow string array by row).
-    Edge types: (user, started, session), (session, ACTION, item) with `at_ms` and `n`, (user, used, KIND), each with
-    its reverse `rev_…`; and (user, co_acted, user) with `edge_attr`, sorted by target, each user listening to
-    its closest partners (graphdet.models.pair_graph).
+    Node types: user, item, session, and one per entity kind. Each has `x` and `ids` (an Arrow string array by
+    row). Edge types: (user, started, session), (session, ACTION, item) with `at_ms` and `n`, (user, used,
+    KIND), each with its reverse `rev_…`; and (user, co_acted, user) with `edge_attr`, sorted by target, each
+    user listening to its closest partners (graphdet.models.pair_graph).
 
     Args:
         arrays: the graph, whole or cut.

@@ -1,32 +1,27 @@
 """The learned part: gated message passing over ties between users."""
 
-import warnings
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-with warnings.catch_warnings():
-    # PyG 2.8 compiles small helpers with torch.jit, which torch 2.15 announces to retire.
-    warnings.simplefilter("ignore", FutureWarning)
-    from torch_geometric.nn import MessagePassing
-
+from graphdet.models.pyg import MessagePassing
 from graphdet.models.sampling import Block
 
 
 class GatedTies(MessagePassing):  # type: ignore[misc]
     """One round of listening to partners through learned gates.
 
-    A message is z = relu(A h_dst + B h_src + C e); each of n_gates gates g = σ(G z) says how much a tie counts, and the
-    user receives ln(1 + Σ g), a soft count of the ties that count, beside Σ g V z ÷ (Σ g + ε), what they say. Soft
-    counts keep "how many accounts move with me", which a mean or a softmax divides away. The gate follows Bresson and
-    Laurent, "Residual Gated Graph ConvNets" (2017); the unnormalised sum follows the argument of Xu et al., "How
-    Powerful are Graph Neural Networks?" (2019).
+    A message is z = relu(A h_dst + B h_src + C e); each of n_gates gates g = σ(G z) says how much a tie
+    counts, and the user receives ln(1 + Σ g), a soft count of the ties that count, beside Σ g V z ÷ (Σ g +
+    ε), what they say. Soft counts keep "how many accounts move with me", which a mean or a softmax divides
+    away. The gate follows Bresson and Laurent, "Residual Gated Graph ConvNets" (2017); the unnormalised sum
+    follows the argument of Xu et al., "How Powerful are Graph Neural Networks?" (2019).
 
-    Shapes: h float32[n_src, width], whose first n_dst rows are the listeners; edge_index int64[2, n_ties] into
-    these rows; edge_attr float32[n_ties, n_attributes]; scale float32[n_ties], how many ties each stands for when they
-    were sampled; returns float32[n_dst, width].
+    Shapes: h float32[n_src, width], whose first n_dst rows are the listeners; edge_index int64[2, n_ties]
+    into these rows; edge_attr float32[n_ties, n_attributes]; scale float32[n_ties], how many ties each stands
+    for when they were sampled; returns float32[n_dst, width].
     """
 
     def __init__(self, width: int, n_attributes: int, n_gates: int) -> None:
@@ -76,13 +71,15 @@ class RingNet(nn.Module):
             nn.Linear(n_inputs, 2 * width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
         )
         self.rounds = nn.ModuleList([GatedTies(width, n_attributes, n_gates) for _ in range(n_rounds)])
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.head = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)
+        )
 
     def forward(self, x: Tensor, blocks: Sequence[Block]) -> Tensor:
         """Give one logit per seed.
 
-        Shapes: x float32[n, n_inputs] of the first block's sources; blocks one per round, the last one's listeners
-        are the seeds; returns float32[n_seeds].
+        Shapes: x float32[n, n_inputs] of the first block's sources; blocks one per round, the last one's
+        listeners are the seeds; returns float32[n_seeds].
         """
         h: Tensor = self.encoder(x)
         for layer, block in zip(self.rounds, blocks, strict=True):

@@ -49,7 +49,8 @@ def closest_ties(
 ) -> Ties:
     """Merge the pairs of several windows and keep each user's closest partners by rarity cosine.
 
-    The cut bounds the work of a layer by n_users × max_partners whatever the crowd, and a hub hears only its closest.
+    The cut bounds the work of a layer by n_users × max_partners whatever the crowd, and a hub hears only its
+    closest.
 
     Raises:
         ValueError: there is no window, or max_partners is below 1.

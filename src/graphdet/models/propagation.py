@@ -1,22 +1,25 @@
-"""Messages along user–session–item, computed once: what a user's sessions, items and their audiences look like.
+"""Messages along user–session–item, computed once: a user's sessions, items and their audiences.
 
-These are the frozen propagation steps of SIGN (Frasca et al., "SIGN: Scalable Inception Graph Neural Networks", 2020),
-one per relation path, so that the 3 M edges of a large log are walked once and not in every training step. The first
-linear layer of the network sees a user beside the mean of the neighbourhood and can form the difference of the two.
+These are the frozen propagation steps of SIGN (Frasca et al., "SIGN: Scalable Inception Graph Neural
+Networks", 2020), one per relation path, so that the 3 M edges of a large log are walked once and not in every
+training step. The first linear layer of the network sees a user beside the mean of the neighbourhood and can
+form the difference of the two.
 """
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from torch_geometric.data import HeteroData
+
+from graphdet.models.pyg import HeteroData
 
 Matrix = NDArray[np.float32]
 
 
 def propagate(data: HeteroData, user: Matrix, item: Matrix, session: Matrix) -> Matrix:
-    """Concatenate each user's own inputs with means over the user's sessions, items and those items' audiences.
+    """Concatenate each user's own inputs with means over sessions, items and those items' audiences.
 
-    Each mean is over sessions first, then over their interactions, so a long session weighs as much as a short one.
+    Each mean is over sessions first, then over their interactions, so a long session weighs as much as a
+    short one.
 
     Shapes: user float32[n_users, u], item float32[n_items, i], session float32[n_sessions, s]; returns
     float32[n_users, 2 u + i + s]. A user without sessions gets zeros, the middle of the normal scores.
@@ -39,9 +42,7 @@ def propagate(data: HeteroData, user: Matrix, item: Matrix, session: Matrix) -> 
     return np.hstack([user, around]).astype(np.float32, copy=False)
 
 
-def _mean_over(
-    row: NDArray[np.int64], column: NDArray[np.int64], shape: tuple[int, int]
-) -> sp.csr_matrix:
+def _mean_over(row: NDArray[np.int64], column: NDArray[np.int64], shape: tuple[int, int]) -> sp.csr_matrix:
     """Row-stochastic adjacency: row r holds 1/degree for each of its neighbours."""
     degree = np.bincount(row, minlength=shape[0])
     weight = (1.0 / np.maximum(degree, 1)[row]).astype(np.float32)

@@ -13,8 +13,8 @@ from torch import Tensor
 class Block:
     """The ties one round runs over; rows are positions in `nodes`, whose first n_dst are the listeners.
 
-    Shapes: nodes int64[n_src] user rows; edge_index int64[2, n_ties]; edge_attr float32[n_ties, n_attributes];
-    scale float32[n_ties].
+    Shapes: nodes int64[n_src] user rows; edge_index int64[2, n_ties]; edge_attr float32[n_ties,
+    n_attributes]; scale float32[n_ties].
     """
 
     nodes: NDArray[np.int64]
@@ -60,7 +60,10 @@ class TieIndex:
         row = np.full(self.n_users, -1, np.int64)
         row[listeners] = np.arange(len(listeners))
         speakers = self.src[ties]
-        new = np.unique(speakers[row[speakers] < 0])
+        unseen = np.zeros(self.n_users, bool)
+        unseen[speakers] = True
+        unseen[listeners] = False
+        new = np.flatnonzero(unseen)
         row[new] = len(listeners) + np.arange(len(new))
         return Block(
             nodes=np.concatenate([listeners, new]),

@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 from torch.nn import functional
-from torch_geometric.data import HeteroData
 
 from graphdet.clustering.normal_scores import NormalScores
 from graphdet.errors import InputError
 from graphdet.models.gnn import GnnSettings, TrainedGnn, build, infer, pick_device, ties_of
 from graphdet.models.layers import RingNet
+from graphdet.models.pyg import HeteroData
 from graphdet.models.sampling import TieIndex, batches_of_seeds
 
 _VALIDATION_NEGATIVES = 3_000
@@ -29,15 +29,17 @@ def train_gnn(
 ) -> TrainedGnn:
     """Train one network per fold with AdamW, one-cycle learning rate, gradient clipping and early stopping.
 
-    The networks see class-balanced batches, so their logits rank users and are no log-odds of the log; the fusion
-    calibrates them. Early stopping watches the average precision on the held-out fold, and the best weights are kept.
+    The networks see class-balanced batches, so their logits rank users and are no log-odds of the log; the
+    fusion calibrates them. Early stopping watches the average precision on the held-out fold, and the best
+    weights are kept.
 
     Args:
         data: from to_hetero.
         y: int[n_users]: 1 positive, 0 clean, −1 unknown (never trained on).
-        group: int[n_users], ≥ 0 for users that must stay in one fold, as the accounts of a campaign; −1 for none.
+        group: int[n_users], ≥ 0 for users that must stay in one fold, as the accounts of a campaign; −1 for
+        none.
         settings: how; None for the defaults.
-        seed: of every draw. Same data, settings, seed and number of CPU threads give the same bytes on CPU.
+        seed: of every draw. The same data, settings and seed give the same bytes on CPU.
         device: auto, cpu or cuda; None is auto.
 
     Raises:
@@ -79,9 +81,7 @@ def train_gnn(
     )
 
 
-def folds(
-    y: NDArray[np.integer], group: NDArray[np.integer], n_folds: int, seed: int
-) -> NDArray[np.int64]:
+def folds(y: NDArray[np.integer], group: NDArray[np.integer], n_folds: int, seed: int) -> NDArray[np.int64]:
     """Deal users into folds: a group stays together, positives' groups are dealt evenly, the rest at random.
 
     Shapes: returns int64[n_users] in 0 … n_folds − 1.
@@ -98,7 +98,7 @@ def folds(
         raise InputError("training needs clean users beside suspicious ones; every label given says fraud")
     if len(positive_keys) < n_folds:
         raise InputError(
-            f"training needs suspicious users from at least {n_folds} groups, there are {len(positive_keys)}: "
+            f"training needs suspicious users of at least {n_folds} groups, there are {len(positive_keys)}: "
             "give more labels or a larger log"
         )
     keys, key_of = np.unique(key, return_inverse=True)
@@ -122,7 +122,7 @@ def _train_member(
     net = build(settings, inputs.shape[1], ties.attributes.shape[1]).to(device)
     fan_outs = _fan_outs(settings, len(net.rounds))
     positive = np.flatnonzero((y == 1) & ~held_out)
-    negative, _ = _draw_negatives(np.flatnonzero((y == 0) & ~held_out), ties, settings.n_negatives, rng)
+    negative = _draw_negatives(np.flatnonzero((y == 0) & ~held_out), ties, settings.n_negatives, rng)
     judge = _Validation(inputs, ties, y, held_out, fan_outs, rng, device)
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -135,13 +135,13 @@ def _train_member(
     losses: list[float] = []
     for step in range(1, settings.n_steps + 1):
         batch = next(seeds)
-        losses.append(_step(net, optimiser, schedule, batch, inputs, ties, y, fan_outs, settings, rng, device))
+        losses.append(
+            _step(net, optimiser, schedule, batch, inputs, ties, y, fan_outs, settings, rng, device)
+        )
         if step % settings.eval_every and step < settings.n_steps:
             continue
         precision = judge.average_precision(net)
-        history.append(
-            {"step": float(step), "loss": float(np.mean(losses)), "average_precision": precision}
-        )
+        history.append({"step": float(step), "loss": float(np.mean(losses)), "average_precision": precision})
         losses = []
         since_best += 1
         if precision > best:
@@ -181,7 +181,11 @@ def _step(
 
 
 class _Validation:
-    """Average precision on the held-out fold, at the share of positives the log has."""
+    """Average precision of the held-out fold's positives among a sample of its clean users.
+
+    The sample is not weighted up to the log: a log's own rings count as clean here, and at the log's base rate the few
+    of them at the very top would decide when to stop.
+    """
 
     def __init__(
         self,
@@ -194,34 +198,29 @@ class _Validation:
         device: torch.device,
     ) -> None:
         positive = np.flatnonzero((y == 1) & held_out)
-        negative, weight = _draw_negatives(
-            np.flatnonzero((y == 0) & held_out), ties, _VALIDATION_NEGATIVES, rng
-        )
+        negative = _draw_negatives(np.flatnonzero((y == 0) & held_out), ties, _VALIDATION_NEGATIVES, rng)
         users = np.concatenate([positive, negative])
         self.blocks = ties.blocks(users, fan_outs, rng, device)
         nodes = self.blocks[0].nodes if self.blocks else users
         self.x = torch.from_numpy(inputs[nodes]).to(device)
         self.y = y[users]
-        self.weight = np.concatenate([np.ones(len(positive)), weight])
 
     def average_precision(self, net: RingNet) -> float:
         net.eval()
         with torch.no_grad():
             logits = net(self.x, self.blocks).cpu().numpy()
-        return float(average_precision_score(self.y, logits, sample_weight=self.weight))
+        return float(average_precision_score(self.y, logits))
 
 
 def _draw_negatives(
     rows: NDArray[np.int64], ties: TieIndex, size: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Draw clean users, three quarters of them with partners, and how many users each stands for."""
+) -> NDArray[np.int64]:
+    """Draw clean users, three quarters of them with partners where there are so many: the others are easy."""
     tied = ties.degree[rows] > 0
-    drawn, weights = [], []
-    for part, share in ((rows[tied], 0.75), (rows[~tied], 0.25)):
-        n = min(len(part), max(round(size * share), size - int((~tied if share > 0.5 else tied).sum())))
-        drawn.append(np.sort(rng.choice(part, n, replace=False)))
-        weights.append(np.full(n, len(part) / max(n, 1)))
-    return np.concatenate(drawn), np.concatenate(weights)
+    n_tied = min(int(tied.sum()), max(round(0.75 * size), size - int((~tied).sum())))
+    n_free = min(int((~tied).sum()), size - n_tied)
+    parts = [rng.choice(rows[tied], n_tied, replace=False), rng.choice(rows[~tied], n_free, replace=False)]
+    return np.sort(np.concatenate(parts))
 
 
 def _fan_outs(settings: GnnSettings, n_rounds: int) -> tuple[int, ...]:
@@ -240,8 +239,14 @@ def _statistic(attributes: torch.Tensor, power: float) -> NDArray[np.float32]:
 
 @contextmanager
 def _repeatable(seed: int) -> Iterator[None]:
-    """Seed torch and ask for deterministic kernels, and leave the caller's state as it was."""
-    before = torch.are_deterministic_algorithms_enabled()
+    """Seed torch, ask for deterministic kernels, and leave the caller's state as it was.
+
+    One thread: sums then run in one order, so the same seed gives the same bytes on any number of cores, and
+    the small tensors of a step lose more to waiting for each other on a busy machine than a second core
+    gives.
+    """
+    before, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    torch.set_num_threads(1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -249,3 +254,4 @@ def _repeatable(seed: int) -> Iterator[None]:
             yield
         finally:
             torch.use_deterministic_algorithms(before)
+            torch.set_num_threads(threads)

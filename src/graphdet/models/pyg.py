@@ -1,0 +1,15 @@
+"""The names of PyG that we use, imported without the warning of its import.
+
+PyG 2.8 compiles small helpers with torch.jit, which torch 2.15 announces to retire: nothing a user can act
+on.
+"""
+
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", FutureWarning)
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from torch_geometric.data import HeteroData
+    from torch_geometric.nn import MessagePassing
+
+__all__ = ["HeteroData", "MessagePassing"]
