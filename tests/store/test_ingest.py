@@ -7,15 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from graphdet.config import Columns, Config, Read, Time
 from graphdet.errors import InputError, TooManyRejects, UsageError
+from graphdet.logs import read_log
 from graphdet.pipeline.ingest import ingest
 from graphdet.pipeline.query import list_queries, run_query
-from graphdet.ports import Silent, Store
+from graphdet.ports import Silent, Source, Store
 from graphdet.store import open_store
 from graphdet.tables import Frame
 
@@ -202,6 +204,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from test_ingest import CONFIG
+from graphdet.logs import read_log
 from graphdet.pipeline.ingest import ingest
 from graphdet.store import open_store
 store = open_store(sys.argv[1])
@@ -239,3 +242,25 @@ def test_killed_anywhere_and_repeated_is_as_if_never_killed(tmp_path: Path) -> N
         assert graph_of(store) == want
         assert ingest(store, logs, CONFIG).already
         store.close()
+
+
+def test_what_the_store_derives_is_what_the_log_says(store: Store, tmp_path: Path) -> None:
+    draw = random.Random(1)
+    path = tmp_path / "orders.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["user", "item", "at", "device", "price", "pieces", "title"])
+        for user, item, at, device in lines(1, 500):
+            prices = (user, item[:2], at, device, draw.choice(["", "0.1", "7.35"]), draw.choice(["", -2, 3]))
+            writer.writerow([*prices, draw.choice(["", f"Name of {item[:2]}"])])
+    columns = replace(CONFIG.columns, amount="price", quantity="pieces", item_name="title")
+    clean = read_log(store.bench, [path], replace(CONFIG, columns=columns), rejects=None)
+    store.write_log(clean.tables, Source(clean.digest, (str(path),)), Silent())
+    said = clean.tables
+    assert graph_of(store) == [
+        rows_of(said.interactions, "user_id", "session_id", "item_id", "action"),
+        rows_of(said.sessions, "session_id"),
+        rows_of(said.items, "item_id"),
+        rows_of(said.entities, "user_id", "kind", "entity_id"),
+    ]
+    assert any(row["n"] > 2 and row["amount"] for row in graph_of(store)[0])
