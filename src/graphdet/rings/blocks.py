@@ -108,7 +108,9 @@ def distinct(blocks: Blocks, same: float = SAME) -> Blocks:
 
 def refine(groups: sp.csr_matrix, model: Organic) -> Blocks:
     """Refine candidate groups (CSR float32[n_groups, n_users]) to blocks; those that shrink away are dropped."""
-    parts = [_refine_chunk(groups[start : start + CHUNK], model) for start in range(0, groups.shape[0], CHUNK)]
+    parts = [
+        _refine_chunk(groups[start : start + CHUNK], model) for start in range(0, groups.shape[0], CHUNK)
+    ]
     if not parts:
         return Blocks(groups, sp.csr_matrix((0, model.n_items), dtype=np.float32))
     return distinct(

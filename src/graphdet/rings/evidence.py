@@ -109,9 +109,10 @@ def _halo(blocks: Blocks, model: Organic, appeal: Float, typical: Float) -> tupl
         rows = slice(start, start + CHUNK)
         users, items = blocks.users[rows], blocks.items[rows]
         size = users.shape[0]
-        touched = (items @ model.by_item).tocoo()
-        inside = np.asarray((items @ model.by_item).multiply(users).tocoo().data)
-        inside_row = (items @ model.by_item).multiply(users).tocoo().row
+        counts = items @ model.by_item
+        touched = counts.tocoo()
+        within_block = counts.multiply(users).tocoo()
+        inside, inside_row = within_block.data, within_block.row
         half = np.maximum(2, 0.5 * typical[rows])
         near = np.bincount(touched.row[touched.data >= half[touched.row]], minlength=size)
         near_inside = np.bincount(inside_row[inside >= half[inside_row]], minlength=size)
@@ -120,7 +121,9 @@ def _halo(blocks: Blocks, model: Organic, appeal: Float, typical: Float) -> tupl
         within = np.bincount(inside_row, inside * (inside - 1) / 2, minlength=size)
         pairs[rows] = total - within
     # A user's expected pairs are ((sum mu)² - sum mu²) / 2; the Gram matrix sums that over all users at once.
-    self_pairs = np.einsum("ij,jk,ik->i", model.item_slices, model.user_gram, model.item_slices, optimize=True)
+    self_pairs = np.einsum(
+        "ij,jk,ik->i", model.item_slices, model.user_gram, model.item_slices, optimize=True
+    )
     expected = 0.5 * (np.einsum("ij,jk,ik->i", appeal, model.user_gram, appeal, optimize=True))
     expected -= 0.5 * (blocks.items @ self_pairs)
     return sharpness, (pairs + 1) / (np.maximum(expected, 0) + 1)
@@ -139,7 +142,9 @@ def _elsewhere(blocks: Blocks, model: Organic, activity: Float) -> Float:
     at = np.repeat(np.arange(len(blocks)), np.diff(blocks.items.indptr))
     meet = np.einsum("ij,ij->i", activity[at], model.item_slices[blocks.items.indices].astype(np.float64))
     inside_expected = np.bincount(at, meet**2, minlength=len(blocks))
-    self_pairs = np.einsum("ij,jk,ik->i", model.user_slices, model.item_gram, model.user_slices, optimize=True)
+    self_pairs = np.einsum(
+        "ij,jk,ik->i", model.user_slices, model.item_gram, model.user_slices, optimize=True
+    )
     expected = np.einsum("ij,jk,ik->i", activity, model.item_gram, activity, optimize=True)
     expected = 0.5 * (expected - inside_expected - blocks.users @ self_pairs)
     return (observed + 1) / (np.maximum(expected, 0) + 1)
@@ -188,3 +193,34 @@ def _shared_entities(blocks: Blocks, graph: GraphArrays) -> Float:
     counts.eliminate_zeros()
     shared = (counts @ links.T).multiply(blocks.users)
     return np.diff(shared.tocsr().indptr) / np.maximum(np.diff(blocks.users.indptr), 1)
+
+
+def judge_inputs(evidence: dict[str, Float]) -> Float:
+    """Evidence on scales a judge can weigh: logarithms of sizes and lifts, logits of shares, float64[n_blocks, 13].
+
+    expected_acts and n_acts are left out: lift, density and the two sizes say the same.
+    """
+    ln = {
+        name: np.log(np.maximum(evidence[name], 1e-9)) for name in ("n_users", "n_items", "lift", "halo_lift")
+    }
+    logit = {
+        name: np.log((evidence[name] + 0.01) / (1.01 - evidence[name]))
+        for name in ("density", "focus", "sharpness", "session_share")
+    }
+    return np.column_stack(
+        [
+            ln["n_users"],
+            ln["n_items"],
+            logit["density"],
+            ln["lift"],
+            np.arcsinh(evidence["margin_nats"] / 10),
+            np.log(evidence["exclusivity"] + 1e-3),
+            logit["focus"],
+            logit["sharpness"],
+            ln["halo_lift"],
+            np.log(evidence["elsewhere_lift"] + 0.01),
+            np.log(evidence["spread"] + 1e-3),
+            logit["session_share"],
+            evidence["shared_entity_share"],
+        ]
+    ).astype(np.float64)

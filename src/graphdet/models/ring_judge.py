@@ -1,0 +1,173 @@
+"""The judge of rings: tells planted campaigns from the natural groups of a log by their evidence.
+
+The log's own groups stand for natural ones, but some may be real rings. Two things keep those from being learned as
+innocent: each network is trained without one half of the log's own groups and judges only that half; and the loss of
+a natural group stops growing where it looks like a ring (a truncated loss, after Wu & Liu 2007), so that nothing pulls a real ring down.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from torch import nn
+
+from graphdet.errors import GraphdetError
+
+N_FOLDS = 2
+N_SEEDS = 3  # networks per fold, averaged
+HIDDEN = (32, 16)
+STEPS = 300
+WARM_STEPS = 60  # with the plain loss, to learn where natural groups are before trusting the network's doubt
+TRUNCATE_AT = 3.0  # logit above which a natural group is not pulled down any more
+WEIGHT_DECAY = 0.3
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RingJudge:
+    """A trained judge.
+
+    weights: per fold and seed, the arrays of a three-layer network; mean, scale float64[n_inputs] standardise the
+    inputs. A positive logit means: more like the planted campaigns than like the log's own groups.
+    """
+
+    weights: dict[str, NDArray[np.float32]]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    def logits(self, inputs: NDArray[np.float64], fold: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Judge blocks, each by the networks that did not see its fold.
+
+        Shapes: inputs float64[n, n_inputs]; fold int64[n] in 0 … N_FOLDS − 1; returns float64[n].
+        """
+        x = np.clip((inputs - self.mean) / self.scale, -5, 5)
+        out = np.zeros(len(x))
+        for held_out in range(N_FOLDS):
+            rows = np.flatnonzero(fold == held_out)
+            for seed in range(N_SEEDS):
+                h = x[rows]
+                for layer in range(3):
+                    name = f"{held_out}.{seed}.{layer}"
+                    h = h @ self.weights[f"{name}.weight"].T.astype(np.float64)
+                    h = h + self.weights[f"{name}.bias"]
+                    h = np.maximum(h, 0) if layer < 2 else h
+                out[rows] += h[:, 0] / N_SEEDS
+        return out
+
+    def save(self, directory: Path) -> None:
+        """Write ring_judge.safetensors and ring_judge.json."""
+        directory.mkdir(parents=True, exist_ok=True)
+        save_file(self.weights, directory / "ring_judge.safetensors")
+        about = {"format": FORMAT, "mean": self.mean.tolist(), "scale": self.scale.tolist()}
+        (directory / "ring_judge.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> "RingJudge":
+        """Read a judge.
+
+        Raises:
+            GraphdetError: there is none in this folder, or it is of another format.
+        """
+        try:
+            about = json.loads((directory / "ring_judge.json").read_text(encoding="utf-8"))
+            weights = load_file(directory / "ring_judge.safetensors")
+        except (OSError, ValueError) as error:
+            raise GraphdetError(
+                f"no ring judge in {directory}: {error}. Run `graphdet train --model {directory}` first"
+            ) from error
+        if about.get("format") != FORMAT:
+            raise GraphdetError(
+                f"the ring judge in {directory} has format {about.get('format')}, this version reads {FORMAT}; "
+                "train it again"
+            )
+        return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]))
+
+
+def train_ring_judge(
+    inputs: NDArray[np.float64],
+    campaign: NDArray[np.int64],
+    jaccard: NDArray[np.float64],
+    fold: NDArray[np.int64],
+    seed: int = 0,
+) -> RingJudge:
+    """Train a judge on the blocks of a planted log.
+
+    Args:
+        inputs: float64[n, n_inputs].
+        campaign: int64[n], the planted campaign a block overlaps most, −1 for none.
+        jaccard: float64[n], of the block's users and that campaign's accounts. Blocks from .5 up are examples of a
+            ring, below .2 of a natural group; those between are left out, they are neither.
+        fold: int64[n], which half a natural group belongs to.
+        seed: of the initial weights.
+
+    Every campaign weighs the same, however many blocks found it; campaigns and natural groups weigh 1 : 4.
+
+    Raises:
+        GraphdetError: there is no example of one of the two kinds.
+    """
+    ring = jaccard >= 0.5
+    natural = jaccard < 0.2
+    if not ring.any() or not natural.any():
+        raise GraphdetError(
+            "the log is too small to learn what a ring looks like in it: "
+            f"{int(ring.sum())} blocks of planted campaigns and {int(natural.sum())} natural groups were found"
+        )
+    mean, scale = inputs.mean(axis=0), inputs.std(axis=0) + 1e-6
+    x = torch.from_numpy(np.clip((inputs - mean) / scale, -5, 5).astype(np.float32))
+    weight = np.zeros(len(inputs))
+    per_campaign = np.bincount(campaign[ring], minlength=int(campaign.max()) + 1)
+    weight[ring] = 1.0 / per_campaign[campaign[ring]]
+    weight[ring] /= weight[ring].sum()
+    weights: dict[str, NDArray[np.float32]] = {}
+    for held_out in range(N_FOLDS):
+        seen = natural & (fold != held_out)
+        seen = seen if seen.any() else natural
+        rows = np.flatnonzero(ring | seen)
+        share = weight.copy()
+        share[seen] = 4.0 / seen.sum()
+        for member in range(N_SEEDS):
+            net = _fit(
+                x[rows],
+                torch.from_numpy(ring[rows].astype(np.float32)),
+                torch.from_numpy(share[rows].astype(np.float32)),
+                seed * 1_000 + held_out * N_SEEDS + member,
+            )
+            for layer, module in enumerate(m for m in net if isinstance(m, nn.Linear)):
+                name = f"{held_out}.{member}.{layer}"
+                weights[f"{name}.weight"] = module.weight.detach().numpy()
+                weights[f"{name}.bias"] = module.bias.detach().numpy()
+    return RingJudge(weights, mean, scale)
+
+
+def _fit(x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, seed: int) -> nn.Sequential:
+    """Fit one network by AdamW with a one-cycle schedule on all rows at once."""
+    generator_state, n_threads = torch.get_rng_state(), torch.get_num_threads()
+    torch.set_num_threads(1)  # the network is tiny: threads would only wait for each other
+    torch.manual_seed(seed)
+    net = nn.Sequential(
+        nn.Linear(x.shape[1], HIDDEN[0]),
+        nn.ReLU(),
+        nn.Linear(HIDDEN[0], HIDDEN[1]),
+        nn.ReLU(),
+        nn.Linear(HIDDEN[1], 1),
+    )
+    torch.set_rng_state(generator_state)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-2, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=1e-2, total_steps=STEPS)
+    for step in range(STEPS):
+        optimiser.zero_grad()
+        logit = net(x)[:, 0]
+        trusted = (y > 0) | (logit.detach() < TRUNCATE_AT) | torch.tensor(step < WARM_STEPS)
+        loss = nn.functional.binary_cross_entropy_with_logits(
+            logit, y, weight=weight * trusted, reduction="sum"
+        )
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+    torch.set_num_threads(n_threads)
+    return net

@@ -1,0 +1,37 @@
+"""rings: find, judge and store the rings of a log."""
+
+from pathlib import Path
+
+from graphdet.models.ring_judge import RingJudge
+from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.ports import Progress, Silent, Store
+from graphdet.rings.find import Candidates, Judged, judge_rings
+from graphdet.rings.ring_tables import tabulate
+from graphdet.tables import GraphArrays, RingTables
+
+
+def find_rings(
+    store: Store, *, model_dir: Path, fdr: float = 0.05, seed: int = 0, progress: Progress | None = None
+) -> RingTables:
+    """Find the rings of the log in a store with a trained judge, and write them back.
+
+    Raises:
+        GraphdetError: there is no trained model in `model_dir`.
+    """
+    progress = progress or Silent()
+    judge = RingJudge.load(model_dir)
+    graph = read_graph(store, progress)
+    _, candidates = ring_candidates(graph, store.bench, seed, progress)
+    _, tables = judge_and_tabulate(candidates, graph, judge, fdr)
+    progress.start("write rings")
+    store.write_rings(tables)
+    progress.done()
+    return tables
+
+
+def judge_and_tabulate(
+    candidates: Candidates, graph: GraphArrays, judge: RingJudge, fdr: float
+) -> tuple[Judged, RingTables]:
+    """Judge candidates; the judged rings and their tables."""
+    judged = judge_rings(candidates, judge.logits, fdr)
+    return judged, tabulate(judged, candidates.model, graph)

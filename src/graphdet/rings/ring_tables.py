@@ -1,0 +1,150 @@
+"""Judged rings as the tables of the contract."""
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+
+from graphdet.rings.evidence import block_acts
+from graphdet.rings.find import Judged
+from graphdet.rings.organic import Float, Organic, surprise
+from graphdet.rings.reasons import ring_reason, row
+from graphdet.tables import GraphArrays, RingTables
+
+WORTH_A_LOOK = 0.05  # rings that are not flagged are listed up to this p-value
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def member_strength(judged: Judged, model: Organic) -> Float:
+    """How sure each membership is, float64[nnz of judged.blocks.users], in [0, 1].
+
+    ring score × (1 − e^−g), with g the nats by which the member's own acts on the targets beat the organic model and
+    the cost of naming the member.
+    """
+    users = judged.blocks.users
+    at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
+    acts = block_acts(judged.blocks, model)
+    key = acts.block * model.n_users + model.acts.user_ix[acts.act]
+    found, count = np.unique(key, return_counts=True)
+    want = at * np.int64(model.n_users) + users.indices
+    place = np.minimum(np.searchsorted(found, want), max(len(found) - 1, 0))
+    n_targets = (
+        np.where(found[place] == want, count[place], 0).astype(np.float64) if len(found) else want * 0.0
+    )
+    appeal = np.asarray(judged.blocks.items @ model.item_slices, np.float64)
+    expected = np.einsum("ij,ij->i", appeal[at], model.user_slices[users.indices].astype(np.float64))
+    gain = np.maximum(surprise(n_targets, expected) - np.log(max(model.n_users / 10, 2)), 0.0)
+    return np.asarray(judged.score[at] * (1 - np.exp(-gain)))
+
+
+def user_evidence(judged: Judged, model: Organic) -> tuple[Float, np.ndarray]:
+    """The strongest ring of each user: logit + ln(membership), floored at 0, and the ring's row (−1: none).
+
+    Shapes: float64[n_users] ≥ 0, int64[n_users].
+    """
+    users = judged.blocks.users
+    at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
+    sure = member_strength(judged, model) / np.maximum(judged.score[at], 1e-12)
+    value = np.maximum(judged.logit[at] + 12.0, 0.0) * sure
+    best = np.zeros(model.n_users)
+    ring = np.full(model.n_users, -1, np.int64)
+    order = np.lexsort((-at, value))
+    best[users.indices[order]] = value[order]
+    ring[users.indices[order]] = at[order]
+    return best, ring
+
+
+def ring_ids(n: int) -> list[str]:
+    """Names of rings, strongest first: R0001, R0002 …"""
+    return [f"R{number + 1:04d}" for number in range(n)]
+
+
+def tabulate(judged: Judged, model: Organic, graph: GraphArrays) -> RingTables:
+    """Write judged rings as tables: all flagged ones and those with p <= WORTH_A_LOOK, strongest first."""
+    rows = np.flatnonzero(judged.flagged | (judged.p_value <= WORTH_A_LOOK))
+    names = dict(zip(rows.tolist(), ring_ids(len(rows)), strict=True))
+    acts = block_acts(judged.blocks, model)
+    ends = np.searchsorted(acts.block, np.arange(len(judged.blocks) + 1))
+    strength = member_strength(judged, model)
+    rings: dict[str, list[object]] = {
+        name: [] for name in (
+            "ring_id", "n_users", "n_items", "score", "p_value", "q_value", "flagged", "first_seen", "last_seen",
+            "reason", "evidence",
+        )
+    }  # fmt: skip
+    members: dict[str, list[object]] = {"ring_id": [], "user_id": [], "score": []}
+    items: dict[str, list[object]] = {"ring_id": [], "item_id": [], "n_users": [], "lift": []}
+    for ring in rows.tolist():
+        at_ms = model.acts.at_ms[acts.act[ends[ring] : ends[ring + 1]]]
+        evidence = row(judged.evidence, ring)
+        first, last = int(at_ms.min()), int(at_ms.max())
+        for name, value in (
+            ("ring_id", names[ring]),
+            ("n_users", int(evidence["n_users"])),
+            ("n_items", int(evidence["n_items"])),
+            ("score", _round(judged.score[ring])),
+            ("p_value", _round(judged.p_value[ring])),
+            ("q_value", _round(judged.q_value[ring])),
+            ("flagged", bool(judged.flagged[ring])),
+            ("first_seen", _iso(first)),
+            ("last_seen", _iso(last)),
+            ("reason", ring_reason(evidence, (last - first) / 1000)),
+            ("evidence", json.dumps(evidence)),
+        ):
+            rings[name].append(value)
+        _add_members(members, names[ring], judged, strength, ring, graph)
+        _add_items(items, names[ring], judged, model, acts.act[ends[ring] : ends[ring + 1]], ring, graph)
+    return RingTables(_table(rings, _RING_TYPES), _table(members, _MEMBER_TYPES), _table(items, _ITEM_TYPES))
+
+
+_S, _F, _I, _B = pa.string(), pa.float64(), pa.int64(), pa.bool_()
+_RING_TYPES = (_S, _I, _I, _F, _F, _F, _B, _S, _S, _S, _S)
+_MEMBER_TYPES = (_S, _S, _F)
+_ITEM_TYPES = (_S, _S, _I, _F)
+
+
+def _table(columns: dict[str, list[object]], types: tuple[pa.DataType, ...]) -> pa.Table:
+    arrays = [pa.array(values, kind) for values, kind in zip(columns.values(), types, strict=True)]
+    return pa.table(arrays, names=list(columns))
+
+
+def _round(value: float) -> float:
+    return float(f"{float(value):.6g}")
+
+
+def _add_members(
+    out: dict[str, list[object]], name: str, judged: Judged, strength: Float, ring: int, graph: GraphArrays
+) -> None:
+    """Append the members of a ring, surest first."""
+    users = judged.blocks.users
+    span = slice(users.indptr[ring], users.indptr[ring + 1])
+    order = np.lexsort((users.indices[span], -strength[span].round(9)))
+    for place in order:
+        out["ring_id"].append(name)
+        out["user_id"].append(graph.user_ids[int(users.indices[span][place])].as_py())
+        out["score"].append(_round(strength[span][place]))
+
+
+def _add_items(
+    out: dict[str, list[object]],
+    name: str,
+    judged: Judged,
+    model: Organic,
+    acts: np.ndarray,
+    ring: int,
+    graph: GraphArrays,
+) -> None:
+    """Append the targets of a ring, most visited by members first; lift is over the organic model."""
+    targets = judged.blocks.targets(ring)
+    count = np.bincount(np.searchsorted(targets, model.acts.item_ix[acts]), minlength=len(targets))
+    activity = np.asarray(judged.blocks.users[ring] @ model.user_slices, np.float64).ravel()
+    expected = np.maximum(model.item_slices[targets].astype(np.float64) @ activity, 1e-9)
+    for place in np.lexsort((targets, -count)):
+        out["ring_id"].append(name)
+        out["item_id"].append(graph.item_ids[int(targets[place])].as_py())
+        out["n_users"].append(int(count[place]))
+        out["lift"].append(_round(count[place] / expected[place]))
