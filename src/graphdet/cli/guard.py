@@ -59,7 +59,8 @@ def explain(error: BaseException) -> int | None:
     if isinstance(error, SystemExit | GeneratorExit):
         return None
     name = type(error).__name__
-    # Libraries turn a signal into errors of their own (DuckDB says RuntimeError), so what was received counts.
+    # Libraries turn a signal into errors of their own (DuckDB says RuntimeError), so what was received
+    # counts.
     if isinstance(error, Terminated) or signal.SIGTERM in _received:
         say("terminated; nothing half-written, run again to resume")
         return TERMINATED

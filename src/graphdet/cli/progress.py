@@ -62,11 +62,14 @@ class Bars:
             return
         task = self._open.pop()
         made = self._bars.tasks[self._bars.task_ids.index(task)]
-        self._bars.update(
-            task, total=made.total or max(made.completed, 1), completed=made.total or max(made.completed, 1)
-        )
+        full = made.total or max(made.completed, 1)
+        self._bars.update(task, total=full, completed=full)
         if not self._open:
             self._bars.stop()
+            for (
+                shown
+            ) in self._bars.task_ids:  # they stay on the screen; the next stage must not draw them again
+                self._bars.remove_task(shown)
 
     def stop(self) -> None:
         """Leave the terminal as it was, wherever the work stopped."""

@@ -60,7 +60,11 @@ def run(
 
 
 def _print_summary(summary: dict[str, Any], out: Path, as_json: bool) -> None:
-    """Print the top of the findings and where the rest is."""
+    """Print the top of the findings and where the rest is.
+
+    `summary` holds suspects and rings as lists of rows (schema.SCORE_COLUMNS and RING_COLUMNS), warnings as
+    texts and report as a path; all may be missing.
+    """
     from graphdet.cli import show
 
     if as_json:

@@ -1,7 +1,7 @@
 """The output folder: CSV, HTML, JSON and GraphML.
 
-The writers are imported when first asked for: the command line uses the words of this package for its messages, and a
-wrong option must not wait for Arrow and the templates.
+The writers are imported when first asked for: the command line uses the words of this package for its
+messages, and a wrong option must not wait for Arrow and the templates.
 """
 
 from importlib import import_module

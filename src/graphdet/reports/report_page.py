@@ -177,9 +177,12 @@ def _rows(facts: Mapping[str, Any]) -> str | None:
 def _how(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The settings that decide the result."""
     config, model = facts.get("config") or {}, facts.get("model")
-    if isinstance(model, Mapping):
+    if isinstance(model, Mapping):  # without what differs between two equal runs
+        kept = {
+            key: value for key, value in sorted(model.items()) if not key.endswith(("_s", "seconds", "_mib"))
+        }
         model = ", ".join(
-            f"{key} {model[key]}" for key in sorted(model) if isinstance(model[key], str | int | float)
+            f"{key} {value}" for key, value in kept.items() if isinstance(value, str | int | float)
         )
     rows = (
         ("Config", config.get("name") if isinstance(config, Mapping) else config),
