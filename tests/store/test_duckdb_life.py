@@ -1,4 +1,4 @@
-"""A DuckDB store through a long life: logs, findings, meta and reopening in any order, against plain values."""
+"""A DuckDB store through a long life: logs, findings, meta, reopening in any order, against plain values."""
 
 import os
 from pathlib import Path
