@@ -66,8 +66,8 @@ def neighbourhood(
     """
     if hops < 1 or (max_neighbours is not None and max_neighbours < 1):
         raise ValueError("hops and max_neighbours must be at least 1")
-    seeds = np.unique(np.asarray(seeds, np.int64))
-    if len(seeds) and (seeds[0] < 0 or seeds[-1] >= arrays.n_users):
+    rows: _Int = np.unique(np.asarray(seeds).astype(np.int64))
+    if len(rows) and (rows[0] < 0 or rows[-1] >= arrays.n_users):
         raise ValueError(f"seeds must be user rows 0..{arrays.n_users - 1}")
     alive = np.ones(arrays.n_edges, bool)
     if since_ms is not None:
@@ -82,9 +82,9 @@ def neighbourhood(
     }
     end = {"user": arrays.item_ix[live], "item": arrays.user_ix[live]}
     seen = {"user": np.zeros(arrays.n_users, bool), "item": np.zeros(arrays.n_items, bool)}
-    seen["user"][seeds] = True
+    seen["user"][rows] = True
     taken = np.zeros(len(live), bool)
-    side, other, frontier = "user", "item", seeds
+    side, other, frontier = "user", "item", rows
     for _ in range(hops):
         edges = by[side].expand(frontier, max_neighbours, rng)
         taken[edges] = True
@@ -92,7 +92,7 @@ def neighbourhood(
         frontier = reached[~seen[other][reached]].astype(np.int64)
         seen[other][frontier] = True
         side, other = other, side
-    return _cut(arrays, live[taken], seeds)
+    return _cut(arrays, live[taken], rows)
 
 
 class _Incidence:

@@ -83,7 +83,8 @@ class TrainedGnn:
         inputs, ties = self.prepare(data)
         logits = [infer(net, inputs, ties, pick_device(device))[0] for net in self.members]
         if fold is None:
-            return np.mean(logits, axis=0)
+            mean: NDArray[np.float64] = np.mean(logits, axis=0)
+            return mean
         held_out: NDArray[np.float64] = np.choose(np.asarray(fold) % len(logits), logits)
         return held_out
 

@@ -1,6 +1,7 @@
 """From dense arrays to a validated PyG HeteroData whose nodes map back to ids."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -116,7 +117,7 @@ def _add_entities(data: HeteroData, arrays: GraphArrays) -> None:
 
 def _both_ways(
     data: HeteroData, edge_type: tuple[str, str, str], src: NDArray[np.integer], dst: NDArray[np.integer]
-) -> tuple[object, object]:
+) -> tuple[Any, Any]:
     source, relation, target = edge_type
     index = torch.from_numpy(np.stack([src.astype(np.int64), dst.astype(np.int64)]))
     forward, backward = data[edge_type], data[target, f"rev_{relation}", source]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -41,7 +42,8 @@ def user_rarity(arrays: GraphArrays) -> NDArray[np.float64]:
     user, item = key // max(arrays.n_items, 1), key % max(arrays.n_items, 1)
     audience = np.bincount(item, minlength=arrays.n_items)
     rarity = np.log(arrays.n_users / audience[item])
-    return np.bincount(user, weights=rarity, minlength=arrays.n_users)
+    total: NDArray[np.float64] = np.bincount(user, weights=rarity, minlength=arrays.n_users).astype(np.float64)
+    return total
 
 
 def closest_ties(
@@ -85,7 +87,7 @@ def closest_ties(
     return Ties(src[order], dst[order], attributes[order], n_partners)
 
 
-def _merged(windows: Sequence[PairArrays], n: int) -> tuple[NDArray[np.int64], ...]:
+def _merged(windows: Sequence[PairArrays], n: int) -> tuple[NDArray[Any], ...]:
     """Union of the windows' pairs: a, b, seen[n_pairs, n_windows], most items, most weight, smallest gap."""
     key = np.concatenate([w.a.astype(np.int64) * n + w.b for w in windows])
     window = np.repeat(np.arange(len(windows)), [len(w.a) for w in windows])

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from zlib import crc32
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
@@ -26,6 +29,7 @@ def train_gnn(
     settings: GnnSettings | None = None,
     seed: int = 0,
     device: str | None = None,
+    fold: NDArray[np.integer] | None = None,
 ) -> TrainedGnn:
     """Train one network per fold with AdamW, one-cycle learning rate, gradient clipping and early stopping.
 
@@ -41,18 +45,22 @@ def train_gnn(
         settings: how; None for the defaults.
         seed: of every draw. The same data, settings and seed give the same bytes on CPU.
         device: auto, cpu or cuda; None is auto.
+        fold: int[n_users], the fold of users in no group (−1: at random), as by user_folds. Given to predict
+            again, it has every user judged by a network that was trained without them.
 
     Raises:
         InputError: there are no clean users, or the positives come from fewer than two groups.
     """
     settings = settings or GnnSettings()
     y, group = np.asarray(y), np.asarray(group)
-    fold = folds(y, group, settings.n_folds, seed)
+    held = folds(y, group, settings.n_folds, seed, fold)
     index, attributes = ties_of(data)
     model = TrainedGnn(
         settings,
         (),
-        *(NormalScores.fit(data[kind].x.cpu().numpy()) for kind in ("user", "item", "session")),
+        NormalScores.fit(data["user"].x.cpu().numpy()),
+        NormalScores.fit(data["item"].x.cpu().numpy()),
+        NormalScores.fit(data["session"].x.cpu().numpy()),
         tie_mean=_statistic(attributes, 0.0),
         tie_std=np.maximum(_statistic(attributes, 1.0), 1e-6),
     )
@@ -63,26 +71,30 @@ def train_gnn(
     out_of_fold = np.zeros(len(y))
     with _repeatable(seed):
         for k in range(settings.n_folds):
-            net, rows = _train_member(inputs, ties, y, fold == k, settings, seed + k, chosen)
+            net, rows = _train_member(inputs, ties, y, held == k, settings, seed + k, chosen)
             history += [{"fold": float(k), **row} for row in rows]
             members.append(net)
-            held_out = fold == k
+            held_out = held == k
             out_of_fold[held_out] = infer(net, inputs, ties, chosen)[0][held_out]
-    return TrainedGnn(
-        settings,
-        tuple(members),
-        model.user_scores,
-        model.item_scores,
-        model.session_scores,
-        model.tie_mean,
-        model.tie_std,
-        out_of_fold,
-        tuple(history),
-    )
+    return replace(model, members=tuple(members), out_of_fold=out_of_fold, history=tuple(history))
 
 
-def folds(y: NDArray[np.integer], group: NDArray[np.integer], n_folds: int, seed: int) -> NDArray[np.int64]:
-    """Deal users into folds: a group stays together, positives' groups are dealt evenly, the rest at random.
+def user_folds(user_ids: pa.Array, n_folds: int) -> NDArray[np.int64]:
+    """Give each user a fold by a checksum of the id, the same in every run: int64[n_users]."""
+    ids = user_ids.to_pylist()
+    return np.fromiter((crc32(name.encode()) % n_folds for name in ids), np.int64, len(ids))
+
+
+def folds(
+    y: NDArray[np.integer],
+    group: NDArray[np.integer],
+    n_folds: int,
+    seed: int,
+    given: NDArray[np.integer] | None = None,
+) -> NDArray[np.int64]:
+    """Deal users into folds: a group stays together, positives' groups are dealt evenly.
+
+    The rest goes where `given` says, and at random where it is absent or −1.
 
     Shapes: returns int64[n_users] in 0 … n_folds − 1.
 
@@ -91,6 +103,8 @@ def folds(y: NDArray[np.integer], group: NDArray[np.integer], n_folds: int, seed
     """
     rng = np.random.default_rng([seed, 1])
     fold = rng.integers(0, n_folds, len(y))
+    if given is not None:
+        fold = np.where(given >= 0, np.asarray(given) % n_folds, fold)
     alone = -1 - np.arange(len(y))
     key = np.where(group >= 0, group, alone)
     positive_keys = rng.permutation(np.unique(key[y == 1]))
@@ -173,7 +187,7 @@ def _step(
     target = torch.from_numpy(y[batch].astype(np.float32)).to(device)
     loss = functional.binary_cross_entropy_with_logits(logits, target)
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(net.parameters(), settings.clip_norm)
     optimiser.step()
     schedule.step()
@@ -181,10 +195,10 @@ def _step(
 
 
 class _Validation:
-    """Average precision of the held-out fold's positives among a sample of its clean users.
+    """Average precision of the held-out positives among a sample of held-out clean users.
 
-    The sample is not weighted up to the log: a log's own rings count as clean here, and at the log's base rate the few
-    of them at the very top would decide when to stop.
+    The sample is not weighted up to the log: a log's own rings count as clean here, and at the log's base
+    rate the few of them at the very top would decide when to stop.
     """
 
     def __init__(
@@ -234,7 +248,8 @@ def _statistic(attributes: torch.Tensor, power: float) -> NDArray[np.float32]:
     if not len(attributes):
         return np.full(attributes.shape[1], power, np.float32)
     table = attributes.numpy().astype(np.float64)
-    return (table.std(axis=0) if power else table.mean(axis=0)).astype(np.float32)
+    value: NDArray[np.float32] = (table.std(axis=0) if power else table.mean(axis=0)).astype(np.float32)
+    return value
 
 
 @contextmanager
