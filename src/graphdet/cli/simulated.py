@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -68,7 +68,6 @@ def simulate(
     The truth about them is written beside it: truth.csv, truth_items.csv and innocents.csv."""
     from dataclasses import asdict
 
-    from graphdet.cli import show
     from graphdet.cli.progress import make_progress
     from graphdet.pipeline.detect import read_graph
     from graphdet.pipeline.simulate import simulate as make
@@ -89,8 +88,14 @@ def simulate(
         innocents=innocents,
         seed=seed,
     )
-    facts = asdict(result)
-    if json:
+    _print_result(asdict(result), json)
+
+
+def _print_result(facts: dict[str, Any], as_json: bool) -> None:
+    """Print what was written and how much of it."""
+    from graphdet.cli import show
+
+    if as_json:
         show.print_json(facts)
         return
     simple = (

@@ -216,6 +216,12 @@ def counter_evidence(evidence: Mapping[str, float], ring: Mapping[str, Any], wea
         against.append(
             "Many accounts just outside the ring act much like its members; its edge is not sharp."
         )
+    return against + _doubts_of_size(ring, weak_members)
+
+
+def _doubts_of_size(ring: Mapping[str, Any], weak_members: int) -> list[str]:
+    """Doubts that do not come from the evidence: a small ring, a weak level, weak members."""
+    against = []
     n_users, q_value = int(ring["n_users"]), ring.get("q_value")
     if n_users < 6:
         against.append(
