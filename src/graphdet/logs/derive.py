@@ -19,16 +19,15 @@ def derive_tables(clean: Frame, config: Config) -> LogTables:
     file has them as whole numbers: a store may keep them so, at a third of the cost.
     """
     have = set(clean.collect_schema().names())
-    texts = clean.with_columns(nw.col(*PACKED_IDS).cast(_TEXT))
     sessions = clean.group_by("session_id", "user_id").agg(
         started_ms=nw.col("at_ms").min(), ended_ms=nw.col("at_ms").max()
     )
     sessions = sessions.with_columns(nw.col("session_id", "user_id").cast(_TEXT))
     return LogTables(
         interactions=_interactions(clean, have),
-        items=_items(texts, have),
+        items=_items(clean, have),
         sessions=sessions.select(*schema.SESSION_COLUMNS),
-        entities=_entities(texts, config),
+        entities=_entities(clean, config),
         events=_events(clean, have),
     )
 
@@ -69,10 +68,11 @@ def _sum(name: str) -> nw.Expr:
 
 
 def _items(clean: Frame, have: set[str]) -> Frame:
-    items = clean.select("item_id").unique()
+    items = clean.select("item_id").unique().with_columns(nw.col("item_id").cast(_TEXT))
     if "item_name" not in have:
         return items.with_columns(name=nw.lit(None).cast(_TEXT)).select(*schema.ITEM_COLUMNS)
-    named = clean.filter(nw.col("item_name").str.strip_chars() != "").select("item_id", "at_ms", "item_name")
+    named = clean.filter(nw.col("item_name").str.strip_chars() != "")
+    named = named.select("at_ms", "item_name", item_id=nw.col("item_id").cast(_TEXT))
     latest = named.group_by("item_id").agg(at_ms=nw.col("at_ms").max())
     # Of several names at the latest moment the last in the alphabet, so that the order of the rows does not
     # matter.
@@ -84,14 +84,15 @@ def _items(clean: Frame, have: set[str]) -> Frame:
 def _entities(clean: Frame, config: Config) -> Frame:
     links = []
     for kind in sorted(config.entities):
-        used = clean.select("user_id", "at_ms", entity_id=nw.col(f"entity {kind}"))
+        used = clean.select(
+            "at_ms", user_id=nw.col("user_id").cast(_TEXT), entity_id=nw.col(f"entity {kind}")
+        )
         used = used.filter(~nw.col("entity_id").is_null())
         used = used.group_by("user_id", "entity_id").agg(first_ms=nw.col("at_ms").min(), n=nw.len())
         links.append(used.with_columns(kind=nw.lit(kind)).select(*schema.ENTITY_COLUMNS))
     if links:
         return nw.concat(links, how="vertical")
-    none = clean.filter(nw.col("event_row") < 0)
     text = nw.lit("").cast(_TEXT)
-    return none.select(
-        "user_id", kind=text, entity_id=text, first_ms=nw.col("at_ms"), n=nw.lit(0).cast(nw.Int64())
+    return clean.filter(nw.lit(False)).select(
+        user_id=text, kind=text, entity_id=text, first_ms=nw.col("at_ms"), n=nw.lit(0).cast(nw.Int64())
     )
