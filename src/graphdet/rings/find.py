@@ -13,7 +13,7 @@ from graphdet.rings.candidates import candidate_groups
 from graphdet.rings.evidence import gather_evidence, judge_inputs
 from graphdet.rings.organic import Float, Organic, organic_model
 from graphdet.rings.select import folds, strongest
-from graphdet.rings.significance import tail_p_values
+from graphdet.evaluation.log_tail import tail_p_values
 from graphdet.tables import GraphArrays, PairArrays
 
 N_FOLDS = 2

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from graphdet.rings.evidence import block_acts
 from graphdet.rings.find import Judged
@@ -41,7 +42,7 @@ def member_strength(judged: Judged, model: Organic) -> Float:
     return np.asarray(judged.score[at] * (1 - np.exp(-gain)))
 
 
-def user_evidence(judged: Judged, model: Organic) -> tuple[Float, np.ndarray]:
+def user_evidence(judged: Judged, model: Organic) -> tuple[Float, NDArray[np.int64]]:
     """The strongest ring of each user: logit + ln(membership), floored at 0, and the ring's row (−1: none).
 
     Shapes: float64[n_users] ≥ 0, int64[n_users].
@@ -63,9 +64,14 @@ def ring_ids(n: int) -> list[str]:
     return [f"R{number + 1:04d}" for number in range(n)]
 
 
+def listed(judged: Judged) -> NDArray[np.int64]:
+    """Rows of the rings that are told: all flagged ones and those with p <= WORTH_A_LOOK, strongest first."""
+    return np.flatnonzero(judged.flagged | (judged.p_value <= WORTH_A_LOOK))
+
+
 def tabulate(judged: Judged, model: Organic, graph: GraphArrays) -> RingTables:
-    """Write judged rings as tables: all flagged ones and those with p <= WORTH_A_LOOK, strongest first."""
-    rows = np.flatnonzero(judged.flagged | (judged.p_value <= WORTH_A_LOOK))
+    """Write judged rings as tables: those `listed`, strongest first."""
+    rows = listed(judged)
     names = dict(zip(rows.tolist(), ring_ids(len(rows)), strict=True))
     acts = block_acts(judged.blocks, model)
     ends = np.searchsorted(acts.block, np.arange(len(judged.blocks) + 1))
@@ -134,7 +140,7 @@ def _add_items(
     name: str,
     judged: Judged,
     model: Organic,
-    acts: np.ndarray,
+    acts: NDArray[np.int64],
     ring: int,
     graph: GraphArrays,
 ) -> None:

@@ -1,0 +1,125 @@
+"""run: the whole way from log files to the output folder."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+
+from graphdet.config import Config, config_digest
+from graphdet.errors import UsageError
+from graphdet.models.gnn import pick_device
+from graphdet.pipeline.clock import Clock
+from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.ingest import IngestResult, ingest
+from graphdet.pipeline.models import load_models
+from graphdet.pipeline.report import RUN_INFO, report
+from graphdet.pipeline.score import score_graph
+from graphdet.pipeline.train import train
+from graphdet.ports import Progress, Silent, Store
+from graphdet.reports import write_run_json
+from graphdet.reports.files import make_folder
+from graphdet.store import open_store
+
+PACKAGES = ("duckdb", "narwhals", "numpy", "pyarrow", "scikit-learn", "scipy", "torch", "torch-geometric", "igraph")
+TOP = 20
+
+
+def run(
+    paths: Sequence[str | Path],
+    config: Config,
+    out: Path,
+    *,
+    store_url: str | None = None,
+    labels: Path | None = None,
+    fdr: float = 0.05,
+    review: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    model_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Ingest, train (unless `model_dir` holds a model), find rings, score users, write back and report.
+
+    Returns a summary: counts, the top suspects and rings as rows, warnings, and the path of the report.
+
+    Raises:
+        GraphdetError and its children, as the verbs do.
+    """
+    progress = progress or Silent()
+    make_folder(out)
+    clock = Clock()
+    store = open_store(store_url or f"duckdb:///{(out / 'graph.duckdb').resolve()}")
+    try:
+        with clock.stage("ingest"):
+            read = ingest(store, paths, config, rejects=out / "rejects.csv", progress=progress)
+        learned: dict[str, Any] = {}
+        if model_dir is None:
+            model_dir = out / "model"
+            with clock.stage("train"):
+                learned = train(store, model_dir, labels=labels, seed=seed, device=device, progress=progress)
+        elif labels is not None:
+            raise UsageError("--labels train a model and --model brings one: give one of the two")
+        models = load_models(model_dir)
+        with clock.stage("candidates"):
+            graph = read_graph(store, progress)
+            windows, candidates = ring_candidates(graph, store.bench, seed, progress)
+        with clock.stage("score"):
+            scores, rings = score_graph(
+                store, graph, windows, candidates, models, fdr, review, device, progress
+            )
+        del graph, windows, candidates
+        with clock.stage("write back"):
+            progress.start("write scores and rings")
+            store.write_scores(scores)
+            store.write_rings(rings)
+            progress.done()
+        info = _about(store, read, config, learned, device, labels) | {
+            "seed": seed, "fdr": fdr, "review": review,
+        }  # fmt: skip
+        store.set_meta(RUN_INFO, json.dumps(info))
+        with clock.stage("report"):
+            page = report(store, out, run_info=info, progress=progress)
+        info["stages"] = clock.stages
+        info["versions"] = {name: version(name) for name in PACKAGES}
+        write_run_json(out, info)
+    finally:
+        store.close()
+    suspects = scores.filter(scores["flagged"]).slice(0, TOP).to_pylist()
+    return {
+        "counts": info["counts"],
+        "suspects": suspects,
+        "rings": rings.rings.filter(rings.rings["flagged"]).slice(0, TOP).to_pylist(),
+        "warnings": info["warnings"],
+        "report": str(page),
+    }
+
+
+def _about(
+    store: Store,
+    read: IngestResult,
+    config: Config,
+    learned: dict[str, Any],
+    device: str,
+    labels: Path | None,
+) -> dict[str, Any]:
+    """What the run says of itself, the same each time: see reports/run_info.py for the keys."""
+    span = store.interactions().select(
+        nw.col("at_ms").min().alias("first_ms"), nw.col("at_ms").max().alias("last_ms")
+    )
+    return {
+        "config": {**asdict(config), "digest": config_digest(config)},
+        "inputs": [{"file": Path(file).name, "sha256": digest, "n_rows": n} for file, digest, n in read.files],
+        "n_rows": read.n_rows,
+        "n_rejects": read.n_rejects,
+        "rejects_by_reason": read.rejects_by_reason,
+        "period": span.collect("pyarrow").to_native().to_pylist()[0],
+        "counts": store.counts(),
+        "device": str(pick_device(device)),
+        "model": learned or "given",
+        "labels": {"file": labels.name} if labels else None,
+        "warnings": [*read.warnings, *learned.get("warnings", [])],
+    }

@@ -1,0 +1,123 @@
+"""score: one calibrated score per user, written back to the store."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from graphdet.evaluation.fdr import benjamini_hochberg
+from graphdet.evaluation.log_tail import tail_p_values
+from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.models import Models, load_models
+from graphdet.pipeline.users import behaviour, graph_in_pyg
+from graphdet.ports import Progress, Silent, Store
+from graphdet.rings.find import Candidates, Judged, judge_rings
+from graphdet.rings.ring_tables import listed, member_strength, ring_ids, tabulate, user_evidence
+from graphdet.scores.fusion import Parts, estimate_share, posterior
+from graphdet.scores.reasons import user_reasons
+from graphdet.tables import GraphArrays, PairArrays, RingTables
+
+SURE_MEMBER = 0.5  # membership from which a member of a flagged ring is a suspect
+
+
+def score(
+    store: Store,
+    model_dir: Path,
+    *,
+    fdr: float = 0.05,
+    review: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> pa.Table:
+    """Score every user with a trained model; returns schema.SCORE_COLUMNS, most suspicious first.
+
+    Raises:
+        GraphdetError: there is no trained model in `model_dir`.
+    """
+    progress = progress or Silent()
+    models = load_models(model_dir)
+    graph = read_graph(store, progress)
+    windows, candidates = ring_candidates(graph, store.bench, seed, progress)
+    scores, _ = score_graph(store, graph, windows, candidates, models, fdr, review, device, progress)
+    progress.start("write scores")
+    store.write_scores(scores)
+    progress.done()
+    return scores
+
+
+def score_graph(
+    store: Store,
+    graph: GraphArrays,
+    windows: list[PairArrays],
+    candidates: Candidates,
+    models: Models,
+    fdr: float,
+    review: int | None,
+    device: str,
+    progress: Progress,
+) -> tuple[pa.Table, RingTables]:
+    """Score users and rings of an encoded graph; nothing is written."""
+    judged = judge_rings(candidates, models.judge.logits, fdr)
+    users, items = behaviour(graph, store.bench, progress)
+    data = graph_in_pyg(graph, users, items, windows, progress)
+    progress.start("score users")
+    ring, ring_row = user_evidence(judged, candidates.model)
+    parts = Parts(models.gnn.predict(data, device), models.clusters.score(users), models.density.score(users), ring)
+    logits = models.fusion.logits(parts)
+    share = models.fusion.fitted_share
+    if not models.fusion.labelled:
+        share = estimate_share(logits, share)
+    value = posterior(logits, models.fusion.fitted_share, share)
+    p_value = tail_p_values(logits)
+    q_value = benjamini_hochberg(p_value)
+    rows = listed(judged)
+    name = dict(zip(rows.tolist(), ring_ids(len(rows)), strict=True))
+    ring_id = [name.get(row) for row in ring_row.tolist()]
+    size = np.where(ring_row >= 0, np.diff(judged.blocks.users.indptr)[ring_row], 0)
+    sure = _sure_members(judged, candidates, graph.n_users)
+    flagged = (q_value <= fdr) | sure if review is None else _top(value, logits, review)
+    reasons = user_reasons(parts, models.fusion.strongest_part(parts), ring_id, size)
+    table = pa.table(
+        {
+            "user_id": graph.user_ids,
+            "score": _round(value),
+            "p_value": _round(p_value),
+            "q_value": _round(q_value),
+            "flagged": flagged,
+            "ring_id": pa.array(ring_id, pa.string()),
+            "gnn": _round(1 / (1 + np.exp(-np.clip(parts.gnn, -30, 30)))),
+            "cluster_distance": _round(parts.cluster_distance),
+            "probability": _round(parts.probability),
+            "reason": reasons,
+        }
+    )
+    progress.done()
+    order = [("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending")]
+    return table.sort_by(order), tabulate(judged, candidates.model, graph)
+
+
+def _sure_members(judged: Judged, candidates: Candidates, n_users: int) -> NDArray[np.bool_]:
+    """Users who are surely members of a flagged ring, bool[n_users]."""
+    users = judged.blocks.users
+    at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
+    strength = member_strength(judged, candidates.model)
+    out = np.zeros(n_users, bool)
+    out[users.indices[judged.flagged[at] & (strength >= SURE_MEMBER)]] = True
+    return out
+
+
+def _top(value: NDArray[np.float64], logits: NDArray[np.float64], n: int) -> NDArray[np.bool_]:
+    """The n most suspicious users, bool[n_users]."""
+    out = np.zeros(len(value), bool)
+    out[np.lexsort((np.arange(len(value)), -logits))[:n]] = True
+    return out
+
+
+def _round(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Six significant digits: what is written repeats byte for byte."""
+    with np.errstate(divide="ignore"):
+        digits = 5 - np.floor(np.log10(np.maximum(np.abs(values), 1e-300)))
+    factor = 10.0 ** np.clip(digits, -300, 300)
+    return np.asarray(np.where(values == 0, 0.0, np.round(values * factor) / factor))

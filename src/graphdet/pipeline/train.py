@@ -1,0 +1,124 @@
+"""train: learn from a log what coordination looks like in it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphdet.errors import UsageError
+from graphdet.logs.labels import check_labels, read_labels
+from graphdet.models.ring_judge import train_ring_judge
+from graphdet.models.training import train_gnn
+from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.models import Models
+from graphdet.pipeline.users import behaviour, graph_in_pyg
+from graphdet.ports import Progress, Silent, Store
+from graphdet.rings.find import judge_rings, overlap
+from graphdet.rings.ring_tables import user_evidence
+from graphdet.scores.cluster_distance import Clusters
+from graphdet.scores.fusion import Fusion, Parts
+from graphdet.scores.probability import Density
+from graphdet.simulate.campaigns import Campaign, training_plan
+from graphdet.simulate.plant import plant
+from graphdet.tables import GraphArrays
+
+MOST_CAMPAIGNS = 24
+USERS_PER_CAMPAIGN = 400  # a small log gets fewer campaigns, so that planted accounts stay a small part of it
+LEAST_CAMPAIGNS = 6
+
+
+@dataclass(frozen=True)
+class Task:
+    """A graph to learn on, and the truth about its users.
+
+    Shapes: y int8[n_users], 1 fraud, 0 clean, −1 unknown; campaign int32[n_users], −1 for none.
+    """
+
+    graph: GraphArrays
+    y: NDArray[np.int8]
+    campaign: NDArray[np.int32]
+
+
+def plan_for(graph: GraphArrays, seed: int) -> list[Campaign]:
+    """Choose the campaigns to plant into a log of this size; single-item bursts leave no block to learn from."""
+    n = int(np.clip(graph.n_users // USERS_PER_CAMPAIGN, LEAST_CAMPAIGNS, MOST_CAMPAIGNS))
+    return [campaign for campaign in training_plan(seed, n + 4) if campaign.n_targets > 1][:n]
+
+
+def train(
+    store: Store,
+    model_dir: Path,
+    *,
+    labels: Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train the ring judge, the GNN, the behaviour scorers and their fusion, and save them.
+
+    Campaigns are planted into a copy of the log, and the models learn to tell them from the rest. With labels of
+    users, GNN and fusion learn those instead; the ring judge always learns from planted campaigns.
+
+    Returns facts for people: how many of what, and the weights of the fusion.
+
+    Raises:
+        UsageError: the log is too small to plant anything, or the labels are not of users.
+        InputError: the labels cannot be used.
+    """
+    progress = progress or Silent()
+    graph = read_graph(store, progress)
+    progress.start("plant campaigns")
+    planted = plant(graph, plan_for(graph, seed), seed)
+    progress.done()
+    windows, candidates = ring_candidates(planted.graph, store.bench, seed, progress)
+    campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
+    progress.start("train the ring judge")
+    judge = train_ring_judge(candidates.inputs, campaign, jaccard, candidates.fold, seed)
+    progress.done()
+    task = Task(planted.graph, (planted.campaign_of_user >= 0).astype(np.int8), planted.campaign_of_user)
+    warnings: list[str] = []
+    if labels is not None:
+        task, warnings = _label_task(graph, labels)
+        windows, candidates = ring_candidates(graph, store.bench, seed, progress)
+    users, items = behaviour(task.graph, store.bench, progress)
+    data = graph_in_pyg(task.graph, users, items, windows, progress)
+    progress.start("train the GNN")
+    gnn = train_gnn(data, task.y, task.campaign, seed=seed, device=device)
+    progress.done()
+    progress.start("fit the scorers")
+    own = users[task.y != 1] if (task.y != 1).sum() > 1 else users
+    density, clusters = Density.fit(own), Clusters.fit(own, seed)
+    ring, _ = user_evidence(judge_rings(candidates, judge.logits, 0.05), candidates.model)
+    parts = Parts(gnn.out_of_fold, clusters.score(users), density.score(users), ring)
+    fusion = Fusion.fit(parts, task.y, labelled=labels is not None)
+    Models(judge, gnn, density, clusters, fusion).save(model_dir)
+    progress.done()
+    return {
+        "campaigns": len(planted.campaigns),
+        "campaigns_found_as_candidates": len(np.unique(campaign[jaccard >= 0.5])),
+        "learned_from": "labels" if labels is not None else "planted campaigns",
+        "n_positive": int((task.y == 1).sum()),
+        "n_negative": int((task.y == 0).sum()),
+        "fusion_weights": [round(float(weight), 4) for weight in fusion.weights],
+        "warnings": warnings,
+    }
+
+
+def _label_task(graph: GraphArrays, path: Path) -> tuple[Task, list[str]]:
+    """Labels of users as a task on the user's own graph."""
+    labels = read_labels(path)
+    if labels.key != "user_id":
+        raise UsageError(
+            f"{path}: labels are by {labels.key}; this version learns from labels by user_id. Give one label "
+            "per user, or run without labels"
+        )
+    labels, warnings = check_labels(labels, graph.user_ids)
+    y = np.full(graph.n_users, -1, np.int8)
+    row = {name: place for place, name in enumerate(graph.user_ids.to_pylist())}
+    rows = [row[name] for name in labels.table["user_id"].to_pylist()]
+    y[rows] = labels.table["label"].to_numpy()
+    # Each positive is a group of its own: labels say who, not with whom.
+    campaign = np.where(y == 1, np.arange(graph.n_users), -1).astype(np.int32)
+    return Task(graph, y, campaign), warnings

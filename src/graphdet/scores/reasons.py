@@ -1,0 +1,30 @@
+"""One sentence per user."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphdet.scores.fusion import Parts
+
+_STRONG = 0.99
+
+
+def user_reasons(
+    parts: Parts, strongest: NDArray[np.int64], ring_id: list[str | None], ring_size: NDArray[np.int64]
+) -> list[str]:
+    """Say what speaks most against each user.
+
+    Shapes: strongest int64[n] into fusion.PARTS; ring_id and ring_size (members) per user, None and 0 for no ring.
+    """
+    out = []
+    for user in range(len(ring_id)):
+        said = []
+        if ring_id[user] is not None:
+            said.append(f"acts together with {ring_size[user] - 1} other accounts ({ring_id[user]})")
+        if strongest[user] == 0 and parts.gnn[user] > 0:
+            said.append("moves in step with accounts that look coordinated")
+        if parts.cluster_distance[user] >= _STRONG:
+            said.append("is farther from every normal cluster than 99 % of users")
+        if parts.probability[user] >= _STRONG:
+            said.append("behaves in a way that is rarer than that of 99 % of users")
+        out.append("; ".join(said).capitalize() + "." if said else "nothing stands out")
+    return out
