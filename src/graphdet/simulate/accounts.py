@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from graphdet.simulate.campaigns import Campaign
 from graphdet.simulate.profile import DAY_MS, MINUTE_MS, Int, LogProfile
-from graphdet.simulate.targets import Strike, audience
+from graphdet.simulate.targets import Strike, interest
 from graphdet.simulate.timetables import Sitting, Timetable, hours_apart, make_timetable
 
 SCRIPT_GAP_MS = 4_000
-MOVING = 0.02  # a session is rather moved than made to visit when less than this share of the audience does
+MOVING = 0.06  # interest of a target below which an account rather moves a session to it
 MOVE_TRIES = 8
 
 Rng = np.random.Generator
@@ -64,7 +64,7 @@ def make_account(profile: LogProfile, campaign: Campaign, strike: Strike, user: 
 class _Plan:
     """Which targets (rows of strike.items) an account visits in which of its sessions.
 
-    interest float64[n_targets, n_sessions] is the share of a target's organic audience that comes around a session;
+    interest float64[n_targets, n_sessions] is how much goes on around a target at the time of a session;
     room int64[n_sessions] how many visits a session still takes; chosen the visits of each session.
     """
 
@@ -76,7 +76,7 @@ class _Plan:
         self.room = np.where(table.inside(strike), sizes // (2 if campaign.coattail else 1), 0)
         if campaign.one_sitting or not self.room.any():
             self.room = np.where(np.arange(len(sizes)) == np.argmax(sizes), sizes, 0)
-        self.interest = audience(profile, strike.items, np.array([s.start_ms for s in table.sittings]))
+        self.interest = interest(profile, strike.items, np.array([s.start_ms for s in table.sittings]))
         self.chosen: list[list[int]] = [[] for _ in sizes]
 
     def touched(self, k: int) -> Int:
@@ -126,7 +126,7 @@ class _Plan:
             start = min(click, profile.end_ms - 1 - int(sitting.offsets_ms[-1]))
             if not self.table.clashes(sitting, start, int(profile.random_pauses(1, rng)[0])):
                 sitting.start_ms = start
-                self.interest[:, session] = audience(profile, strike.items, np.array([start]))[:, 0]
+                self.interest[:, session] = interest(profile, strike.items, np.array([start]))[:, 0]
                 return session
         return otherwise
 
@@ -155,9 +155,23 @@ def _place(
         hot = profile.hot_edges(sitting.start_ms, k, items, rng)
         edge[positions[: len(hot)] - 1] = hot
     else:
-        # Clicks on known items stay with the walk, so that an account returns to things as the log's users do.
-        preference = rng.random(size) + (sitting.known > 0)
-        positions = np.sort(np.argsort(preference, kind="stable")[:k])
+        positions = _like_positions(profile, sitting, items, rng)
     edge[positions] = profile.rows_near(items, sitting.start_ms + sitting.offsets_ms[positions], rng)
     is_target[positions] = True
     return edge, is_target
+
+
+def _like_positions(profile: LogProfile, sitting: Sitting, items: Int, rng: Rng) -> Int:
+    """Choose the clicks that become targets: where the donor's item was about as old, and new to the donor.
+
+    Clicks on known items stay with the walk, so that an account returns to things as the log's users do.
+    """
+    at = sitting.start_ms + sitting.offsets_ms
+    age = profile.ages(items[:, None], at[None, :])
+    cost = np.nan_to_num(np.abs(age - sitting.age)) + 3.0 * (sitting.known > 0)
+    cost += 0.5 * rng.random(cost.shape)
+    positions = np.zeros(len(items), np.int64)
+    for k in range(len(items)):
+        positions[k] = np.argmin(cost[k])
+        cost[:, positions[k]] = np.inf
+    return positions

@@ -24,8 +24,8 @@ class LogProfile:
     item_key int64[n_edges], item · span + time for those rows; item_first int64[n_items + 1]; time_edge int64[n_edges],
     rows of the graph in time order.
     base_ms is the time that keys count from, span_ms their stride; known int8[n_edges], along edge: whether the user clicked the item before, never (0), in an earlier session (1) or
-    in the same one (2), known_row the same per graph row; usual_age float64[n_items], how usual the ages are at which
-    an item is clicked (mean log density among all clicks); short_pauses int64, times between sessions of one user within a day; log_traffic
+    in the same one (2), known_row the same per graph row; born_ms int64[n_items], the first click
+    of each item; age float32[n_edges], log1p of the hours since then, per graph row; short_pauses int64, times between sessions of one user within a day; log_traffic
     float64[n_days], log of the sessions a day. start_ms and end_ms hold the busy part of the log (all but 1 in 2,000 edges at either end), end half open.
     """
 
@@ -50,7 +50,8 @@ class LogProfile:
     common_gaps: Int
     known: NDArray[np.int8]
     known_row: NDArray[np.int8]
-    usual_age: NDArray[np.float64]
+    age: NDArray[np.float32]
+    born_ms: Int
     short_pauses: Int
     least_pause_ms: int
     log_traffic: NDArray[np.float64]
@@ -68,6 +69,22 @@ class LogProfile:
         keys = np.asarray(items, np.int64) * self.span_ms
         count: Int = np.searchsorted(self.item_key, keys + high) - np.searchsorted(self.item_key, keys + low)
         return count
+
+    def ages(self, items: Int, at_ms: Int) -> NDArray[np.float64]:
+        """Log age of items at given times: log1p of the hours since their first click, 0 before it."""
+        age: NDArray[np.float64] = np.log1p(np.maximum(at_ms - self.born_ms[items], 0) / HOUR_MS)
+        return age
+
+    def usual_age(self, items: Int) -> NDArray[np.float64]:
+        """How usual the ages are at which each item is clicked: minus the mean distance from all clicks' quartile range."""
+        low, high = np.quantile(self.age, [0.25, 0.75])
+        sample = (
+            self.item_first[items][:, None]
+            + (np.arange(16) + 0.5) / 16 * np.diff(self.item_first)[items][:, None]
+        )
+        age = self.age[self.item_edge[sample.astype(np.int64)]]
+        usual: NDArray[np.float64] = -(np.maximum(low - age, 0) + np.maximum(age - high, 0)).mean(axis=1)
+        return usual
 
     def item_span(self, items: Int) -> tuple[Int, Int]:
         """First and last time of each item in the log, in ms."""
@@ -140,6 +157,7 @@ def profile_log(graph: GraphArrays) -> LogProfile:
     item_key = graph.item_ix.astype(np.int64) * span + (at - at.min())
     item_edge = np.argsort(item_key, kind="stable")
     item_first = np.concatenate([[0], np.cumsum(np.bincount(graph.item_ix, minlength=graph.n_items))])
+    born = at[item_edge[np.minimum(item_first[:-1], len(at) - 1)]]
     low, high = np.quantile(at, [0.0005, 0.9995])
     session_of = np.repeat(np.arange(len(user)), sizes)
     gaps = np.diff(at[edge])[np.diff(session_of) == 0]
@@ -169,7 +187,8 @@ def profile_log(graph: GraphArrays) -> LogProfile:
         common_gaps=_common_gaps(gaps),
         known=known,
         known_row=known[np.argsort(edge)],
-        usual_age=_usual_age(at, graph.item_ix, item_edge, item_first),
+        age=np.log1p((at - born[graph.item_ix]) / HOUR_MS).astype(np.float32),
+        born_ms=born,
         short_pauses=pauses,
         least_pause_ms=int(pauses[len(pauses) // 200]) if len(pauses) else 0,
         log_traffic=np.log(days + 0.5),
@@ -185,19 +204,6 @@ def _known(graph: GraphArrays, edge: Int, session_of: Int) -> NDArray[np.int8]:
     known = np.zeros(len(edge), np.int8)
     known[order[1:]] = np.where(again, np.where(same_session, 2, 1), 0)
     return known
-
-
-def _usual_age(
-    at_ms: Int, item_ix: NDArray[np.int32], item_edge: Int, item_first: Int
-) -> NDArray[np.float64]:
-    """Mean over an item's clicks of the log share of all clicks that are made at a like age; −inf without clicks."""
-    born = at_ms[item_edge[np.minimum(item_first[:-1], len(item_edge) - 1)]]
-    age = np.log1p((at_ms - born[item_ix]) / HOUR_MS)
-    place = np.minimum((age * 4).astype(np.int64), 99)
-    share = np.log(np.bincount(place, minlength=100) / len(age) + 1e-9)
-    count = np.diff(item_first)
-    total = np.bincount(item_ix, share[place], len(count))
-    return np.where(count > 0, total / np.maximum(count, 1), -np.inf)
 
 
 def _resolution_ms(at_ms: Int) -> int:

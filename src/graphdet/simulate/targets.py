@@ -14,6 +14,7 @@ RANKS = {"cold": (0.0, 0.6), "mid": (0.6, 0.93), "popular": (0.93, 1.0)}
 MIN_CLICKS = 3
 NEARNESS = ((HOUR_MS, 1.0), (6 * HOUR_MS, 0.1), (24 * HOUR_MS, 0.01))  # half-widths and their weights
 USUAL = 0.4  # of the pool, by how usual the ages are at which an item is clicked
+SELF_SAMPLE = 24
 MOSTLY = 0.6  # of an item's audience
 WINDOW_TRIES = 12
 WIDE = 3  # a pool this many times the wanted targets is wide enough to stop looking
@@ -59,7 +60,7 @@ def choose_strike(
             "plant fewer campaigns or use a larger log"
         )
     # Targets are clicked at the ages at which people click things: no old hat, nothing seconds old.
-    usual = best_pool[np.argsort(-profile.usual_age[best_pool], kind="stable")]
+    usual = best_pool[np.argsort(-profile.usual_age(best_pool), kind="stable")]
     best_pool = np.sort(usual[: max(int(USUAL * len(usual)), WIDE * campaign.n_targets)])
     wanted = min(campaign.n_targets, max(least, len(best_pool)))
     if campaign.related_targets:
@@ -75,20 +76,20 @@ def _pool(profile: LogProfile, campaign: Campaign, start_ms: int, end_ms: int, u
     free = np.flatnonzero((counts >= MIN_CLICKS) & (used == 0))
     if len(free) < least:
         free = np.flatnonzero((counts >= 1) & (used == 0))
-    alive = free[_alive(profile, free, start_ms, end_ms, WIDE * campaign.n_targets)]
     known = np.sort(counts[counts >= MIN_CLICKS])
+    enough = WIDE * campaign.n_targets
     if len(known) == 0:
-        return alive
-    low, high = (
-        known[min(int(share * len(known)), len(known) - 1)] for share in RANKS[campaign.target_popularity]
-    )
-    ranked = alive[(counts[alive] >= low) & (counts[alive] <= high)]
+        return free[_alive(profile, free, start_ms, end_ms, enough)]
+    shares = RANKS[campaign.target_popularity]
+    low, high = (known[min(int(share * len(known)), len(known) - 1)] for share in shares)
+    ranked = free[(counts[free] >= low) & (counts[free] <= high)]
+    ranked = ranked[_alive(profile, ranked, start_ms, end_ms, enough)]
     if len(ranked) >= campaign.n_targets:
         return ranked
     # Too few of the wanted kind: take the living items nearest to it in popularity.
+    alive = free[_alive(profile, free, start_ms, end_ms, enough)]
     distance = np.maximum(low - counts[alive], counts[alive] - high)
-    nearest = alive[np.argsort(distance, kind="stable")]
-    return nearest[: max(2 * campaign.n_targets, len(ranked))]
+    return alive[np.argsort(distance, kind="stable")][: 2 * campaign.n_targets]
 
 
 def _alive(profile: LogProfile, items: Int, start_ms: int, end_ms: int, wanted: int) -> NDArray[np.bool_]:
@@ -108,17 +109,27 @@ def _alive(profile: LogProfile, items: Int, start_ms: int, end_ms: int, wanted: 
     return at_home if np.count_nonzero(at_home) >= wanted else living
 
 
-def audience(profile: LogProfile, items: Int, at_ms: Int) -> NDArray[np.float64]:
-    """What share of each item's clicks comes around each time, mostly within an hour: float64[n_items, n_times].
+def interest(profile: LogProfile, items: Int, at_ms: Int) -> NDArray[np.float64]:
+    """How much goes on around each item at each time, against its usual click: float64[n_items, n_times].
 
-    Tiny but not zero where an item lives, tinier where it does not.
+    1 means as many other clicks near, mostly within an hour, as around the item's average click. Tiny but not zero
+    where an item lives, tinier where it does not.
     """
-    times, rows = at_ms[None, :], items[:, None]
-    first, last = profile.item_span(items)
-    alive = (times >= first[:, None]) & (times <= last[:, None])
-    near = sum(weight * profile.rate(rows, times, half_ms) for half_ms, weight in NEARNESS)
-    share: NDArray[np.float64] = np.where(alive, near + 1e-4, 1e-7) / np.diff(profile.item_first)[rows]
+    low, count = profile.item_first[items], np.diff(profile.item_first)[items]
+    sample = low[:, None] + (np.arange(SELF_SAMPLE) + 0.5) / SELF_SAMPLE * count[:, None]
+    own = profile.graph.at_ms[profile.item_edge[sample.astype(np.int64)]]
+    usual = _traffic(profile, items[:, None], own).mean(axis=1, keepdims=True)
+    share: NDArray[np.float64] = _traffic(profile, items[:, None], at_ms[None, :]) / usual
     return share
+
+
+def _traffic(profile: LogProfile, items: Int, at_ms: Int) -> NDArray[np.float64]:
+    """Clicks near each time, weighted by nearness; shapes broadcast."""
+    first, last = profile.item_span(items)
+    near = sum(weight * profile.rate(items, at_ms, half_ms) for half_ms, weight in NEARNESS)
+    alive = (at_ms >= first) & (at_ms <= last)
+    traffic: NDArray[np.float64] = np.where(alive, near + 1e-3, 0.0)
+    return traffic + 1e-9
 
 
 @dataclass(frozen=True)

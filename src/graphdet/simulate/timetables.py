@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.simulate.profile import DAY_MS, HOUR_MS, MINUTE_MS, Int, LogProfile
-from graphdet.simulate.targets import Strike, audience
+from graphdet.simulate.targets import Strike, interest
 
 DONOR_TRIES = 12
+MET = 0.5  # how much one more target met counts, against likely days
 MOVES = 8  # moves in time compared per donor
-ENOUGH = 0.05  # share of a target's audience around the sessions that makes a move as good as any
 PLACE_TRIES = 12
 ADDED_MOST = 8  # sessions tried per visit when a donor's own do not suffice
 START_JITTER_MS = 20 * MINUTE_MS
@@ -24,13 +24,14 @@ Bool = NDArray[np.bool_]
 
 @dataclass
 class Sitting:
-    """One session: its start, int64[size] offsets from it in ms, and int8[size], whether each click is on an item new
-    to the user (0), known from an earlier session (1) or from the same one (2).
+    """One session: its start, int64[size] offsets from it in ms; int8[size], whether each click is on an item new to
+    the user (0), known from an earlier session (1) or from the same one (2); float64[size], the item's log age.
     """
 
     start_ms: int
     offsets_ms: Int
     known: NDArray[np.int8]
+    age: NDArray[np.float64]
 
     @property
     def end_ms(self) -> int:
@@ -100,7 +101,8 @@ def _sitting(profile: LogProfile, session: int, start_ms: int, rng: Rng) -> Sitt
     gaps = np.diff(profile.graph.at_ms[profile.edge[low:high]])
     jittered = np.rint(gaps * rng.lognormal(0, GAP_JITTER, len(gaps))).astype(np.int64)
     kept = np.where(np.isin(gaps, profile.common_gaps), gaps, jittered)
-    return Sitting(start_ms, np.concatenate([[0], np.cumsum(kept)]), profile.known[low:high].copy())
+    age = profile.age[profile.edge[low:high]].astype(np.float64)
+    return Sitting(start_ms, np.concatenate([[0], np.cumsum(kept)]), profile.known[low:high].copy(), age)
 
 
 def _donor_table(profile: LogProfile, donor: int, shift_ms: int, rng: Rng) -> Timetable:
@@ -155,14 +157,14 @@ def _shift(
     keep = rng.choice(keep, min(len(keep), MOVES), replace=False)
     day = moved[keep] // DAY_MS - profile.base_ms // DAY_MS
     likely = profile.log_traffic[np.clip(day, 0, len(profile.log_traffic) - 1)].sum(axis=1)
-    met = audience(profile, strike.items, np.where(inside[keep], moved[keep], 0).ravel())
-    met = np.minimum(met.reshape(len(strike.items), len(keep), -1).sum(axis=2), ENOUGH).sum(axis=0) / ENOUGH
-    weight = np.exp(likely - likely.max()) * np.exp(met - met.max())
+    met = interest(profile, strike.items, np.where(inside[keep], moved[keep], 0).ravel())
+    met = np.minimum(met.reshape(len(strike.items), len(keep), -1).sum(axis=2), 1.0).sum(axis=0)
+    weight = np.exp(likely - likely.max()) * np.exp(MET * (met - met.max()))
     chosen = keep[int(rng.choice(len(keep), p=weight / weight.sum()))]
     return int(moves[chosen]) * DAY_MS, int(room[chosen])
 
 
-def hours_apart(a_ms: Int, b_ms: Int) -> NDArray[np.float64]:
+def hours_apart(a_ms: Int, b_ms: Int | np.int64) -> NDArray[np.float64]:
     """Hours between two times of day, 0 … 12."""
     apart = np.abs(a_ms - b_ms) % DAY_MS
     return np.minimum(apart, DAY_MS - apart) / HOUR_MS
@@ -203,11 +205,11 @@ def _enlarge(profile: LogProfile, strike: Strike, table: Timetable, need: int, r
         long = np.flatnonzero(np.diff(profile.session_first) >= need)
         if len(long):
             other = _sitting(profile, int(rng.choice(long)), 0, rng)
-            longest.offsets_ms, longest.known = other.offsets_ms, other.known
+            longest.offsets_ms, longest.known, longest.age = other.offsets_ms, other.known, other.age
         else:
             gaps = np.diff(longest.offsets_ms) if len(longest.known) > 1 else np.array([MINUTE_MS])
             longest.offsets_ms = np.concatenate([[0], np.cumsum(rng.choice(gaps, need - 1))])
-            longest.known = np.zeros(need, np.int8)
+            longest.known, longest.age = np.zeros(need, np.int8), np.full(need, np.nan)
     longest.start_ms = _find_start(profile, strike, table, longest, rng)
     for sitting in table.sittings:
         if sitting is not longest and table.clashes(sitting, sitting.start_ms, profile.least_pause_ms):

@@ -53,12 +53,11 @@ class Steps:
 
     forward and backward are steps inside sessions, again and again_back those of them that stay on the item; between goes from the last state of a session to the first of the
     user's next one; starts holds all session starts under state 0, clicks all edges under state 0. state_of_edge
-    int64[n_edges]; born_ms int64[n_items], each item's first time in the log.
+    int64[n_edges].
     """
 
     profile: LogProfile
     state_of_edge: Int
-    born_ms: Int
     forward: Transitions
     backward: Transitions
     again: Transitions
@@ -80,14 +79,10 @@ class Steps:
         same_user = np.flatnonzero(np.diff(profile.session_user) == 0)
         last, following = edge[first[same_user + 1] - 1], edge[first[same_user + 1]]
         heads = edge[first[:-1]]
-        born = np.zeros(graph.n_items, np.int64)
-        shown = np.flatnonzero(np.diff(profile.item_first))
-        born[shown] = profile.item_span(shown)[0]
         base, span = profile.base_ms, profile.span_ms
         return cls(
             profile=profile,
             state_of_edge=state,
-            born_ms=born,
             forward=Transitions.of(state[before], at[before], after, profile),
             backward=Transitions.of(state[after], at[after], before, profile),
             again=Transitions.of(state[before[stays]], at[before[stays]], after[stays], profile),

@@ -9,6 +9,7 @@ from graphdet.simulate.profile import DAY_MS, HOUR_MS, MINUTE_MS, Int
 from graphdet.simulate.transitions import Bool, Steps, Transitions
 
 NEW, KNOWN, SAME_SESSION = 0, 1, 2  # as in LogProfile.known
+SECOND = 3  # walking back: a click on an item that the click before it will be on, too
 NEAR_MS = 30 * MINUTE_MS  # "the same hour": real steps at most this far away in time
 FAR_MS = 6 * HOUR_MS  # or this far, when the item stepped to was about as old as it is now
 AGE_SLACK = 0.2
@@ -100,7 +101,9 @@ class _Round:
         # Walking back, it is the click after this one that says whether the two are on one item.
         asks = later if transitions is self.steps.backward else position
         stays = self.sessions.known[rows, asks] == SAME_SESSION
-        own = np.where(self.sessions.known[rows, position] == KNOWN, KNOWN, NEW)
+        known = self.sessions.known[rows, position]
+        second = (known == SAME_SESSION) & (transitions is self.steps.backward)
+        own = np.where(known == KNOWN, KNOWN, np.where(second, SECOND, NEW))
         wanted = np.where(stays & (origin >= 0), SAME_SESSION, own)
         todo = np.arange(len(rows))
         for attempt in range(2 * TRIES):
@@ -150,12 +153,12 @@ class _Round:
     def _born(self, edge: Int, at_ms: Int) -> Int:
         """Take back rows (to −1) whose items are not born yet."""
         graph = self.steps.profile.graph
-        return np.where(at_ms >= self.steps.born_ms[graph.item_ix[edge]], edge, -1)
+        return np.where(at_ms >= self.steps.profile.born_ms[graph.item_ix[edge]], edge, -1)
 
     def _as_old(self, edge: Int, at_ms: Int) -> Int:
         """Take back rows whose items were much younger or older when clicked; old items pass no more than new ones."""
         graph = self.steps.profile.graph
-        age = at_ms - self.steps.born_ms[graph.item_ix[edge]]
+        age = at_ms - self.steps.profile.born_ms[graph.item_ix[edge]]
         width = np.clip(AGE_SLACK * age, NEAR_MS, FAR_MS)
         passes = (age >= 0) & (np.abs(graph.at_ms[edge] - at_ms) <= width)
         passes &= self.rng.random(len(edge)) < NEAR_MS / width
@@ -182,8 +185,11 @@ class _Round:
         same_state = (state == self.steps.state_of_edge[edge][:, None]).any(axis=1)
         same_item = (items == graph.item_ix[edge][:, None]).any(axis=1)
         key = self.sessions.account[rows] * graph.n_items + graph.item_ix[edge]
-        fresh = ~_member(key, self.own) & ~_member(key, self.barred) & ~same_item
-        fits = np.where(wanted == NEW, fresh, np.where(wanted == SAME_SESSION, same_item, ~same_item))
+        # Who sees an item for the first time does what people do at first sight: view, not buy.
+        sight = self.steps.profile.known_row[edge] == np.where(wanted == SECOND, SAME_SESSION, NEW)
+        fresh = sight & ~_member(key, self.own) & ~_member(key, self.barred) & ~same_item
+        returns = np.where(wanted == SAME_SESSION, same_item, ~same_item)
+        fits = np.where((wanted == NEW) | (wanted == SECOND), fresh, returns)
         ok: Bool = fits & ~same_state
         return ok
 
