@@ -1,8 +1,9 @@
 """The judge of rings: tells planted campaigns from the natural groups of a log by their evidence.
 
-The log's own groups stand for natural ones, but some may be real rings. Two things keep those from being learned as
-innocent: each network is trained without one half of the log's own groups and judges only that half; and the loss of
-a natural group stops growing where it looks like a ring (a truncated loss, after Wu & Liu 2007), so that nothing pulls a real ring down.
+The log's own groups stand for natural ones, but some may be real rings. Two things keep those from being
+learned as innocent: each network is trained without one half of the log's own groups and judges only that
+half; and the loss of a natural group stops growing where it looks like a ring (a truncated loss, after Wu &
+Liu 2007), so that nothing pulls a real ring down.
 """
 
 import json
@@ -31,8 +32,9 @@ FORMAT = 1
 class RingJudge:
     """A trained judge.
 
-    weights: per fold and seed, the arrays of a three-layer network; mean, scale float64[n_inputs] standardise the
-    inputs. A positive logit means: more like the planted campaigns than like the log's own groups.
+    weights: per fold and seed, the arrays of a three-layer network; mean, scale float64[n_inputs]
+    standardise the inputs. A positive logit means: more like the planted campaigns than like the log's own
+    groups.
     """
 
     weights: dict[str, NDArray[np.float32]]
@@ -81,7 +83,8 @@ class RingJudge:
             ) from error
         if about.get("format") != FORMAT:
             raise GraphdetError(
-                f"the ring judge in {directory} has format {about.get('format')}, this version reads {FORMAT}; "
+                f"the ring judge in {directory} has format {about.get('format')}, this version reads "
+                f"{FORMAT}; "
                 "train it again"
             )
         return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]))
@@ -99,7 +102,8 @@ def train_ring_judge(
     Args:
         inputs: float64[n, n_inputs].
         campaign: int64[n], the planted campaign a block overlaps most, −1 for none.
-        jaccard: float64[n], of the block's users and that campaign's accounts. Blocks from .5 up are examples of a
+        jaccard: float64[n], of the block's users and that campaign's accounts. Blocks from .5 up are
+        examples of a
             ring, below .2 of a natural group; those between are left out, they are neither.
         fold: int64[n], which half a natural group belongs to.
         seed: of the initial weights.
@@ -114,7 +118,8 @@ def train_ring_judge(
     if not ring.any() or not natural.any():
         raise GraphdetError(
             "the log is too small to learn what a ring looks like in it: "
-            f"{int(ring.sum())} blocks of planted campaigns and {int(natural.sum())} natural groups were found"
+            f"{int(ring.sum())} blocks of planted campaigns and {int(natural.sum())} natural groups "
+            f"were found"
         )
     mean, scale = inputs.mean(axis=0), inputs.std(axis=0) + 1e-6
     x = torch.from_numpy(np.clip((inputs - mean) / scale, -5, 5).astype(np.float32))

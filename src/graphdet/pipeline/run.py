@@ -24,7 +24,17 @@ from graphdet.reports import write_run_json
 from graphdet.reports.files import make_folder
 from graphdet.store import open_store
 
-PACKAGES = ("duckdb", "narwhals", "numpy", "pyarrow", "scikit-learn", "scipy", "torch", "torch-geometric", "igraph")
+PACKAGES = (
+    "duckdb",
+    "narwhals",
+    "numpy",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "torch",
+    "torch-geometric",
+    "igraph",
+)
 TOP = 20
 
 
@@ -112,7 +122,9 @@ def _about(
     )
     return {
         "config": {**asdict(config), "digest": config_digest(config)},
-        "inputs": [{"file": Path(file).name, "sha256": digest, "n_rows": n} for file, digest, n in read.files],
+        "inputs": [
+            {"file": Path(file).name, "sha256": digest, "n_rows": n} for file, digest, n in read.files
+        ],
         "n_rows": read.n_rows,
         "n_rejects": read.n_rejects,
         "rejects_by_reason": read.rejects_by_reason,

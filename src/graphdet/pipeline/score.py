@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from graphdet.evaluation.fdr import benjamini_hochberg
 from graphdet.evaluation.log_tail import tail_p_values
+from graphdet.evaluation.posterior import estimate_share, posterior
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.models import Models, load_models
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import listed, member_strength, ring_ids, tabulate, user_evidence
-from graphdet.scores.fusion import Parts, estimate_share, posterior
+from graphdet.scores.fusion import Parts
 from graphdet.scores.reasons import user_reasons
 from graphdet.tables import GraphArrays, PairArrays, RingTables
 
@@ -64,7 +65,9 @@ def score_graph(
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")
     ring, ring_row = user_evidence(judged, candidates.model)
-    parts = Parts(models.gnn.predict(data, device), models.clusters.score(users), models.density.score(users), ring)
+    parts = Parts(
+        models.gnn.predict(data, device), models.clusters.score(users), models.density.score(users), ring
+    )
     logits = models.fusion.logits(parts)
     share = models.fusion.fitted_share
     if not models.fusion.labelled:

@@ -1,6 +1,7 @@
 """graphdet simulate: a log with planted campaigns, as files, with the truth beside it."""
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from gzip import GzipFile
@@ -69,12 +70,12 @@ def simulate(
     innocents: bool = False,
     seed: int = 0,
 ) -> SimulateResult:
-    """Write a log with planted campaigns to `out`, and truth.csv, truth_items.csv and innocents.csv next to it.
+    """Write a log with planted campaigns to `out`, and truth.csv, truth_items.csv, innocents.csv beside it.
 
-    base: the log to plant into; without one a log of n_users, n_items, days and kind is made. plan: "benchmark",
-    "training", a level "L1" … "L5", or "none"; n_campaigns: how many (the first ones of the benchmark). The log has
-    the columns user_id, item_id, session_id, timestamp (ms), action, and device_id and ip where the log has such
-    entities, sorted by time. Same arguments, same bytes.
+    base: the log to plant into; without one a log of n_users, n_items, days and kind is made. plan:
+    "benchmark", "training", a level "L1" … "L5", or "none"; n_campaigns: how many (the first ones of the
+    benchmark). The log has the columns user_id, item_id, session_id, timestamp (ms), action, and device_id
+    and ip where the log has such entities, sorted by time. Same arguments, same bytes.
 
     Raises:
         UsageError: an unknown plan or file ending, or a log too small for the plan.
@@ -151,8 +152,8 @@ def _write_log(out: Path, graph: GraphArrays, seed: int) -> int:
             )
     table = pa.table(columns)
     with replacing(out) as path:
-        _WRITERS[out.name[out.name.index(next(e for e in FORMATS if out.name.endswith(e))) :]](table, path)
-    return table.num_rows
+        _WRITERS[next(ending for ending in FORMATS if out.name.endswith(ending))](table, path)
+    return len(row)
 
 
 def _entity_of_session(
@@ -160,7 +161,8 @@ def _entity_of_session(
 ) -> np.ndarray[Any, Any] | None:
     """Draw which of its user's devices (or addresses) each session is on: int64[n_sessions], −1 for none.
 
-    Every link is used at least once while the user has a session left for it. None where the log has no such entities.
+    Every link is used at least once while the user has a session left for it. None where the log has no
+    such entities.
     """
     of_kind = np.array([k == kind for k in graph.entity_kinds.to_pylist()], bool)
     if not of_kind.any():
@@ -240,8 +242,6 @@ def _write_csv_gz(table: pa.Table, path: Path) -> None:
 
 def _json_lines(table: pa.Table) -> Iterator[bytes]:
     """Give JSON lines in batches."""
-    import json
-
     for batch in table.to_batches(max_chunksize=BATCH_ROWS):
         rows = batch.to_pylist()
         yield "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()

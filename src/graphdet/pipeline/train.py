@@ -58,8 +58,8 @@ def train(
 ) -> dict[str, Any]:
     """Train the ring judge, the GNN, the behaviour scorers and their fusion, and save them.
 
-    Campaigns are planted into a copy of the log, and the models learn to tell them from the rest. With labels of
-    users, GNN and fusion learn those instead; the ring judge always learns from planted campaigns.
+    Campaigns are planted into a copy of the log, and the models learn to tell them from the rest. With
+    labels of users, GNN and fusion learn those instead; the ring judge always learns from planted campaigns.
 
     Returns facts for people: how many of what, and the weights of the fusion.
 

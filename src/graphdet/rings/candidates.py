@@ -17,8 +17,8 @@ RESOLUTIONS = (0.004, 0.016, 0.064)
 def candidate_groups(windows: Iterable[PairArrays], model: Organic, seed: int) -> sp.csr_matrix:
     """Communities of at least MIN_USERS users, as CSR float32[n_groups, n_users].
 
-    A pair weighs its rarity, as a share of the largest possible, over the geometric mean of the two users' activity:
-    a cosine, so that the very active are not drawn to everybody.
+    A pair weighs its rarity, as a share of the largest possible, over the geometric mean of the two users'
+    activity: a cosine, so that the very active are not drawn to everybody.
     """
     rows, users, n_groups = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
     top = np.log(max(model.n_users, 3))

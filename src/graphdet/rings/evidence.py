@@ -1,18 +1,16 @@
 """Evidence for and against a block: what an analyst would ask of it, as numbers.
 
-Every number is computed for all blocks at once. Those that speak for a ring are high when accounts were steered;
-`halo_lift` and `elsewhere_lift` are the counter-evidence: a shared taste shows in outsiders who share it in part,
-and in what the members do elsewhere.
+Every number is computed for all blocks at once. Those that speak for a ring are high when accounts were
+steered; `halo_lift` and `elsewhere_lift` are the counter-evidence: a shared taste shows in outsiders who
+share it in part, and in what the members do elsewhere.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from graphdet.rings.blocks import CHUNK, Blocks
+from graphdet.rings.blocks import CHUNK, BlockActs, Blocks, block_acts, outside_appeal
 from graphdet.rings.organic import Float, Organic, surprise
 from graphdet.tables import GraphArrays
 
@@ -35,43 +33,32 @@ EVIDENCE = (
 )
 
 
-@dataclass(frozen=True)
-class BlockActs:
-    """The acts inside blocks: block, act (row of Organic.acts), both int64[n], sorted by block then act."""
-
-    block: NDArray[np.int64]
-    act: NDArray[np.int64]
-
-
-def block_acts(blocks: Blocks, model: Organic) -> BlockActs:
-    """Find the acts of each block's users on its items."""
-    member_block = np.repeat(np.arange(len(blocks)), np.diff(blocks.users.indptr))
-    starts = model.by_user.indptr[blocks.users.indices]
-    lengths = model.by_user.indptr[blocks.users.indices + 1] - starts
-    block = np.repeat(member_block, lengths)
-    offsets = np.arange(len(block)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    act = np.repeat(starts, lengths) + offsets
-    targets = np.sort(
-        np.repeat(np.arange(len(blocks)), np.diff(blocks.items.indptr)) * model.n_items + blocks.items.indices
-    )
-    key = block * model.n_items + model.by_user.indices[act]
-    at = np.minimum(np.searchsorted(targets, key), max(len(targets) - 1, 0))
-    inside = targets[at] == key if len(targets) else np.zeros(len(key), bool)
-    order = np.lexsort((act[inside], block[inside]))
-    return BlockActs(block[inside][order].astype(np.int64), act[inside][order].astype(np.int64))
-
-
 def _ln_choose(n: float, k: Float) -> Float:
     out: Float = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
     return out
 
 
+def _margin(n_acts: Float, expected: Float, m: Float, k: Float, model: Organic) -> Float:
+    return surprise(n_acts, expected) - _ln_choose(model.n_users, m) - _ln_choose(model.n_items, k)
+
+
+def worth_naming(blocks: Blocks, model: Organic) -> NDArray[np.bool_]:
+    """Which blocks shorten the description of the log, bool[n_blocks]: margin_nats > 0 (see gather_evidence)."""
+    acts = block_acts(blocks, model)
+    activity = np.asarray(blocks.users @ model.user_slices, np.float64)
+    expected = np.einsum("ij,ij->i", activity, outside_appeal(blocks, model, acts))
+    n_acts = np.bincount(acts.block, minlength=len(blocks)).astype(np.float64)
+    m = np.diff(blocks.users.indptr).astype(np.float64)
+    k = np.diff(blocks.items.indptr).astype(np.float64)
+    return _margin(n_acts, expected, m, k, model) > 0
+
+
 def gather_evidence(blocks: Blocks, model: Organic, graph: GraphArrays) -> dict[str, Float]:
     """All of EVIDENCE, float64[n_blocks] each.
 
-    `margin_nats` = x ln(x / mu) - (x - mu) - ln C(N, m) - ln C(I, k), for m of N users, k of I items, x acts against
-    mu expected: a two-part description length (Rissanen 1978), positive when telling the block apart shortens the
-    description of the log.
+    `margin_nats` = x ln(x / mu) - (x - mu) - ln C(N, m) - ln C(I, k), for m of N users, k of I items, x acts
+    against mu expected: a two-part description length (Rissanen 1978), positive when telling the block apart
+    shortens the description of the log.
     """
     acts = block_acts(blocks, model)
     m = np.diff(blocks.users.indptr).astype(np.float64)
@@ -79,8 +66,8 @@ def gather_evidence(blocks: Blocks, model: Organic, graph: GraphArrays) -> dict[
     n_acts = np.bincount(acts.block, minlength=len(blocks)).astype(np.float64)
     activity = np.asarray(blocks.users @ model.user_slices, np.float64)
     appeal = np.asarray(blocks.items @ model.item_slices, np.float64)
-    expected = np.maximum(np.einsum("ij,ij->i", activity, appeal), 1e-9)
-    cost = _ln_choose(model.n_users, m) + _ln_choose(model.n_items, k)
+    expected = np.einsum("ij,ij->i", activity, outside_appeal(blocks, model, acts))
+    margin = _margin(n_acts, expected, m, k, model)
     sharpness, halo_lift = _halo(blocks, model, appeal, n_acts / m)
     return {
         "n_users": m,
@@ -89,7 +76,7 @@ def gather_evidence(blocks: Blocks, model: Organic, graph: GraphArrays) -> dict[
         "expected_acts": expected,
         "density": n_acts / (m * k),
         "lift": n_acts / expected,
-        "margin_nats": surprise(n_acts, expected) - cost,
+        "margin_nats": margin,
         "exclusivity": n_acts / (blocks.items @ model.audience),
         "focus": n_acts / (blocks.users @ model.degree),
         "sharpness": sharpness,

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.evaluation.fdr import benjamini_hochberg
+from graphdet.evaluation.log_tail import tail_p_values
+from graphdet.evaluation.posterior import estimate_share, posterior, posterior_q_values
 from graphdet.rings.blocks import Blocks, refine
 from graphdet.rings.candidates import candidate_groups
-from graphdet.rings.evidence import gather_evidence, judge_inputs
+from graphdet.rings.evidence import gather_evidence, judge_inputs, worth_naming
 from graphdet.rings.organic import Float, Organic, organic_model
 from graphdet.rings.select import folds, strongest
-from graphdet.evaluation.log_tail import tail_p_values
 from graphdet.tables import GraphArrays, PairArrays
 
 N_FOLDS = 2
+JUDGE_SHARE = 0.2  # of rings among what the judge was trained on: campaigns and natural groups weigh 1 : 4
 Judge = Callable[[Float, NDArray[np.int64]], Float]  # (inputs, fold) → logits
 
 
@@ -57,6 +58,7 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
     """Find blocks of a log and gather the evidence for each."""
     model = organic_model(graph)
     blocks = refine(candidate_groups(windows, model, seed), model)
+    blocks = blocks.take(np.flatnonzero(worth_naming(blocks, model)))
     evidence = gather_evidence(blocks, model, graph)
     fold = folds(blocks, item_keys(graph), N_FOLDS)
     return Candidates(model, blocks, evidence, judge_inputs(evidence), fold)
@@ -65,22 +67,24 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
 def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
     """Judge candidates and keep the strongest of those that overlap.
 
-    score = 1 / (1 + e^−logit): how much more the evidence is like planted campaigns than like natural groups. flagged:
-    q_value (Benjamini–Hochberg over all rings kept) at most fdr, and a logit above 0.
+    score: the probability that a candidate is a campaign of the kinds planted for training, at the share of
+    such among this log's candidates (estimated by EM). q_value: the expected share of natural groups among
+    the rings at least this strong. p_value: how often a natural group of this log would look as strong (its
+    own tail). flagged: q_value at most fdr.
     """
     logits = judge(candidates.inputs, candidates.fold)
     rows = strongest(candidates.blocks, logits)
     logit = logits[rows]
-    p_value = tail_p_values(logit)
-    q_value = benjamini_hochberg(p_value)
+    score = posterior(logit, JUDGE_SHARE, estimate_share(logit, JUDGE_SHARE))
+    q_value = posterior_q_values(score)
     return Judged(
         blocks=candidates.blocks.take(rows),
         evidence={name: values[rows] for name, values in candidates.evidence.items()},
         logit=logit,
-        score=1 / (1 + np.exp(-np.clip(logit, -30, 30))),
-        p_value=p_value,
+        score=score,
+        p_value=tail_p_values(logit),
         q_value=q_value,
-        flagged=(q_value <= fdr) & (logit > 0),
+        flagged=q_value <= fdr,
     )
 
 

@@ -1,13 +1,13 @@
 """The organic model: how often would these users act on these items anyway?
 
-Acts are cut into time slices of equal numbers of acts. Within a slice t, users and items meet in proportion to how
-active each is there, so the expected number of (distinct) acts of user u on item i is
+Acts are cut into time slices of equal numbers of acts. Within a slice t, users and items meet in proportion
+to how active each is there, so the expected number of (distinct) acts of user u on item i is
 
     mu_ui = sum_t  d_ut * p_it / E_t
 
 with d_ut the acts of u, p_it the acts on i and E_t all acts in slice t (a Chung–Lu model per slice). It knows
-activity, popularity, the life of an item and the hours of a user; it does not know taste, which is measured apart
-(see evidence.py).
+activity, popularity, the life of an item and the hours of a user; it does not know taste, which is measured
+apart (see evidence.py).
 """
 
 from dataclasses import dataclass
@@ -59,8 +59,9 @@ def distinct_acts(graph: GraphArrays) -> Acts:
 class Organic:
     """The organic model of a log, as sparse and small dense arrays.
 
-    by_user: CSR float32[n_users, n_items] of ones; by_item its transpose; user_slices float32[n_users, N_SLICES];
-    item_slices float32[n_items, N_SLICES], already divided by E_t.
+    by_user: CSR float32[n_users, n_items] of ones; by_item its transpose; user_slices float32[n_users,
+    N_SLICES]; item_slices float32[n_items, N_SLICES], already divided by E_t; slice_acts float32[N_SLICES],
+    the E_t.
     """
 
     acts: Acts
@@ -68,6 +69,7 @@ class Organic:
     by_item: sp.csr_matrix
     user_slices: NDArray[np.float32]
     item_slices: NDArray[np.float32]
+    slice_acts: NDArray[np.float32]
 
     @property
     def n_users(self) -> int:
@@ -112,7 +114,7 @@ def organic_model(graph: GraphArrays) -> Organic:
     user_slices = _count(acts.user_ix, acts.slice_ix, graph.n_users)
     item_slices = _count(acts.item_ix, acts.slice_ix, graph.n_items)
     total = np.maximum(item_slices.sum(axis=0), 1)
-    return Organic(acts, by_user, by_user.T.tocsr(), user_slices, item_slices / total)
+    return Organic(acts, by_user, by_user.T.tocsr(), user_slices, item_slices / total, total)
 
 
 def _count(rows: NDArray[np.int32], slices: NDArray[np.int16], n_rows: int) -> NDArray[np.float32]:

@@ -19,7 +19,8 @@ def ring_reason(evidence: dict[str, float], span_s: float) -> str:
     """Write the reason of one ring; evidence as in EVIDENCE, span_s from its first to its last act in seconds."""
     e = evidence
     parts = [
-        f"{e['n_users']:.0f} accounts act on the same {e['n_items']:.0f} items within {duration_in_words(span_s)}: "
+        f"{e['n_users']:.0f} accounts act on the same {e['n_items']:.0f} items within "
+        f"{duration_in_words(span_s)}: "
         f"{e['n_acts']:.0f} acts where {e['expected_acts']:.2g} would be expected of them "
         f"({100 * e['density']:.0f} % of all account–item pairs)"
     ]

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graphdet.rings.evidence import block_acts
+from graphdet.rings.blocks import block_acts, outside_appeal
 from graphdet.rings.find import Judged
 from graphdet.rings.organic import Float, Organic, surprise
 from graphdet.rings.reasons import ring_reason, row
@@ -23,8 +23,8 @@ def _iso(at_ms: int) -> str:
 def member_strength(judged: Judged, model: Organic) -> Float:
     """How sure each membership is, float64[nnz of judged.blocks.users], in [0, 1].
 
-    ring score × (1 − e^−g), with g the nats by which the member's own acts on the targets beat the organic model and
-    the cost of naming the member.
+    ring score × (1 − e^−g), with g the nats by which the member's own acts on the targets beat the organic
+    model and the cost of naming the member.
     """
     users = judged.blocks.users
     at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
@@ -36,7 +36,7 @@ def member_strength(judged: Judged, model: Organic) -> Float:
     n_targets = (
         np.where(found[place] == want, count[place], 0).astype(np.float64) if len(found) else want * 0.0
     )
-    appeal = np.asarray(judged.blocks.items @ model.item_slices, np.float64)
+    appeal = outside_appeal(judged.blocks, model, acts)
     expected = np.einsum("ij,ij->i", appeal[at], model.user_slices[users.indices].astype(np.float64))
     gain = np.maximum(surprise(n_targets, expected) - np.log(max(model.n_users / 10, 2)), 0.0)
     return np.asarray(judged.score[at] * (1 - np.exp(-gain)))
@@ -78,7 +78,8 @@ def tabulate(judged: Judged, model: Organic, graph: GraphArrays) -> RingTables:
     strength = member_strength(judged, model)
     rings: dict[str, list[object]] = {
         name: [] for name in (
-            "ring_id", "n_users", "n_items", "score", "p_value", "q_value", "flagged", "first_seen", "last_seen",
+            "ring_id", "n_users", "n_items", "score", "p_value", "q_value", "flagged", "first_seen", "
+            ""last_seen",
             "reason", "evidence",
         )
     }  # fmt: skip

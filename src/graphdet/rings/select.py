@@ -2,7 +2,6 @@
 
 import numpy as np
 import scipy.sparse as sp
-import scipy.sparse.csgraph
 from numpy.typing import NDArray
 
 from graphdet.rings.blocks import Blocks
@@ -26,10 +25,10 @@ def strongest(blocks: Blocks, strength: NDArray[np.float64]) -> NDArray[np.int64
 def folds(blocks: Blocks, item_keys: NDArray[np.int64], n_folds: int) -> NDArray[np.int64]:
     """Which fold a block belongs to, int64[n_blocks]: all blocks of one connected group fall into the same.
 
-    Blocks are connected when they share at least half of the smaller one's users. A group is anchored by its target
-    with the smallest key (int64[n_items], a hash of the item's id), so the same group falls into the same fold
-    whatever else is in the log. Groups of more than MOST_CONNECTED blocks, the great overlapping tastes of a log,
-    are cut by the anchors of their blocks instead.
+    Blocks are connected when they share at least half of the smaller one's users. A group is anchored by its
+    target with the smallest key (int64[n_items], a hash of the item's id), so the same group falls into the
+    same fold whatever else is in the log. Groups of more than MOST_CONNECTED blocks, the great overlapping
+    tastes of a log, are cut by the anchors of their blocks instead.
     """
     n = len(blocks)
     anchor = np.fromiter((item_keys[blocks.targets(row)].min() for row in range(n)), np.int64, n)

@@ -1,8 +1,9 @@
 """How far from every normal cluster? The cluster-distance scorer.
 
-k-means on the normal scores of the features. A cluster is normal when it holds at least NORMAL_SHARE of the users;
-a user's distance is taken to the nearest normal one, in units of that cluster's median distance. Being in a small
-cluster that is denser than the median normal one, as accounts of one make are, counts as far too.
+k-means on the normal scores of the features. A cluster is normal when it holds at least NORMAL_SHARE of the
+users; a user's distance is taken to the nearest normal one, in units of that cluster's median distance.
+Being in a small cluster that is denser than the median normal one, as accounts of one make are, counts as
+far too.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.clustering.kmeans import k_means, nearest
+from graphdet.clustering.centres import k_means, nearest
 from graphdet.clustering.normal_scores import NormalScores
 
 Float = NDArray[np.float64]

@@ -1,9 +1,9 @@
 """One calibrated score from the GNN, the two behaviour scorers and the rings.
 
-A logistic model with non-negative weights, so more suspicion from any part never lowers the whole. Without labels it
-is fitted on a planted log, where accounts of campaigns are balanced against the log's own users; the share of such
-accounts in the user's own log is then estimated by expectation–maximisation (Saerens, Latinne & Decaestecker 2002),
-and the score is the posterior under that share.
+A logistic model with non-negative weights, so more suspicion from any part never lowers the whole. Without
+labels it is fitted on a planted log, where accounts of campaigns are balanced against the log's own users;
+the share of such accounts in the user's own log is then estimated by expectation–maximisation (Saerens,
+Latinne & Decaestecker 2002), and the score is the posterior under that share.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from scipy.special import expit
 Float = NDArray[np.float64]
 PARTS = ("gnn", "cluster_distance", "probability", "ring")
 RIDGE = 1e-2
-LEAST_SHARE = 1e-6
 
 
 @dataclass(frozen=True)
 class Parts:
     """What is fused, per user, all float64[n_users].
 
-    gnn: logit. cluster_distance, probability: scores in [0, 1]. ring: evidence of the strongest ring, 0 for none.
+    gnn: logit. cluster_distance, probability: scores in [0, 1]. ring: evidence of the strongest ring, 0 for
+    none.
     """
 
     gnn: Float
@@ -102,29 +102,3 @@ class Fusion:
         """Read what to_json gave."""
         arrays = {name: np.asarray(document[name], np.float64) for name in ("weights", "mean", "scale")}
         return cls(**{**document, **arrays})
-
-
-def estimate_share(logits: Float, fitted_share: float, rounds: int = 200) -> float:
-    """Share of positives in an unlabelled log, by EM on a classifier's log-odds.
-
-    Saerens et al. 2002: reweigh the posteriors by the ratio of shares, average, repeat. Starts at 1 %.
-
-    >>> estimate_share(np.array([-20.0] * 95 + [20.0] * 5), 0.5)
-    0.05
-    """
-    share = 0.01
-    base = np.log(fitted_share / (1 - fitted_share))
-    for _ in range(rounds):
-        share = min(max(share, LEAST_SHARE), 0.5)
-        posterior = expit(logits - base + np.log(share / (1 - share)))
-        new = float(posterior.mean())
-        if abs(new - share) < 1e-9:
-            break
-        share = new
-    return round(min(max(share, LEAST_SHARE), 0.5), 9)
-
-
-def posterior(logits: Float, fitted_share: float, share: float) -> Float:
-    """Probability at another share of positives than that of the fit, float64[n]."""
-    shift = np.log(share / (1 - share)) - np.log(fitted_share / (1 - fitted_share))
-    return np.asarray(expit(logits + shift))

@@ -1,8 +1,9 @@
 """How probable is this behaviour among clean users? The density scorer.
 
-A Gaussian copula: every feature is mapped to a standard normal by its ranks, the dependence is a covariance fitted
-twice, the second time without the least likely users (trimming, so that a few odd accounts do not widen what counts
-as clean; no share of fraud is assumed). The score is the share of users whose behaviour is more likely.
+A Gaussian copula: every feature is mapped to a standard normal by its ranks, the dependence is a covariance
+fitted twice, the second time without the least likely users (trimming, so that a few odd accounts do not
+widen what counts as clean; no share of fraud is assumed). The score is the share of users whose behaviour is
+more likely.
 """
 
 from dataclasses import dataclass

@@ -13,7 +13,8 @@ def user_reasons(
 ) -> list[str]:
     """Say what speaks most against each user.
 
-    Shapes: strongest int64[n] into fusion.PARTS; ring_id and ring_size (members) per user, None and 0 for no ring.
+    Shapes: strongest int64[n] into fusion.PARTS; ring_id and ring_size (members) per user, None and 0 for no
+    ring.
     """
     out = []
     for user in range(len(ring_id)):
