@@ -1,6 +1,7 @@
 """Co-action pairs: users who act on the same items within a window, as one Narwhals expression.
 
-The same expression runs on DuckDB today and on Spark when a log outgrows one machine; nothing is looped in Python.
+The same expression runs on DuckDB today and on Spark when a log outgrows one machine; nothing is looped in
+Python.
 """
 
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from graphdet.tables import Frame, PairArrays
 class Window:
     """How close in time two acts on an item must be, and which crowds are too large to say anything.
 
-    span_s: two acts are together when at most this many seconds apart. min_items: common items that make a pair.
-    budget: n users who meet on an item within a span give n² / 2 pairs, so a crowd ties nobody to anybody and costs
-    the most; the largest crowds are left out until the rest gives at most `budget` × n_acts ordered pairs. That keeps
-    the work linear in the log. A crowd is counted per item *and* span, so a popular item counts in its quiet hours.
+    span_s: two acts are together when at most this many seconds apart. min_items: common items that make a
+    pair. budget: n users who meet on an item within a span give n² / 2 pairs, so a crowd ties nobody to
+    anybody and costs the most; the largest crowds are left out until the rest gives at most `budget` ×
+    n_acts ordered pairs. That keeps the work linear in the log. A crowd is counted per item *and* span, so a
+    popular item counts in its quiet hours.
     """
 
     span_s: float
@@ -26,7 +28,8 @@ class Window:
     budget: float
 
 
-# A sitting, two days, a month. Chosen on planted campaigns in a real news log: see docs/decisions/0003-rings.md.
+# A sitting, two days, a month. Chosen on planted campaigns in a real news log: see
+# docs/decisions/0003-rings.md.
 WINDOWS = (
     Window(span_s=3_600, min_items=3, budget=10),
     Window(span_s=172_800, min_items=2, budget=20),
@@ -77,9 +80,9 @@ def co_action_pairs(edges: Frame, window: Window) -> Frame:
     """Pairs of users with at least `min_items` common items within the window.
 
     Returns:
-        Frame: (a, b, n_items, weight, gap_s) with a < b; weight is the sum of rarities, gap_s the mean time between
-        the two acts. The earlier act looks into its own time bucket and the next, so that no pair is missed at a
-        boundary and an item's whole history is never joined with itself.
+        Frame: (a, b, n_items, weight, gap_s) with a < b; weight is the sum of rarities, gap_s the mean time
+        between the two acts. The earlier act looks into its own time bucket and the next, so that no pair is
+        missed at a boundary and an item's whole history is never joined with itself.
     """
     span_ms = int(window.span_s * 1000)
     acts = first_acts(edges)

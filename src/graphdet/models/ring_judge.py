@@ -170,7 +170,7 @@ def _fit(x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, seed: int) -> n
         loss = nn.functional.binary_cross_entropy_with_logits(
             logit, y, weight=weight * trusted, reduction="sum"
         )
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
         schedule.step()

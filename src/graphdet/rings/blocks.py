@@ -60,7 +60,8 @@ def membership(groups: Sequence[NDArray[np.int64]], n: int) -> sp.csr_matrix:
 
 
 def _size(matrix: sp.csr_matrix) -> NDArray[np.float64]:
-    return np.diff(matrix.indptr).astype(np.float64)
+    size: NDArray[np.float64] = np.diff(matrix.indptr).astype(np.float64)
+    return size
 
 
 def _ones(rows: NDArray[np.int32], columns: NDArray[np.int32], shape: tuple[int, int]) -> sp.csr_matrix:

@@ -119,7 +119,6 @@ def _halo(blocks: Blocks, model: Organic, appeal: Float, typical: Float) -> tupl
 def _elsewhere(blocks: Blocks, model: Organic, activity: Float) -> Float:
     """Pairs of members who meet on items outside the block, over expectation (add-one on both)."""
     observed = np.zeros(len(blocks))
-    inside_expected = np.zeros(len(blocks))
     for start in range(0, len(blocks), CHUNK):
         rows = slice(start, start + CHUNK)
         counts = blocks.users[rows] @ model.by_user
@@ -134,7 +133,7 @@ def _elsewhere(blocks: Blocks, model: Organic, activity: Float) -> Float:
     )
     expected = np.einsum("ij,jk,ik->i", activity, model.item_gram, activity, optimize=True)
     expected = 0.5 * (expected - inside_expected - blocks.users @ self_pairs)
-    return (observed + 1) / (np.maximum(expected, 0) + 1)
+    return np.asarray((observed + 1) / (np.maximum(expected, 0) + 1))
 
 
 def _variance(group: NDArray[np.int64], value: Float, n: int) -> tuple[Float, Float]:
@@ -179,7 +178,7 @@ def _shared_entities(blocks: Blocks, graph: GraphArrays) -> Float:
     counts.data = (counts.data >= 2).astype(np.float32)
     counts.eliminate_zeros()
     shared = (counts @ links.T).multiply(blocks.users)
-    return np.diff(shared.tocsr().indptr) / np.maximum(np.diff(blocks.users.indptr), 1)
+    return np.asarray(np.diff(shared.tocsr().indptr) / np.maximum(np.diff(blocks.users.indptr), 1))
 
 
 def judge_inputs(evidence: dict[str, Float]) -> Float:

@@ -84,24 +84,26 @@ class Organic:
     @cached_property
     def degree(self) -> Float:
         """Distinct items per user, float64[n_users]."""
-        return np.diff(self.by_user.indptr).astype(np.float64)
+        return np.asarray(np.diff(self.by_user.indptr), np.float64)
 
     @cached_property
     def audience(self) -> Float:
         """Distinct users per item, float64[n_items]."""
-        return np.diff(self.by_item.indptr).astype(np.float64)
+        return np.asarray(np.diff(self.by_item.indptr), np.float64)
 
     @cached_property
     def user_gram(self) -> Float:
         """Sum over users of d_u d_u', float64[N_SLICES, N_SLICES]."""
         slices = self.user_slices.astype(np.float64)
-        return slices.T @ slices
+        gram: Float = slices.T @ slices
+        return gram
 
     @cached_property
     def item_gram(self) -> Float:
         """Sum over items of p_i p_i' / (E E'), float64[N_SLICES, N_SLICES]."""
         slices = self.item_slices.astype(np.float64)
-        return slices.T @ slices
+        gram: Float = slices.T @ slices
+        return gram
 
 
 def organic_model(graph: GraphArrays) -> Organic:

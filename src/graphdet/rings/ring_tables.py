@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from graphdet import schema
 from graphdet.rings.blocks import block_acts, outside_appeal
 from graphdet.rings.find import Judged
 from graphdet.rings.organic import Float, Organic, surprise
@@ -76,13 +77,7 @@ def tabulate(judged: Judged, model: Organic, graph: GraphArrays) -> RingTables:
     acts = block_acts(judged.blocks, model)
     ends = np.searchsorted(acts.block, np.arange(len(judged.blocks) + 1))
     strength = member_strength(judged, model)
-    rings: dict[str, list[object]] = {
-        name: [] for name in (
-            "ring_id", "n_users", "n_items", "score", "p_value", "q_value", "flagged", "first_seen", "
-            ""last_seen",
-            "reason", "evidence",
-        )
-    }  # fmt: skip
+    rings: dict[str, list[object]] = {name: [] for name in (*schema.RING_COLUMNS, schema.RING_EVIDENCE)}
     members: dict[str, list[object]] = {"ring_id": [], "user_id": [], "score": []}
     items: dict[str, list[object]] = {"ring_id": [], "item_id": [], "n_users": [], "lift": []}
     for ring in rows.tolist():

@@ -34,12 +34,14 @@ class Density:
         ranks = NormalScores.fit(features)
         x = ranks.transform(features).astype(np.float64)
         kept = np.ones(len(x), bool)
-        mean, precision = np.zeros(x.shape[1]), np.eye(x.shape[1])
+        mean: Float = np.zeros(x.shape[1])
+        precision: Float = np.eye(x.shape[1])
         for _ in range(2):
-            mean = x[kept].mean(axis=0)
+            mean = np.asarray(x[kept].mean(axis=0), np.float64)
             covariance = np.cov(x[kept], rowvar=False) if kept.sum() > 1 else np.zeros((x.shape[1],) * 2)
             # Shrunk to the identity: features that hardly vary must not divide by nothing.
-            precision = np.linalg.inv(0.95 * np.atleast_2d(covariance) + 0.05 * np.eye(x.shape[1]))
+            shrunk = 0.95 * np.atleast_2d(covariance) + 0.05 * np.eye(x.shape[1])
+            precision = np.asarray(np.linalg.inv(shrunk), np.float64)
             distance = _mahalanobis(x, mean, precision)
             kept = distance <= np.quantile(distance, 1 - TRIM)
         distance = _mahalanobis(x, mean, precision)

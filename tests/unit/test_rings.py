@@ -1,0 +1,108 @@
+"""Blocks, evidence and judgement on a generated log with planted campaigns."""
+
+import duckdb
+import networkx as nx
+import numpy as np
+import pytest
+from tests.unit.small_graphs import graph_of
+
+from graphdet.clustering.leiden import communities
+from graphdet.evaluation.log_tail import tail_p_values
+from graphdet.pipeline.detect import find_pairs
+from graphdet.ports import Silent
+from graphdet.rings.blocks import Blocks, block_acts, membership, refine
+from graphdet.rings.evidence import EVIDENCE, gather_evidence
+from graphdet.rings.find import Candidates, find_candidates, overlap
+from graphdet.rings.organic import organic_model
+from graphdet.rings.select import strongest
+from graphdet.simulate.assemble import Planted
+from graphdet.simulate.campaigns import kind
+from graphdet.simulate.organic import organic
+from graphdet.simulate.plant import plant
+
+
+@pytest.fixture(scope="module")
+def planted() -> Planted:
+    return plant(organic(4_000, 1_500, 20, seed=3), [kind("slow"), kind("camouflage"), kind("tiny")], 5)
+
+
+@pytest.fixture(scope="module")
+def candidates(planted: Planted) -> Candidates:
+    with duckdb.connect() as con:
+        return find_candidates(planted.graph, find_pairs(planted.graph, con, Silent()), 0)
+
+
+def test_planted_campaigns_become_candidates(planted: Planted, candidates: Candidates) -> None:
+    campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
+    best = [float(jaccard[campaign == k].max(initial=0)) for k in range(2)]
+    assert min(best) >= 0.5, best
+
+
+def test_candidates_repeat(planted: Planted, candidates: Candidates) -> None:
+    with duckdb.connect() as con:
+        again = find_candidates(planted.graph, find_pairs(planted.graph, con, Silent()), 0)
+    assert np.array_equal(again.inputs, candidates.inputs)
+    assert np.array_equal(again.blocks.users.indices, candidates.blocks.users.indices)
+
+
+def test_evidence_of_a_block_by_hand() -> None:
+    rows = [(f"u{u}", f"i{i}", 1_000 * u + i) for u in range(5) for i in range(4)]
+    rows += [(f"v{k}", f"j{k % 7}", 100 * k) for k in range(60)] + [("v0", "i0", 5)]
+    graph = graph_of(rows)
+    model = organic_model(graph)
+    ids = graph.user_ids.to_pylist()
+    users = membership([np.array([ids.index(f"u{u}") for u in range(5)])], graph.n_users)
+    names = graph.item_ids.to_pylist()
+    items = membership([np.array([names.index(f"i{i}") for i in range(4)])], graph.n_items)
+    blocks = Blocks(users, items)
+    evidence = {name: float(values[0]) for name, values in gather_evidence(blocks, model, graph).items()}
+    assert set(evidence) == set(EVIDENCE)
+    assert evidence["n_users"] == 5
+    assert evidence["n_items"] == 4
+    assert evidence["n_acts"] == 20
+    assert evidence["density"] == 1.0
+    assert evidence["exclusivity"] == pytest.approx(20 / 21)
+    assert evidence["focus"] == 1.0
+    assert evidence["sharpness"] == 1.0
+    assert evidence["expected_acts"] < 20
+    acts = block_acts(blocks, model)
+    assert len(acts.act) == 20
+
+
+def test_refinement_gives_a_ring_its_missing_member_and_drops_the_stranger() -> None:
+    rng = np.random.default_rng(0)
+    rows = [(f"v{k}", f"j{rng.integers(40)}", int(rng.integers(10**7))) for k in range(400) for _ in range(6)]
+    rows += [(f"u{u}", f"i{i}", int(rng.integers(10**7))) for u in range(8) for i in range(6)]
+    graph = graph_of(rows)
+    ids = graph.user_ids.to_pylist()
+    ring = [ids.index(f"u{u}") for u in range(8)]
+    blocks = refine(membership([np.array([*ring[:7], ids.index("v3")])], graph.n_users), organic_model(graph))
+    assert len(blocks) == 1
+    assert blocks.members(0).tolist() == sorted(ring)
+
+
+def test_communities_are_cliques_of_a_caveman_graph() -> None:
+    cave = nx.connected_caveman_graph(5, 6)
+    a, b = np.array(cave.edges, np.int32).T
+    found = communities(a, b, np.ones(len(a)), resolution=0.3, seed=0)
+    groups = {frozenset(found[found[:, 1] == c, 0].tolist()) for c in np.unique(found[:, 1])}
+    assert groups == {frozenset(range(6 * k, 6 * k + 6)) for k in range(5)}
+
+
+def test_rings_share_few_members() -> None:
+    users = membership([np.arange(10), np.arange(8), np.arange(8, 18)], 20)
+    blocks = Blocks(users, membership([np.arange(3)] * 3, 5))
+    assert strongest(blocks, np.array([2.0, 1.0, 0.5])).tolist() == [0, 2]
+
+
+def test_few_groups_give_no_small_p_value() -> None:
+    rng = np.random.default_rng(1)
+    few, many = rng.normal(-8, 3, 10), rng.normal(-8, 3, 500)
+    assert tail_p_values(np.append(few, 20.0))[-1] >= 1 / 11
+    assert tail_p_values(np.append(many, 20.0))[-1] < 1e-4
+
+
+def test_p_values_of_natural_groups_are_not_too_small() -> None:
+    rng = np.random.default_rng(2)
+    p = np.concatenate([tail_p_values(rng.normal(-8, 3, 300)) for _ in range(40)])
+    assert np.mean(p <= 0.01) <= 0.02
