@@ -13,18 +13,20 @@ from graphdet.simulate.timetables import Sitting, Timetable, hours_apart, make_t
 SCRIPT_GAP_MS = 4_000
 MOVING = 0.06  # interest of a target below which an account rather moves a session to it
 MOVE_TRIES = 8
+DEAD = 1e-3  # interest of a target that does not live at the time
 
 Rng = np.random.Generator
 Bool = NDArray[np.bool_]
+Float = NDArray[np.float64]
 
 
 @dataclass
 class Account:
     """One account's planned sessions, in time order.
 
-    user: the row of the real user it is, or −1 for a fresh account. Per session: at_ms int64[size]; edge int64[size],
-    the graph row of a fixed target or hot item, −1 where a walk chooses; known int8[size] as in Sitting; is_target
-    bool[size].
+    user: the row of the real user it is, or −1 for a fresh account. Per session: at_ms int64[size]; edge
+    int64[size], the graph row of a fixed target or hot item, −1 where a walk chooses; known int8[size] as
+    in Sitting; is_target bool[size].
     """
 
     user: int
@@ -74,9 +76,11 @@ class _Plan:
         self.profile, self.campaign, self.strike, self.table, self.rng = profile, campaign, strike, table, rng
         sizes = np.array([len(s.known) for s in table.sittings], np.int64)
         self.room = np.where(table.inside(strike), sizes // (2 if campaign.coattail else 1), 0)
-        if campaign.one_sitting or not self.room.any():
+        if table.only is not None:
+            self.room = np.array([len(s.known) if s is table.only else 0 for s in table.sittings])
+        elif not self.room.any():
             self.room = np.where(np.arange(len(sizes)) == np.argmax(sizes), sizes, 0)
-        self.interest = interest(profile, strike.items, np.array([s.start_ms for s in table.sittings]))
+        self.interest = interest(profile, strike, np.array([s.start_ms for s in table.sittings]))
         self.chosen: list[list[int]] = [[] for _ in sizes]
 
     def touched(self, k: int) -> Int:
@@ -96,17 +100,30 @@ class _Plan:
             if not free.any():
                 continue
             weight = np.where(free, self.interest[target], 0.0)
-            session = int(self.rng.choice(len(free), p=weight / weight.sum()))
             idle = np.flatnonzero(free & np.array([not targets for targets in self.chosen]))
+            session = -1
             if not fixed and len(idle) and self.rng.random() * (weight.sum() + MOVING) < MOVING:
-                session = self._move(idle, int(target), session)
+                session = self._move(idle, int(target))
+            if session < 0 and weight.max() < DEAD and not fixed:
+                target, weight = self._another(int(target), free)
+            if session < 0:
+                session = int(self.rng.choice(len(free), p=weight / weight.sum()))
             self.chosen[session].append(int(target))
             self.room[session] -= 1
 
-    def _move(self, idle: Int, target: int, otherwise: int) -> int:
+    def _another(self, target: int, free: Bool) -> tuple[int, Float]:
+        """Choose an untouched target that lives at the account's times instead of one that does not."""
+        touched = np.array([t for targets in self.chosen for t in targets], np.int64)
+        interest = np.where(free, self.interest, 0.0)
+        liveliest = interest.max(axis=1)
+        liveliest[touched] = 0.0
+        other = int(np.argmax(liveliest * self.rng.random(len(liveliest))))
+        return (other, interest[other]) if liveliest[other] >= DEAD else (target, interest[target])
+
+    def _move(self, idle: Int, target: int) -> int:
         """Move one of the idle sessions, not far and to a like hour, to a real click on the target.
 
-        Gives the session to use: `otherwise` when no time is free.
+        Gives the session, −1 when no time is free.
         """
         profile, strike, rng = self.profile, self.strike, self.rng
         item = strike.items[target]
@@ -114,7 +131,7 @@ class _Plan:
         times = profile.graph.at_ms[rows]
         inside = times[(times >= strike.start_ms) & (times < strike.end_ms)]
         if len(inside) == 0:
-            return otherwise
+            return -1
         clicks = rng.choice(inside, MOVE_TRIES) + rng.integers(-5 * MINUTE_MS, 5 * MINUTE_MS, MOVE_TRIES)
         clicks = np.maximum(clicks, times.min())
         starts = np.array([self.table.sittings[k].start_ms for k in idle], np.int64)
@@ -126,9 +143,9 @@ class _Plan:
             start = min(click, profile.end_ms - 1 - int(sitting.offsets_ms[-1]))
             if not self.table.clashes(sitting, start, int(profile.random_pauses(1, rng)[0])):
                 sitting.start_ms = start
-                self.interest[:, session] = interest(profile, strike.items, np.array([start]))[:, 0]
+                self.interest[:, session] = interest(profile, strike, np.array([start]))[:, 0]
                 return session
-        return otherwise
+        return -1
 
     def in_time_order(self) -> list[tuple[Sitting, list[int]]]:
         """Sessions with their visits, by time."""

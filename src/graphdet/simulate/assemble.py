@@ -23,9 +23,9 @@ Bool = NDArray[np.bool_]
 class PlantedGroup:
     """What became of one campaign or innocent group.
 
-    asked: its knobs. The rest is as realised: n_hijacked real users among n_accounts; density is the share of the
-    account × target pairs with an act; n_clicks counts all clicks added, n_target_clicks those on targets;
-    [start_ms, end_ms) holds all planned target clicks.
+    asked: its knobs. The rest is as realised: n_hijacked real users among n_accounts; density is the share
+    of the account × target pairs with an act; n_clicks counts all clicks added, n_target_clicks those on
+    targets; [start_ms, end_ms) holds all planned target clicks.
     """
 
     kind: str
@@ -49,9 +49,9 @@ class PlantedGroup:
 class Planted:
     """A log with planted groups, and the truth about it.
 
-    Shapes: campaign_of_user, innocent_of_user int32[n_users], −1 for none; source_user int32[n_users], the user's row
-    in the log planted into, −1 for fresh accounts; planted_edge bool[n_edges]; targets and innocent_targets hold int32
-    item rows per group.
+    Shapes: campaign_of_user, innocent_of_user int32[n_users], −1 for none; source_user int32[n_users], the
+    user's row in the log planted into, −1 for fresh accounts; planted_edge bool[n_edges]; targets and
+    innocent_targets hold int32 item rows per group.
     """
 
     graph: GraphArrays
@@ -81,7 +81,7 @@ class Group:
 
 @dataclass(frozen=True)
 class _Clicks:
-    """Planted clicks: their account, session (from 0), time, the graph row that gives item, action and count."""
+    """Planted clicks: account, session (from 0), time, the graph row that gives item, action and count."""
 
     account: Int
     session: Int
@@ -108,7 +108,7 @@ def assemble(
     resolution_ms: int,
     rng: Rng,
 ) -> Planted:
-    """Join the log and the planted sessions; the first n_campaigns groups are campaigns, the rest innocents."""
+    """Join log and planted sessions; the first n_campaigns groups are campaigns, the rest innocents."""
     clicks = _Clicks.of(sessions, resolution_ms)
     source = np.array([a.user for g in groups for a in g.accounts], np.int64)
     fresh = source < 0

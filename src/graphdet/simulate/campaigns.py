@@ -23,14 +23,13 @@ class Campaign:
     n_accounts, n_targets: accounts and target items wanted (a small log gets fewer).
     density: share of the targets that each account touches, in (0, 1].
     window_s: seconds from the first to the last touch of a target; cut to the log's own span.
-    camouflage: own clicks of an account per click on a target; camouflage_kind: "walk" (along the item-to-item
-    transitions of the hour), "popular" (any click of the hour) or "random" (any living item).
-    hijacked_share: share of the accounts that are real users of the log, who keep all their own behaviour.
-    target_popularity: "cold", "mid" or "popular" items of the log.
-    repeats: mean number of sessions in which an account touches one target.
-    pace: "human" (gaps as in the log) or "scripted" (targets in one fixed order, seconds apart).
-    coattail: each target is clicked right after a hot item of the hour, in the same session.
-    one_sitting: all targets of an account in one session.
+    camouflage: own clicks of an account per click on a target.
+    camouflage_kind: "walk" (the item-to-item steps of the hour), "popular" (its clicks), "random" (living
+    items). hijacked_share: share of the accounts that are real users of the log, who keep all their own
+    behaviour. target_popularity: "cold", "mid" or "popular" items of the log. repeats: mean number of
+    sessions in which an account touches one target. pace: "human" (gaps as in the log) or "scripted"
+    (targets in one fixed order, seconds apart). coattail: each target is clicked right after a hot item of
+    the hour, in the same session. one_sitting: all targets of an account in one session.
     shared_device_share, shared_ip_share: share of the accounts on a device or address of the campaign.
     related_targets: targets are near each other in the log's own transitions (one author, one topic).
     members_from_audience: real users are taken from those who touched a target anyway.
@@ -165,7 +164,7 @@ LEVELS = tuple(_LEVELS)
 
 
 def level(name: str, rng: Rng) -> Campaign:
-    """Draw a campaign of one of the five levels, from L1 (blatant) to L5 (at the limit of what a log can show).
+    """Draw a campaign of one of the five levels, from L1 (blatant) to L5 (at the limit of what logs show).
 
     Raises:
         UsageError: there is no such level.
@@ -225,7 +224,8 @@ def benchmark_plan(seed: int = 0) -> list[Campaign]:
 def training_plan(seed: int, n: int) -> list[Campaign]:
     """Plan n campaigns over all kinds and levels with wide random knobs, to train a judge of rings.
 
-    Kinds take turns, so every kind is there once n >= 12; the knobs are drawn anew and never are the benchmark's.
+    Kinds take turns, so every kind is there once n >= 12; the knobs are drawn anew and never are the
+    benchmark's.
     """
     rng = np.random.default_rng((seed, 7919))
     names = (*KINDS, *LEVELS)

@@ -34,8 +34,8 @@ class Leak:
 def user_features(graph: GraphArrays) -> tuple[tuple[str, ...], Float]:
     """Describe each user by sessions, sizes, gaps, hours, item ages and id shape.
 
-    Returns (names, float64[n_users, n_features]); NaN where a user has too little behaviour. Item popularity is left
-    out on purpose: what a campaign pushes is the campaign, not a leak.
+    Returns (names, float64[n_users, n_features]); NaN where a user has too little behaviour. Item
+    popularity is left out on purpose: what a campaign pushes is the campaign, not a leak.
     """
     profile = profile_log(graph)
     columns = {**_session_features(profile), **_age_features(profile), **_id_features(graph)}
@@ -120,8 +120,8 @@ def _id_features(graph: GraphArrays) -> dict[str, Float]:
 def leak(planted: Planted, seed: int = 0, levels: tuple[str, ...] | None = None) -> Leak:
     """Measure what leaks: gradient-boosted trees on user features, judged on campaigns they have not seen.
 
-    levels: only accounts of campaigns of these levels count as planted (None: all). Organic peers are users outside
-    every campaign, drawn to have the planted accounts' numbers of clicks.
+    levels: only accounts of campaigns of these levels count as planted (None: all). Organic peers are users
+    outside every campaign, drawn to have the planted accounts' numbers of clicks.
     """
     rng = np.random.default_rng(seed)
     names, features = user_features(planted.graph)
@@ -163,7 +163,7 @@ def _alone(y: Float, values: Float) -> float:
 
 
 def _peers(planted: Planted, rows: Int, rng: np.random.Generator) -> tuple[Int, Int]:
-    """Draw organic users with each planted account's number of clicks, or near it: their rows, and whose peers they are.
+    """Draw organic users with about each planted account's clicks: their rows, and whose peers they are.
 
     No user is drawn twice: one in two folds would be known by heart.
     """

@@ -29,8 +29,8 @@ def organic(
 ) -> GraphArrays:
     """Make a click log of n_users over n_items and `days`, with devices and addresses.
 
-    kind "news": items are born, are hot for hours and are forgotten; one action, view. kind "shop": a stable catalogue;
-    view, cart and buy. The log starts on Monday 2026-01-05 UTC. Same arguments, same log.
+    kind "news": items are born, are hot for hours and are forgotten; one action, view. kind "shop": a
+    stable catalogue; view, cart and buy. The log starts on Monday 2026-01-05 UTC. Same arguments, same log.
 
     Raises:
         UsageError: a number below one, or an unknown kind.
@@ -49,7 +49,7 @@ def organic(
 
 @dataclass(frozen=True)
 class _Clicks:
-    """All clicks in (session, step) order: user, session, step, at_ms from the log's start, all int64[n_clicks]."""
+    """All clicks in (session, step) order; at_ms counts from the log's start. All int64[n_clicks]."""
 
     user: Int
     session: Int
@@ -93,7 +93,7 @@ def _session_starts(users: Users, owner: Int, days: int, rng: Rng) -> Int:
 
 
 def _choose_items(items: Items, users: Users, clicks: _Clicks, days: int, rng: Rng) -> Int:
-    """Choose what each click is on: the front page, the session's topic, a followed author, a related item, the archive."""
+    """Choose each click's item: front page, topic of the session, followed author, related item, archive."""
     n = len(clicks.user)
     source, low, high = _ranges(items, users, clicks, rng)
     chosen = np.zeros(n, np.int64)
@@ -144,7 +144,7 @@ def _ranges(items: Items, users: Users, clicks: _Clicks, rng: Rng) -> tuple[Int,
 
 
 def _draw(cumulative: Float, low: Int, high: Int, u: Float) -> Int:
-    """Draw a row of [low, high) in proportion to its weight; of all rows where that range weighs next to nothing."""
+    """Draw a row of [low, high) by weight; of all rows where that range weighs next to nothing."""
     total = cumulative[-1]
     empty = cumulative[high] - cumulative[low] <= 1e-12 * total
     start = np.where(empty, 0.0, cumulative[low])
@@ -233,7 +233,7 @@ def _shop_journeys(
 
 
 def _links(n_users: int, rng: Rng) -> list[KindLinks]:
-    """Give users devices (one or two) and addresses (a household's, sometimes an office's or a phone network's)."""
+    """Give users devices (one or two) and addresses (a household's, sometimes an office's)."""
     everyone = np.arange(n_users)
     second = np.flatnonzero(rng.random(n_users) < 0.25)
     shared = np.flatnonzero(rng.random(n_users) < 0.03)

@@ -26,10 +26,10 @@ def plant(
 ) -> Planted:
     """Plant campaigns, and groups of hard innocents, into a log.
 
-    Every act sits in a natural session: timetables, session sizes and gaps are those of the log's users moved in time,
-    targets are touched when real users touch them, and the rest of a session walks the log's own item-to-item
-    transitions of the hour. All user, session and entity ids are dealt out anew, items keep theirs. Groups share
-    neither targets nor users. A small log gets smaller groups.
+    Every act sits in a natural session: timetables, session sizes and gaps are those of the log's users
+    moved in time, targets are touched when real users touch them, and the rest of a session walks the log's
+    own item-to-item transitions of the hour. All user, session and entity ids are dealt out anew, items
+    keep theirs. Groups share neither targets nor users. A small log gets smaller groups.
 
     Raises:
         UsageError: the log is too small even for a small version of a group; says what it needs.
@@ -94,8 +94,8 @@ def _real_users(
         chosen = np.concatenate([chosen, rng.choice(pool, min(n - len(chosen), len(pool)), replace=False)])
     if len(chosen) < min(n, LEAST_ACCOUNTS):
         raise UsageError(
-            f"the log is too small for a {campaign.kind} campaign: it needs {n} free users with at least two clicks, "
-            f"the log has {len(chosen)}; plant fewer campaigns or use a larger log"
+            f"the log is too small for a {campaign.kind} campaign: it needs {n} free users of two clicks "
+            f"or more, the log has {len(chosen)}; plant fewer campaigns or use a larger log"
         )
     return chosen
 

@@ -18,15 +18,17 @@ DAY_MS = 86_400_000
 class LogProfile:
     """A log seen as sessions in (user, start) order, and as item lives.
 
-    Shapes: edge int64[n_edges], rows of the graph in (session, time) order; session_first int64[n_sessions + 1],
-    offsets into edge; session_user, session_start int64[n_sessions]; user_first int64[n_users + 1], offsets into
-    sessions; n_clicks int64[n_users]; item_edge int64[n_edges], rows of the graph in (item, time) order;
-    item_key int64[n_edges], item · span + time for those rows; item_first int64[n_items + 1]; time_edge int64[n_edges],
-    rows of the graph in time order.
-    base_ms is the time that keys count from, span_ms their stride; known int8[n_edges], along edge: whether the user clicked the item before, never (0), in an earlier session (1) or
-    in the same one (2), known_row the same per graph row; born_ms int64[n_items], the first click
-    of each item; age float32[n_edges], log1p of the hours since then, per graph row; short_pauses int64, times between sessions of one user within a day; log_traffic
-    float64[n_days], log of the sessions a day. start_ms and end_ms hold the busy part of the log (all but 1 in 2,000 edges at either end), end half open.
+    Shapes: edge int64[n_edges], rows of the graph in (session, time) order; session_first int64[n_sessions
+    + 1], offsets into edge; session_user, session_start int64[n_sessions]; user_first int64[n_users + 1],
+    offsets into sessions; n_clicks int64[n_users]; item_edge int64[n_edges], rows of the graph in (item,
+    time) order; item_key int64[n_edges], item · span + time for those rows; item_first int64[n_items + 1];
+    time_edge int64[n_edges], rows of the graph in time order. base_ms is the time that keys count from,
+    span_ms their stride; known int8[n_edges], along edge: whether the user clicked the item before, never
+    (0), in an earlier session (1) or in the same one (2), known_row the same per graph row; born_ms
+    int64[n_items], the first click of each item; age float32[n_edges], log1p of the hours since then, per
+    graph row; short_pauses int64, times between sessions of one user within a day; log_traffic
+    float64[n_days], log of the sessions a day. start_ms and end_ms hold the busy part of the log (all but 1
+    in 2,000 edges at either end), end half open.
     """
 
     graph: GraphArrays
@@ -44,6 +46,7 @@ class LogProfile:
     user_first: Int
     n_clicks: Int
     users_by_clicks: Int
+    clicks_sorted: Int
     item_edge: Int
     item_key: Int
     item_first: Int
@@ -64,8 +67,8 @@ class LogProfile:
     def rate(self, items: Int, at_ms: Int, half_width_ms: int) -> Int:
         """Count the edges of items[k] within half_width_ms of at_ms[k]; shapes broadcast."""
         relative = np.asarray(at_ms, np.int64) - self.base_ms
-        low = np.clip(relative - half_width_ms, 0, self.span_ms - 1)
-        high = np.clip(relative + half_width_ms + 1, 0, self.span_ms)
+        low = np.minimum(np.maximum(relative - half_width_ms, 0), self.span_ms - 1)
+        high = np.minimum(np.maximum(relative + half_width_ms + 1, 0), self.span_ms)
         keys = np.asarray(items, np.int64) * self.span_ms
         count: Int = np.searchsorted(self.item_key, keys + high) - np.searchsorted(self.item_key, keys + low)
         return count
@@ -76,7 +79,7 @@ class LogProfile:
         return age
 
     def usual_age(self, items: Int) -> NDArray[np.float64]:
-        """How usual the ages are at which each item is clicked: minus the mean distance from all clicks' quartile range."""
+        """How usual the age of each item's clicks is: minus the mean distance from all clicks' quartiles."""
         low, high = np.quantile(self.age, [0.25, 0.75])
         sample = (
             self.item_first[items][:, None]
@@ -93,7 +96,7 @@ class LogProfile:
         return first, last
 
     def rows_near(self, items: Int, at_ms: Int, rng: np.random.Generator) -> Int:
-        """Draw for each item one of its graph rows nearest in time; its action is then one usual for the item."""
+        """Draw for each item one of its graph rows near in time; its action is then usual for the item."""
         key = items * self.span_ms + np.clip(at_ms - self.base_ms, 0, self.span_ms - 1)
         low, high = self.item_first[items], self.item_first[items + 1] - 1
         middle = np.searchsorted(self.item_key, key)
@@ -141,17 +144,7 @@ def profile_log(graph: GraphArrays) -> LogProfile:
     if graph.n_edges == 0:
         raise UsageError("nothing can be planted into a log without interactions; give a log with some")
     at = graph.at_ms
-    # Graph edges are in (user, time) order; a stable sort by (user, session) keeps time order inside.
-    group = graph.user_ix.astype(np.int64) * max(graph.n_sessions, 1) + graph.session_ix
-    by_group = np.argsort(group, kind="stable")
-    heads = np.flatnonzero(np.diff(group[by_group], prepend=-1))
-    sizes = np.diff(heads, append=len(by_group))
-    user = graph.user_ix[by_group[heads]].astype(np.int64)
-    start = at[by_group[heads]]
-    ranked = np.lexsort((start, user))
-    sizes, user, start = sizes[ranked], user[ranked], start[ranked]
-    first = np.concatenate([[0], np.cumsum(sizes)])
-    edge = by_group[np.repeat(heads[ranked] - first[:-1], sizes) + np.arange(len(by_group))]
+    edge, first, user, start = _sessions(graph)
     n_clicks = np.bincount(graph.user_ix, minlength=graph.n_users).astype(np.int64)
     span = int(at.max()) - int(at.min()) + 1
     item_key = graph.item_ix.astype(np.int64) * span + (at - at.min())
@@ -159,7 +152,7 @@ def profile_log(graph: GraphArrays) -> LogProfile:
     item_first = np.concatenate([[0], np.cumsum(np.bincount(graph.item_ix, minlength=graph.n_items))])
     born = at[item_edge[np.minimum(item_first[:-1], len(at) - 1)]]
     low, high = np.quantile(at, [0.0005, 0.9995])
-    session_of = np.repeat(np.arange(len(user)), sizes)
+    session_of = np.repeat(np.arange(len(user)), np.diff(first))
     gaps = np.diff(at[edge])[np.diff(session_of) == 0]
     pauses = (start[1:] - at[edge[first[1:-1] - 1]])[np.diff(user) == 0]
     pauses = np.sort(pauses[(pauses >= 0) & (pauses < DAY_MS)])
@@ -181,6 +174,7 @@ def profile_log(graph: GraphArrays) -> LogProfile:
         user_first=np.searchsorted(user, np.arange(graph.n_users + 1)),
         n_clicks=n_clicks,
         users_by_clicks=np.argsort(n_clicks, kind="stable"),
+        clicks_sorted=np.sort(n_clicks),
         item_edge=item_edge,
         item_key=item_key[item_edge],
         item_first=item_first,
@@ -195,8 +189,24 @@ def profile_log(graph: GraphArrays) -> LogProfile:
     )
 
 
+def _sessions(graph: GraphArrays) -> tuple[Int, Int, Int, Int]:
+    """Group edges into sessions, in (user, start) order: edge, session_first, session_user, session_start."""
+    # Graph edges are in (user, time) order; a stable sort by (user, session) keeps time order inside.
+    group = graph.user_ix.astype(np.int64) * max(graph.n_sessions, 1) + graph.session_ix
+    by_group = np.argsort(group, kind="stable")
+    heads = np.flatnonzero(np.diff(group[by_group], prepend=-1))
+    sizes = np.diff(heads, append=len(by_group))
+    user = graph.user_ix[by_group[heads]].astype(np.int64)
+    start = graph.at_ms[by_group[heads]]
+    ranked = np.lexsort((start, user))
+    sizes, user, start = sizes[ranked], user[ranked], start[ranked]
+    first = np.concatenate([[0], np.cumsum(sizes)])
+    edge = by_group[np.repeat(heads[ranked] - first[:-1], sizes) + np.arange(len(by_group))]
+    return edge, first, user, start
+
+
 def _known(graph: GraphArrays, edge: Int, session_of: Int) -> NDArray[np.int8]:
-    """Say of each edge whether its user clicked the item never before (0), in an earlier session (1) or in this (2)."""
+    """Say if the user clicked the item before: never (0), in an earlier session (1), in this one (2)."""
     key = graph.user_ix[edge].astype(np.int64) * graph.n_items + graph.item_ix[edge]
     order = np.argsort(key, kind="stable")
     again = np.diff(key[order]) == 0
@@ -215,7 +225,7 @@ def _resolution_ms(at_ms: Int) -> int:
 
 
 def _common_gaps(gaps: Int) -> Int:
-    """Find gap values a logger writes itself (Globo closes each session at exactly 30 s): over 2 % of all gaps."""
+    """Find gaps a logger writes itself (Globo ends each session by 30 s): over 2 % of all gaps."""
     if len(gaps) == 0:
         return np.zeros(0, np.int64)
     values, counts = np.unique(gaps, return_counts=True)

@@ -1,4 +1,4 @@
-"""New ids in the manner of the old ones, dealt out so that an id tells nothing, and the encoded graph sorted."""
+"""New ids in the manner of the old ones, dealt out so that an id tells nothing; edges sorted."""
 
 import re
 
@@ -31,8 +31,9 @@ def decimal_ids(n: int) -> pa.Array:
 def deal_ids(old: pa.Array, n_new: int, rng: Rng) -> tuple[pa.Array, Int]:
     """Make ids for the owners of `old` and n_new newcomers, all dealt out at random.
 
-    Returns (ids in byte order, Arrow string[n]; ix int64[n]: the place of each owner's new id). Decimal ids become one
-    range of equal width. Otherwise newcomers get ids shaped like random old ones, and old and new are shuffled together.
+    Returns (ids in byte order, Arrow string[n]; ix int64[n]: the place of each owner's new id). Decimal ids
+    become one range of equal width. Otherwise newcomers get ids shaped like random old ones, and old and
+    new are shuffled together.
     """
     n = len(old) + n_new
     if len(old) == 0 or pc.all(pc.match_substring_regex(old, r"^[0-9]+$")).as_py():

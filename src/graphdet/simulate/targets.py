@@ -22,11 +22,15 @@ WIDE = 3  # a pool this many times the wanted targets is wide enough to stop loo
 
 @dataclass(frozen=True)
 class Strike:
-    """A campaign's window [start_ms, end_ms) and its target items, int64[n_targets] in random order."""
+    """A campaign's window [start_ms, end_ms) and its target items.
+
+    items int64[n_targets], in random order; usual float64[n_targets], the traffic around each one's average click.
+    """
 
     start_ms: int
     end_ms: int
     items: Int
+    usual: NDArray[np.float64]
 
 
 def choose_strike(
@@ -34,8 +38,8 @@ def choose_strike(
 ) -> Strike:
     """Choose a window and targets that are alive in it and that no other campaign uses.
 
-    used: int64[n_items], non-zero where another campaign has the item. Fewer targets than wanted are taken from a
-    small log, down to half of them and at least four.
+    used: int64[n_items], non-zero where another campaign has the item. Fewer targets than wanted are taken
+    from a small log, down to half of them and at least four.
 
     Raises:
         UsageError: the log has too few living items for even that; says how many it needs.
@@ -67,11 +71,15 @@ def choose_strike(
         items = neighbours.related(best_pool, wanted, rng)
     else:
         items = rng.choice(best_pool, wanted, replace=False)
-    return Strike(best_start, best_start + length, items)
+    low, count = profile.item_first[items], profile.item_first[items + 1] - profile.item_first[items]
+    sample = low[:, None] + (np.arange(SELF_SAMPLE) + 0.5) / SELF_SAMPLE * count[:, None]
+    own = profile.graph.at_ms[profile.item_edge[sample.astype(np.int64)]]
+    around = _traffic(profile, items[:, None], own).mean(axis=1)
+    return Strike(best_start, best_start + length, items, around)
 
 
 def _pool(profile: LogProfile, campaign: Campaign, start_ms: int, end_ms: int, used: Int, least: int) -> Int:
-    """List the items of the wanted popularity that live in the window; wider popularity when there are too few."""
+    """List the items of the wanted popularity that live in the window, or the nearest to it."""
     counts = np.diff(profile.item_first)
     free = np.flatnonzero((counts >= MIN_CLICKS) & (used == 0))
     if len(free) < least:
@@ -82,18 +90,19 @@ def _pool(profile: LogProfile, campaign: Campaign, start_ms: int, end_ms: int, u
         return free[_alive(profile, free, start_ms, end_ms, enough)]
     shares = RANKS[campaign.target_popularity]
     low, high = (known[min(int(share * len(known)), len(known) - 1)] for share in shares)
-    ranked = free[(counts[free] >= low) & (counts[free] <= high)]
+    ranked: Int = free[(counts[free] >= low) & (counts[free] <= high)]
     ranked = ranked[_alive(profile, ranked, start_ms, end_ms, enough)]
     if len(ranked) >= campaign.n_targets:
         return ranked
     # Too few of the wanted kind: take the living items nearest to it in popularity.
     alive = free[_alive(profile, free, start_ms, end_ms, enough)]
     distance = np.maximum(low - counts[alive], counts[alive] - high)
-    return alive[np.argsort(distance, kind="stable")][: 2 * campaign.n_targets]
+    nearest: Int = alive[np.argsort(distance, kind="stable")][: 2 * campaign.n_targets]
+    return nearest
 
 
 def _alive(profile: LogProfile, items: Int, start_ms: int, end_ms: int, wanted: int) -> NDArray[np.bool_]:
-    """Say which items real users visit in the window: at least two edges in it, a few hours of grace for short ones.
+    """Say which items real users visit in the window, at least twice; short windows get hours of grace.
 
     Items with most of their audience there come alone when there are enough of them.
     """
@@ -101,25 +110,22 @@ def _alive(profile: LogProfile, items: Int, start_ms: int, end_ms: int, wanted: 
     half = (end_ms - start_ms) // 2 + grace
     inside = profile.rate(items, np.full(len(items), (start_ms + end_ms) // 2), half)
     first, last = profile.item_span(items)
-    living: NDArray[np.bool_] = (
-        (inside >= 2) & (first < end_ms + grace // 6) & (last >= start_ms - grace // 6)
-    )
+    born_in_time = first <= (start_ms if grace else end_ms)
+    living: NDArray[np.bool_] = (inside >= 2) & born_in_time & (last >= start_ms - grace // 6)
     total = np.diff(profile.item_first)[items]
     at_home = living & (inside >= MOSTLY * total)
     return at_home if np.count_nonzero(at_home) >= wanted else living
 
 
-def interest(profile: LogProfile, items: Int, at_ms: Int) -> NDArray[np.float64]:
-    """How much goes on around each item at each time, against its usual click: float64[n_items, n_times].
+def interest(profile: LogProfile, strike: Strike, at_ms: Int) -> NDArray[np.float64]:
+    """How much goes on around each target at each time, against its usual click: float64[n_targets, n_times].
 
     1 means as many other clicks near, mostly within an hour, as around the item's average click. Tiny but not zero
     where an item lives, tinier where it does not.
     """
-    low, count = profile.item_first[items], np.diff(profile.item_first)[items]
-    sample = low[:, None] + (np.arange(SELF_SAMPLE) + 0.5) / SELF_SAMPLE * count[:, None]
-    own = profile.graph.at_ms[profile.item_edge[sample.astype(np.int64)]]
-    usual = _traffic(profile, items[:, None], own).mean(axis=1, keepdims=True)
-    share: NDArray[np.float64] = _traffic(profile, items[:, None], at_ms[None, :]) / usual
+    share: NDArray[np.float64] = (
+        _traffic(profile, strike.items[:, None], at_ms[None, :]) / strike.usual[:, None]
+    )
     return share
 
 

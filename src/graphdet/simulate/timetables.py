@@ -24,8 +24,11 @@ Bool = NDArray[np.bool_]
 
 @dataclass
 class Sitting:
-    """One session: its start, int64[size] offsets from it in ms; int8[size], whether each click is on an item new to
-    the user (0), known from an earlier session (1) or from the same one (2); float64[size], the item's log age.
+    """One session.
+
+    offsets_ms int64[size], from its start; known int8[size], whether a click is on an item new to the
+    user (0), known from an earlier session (1) or from the same one (2); age float64[size], the item's log
+    age, NaN for any.
     """
 
     start_ms: int
@@ -41,10 +44,14 @@ class Sitting:
 
 @dataclass
 class Timetable:
-    """An account's sessions, and the times [start, end] at which the person it belongs to is busy anyway."""
+    """An account's sessions, and the times [start, end] at which the person it belongs to is busy anyway.
+
+    only: the one session for all visits, where there is to be only one.
+    """
 
     sittings: list[Sitting]
     busy: Sequence[tuple[int, int]] = field(default_factory=list)
+    only: Sitting | None = None
 
     def inside(self, strike: Strike) -> Bool:
         """Say which sessions start in the campaign's window."""
@@ -57,7 +64,7 @@ class Timetable:
         return sum(len(s.known) // per_visit for s, ok in zip(self.sittings, inside, strict=True) if ok)
 
     def clashes(self, sitting: Sitting, start_ms: int, pause_ms: int) -> bool:
-        """Say whether a session would start or end less than pause_ms from another one or from a busy time."""
+        """Say whether a session would be less than pause_ms from another one or from a busy time."""
         low, high = start_ms - pause_ms, start_ms + int(sitting.offsets_ms[-1]) + pause_ms
         others = [(s.start_ms, s.end_ms) for s in self.sittings if s is not sitting]
         return any(start < high and end > low for start, end in (*others, *self.busy))
@@ -73,10 +80,10 @@ def make_timetable(
     user: int,
     rng: Rng,
 ) -> Timetable:
-    """Make a timetable of about n_clicks with room for n_visits, of per_visit clicks each, in the campaign's window.
+    """Make a timetable of about n_clicks with room for n_visits of per_visit clicks in the campaign's window.
 
-    user: the real user it belongs to, whose own sessions it keeps clear of, or −1. With one_sitting one session, the
-    longest, has all the room.
+    user: the real user it belongs to, whose own sessions it keeps clear of, or −1. With one_sitting one
+    session, the longest, has all the room.
     """
     table = _fit(profile, strike, n_clicks, n_visits, rng)
     table.busy = _own_times(profile, user) if user >= 0 else []
@@ -118,60 +125,79 @@ def _donor_table(profile: LogProfile, donor: int, shift_ms: int, rng: Rng) -> Ti
 
 
 def _fit(profile: LogProfile, strike: Strike, n_clicks: int, n_visits: int, rng: Rng) -> Timetable:
-    """Find a user of about n_clicks whose timetable, moved by whole days, has room for the visits in the window."""
-    counts = profile.n_clicks[profile.users_by_clicks]
+    """Find a user of about n_clicks whose timetable, moved by days, has room for the visits in the window."""
+    counts = profile.clicks_sorted
     low, high = np.searchsorted(counts, [0.85 * n_clicks, 1.2 * n_clicks + 1])
     if high - low < 5:
         middle = min(int(np.searchsorted(counts, n_clicks)), len(counts) - 1)
         low = max(int(np.searchsorted(counts, 1)), middle - 10)
         high = min(len(counts), middle + 10)
-    donors = profile.users_by_clicks[rng.integers(low, high, DONOR_TRIES)]
-    best: tuple[int, int, int] = (-1, int(donors[0]), 0)
-    for donor in donors:
-        first, last = profile.user_first[donor], profile.user_first[donor + 1]
-        starts = profile.session_start[first:last]
-        sizes = np.diff(profile.session_first[first : last + 1])
-        shift, room = _shift(profile, strike, starts, sizes, n_visits, rng)
-        if room > best[0]:
-            best = (room, int(donor), shift)
-        if room >= n_visits:
+    best = _Moves.of(profile, strike, int(profile.users_by_clicks[rng.integers(low, high)]), n_visits)
+    for donor in profile.users_by_clicks[rng.integers(low, high, DONOR_TRIES)]:
+        if best.most_room >= n_visits:
             break
-    return _donor_table(profile, best[1], best[2], rng)
+        moves = _Moves.of(profile, strike, int(donor), n_visits)
+        best = moves if moves.most_room > best.most_room else best
+    return _donor_table(profile, best.donor, best.choose(profile, strike, rng), rng)
 
 
-def _shift(
-    profile: LogProfile, strike: Strike, starts: Int, sizes: Int, n_visits: int, rng: Rng
-) -> tuple[int, int]:
-    """Draw a move by whole days that keeps the sessions in the log: (ms, clicks that then fall into the window).
+@dataclass(frozen=True)
+class _Moves:
+    """A donor's sessions moved by whole days, as far as they stay in the log.
 
-    Moves with room for the visits come first, then those that meet the targets' real audience; among equals they are
-    drawn by how likely the log's daily traffic makes the moved days, so that weekends stay weekends.
+    by_ms int64[n_moves]; starts int64, inside bool[n_moves, n_sessions]; room int64[n_moves], clicks in the window.
     """
-    low = -((int(starts[0]) - profile.start_ms) // DAY_MS)
-    high = (profile.end_ms - int(starts[-1])) // DAY_MS
-    moves = np.arange(low, high + 1) if low <= high else np.zeros(1, np.int64)
-    moved = starts[None, :] + moves[:, None] * DAY_MS
-    inside = (moved >= strike.start_ms) & (moved < strike.end_ms)
-    room = np.minimum((inside * sizes).sum(axis=1), n_visits)
-    keep = np.flatnonzero(room == room.max())
-    keep = rng.choice(keep, min(len(keep), MOVES), replace=False)
-    day = moved[keep] // DAY_MS - profile.base_ms // DAY_MS
-    likely = profile.log_traffic[np.clip(day, 0, len(profile.log_traffic) - 1)].sum(axis=1)
-    met = interest(profile, strike.items, np.where(inside[keep], moved[keep], 0).ravel())
-    met = np.minimum(met.reshape(len(strike.items), len(keep), -1).sum(axis=2), 1.0).sum(axis=0)
-    weight = np.exp(likely - likely.max()) * np.exp(MET * (met - met.max()))
-    chosen = keep[int(rng.choice(len(keep), p=weight / weight.sum()))]
-    return int(moves[chosen]) * DAY_MS, int(room[chosen])
+
+    donor: int
+    by_ms: Int
+    starts: Int
+    inside: Bool
+    room: Int
+
+    @classmethod
+    def of(cls, profile: LogProfile, strike: Strike, donor: int, n_visits: int) -> "_Moves":
+        """List the moves of a donor; room counts up to n_visits."""
+        first, last = int(profile.user_first[donor]), int(profile.user_first[donor + 1])
+        starts = profile.session_start[first:last]
+        sizes = profile.session_first[first + 1 : last + 1] - profile.session_first[first:last]
+        low = -((int(starts[0]) - profile.start_ms) // DAY_MS)
+        high = (profile.end_ms - int(starts[-1])) // DAY_MS
+        by_ms = (np.arange(low, high + 1) if low <= high else np.zeros(1, np.int64)) * DAY_MS
+        moved = starts[None, :] + by_ms[:, None]
+        inside = (moved >= strike.start_ms) & (moved < strike.end_ms)
+        return cls(donor, by_ms, moved, inside, np.minimum(inside @ sizes, n_visits))
+
+    @property
+    def most_room(self) -> int:
+        """The most clicks that any move brings into the window."""
+        return int(self.room.max())
+
+    def choose(self, profile: LogProfile, strike: Strike, rng: Rng) -> int:
+        """Draw a move, in ms, among those with most room.
+
+        Those that meet the targets' real audience and those to days as busy as the donor's come more often, so that
+        weekends stay weekends.
+        """
+        keep = np.flatnonzero(self.room == self.most_room)
+        keep = rng.choice(keep, min(len(keep), MOVES), replace=False)
+        day = self.starts[keep] // DAY_MS - profile.base_ms // DAY_MS
+        likely = profile.log_traffic[np.clip(day, 0, len(profile.log_traffic) - 1)].sum(axis=1)
+        times = np.where(self.inside[keep], self.starts[keep], 0).ravel()
+        met = interest(profile, strike, times).reshape(len(strike.items), len(keep), -1).sum(axis=2)
+        met = np.minimum(met, 1.0).sum(axis=0)
+        weight = np.exp(likely - likely.max() + MET * (met - met.max()))
+        return int(self.by_ms[keep[int(rng.choice(len(keep), p=weight / weight.sum()))]])
 
 
 def hours_apart(a_ms: Int, b_ms: Int | np.int64) -> NDArray[np.float64]:
     """Hours between two times of day, 0 … 12."""
     apart = np.abs(a_ms - b_ms) % DAY_MS
-    return np.minimum(apart, DAY_MS - apart) / HOUR_MS
+    hours: NDArray[np.float64] = np.minimum(apart, DAY_MS - apart) / HOUR_MS
+    return hours
 
 
 def _find_start(profile: LogProfile, strike: Strike, table: Timetable, sitting: Sitting, rng: Rng) -> int:
-    """Draw a start in the window, a usual pause away from everything else and near the old time of day if possible."""
+    """Draw a start in the window, if possible a usual pause from all else and near the old time of day."""
     starts = profile.random_starts(strike.start_ms, strike.end_ms, PLACE_TRIES, rng)
     pauses = profile.random_pauses(PLACE_TRIES, rng)
     by_hour = np.argsort(hours_apart(starts, np.int64(sitting.start_ms)) // 2, kind="stable")
@@ -199,7 +225,7 @@ def _make_room(
 
 
 def _enlarge(profile: LogProfile, strike: Strike, table: Timetable, need: int, rng: Rng) -> None:
-    """Put a session of at least `need` clicks into the window; where the log has none so long, gaps are drawn anew."""
+    """Put a session of `need` clicks or more into the window, of gaps drawn anew if the log has none."""
     longest = max(table.sittings, key=lambda s: len(s.known))
     if len(longest.known) < need:
         long = np.flatnonzero(np.diff(profile.session_first) >= need)
@@ -211,6 +237,7 @@ def _enlarge(profile: LogProfile, strike: Strike, table: Timetable, need: int, r
             longest.offsets_ms = np.concatenate([[0], np.cumsum(rng.choice(gaps, need - 1))])
             longest.known, longest.age = np.zeros(need, np.int8), np.full(need, np.nan)
     longest.start_ms = _find_start(profile, strike, table, longest, rng)
+    table.only = longest
     for sitting in table.sittings:
         if sitting is not longest and table.clashes(sitting, sitting.start_ms, profile.least_pause_ms):
             sitting.start_ms += int(rng.choice([-1, 1])) * DAY_MS

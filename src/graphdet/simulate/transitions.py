@@ -1,6 +1,7 @@
 """The real item-to-item steps of a log, by hour.
 
-A state is an item with an action (item · n_actions + action), so that a walk through a shop buys what it viewed.
+A state is an item with an action (item · n_actions + action), so that a walk through a shop buys what it
+viewed.
 """
 
 from dataclasses import dataclass
@@ -51,9 +52,9 @@ class Transitions:
 class Steps:
     """All step indexes of a log.
 
-    forward and backward are steps inside sessions, again and again_back those of them that stay on the item; between goes from the last state of a session to the first of the
-    user's next one; starts holds all session starts under state 0, clicks all edges under state 0. state_of_edge
-    int64[n_edges].
+    forward and backward are steps inside sessions, again and again_back those of them that stay on the
+    item; between goes from the last state of a session to the first of the user's next one; starts holds
+    all session starts under state 0, clicks all edges under state 0. state_of_edge int64[n_edges].
     """
 
     profile: LogProfile
@@ -93,7 +94,7 @@ class Steps:
         )
 
     def living_clicks(self, at_ms: Int, rng: np.random.Generator) -> Int:
-        """Draw a graph row of a uniformly drawn item that lives within a day of each time; −1 where none was met."""
+        """Draw a row of a uniformly drawn item that lives around each time; −1 where none was met."""
         profile = self.profile
         row = np.full(len(at_ms), -1, np.int64)
         for _ in range(LIVING_TRIES):

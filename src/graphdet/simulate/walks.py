@@ -21,9 +21,9 @@ TRIES = 8
 class Sessions:
     """Sessions to fill: positions are padded to the longest; −1 in `edge` where a walk has to choose.
 
-    Shapes: account, rank int64[n] (rank: the session's number within its account); size int64[n]; at_ms int64, known
-    int8 (0 new to the account, 1 known from an earlier session, 2 from this one) and edge int64, the graph row a click
-    is taken from, all [n, longest].
+    Shapes: account, rank int64[n] (rank: the session's number within its account); size int64[n]; at_ms
+    int64, known int8 (0 new to the account, 1 known from an earlier session, 2 from this one) and edge
+    int64, the graph row a click is taken from, all [n, longest].
     """
 
     account: Int
@@ -37,8 +37,8 @@ class Sessions:
 def fill(steps: Steps, sessions: Sessions, own: Int, camouflage_kind: str, rng: np.random.Generator) -> None:
     """Fill the free positions of sessions in place.
 
-    own: sorted int64 keys account · n_items + item of what an account clicked before (a hijacked user's own log). A
-    position stays −1 only when the log has nothing new to offer at that time.
+    own: sorted int64 keys account · n_items + item of what an account clicked before (a hijacked user's own
+    log). A position stays −1 only when the log has nothing new to offer at that time.
     """
     graph = steps.profile.graph
     rows, positions = np.nonzero(sessions.edge >= 0)
@@ -70,7 +70,7 @@ class _Round:
     rng: np.random.Generator
 
     def fill(self, last_edge: Int) -> None:
-        """Walk back and forth from what is fixed; sessions with nothing fixed go on from the account's last click."""
+        """Walk back and forth from what is fixed, else on from the account's last click."""
         fixed = self.sessions.edge[self.rows] >= 0
         size = self.sessions.size[self.rows]
         anchor = np.where(fixed.any(axis=1), fixed.argmax(axis=1), 0)
@@ -123,7 +123,7 @@ class _Round:
             todo = np.delete(todo, good)
 
     def _draw(self, origin: Int, at_ms: Int, transitions: Transitions, attempt: int) -> Int:
-        """Draw a graph row for each time: a real step of the hour, else any session start, at last any click, of it."""
+        """Draw a row for each time: a real step of the hour, else any session start, at last any click."""
         steps, rng = self.steps, self.rng
         nowhere = np.zeros(len(at_ms), np.int64)
         edge = np.full(len(at_ms), -1, np.int64)
@@ -156,7 +156,7 @@ class _Round:
         return np.where(at_ms >= self.steps.profile.born_ms[graph.item_ix[edge]], edge, -1)
 
     def _as_old(self, edge: Int, at_ms: Int) -> Int:
-        """Take back rows whose items were much younger or older when clicked; old items pass no more than new ones."""
+        """Take back rows of items much younger or older when clicked; old ones pass no more than new ones."""
         graph = self.steps.profile.graph
         age = at_ms - self.steps.profile.born_ms[graph.item_ix[edge]]
         width = np.clip(AGE_SLACK * age, NEAR_MS, FAR_MS)
@@ -177,7 +177,7 @@ class _Round:
         return edge
 
     def _fits(self, rows: Int, edge: Int, wanted: Int) -> Bool:
-        """Say which rows give a click that is new to the session, on an item that is as new to the account as wanted."""
+        """Say which rows are new to the session, on an item that is as new to the account as wanted."""
         graph = self.steps.profile.graph
         in_session = self.sessions.edge[rows]
         state = np.where(in_session >= 0, self.steps.state_of_edge[in_session], -1)

@@ -22,8 +22,8 @@ class Items:
     """Items in (topic, author, birth) order, so that a topic and an author are ranges of rows.
 
     Shapes: topic, author int64[n_items]; birth_ms int64[n_items], from the log's start; half_life_h, appeal
-    float64[n_items]; breaking bool[n_items]; topic_first int64[n_topics + 1], author_first int64[n_authors + 1];
-    author_topic int64[n_authors].
+    float64[n_items]; breaking bool[n_items]; topic_first int64[n_topics + 1], author_first int64[n_authors
+    + 1]; author_topic int64[n_authors].
     """
 
     topic: Int
@@ -47,10 +47,10 @@ class Items:
 class Users:
     """Habits of the users.
 
-    Shapes, [n_users] first: n_sessions int64; first_ms, last_ms int64, when they are around; peak_h float64, their hour
-    of day; talk float64, log-size of sessions; pace_s float64, median gap; taste int64[n, 3] topics and taste_cut
-    float64[n, 2], their cumulative shares; author int64[n, 2], −1 for none; loyalty float64, share of clicks that
-    follow an author.
+    Shapes, [n_users] first: n_sessions int64; first_ms, last_ms int64, when they are around; peak_h
+    float64, their hour of day; talk float64, log-size of sessions; pace_s float64, median gap; taste
+    int64[n, 3] topics and taste_cut float64[n, 2], their cumulative shares; author int64[n, 2], −1 for
+    none; loyalty float64, share of clicks that follow an author.
     """
 
     n_sessions: Int
@@ -106,7 +106,7 @@ def make_items(n_items: int, days: int, kind: str, rng: Rng) -> Items:
 
 
 def make_users(n_users: int, items: Items, days: int, kind: str, rng: Rng) -> Users:
-    """Make users of heavy-tailed activity, each with up to three topics, and some with authors they follow."""
+    """Make users of heavy-tailed activity with up to three topics; some follow authors."""
     span = days * DAY_MS
     activity = rng.lognormal(np.log(0.09 * days), 1.0, n_users)
     n_sessions = 1 + rng.poisson(activity)

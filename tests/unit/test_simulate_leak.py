@@ -1,0 +1,54 @@
+"""A planted log must not give itself away: user-level features alone must hardly tell planted accounts."""
+
+from pathlib import Path
+
+import duckdb
+import narwhals as nw
+import numpy as np
+import pytest
+
+from graphdet.graph.encode import encode
+from graphdet.simulate import level, organic, plant
+from graphdet.simulate.leaks import leak
+from graphdet.tables import GraphArrays
+
+GLOBO = Path(__file__).parents[3] / "shared/data/globo/clicks.parquet"
+STEALTHY = ("L2", "L3", "L4", "L5")
+N_OF_EACH = 8
+
+
+def stealthy_leak(log: GraphArrays, seed: int) -> tuple[float, dict[str, float]]:
+    rng = np.random.default_rng(seed)
+    found = leak(plant(log, [level(name, rng) for name in STEALTHY * N_OF_EACH], seed))
+    return found.auroc, found.single
+
+
+@pytest.mark.parametrize("kind", ["news", "shop"])
+def test_features_hardly_tell_planted_accounts_from_real_ones(kind: str) -> None:
+    auroc, single = stealthy_leak(organic(kind=kind, seed=5), 5)
+    assert auroc < 0.72
+    assert max(single.values()) < 0.68
+    assert single["id_rank"] < 0.55
+    assert single["size_min"] < 0.55
+
+
+def test_the_leak_test_sees_a_leak() -> None:
+    """Scripted bursts do stand out, so a low figure above means something."""
+    rng = np.random.default_rng(0)
+    planted = plant(organic(8_000, 1_000, 20), [level("L1", rng) for _ in range(6)], 0)
+    assert leak(planted).auroc > 0.8
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.skipif(not GLOBO.exists(), reason="the Globo log is not at ../shared/data")
+def test_features_hardly_tell_planted_accounts_in_a_real_log() -> None:
+    bench = duckdb.connect()
+    rows = bench.sql(
+        "SELECT user_id::VARCHAR AS user_id, session_id::VARCHAR AS session_id, 'view' AS action, "
+        "click_article_id::VARCHAR AS item_id, click_timestamp AS at_ms, 1::BIGINT AS n, "
+        f"NULL::DOUBLE AS amount, NULL::DOUBLE AS quantity FROM read_parquet('{GLOBO}')"
+    )
+    auroc, single = stealthy_leak(encode(nw.from_native(rows).lazy()), 0)
+    assert auroc < 0.74
+    assert max(single.values()) < 0.68
