@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import neo4j
 from neo4j import exceptions
@@ -13,7 +14,7 @@ from graphdet.errors import GraphdetError, StoreError, UsageError
 
 logging.getLogger("neo4j").addHandler(logging.NullHandler())  # what it has to say, the errors say
 CONNECT_S = 10.0
-RETRY_S = 15.0  # how long a managed transaction is tried again
+RETRY_S = 10.0  # how long a managed transaction is tried again
 FETCH_ROWS = 2000
 OLDEST_SERVER = (5, 7)  # knows how to keep notifications to itself
 
@@ -32,6 +33,7 @@ class Client:
     def __init__(self, url: str, username: str, password: str) -> None:
         if "@" in url:
             raise UsageError("put user and password into NEO4J_USERNAME and NEO4J_PASSWORD, not into the URL")
+        _check_port(url)
         self.url = url
         self.database = os.environ.get("NEO4J_DATABASE") or None
         try:
@@ -109,6 +111,13 @@ class Client:
     def close(self) -> None:
         """Close all connections; closing twice is closing once."""
         self._driver.close()
+
+
+def _check_port(url: str) -> None:
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:
+        raise UsageError(f"{url} is not a Neo4j URL ({error}); for example neo4j://localhost:7687") from None
 
 
 def translate(error: Exception, url: str, doing: str) -> GraphdetError:

@@ -56,7 +56,7 @@ def write_scores(client: Client, scores: pa.Table) -> None:
         raise ValueError("table scores has a row without a score")
     scores = scores.select(list(schema.SCORE_COLUMNS)).sort_by("user_id")
     client.run(cypher("write/set-meta"), key=UNFINISHED, value="true")
-    before = {row["id"] for row in client.rows(cypher("read/scored-users"))}
+    before = {user_id for row in client.rows(cypher("read/scored-users")) for user_id in row["ids"]}
     gone = sorted(before - set(scores["user_id"].to_pylist()))
     repeat(client, cypher("write/clear-suspects"))
     for first in range(0, len(gone), BATCH_ROWS):
@@ -84,7 +84,8 @@ def read_scores(client: Client) -> pa.Table:
     """
     if client.rows(cypher("read/meta"), key=UNFINISHED):
         raise StoreError(
-            f"{client.url}: writing the scores was interrupted (or goes on now); write them again (graphdet score)"
+            f"{client.url}: writing the scores was interrupted (or goes on now); write them again "
+            f"(graphdet score)"
         )
     rows = [record[0] for record in client.stream(cypher("read/scores"))]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema.SCORE_COLUMNS)

@@ -15,6 +15,7 @@ HTTP_PORT = 7474
 BOLT_PORT = 7687
 SETTINGS = {
     "server.default_listen_address": "127.0.0.1",
+    "dbms.security.auth_enabled": "true",  # not the default for a server that is started as a library
     "dbms.usage_report.enabled": "false",
     "client.allow_telemetry": "false",
     "db.tx_log.rotation.retention_policy": "256M size",

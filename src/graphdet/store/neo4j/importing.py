@@ -1,8 +1,8 @@
 """A first load through `neo4j-admin database import`: CSV files written by DuckDB, read by the server's own tool.
 
-Ids of the files are row numbers that no two nodes share, so the tool can take them as they are. Texts are always
-quoted: an empty one is not a missing one. Nothing of the log reaches the command line: labels and relationship
-types are a column.
+Ids of the files are row numbers that no two nodes share, so the tool can take them as they are. Texts are
+always quoted: an empty one is not a missing one. Nothing of the log reaches the command line: labels and
+relationship types are a column.
 """
 
 import os
@@ -41,8 +41,8 @@ def write_import_files(
 ) -> list[str]:
     """Write a log as CSV files for `neo4j-admin database import`, and the command that reads them.
 
-    The command is also written to import-command.txt in the same folder. What was loaded by hand counts as the
-    ingest of `source`; constraints are made when the store is next opened for writing.
+    The command is also written to import-command.txt in the same folder. What was loaded by hand counts as
+    the ingest of `source`; constraints are made when the store is next opened for writing.
 
     Args:
         bench: the workbench that holds the log's frames.
@@ -79,8 +79,9 @@ def write_staged(
     lines = bench.execute(
         f"""SELECT coalesce(bool_or(contains(t, chr(10)) OR contains(t, chr(13))), false) FROM (
                 SELECT user_id AS t FROM {VIEW}_user_rows UNION ALL SELECT item_id FROM {VIEW}_item_rows
-                UNION ALL SELECT name FROM {VIEW}_item_rows UNION ALL SELECT session_id FROM {VIEW}_session_rows
-                UNION ALL SELECT entity_id FROM {VIEW}_entity_rows UNION ALL SELECT kind FROM {VIEW}_labels
+                UNION ALL SELECT name FROM {VIEW}_item_rows UNION ALL SELECT session_id FROM
+                {VIEW}_session_rows UNION ALL SELECT entity_id FROM {VIEW}_entity_rows UNION ALL SELECT kind
+                FROM {VIEW}_labels
                 UNION ALL SELECT action FROM {VIEW}_types)"""
     ).fetchone()
     several = bool(lines and lines[0]) or bool(metas) or any("\n" in file for file in source.files)

@@ -1,10 +1,12 @@
 """Packed rows, as they stream from the server, into tables of the workbench.
 
-One record holds a key (and a little more) and a list of texts, one for each relationship. The lists are flattened
-by Arrow and the texts cut up by DuckDB, so nothing here loops over relationships.
+One record holds a key (and a little more) and a list of texts, one for each relationship. The lists are
+flattened by Arrow and the texts cut up by DuckDB, so nothing here loops over relationships.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 
 import duckdb
 import numpy as np
@@ -14,20 +16,15 @@ CHUNK_RECORDS = 20_000
 CHUNK = "graphdet_chunk"
 
 INTERACTIONS = """
-    SELECT user_id, substr(packed, start, n_chars) AS session_id, substr(packed, start + n_chars) AS item_id,
-           kind AS action, at_ms, n, amount, quantity
+    SELECT key AS user_id, substr(packed, start, n_chars) AS session_id, substr(packed, start + n_chars) AS
+    item_id,
+           kind AS action, CAST(parts[1] AS BIGINT) AS at_ms, coalesce(CAST(parts[3] AS BIGINT), 1) AS n,
+           CAST(nullif(parts[4], '') AS DOUBLE) AS amount, CAST(nullif(parts[5], '') AS DOUBLE) AS quantity
     FROM (
-        SELECT key AS user_id, kind, packed, CAST(at_text AS BIGINT) AS at_ms, CAST(n_text AS BIGINT) AS n,
-               CAST(nullif(amount_text, '') AS DOUBLE) AS amount,
-               CAST(nullif(quantity_text, '') AS DOUBLE) AS quantity,
-               CAST(chars_text AS INTEGER) AS n_chars,
-               length(at_text) + length(n_text) + length(amount_text) + length(quantity_text)
-                   + length(chars_text) + 6 AS start
+        SELECT key, kind, packed, parts, CAST(parts[2] AS INTEGER) AS n_chars, n_head + 2 AS start
         FROM (
-            SELECT key, kind, packed, split_part(packed, ' ', 1) AS at_text, split_part(packed, ' ', 2) AS n_text,
-                   split_part(packed, ' ', 3) AS amount_text, split_part(packed, ' ', 4) AS quantity_text,
-                   split_part(packed, ' ', 5) AS chars_text
-            FROM graphdet_chunk))"""
+            SELECT key, kind, packed, string_split(head, ':') AS parts, length(head) AS n_head
+            FROM (SELECT key, kind, packed, split_part(packed, ' ', 1) AS head FROM graphdet_chunk)))"""
 SESSIONS = """
     SELECT substr(packed, length(start_text) + length(end_text) + 3) AS session_id, key AS user_id,
            CAST(start_text AS BIGINT) AS started_ms, CAST(end_text AS BIGINT) AS ended_ms
@@ -36,32 +33,41 @@ SESSIONS = """
 ENTITIES = """
     SELECT key AS user_id, kind, substr(packed, length(first_text) + length(n_text) + 3) AS entity_id,
            CAST(first_text AS BIGINT) AS first_ms, CAST(n_text AS BIGINT) AS n
-    FROM (SELECT key, kind, packed, split_part(packed, ' ', 1) AS first_text, split_part(packed, ' ', 2) AS n_text
+    FROM (SELECT key, kind, packed, split_part(packed, ' ', 1) AS first_text, split_part(packed, ' ', 2) AS
+    n_text
           FROM graphdet_chunk)"""
 
 Record = tuple[str, str, Sequence[str]]  # key, kind (an action, or an entity's kind), packed texts
 
 
 def pour(bench: duckdb.DuckDBPyConnection, table: str, select: str, records: Iterable[Record]) -> None:
-    """Make a table of the workbench from packed records; `select` (one of the above) cuts the texts up."""
-    bench.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {_over(select, _flat([]), bench)}")
-    chunk: list[Record] = []
-    for record in records:
-        chunk.append(record)
-        if len(chunk) == CHUNK_RECORDS:
-            _insert(bench, table, select, chunk)
-            chunk = []
-    _insert(bench, table, select, chunk)
+    """Make a table of the workbench from packed records; `select` (one of the above) cuts the texts up.
+
+    A second thread cuts up one chunk while the driver decodes the next: DuckDB and Arrow let go of the
+    interpreter, the driver cannot.
+    """
+    _insert(bench, f"CREATE OR REPLACE TEMP TABLE {table} AS {select}", [])
+    insert = f"INSERT INTO {table} {select}"
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        busy: Future[None] | None = None
+        for chunk in _chunks(records):
+            if busy is not None:
+                busy.result()
+            busy = worker.submit(_insert, bench, insert, chunk)
+        if busy is not None:
+            busy.result()
     bench.unregister(CHUNK)
 
 
-def _insert(bench: duckdb.DuckDBPyConnection, table: str, select: str, chunk: list[Record]) -> None:
-    bench.execute(f"INSERT INTO {table} {_over(select, _flat(chunk), bench)}")
+def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+    flow = iter(records)
+    while chunk := list(islice(flow, CHUNK_RECORDS)):
+        yield chunk
 
 
-def _over(select: str, flat: pa.Table, bench: duckdb.DuckDBPyConnection) -> str:
-    bench.register(CHUNK, flat)
-    return select
+def _insert(bench: duckdb.DuckDBPyConnection, statement: str, chunk: list[Record]) -> None:
+    bench.register(CHUNK, _flat(chunk))
+    bench.execute(statement)
 
 
 def _flat(chunk: list[Record]) -> pa.Table:

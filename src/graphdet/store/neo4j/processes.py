@@ -1,7 +1,9 @@
 """Processes by pid and time of birth, so that a pid that was given to another program is never taken for ours."""
 
+import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,11 +38,32 @@ def is_same(pid: object, born: object, mark: str = "") -> bool:
     found = birth_of(pid)
     if found is None or abs(found - born) > BIRTH_TOLERANCE_S:
         return False
-    try:
-        words = psutil.Process(pid).cmdline()  # none while a process is just becoming another program
-        return not mark or not words or any(mark in word for word in words)
-    except psutil.Error:
-        return False
+    return not mark or any(mark in word for word in _words_of(pid))
+
+
+def _words_of(pid: int) -> list[str]:
+    """The command line of a process; waits a moment for one that is just becoming another program."""
+    for _ in range(50):
+        try:
+            words = list(psutil.Process(pid).cmdline())
+        except psutil.Error:
+            return []
+        if words:
+            return words
+        time.sleep(0.02)
+    return []
+
+
+def wait_for_end(pid: int, born: object, patience_s: float) -> bool:
+    """Wait for the end of a process, whether it is our child or not; False when it outlasts our patience."""
+    deadline = time.monotonic() + patience_s
+    while is_same(pid, born):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)  # else our ended child stays in the process table
+    return True
 
 
 def read_note(path: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The saved queries of cypher/browser, as tables.
 
-In Neo4j Browser they are pasted or kept as favourites: one statement each, its title the leading comment, a limit
-in it. Here the limit can be chosen, and nodes and relationships that a query gives for drawing become their ids.
+In Neo4j Browser they are pasted or kept as favourites: one statement each, its title the leading comment, a
+limit in it. Here the limit can be chosen, and nodes and relationships that a query gives for drawing become
+their ids.
 """
 
 import re

@@ -1,9 +1,10 @@
 """A real Neo4j for people who have none: started, stopped and looked at by one command.
 
-Through Docker where there is a daemon, otherwise as a Java process over the server's own jars (see `java`). It
-listens on 127.0.0.1 only; its data live in its home folder and survive a restart.
+Through Docker where there is a daemon, otherwise as a Java process over the server's own jars (see `java`).
+It listens on 127.0.0.1 only; its data live in its home folder and survive a restart.
 """
 
+import contextlib
 import os
 import socket
 import time
@@ -28,7 +29,7 @@ from graphdet.store.neo4j.java import (
     java_command,
     server_version,
 )
-from graphdet.store.neo4j.processes import birth_of, claim, is_same, read_note
+from graphdet.store.neo4j.processes import birth_of, claim, is_same, read_note, wait_for_end
 
 START_S = 180.0
 STOP_S = 120.0
@@ -95,7 +96,8 @@ def start(
         if _runs(place):
             if ports != (note["http_port"], note["bolt_port"]):
                 raise UsageError(
-                    f"the server in {place.path} runs on the ports {note['http_port']} and {note['bolt_port']}; "
+                    f"the server in {place.path} runs on the ports {note['http_port']} and "
+                    f"{note['bolt_port']}; "
                     "stop it first (graphdet neo4j stop)"
                 )
             _await(place, progress or Silent())
@@ -273,14 +275,13 @@ def _end(place: Home) -> None:
     if note.get("kind") == "docker":
         containers.stop(place)
         return
-    process = psutil.Process(note["pid"])
-    process.terminate()
-    try:
-        process.wait(timeout=STOP_S)
-    except psutil.TimeoutExpired:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(note["pid"]).terminate()
+    if not wait_for_end(note["pid"], note["born"], STOP_S):
         raise StoreError(
-            f"the server (process {process.pid}) does not end in {STOP_S:.0f} s; see {place.logs / 'debug.log'}"
-        ) from None
+            f"the server (process {note['pid']}) does not end in {STOP_S:.0f} s; "
+            f"see {place.logs / 'debug.log'}"
+        )
     note["pid"] = note["born"] = None
     place.write_note(**note)
 

@@ -36,8 +36,8 @@ INTERACTIONS, SESSIONS, ENTITIES, NEAR = (
 class Neo4jStore:
     """A graph and its findings in Neo4j, with a DuckDB workbench in memory for whole-log work.
 
-    What is read is kept on the workbench until this store writes again; writes by others in between are seen by
-    a store opened anew.
+    What is read is kept on the workbench until this store writes again; writes by others in between are seen
+    by a store opened anew.
 
     Args:
         url: neo4j://, bolt:// and their +s, +ssc forms.
@@ -101,8 +101,8 @@ class Neo4jStore:
     def write_log(self, log: LogTables, source: Source, progress: Progress) -> None:
         """Add a cleaned log: by `neo4j-admin` into the empty database of our own server, else in batches.
 
-        Batches count themselves, so a repeat goes on where a killed try was. A second source adds to `n`, `amount`
-        and `quantity` and keeps the earlier `at`.
+        Batches count themselves, so a repeat goes on where a killed try was. A second source adds to `n`,
+        `amount` and `quantity` and keeps the earlier `at`.
 
         Raises:
             StoreError: the server went away; or another log's ingest was interrupted and comes first.

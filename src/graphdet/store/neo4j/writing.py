@@ -1,10 +1,11 @@
 """A log into the graph over Bolt: batches in a fixed order, each counted in the transaction that writes it.
 
-Batches are written one after the other by one writer: all users meet at the popular items, and two writers whose
-batches share a node would wait for each other there, or deadlock.
+Batches are written one after the other by one writer: all users meet at the popular items, and two writers
+whose batches share a node would wait for each other there, or deadlock.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,11 +81,11 @@ def _distinct(bench: duckdb.DuckDBPyConnection, column: str, name: str) -> list[
 
 def create_constraints(client: Client, kinds: list[str]) -> None:
     """Make the constraints, and with them the indexes, that every later lookup needs."""
-    for name in names("schema"):
-        if name != "entity":
-            client.run(cypher(f"schema/{name}"))
+    statements = [cypher(f"schema/{name}") for name in names("schema") if name != "entity"]
     for label in sorted({entity_label(kind) for kind in kinds}):
-        client.run(cypher("schema/entity", label=label, constraint=f"graphdet_entity_{label}"))
+        statements.append(cypher("schema/entity", label=label, constraint=f"graphdet_entity_{label}"))
+    with ThreadPoolExecutor(max_workers=2) as workers:  # after a bulk load each must first read all its nodes
+        list(workers.map(client.run, statements))
 
 
 def check_owners(bench: duckdb.DuckDBPyConnection, sessions: Frame) -> None:
@@ -105,8 +106,8 @@ def check_owners(bench: duckdb.DuckDBPyConnection, sessions: Frame) -> None:
     bench.execute("DROP VIEW IF EXISTS temp.graphdet_known")
     if found:
         raise InputError(
-            f"session {found[0]!r} is user {found[1]!r}'s in this log and user {found[2]!r}'s in the store; "
-            "give the log's sessions ids of their own"
+            f"session {found[0]!r} belongs to user {found[1]!r} in this log and to user {found[2]!r} in the "
+            f"store; give the log's sessions ids of their own"
         )
 
 
@@ -186,7 +187,8 @@ def _begin(source: Source, mark: str) -> Callable[[Transaction], dict[str, Any]]
             raise StoreError(unfinished(found["others"]))
         if found["fingerprint"] != mark and not found["settling"] and found["batch"]:
             raise StoreError(
-                f"the ingest of {', '.join(source.files)} was interrupted, and the log is read differently now; "
+                f"the ingest of {', '.join(source.files)} was interrupted, and the log is read "
+                f"differently now; "
                 "repeat it with the version of graphdet that began it, or empty the database and start anew"
             )
         return found
