@@ -18,7 +18,7 @@ from graphdet.tables import GraphArrays
 
 
 def small(out: Path, **changes: object) -> SimulateResult:
-    knobs: dict[str, object] = {"n_users": 1_500, "n_items": 400, "days": 14, "plan": "L2", "n_campaigns": 2}
+    knobs: dict[str, object] = {"n_users": 700, "n_items": 300, "days": 10, "plan": "L2", "n_campaigns": 2}
     return simulate(out, **{**knobs, **changes})
 
 

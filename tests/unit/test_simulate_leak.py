@@ -14,7 +14,7 @@ from graphdet.tables import GraphArrays
 
 GLOBO = Path(__file__).parents[3] / "shared/data/globo/clicks.parquet"
 STEALTHY = ("L2", "L3", "L4", "L5")
-N_OF_EACH = 8
+N_OF_EACH = 7
 
 
 def stealthy_leak(log: GraphArrays, seed: int) -> tuple[float, dict[str, float]]:
@@ -26,7 +26,7 @@ def stealthy_leak(log: GraphArrays, seed: int) -> tuple[float, dict[str, float]]
 @pytest.mark.parametrize("kind", ["news", "shop"])
 def test_features_hardly_tell_planted_accounts_from_real_ones(kind: str) -> None:
     auroc, single = stealthy_leak(organic(kind=kind, seed=5), 5)
-    assert auroc < 0.72
+    assert auroc < 0.68
     assert max(single.values()) < 0.68
     assert single["id_rank"] < 0.55
     assert single["size_min"] < 0.55
@@ -35,7 +35,7 @@ def test_features_hardly_tell_planted_accounts_from_real_ones(kind: str) -> None
 def test_the_leak_test_sees_a_leak() -> None:
     """Scripted bursts do stand out, so a low figure above means something."""
     rng = np.random.default_rng(0)
-    planted = plant(organic(8_000, 1_000, 20), [level("L1", rng) for _ in range(6)], 0)
+    planted = plant(organic(4_000, 800, 14), [level("L1", rng) for _ in range(5)], 0)
     assert leak(planted).auroc > 0.8
 
 
@@ -50,5 +50,5 @@ def test_features_hardly_tell_planted_accounts_in_a_real_log() -> None:
         f"NULL::DOUBLE AS amount, NULL::DOUBLE AS quantity FROM read_parquet('{GLOBO}')"
     )
     auroc, single = stealthy_leak(encode(nw.from_native(rows).lazy()), 0)
-    assert auroc < 0.74
+    assert auroc < 0.73
     assert max(single.values()) < 0.68
