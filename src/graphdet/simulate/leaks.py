@@ -139,9 +139,7 @@ def leak(planted: Planted, seed: int = 0, levels: tuple[str, ...] | None = None)
         test = fold == held_out
         if test.any() and not test.all():
             with threadpool_limits(1):  # spinning threads are slow on a busy machine
-                trees = HistGradientBoostingClassifier(max_iter=60, random_state=seed).fit(
-                    x[~test], y[~test]
-                )
+                trees = HistGradientBoostingClassifier(max_iter=60, random_state=seed).fit(x[~test], y[~test])
             chance[test] = trees.predict_proba(x[test])[:, 1]
     level_of = np.array([c.level or c.kind for c in planted.campaigns])[campaign]
     by_level = {
