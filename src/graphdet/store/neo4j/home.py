@@ -69,6 +69,11 @@ class Home:
         return self.path / "importing.json"
 
     @property
+    def import_report(self) -> Path:
+        """What the import tool complains of; its path on the command line is how its process is known."""
+        return self.logs / "import.report"
+
+    @property
     def lock(self) -> Path:
         """The claim of the process that starts or stops the server."""
         return self.path / "starting.json"

@@ -260,7 +260,7 @@ def run_tool(place: Home, arguments: list[str], directory: Path, progress: Progr
         StoreError: it failed; with its first complaint.
     """
     log = place.logs / "import.log"
-    report = f"--report-file={place.logs / 'import.report'}"
+    report = f"--report-file={place.import_report}"
     command = [*java_command(find_java(), ensure_jars(progress), 1024), "org.neo4j.cli.AdminTool"]
     progress.start("neo4j-admin database import")
     try:

@@ -61,9 +61,21 @@ def wait_for_end(pid: int, born: object, patience_s: float) -> bool:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
+    # A child of ours stays in the process table until we ask for it, and its first thread ends before the others.
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # else our ended child stays in the process table
+        while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+            time.sleep(0.02)
     return True
+
+
+def end_all(word: str, patience_s: float) -> None:
+    """Kill every process with this word on its command line, and wait for its end."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and any(word in said for said in process.cmdline()):
+                born = process.create_time()
+                process.kill()
+                wait_for_end(process.pid, born, patience_s)
 
 
 def read_note(path: Path) -> dict[str, Any]:

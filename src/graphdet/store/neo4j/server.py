@@ -29,7 +29,7 @@ from graphdet.store.neo4j.java import (
     java_command,
     server_version,
 )
-from graphdet.store.neo4j.processes import birth_of, claim, is_same, read_note, wait_for_end
+from graphdet.store.neo4j.processes import birth_of, claim, end_all, is_same, read_note, wait_for_end
 
 START_S = 180.0
 STOP_S = 120.0
@@ -93,14 +93,16 @@ def start(
     with claim(place.lock, "starting a server"):
         note = place.note()
         ports = http_port or note.get("http_port", HTTP_PORT), bolt_port or note.get("bolt_port", BOLT_PORT)
+        if _runs(place) and _is_half_loaded(place):
+            _end(place)  # it was about to be: its database was to be replaced
         if _runs(place):
             if ports != (note["http_port"], note["bolt_port"]):
                 raise UsageError(
                     f"the server in {place.path} runs on the ports {note['http_port']} and "
-                    f"{note['bolt_port']}; "
-                    "stop it first (graphdet neo4j stop)"
+                    f"{note['bolt_port']}; stop it first (graphdet neo4j stop)"
                 )
             _await(place, progress or Silent())
+            place.import_note.unlink(missing_ok=True)
             return _info(place, already=True)
         with _recovered(place):
             for port in ports:
@@ -139,17 +141,23 @@ def _kind(last: str | None, docker: bool | None) -> str:
     return "java"
 
 
-@contextmanager
-def _recovered(place: Home) -> Iterator[None]:
-    """See to what a killed bulk load left: half a graph is removed, a whole one kept.
+def _is_half_loaded(place: Home) -> bool:
+    """Whether a bulk load was begun and its end not seen.
 
     Raises:
-        StoreBusy: the load still runs.
+        StoreBusy: the load still runs, in another process.
     """
     note = read_note(place.import_note)
     if is_same(note.get("pid"), note.get("born")) and note.get("pid") != os.getpid():
         raise StoreBusy(f"process {note['pid']} is loading a log into {place.path}; wait for it to end")
-    if place.import_note.exists() and note.get("phase") != IMPORTED:
+    return place.import_note.exists() and note.get("phase") != IMPORTED
+
+
+@contextmanager
+def _recovered(place: Home) -> Iterator[None]:
+    """See to what a killed bulk load left: half a graph is removed, a whole one kept."""
+    if _is_half_loaded(place):
+        end_all(str(place.import_report), STOP_S)  # the tool outlives the process that ran it
         place.drop_graph()
     yield
     place.import_note.unlink(missing_ok=True)
