@@ -27,3 +27,7 @@ test: lint  ## everything this machine can run
 
 demo: setup  ## simulate a log with planted campaigns, find them, say where the report is
 	bash scripts/demo.sh $(BIN)
+
+LOG ?= ../shared/data/globo/clicks.parquet
+bench: setup  ## the figures of benchmarks/, on LOG
+	$(BIN)/python benchmarks/run_globo.py $(LOG)

@@ -97,6 +97,10 @@ def block_acts(blocks: Blocks, model: Organic) -> BlockActs:
     block = np.repeat(member_block, lengths)
     offsets = np.arange(len(block)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     act = np.repeat(starts, lengths) + offsets
+    wanted = np.zeros(model.n_items, bool)
+    wanted[blocks.items.indices] = True
+    asked = wanted[model.by_user.indices[act]]  # most acts are on items of no block: the search is for the rest
+    block, act = block[asked], act[asked]
     targets = np.sort(
         np.repeat(np.arange(len(blocks)), np.diff(blocks.items.indptr)) * model.n_items + blocks.items.indices
     )

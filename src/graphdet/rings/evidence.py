@@ -43,7 +43,11 @@ def _margin(n_acts: Float, expected: Float, m: Float, k: Float, model: Organic) 
 
 
 def worth_naming(blocks: Blocks, model: Organic) -> NDArray[np.bool_]:
-    """Which blocks shorten the description of the log, bool[n_blocks]: margin_nats > 0 (see gather_evidence)."""
+    """Which blocks shorten the description of the log, bool[n_blocks]: margin_nats > 0 (see gather_evidence).
+
+    Here the expectation leaves the block out, so that none is lost because it explains itself. Judges see the one with
+    the block in it: without, every small group on items that nobody else visits would look alike.
+    """
     acts = block_acts(blocks, model)
     activity = np.asarray(blocks.users @ model.user_slices, np.float64)
     expected = np.einsum("ij,ij->i", activity, outside_appeal(blocks, model, acts))
@@ -66,7 +70,7 @@ def gather_evidence(blocks: Blocks, model: Organic, graph: GraphArrays) -> dict[
     n_acts = np.bincount(acts.block, minlength=len(blocks)).astype(np.float64)
     activity = np.asarray(blocks.users @ model.user_slices, np.float64)
     appeal = np.asarray(blocks.items @ model.item_slices, np.float64)
-    expected = np.einsum("ij,ij->i", activity, outside_appeal(blocks, model, acts))
+    expected = np.maximum(np.einsum("ij,ij->i", activity, appeal), 1e-9)
     margin = _margin(n_acts, expected, m, k, model)
     sharpness, halo_lift = _halo(blocks, model, appeal, n_acts / m)
     return {

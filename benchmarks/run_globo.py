@@ -1,0 +1,212 @@
+"""The figures of the main job on a large click log: one JSON line each, appended to benchmarks/results.jsonl.
+
+    python benchmarks/run_globo.py LOG --config globo [--seeds 3 4]
+
+Per seed: ten campaigns are planted into the log, `graphdet run` reads the planted log as a stranger's, and its flagged
+rings and users are held against the truth. Also: `graphdet run` on the untouched log, ingest against DuckDB's own
+COPY of the same file, and candidates-to-rings against the bare SQL of the pair join.
+"""
+
+import argparse
+import csv
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import duckdb
+
+RESULTS = Path(__file__).parent / "results.jsonl"
+BIN = Path(sys.executable).parent / "graphdet"
+
+
+def record(name: str, **values: object) -> None:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+    ).stdout.strip()
+    row = {
+        "name": name,
+        **values,
+        "commit": commit,
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "load": round(os.getloadavg()[0], 1),
+    }
+    print(json.dumps(row), flush=True)
+    with RESULTS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def command(*words: str) -> tuple[float, float]:
+    """Run graphdet; seconds and peak MiB of the largest child so far."""
+    started = time.perf_counter()
+    subprocess.run([str(BIN), *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def judge(out: Path, truth: Path) -> dict[str, object]:
+    """Rings and suspects of a run against what was planted."""
+    campaigns: dict[str, set[str]] = {}
+    for row in rows(truth):
+        campaigns.setdefault(row["campaign_id"], set()).add(row["user_id"])
+    members: dict[str, set[str]] = {}
+    for row in rows(out / "ring_members.csv"):
+        members.setdefault(row["ring_id"], set()).add(row["user_id"])
+    flagged = [row["ring_id"] for row in rows(out / "rings.csv") if row["flagged"] == "true"]
+    found, right = set(), 0
+    for ring in flagged:
+        best, jaccard = max(
+            ((name, len(members[ring] & who) / len(members[ring] | who)) for name, who in campaigns.items()),
+            key=lambda pair: pair[1],
+        )
+        if jaccard >= 0.5:
+            found.add(best)
+            right += 1
+    suspects = [row for row in rows(out / "suspects.csv") if row["flagged"] == "true"]
+    planted = set().union(*campaigns.values())
+    return {
+        "campaigns": len(campaigns),
+        "campaigns_found": len(found),
+        "rings_flagged": len(flagged),
+        "ring_precision": round(right / len(flagged), 3) if flagged else None,
+        "users_flagged": len(suspects),
+        "users_flagged_planted": sum(row["user_id"] in planted for row in suspects),
+        "users_planted": len(planted),
+    }
+
+
+def stages(out: Path) -> dict[str, float]:
+    document = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    return {name: stage["seconds"] for name, stage in document["stages"].items()}
+
+
+def ingest_ratio(log: str, config: str, folder: Path) -> None:
+    """Ingest against COPY TO parquet of the same file, in turns; the median of three ratios."""
+    ratios = []
+    for turn in range(3):
+        target = folder / f"copy{turn}.parquet"
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-c", f"import duckdb; duckdb.execute(\"COPY (FROM '{log}') TO '{target}'\")"],
+            check=True,
+        )
+        copy_s = time.perf_counter() - started
+        ingest_s, _ = command(
+            "ingest", log, "--config", config, "--store", f"duckdb:///{folder}/i{turn}.duckdb"
+        )
+        ratios.append(ingest_s / copy_s)
+    record("ingest_over_copy", ratio=round(sorted(ratios)[1], 2), all=[round(r, 2) for r in ratios])
+
+
+def pair_join_ratio(store: Path) -> None:
+    """Candidates to judged rings (without the judge's training) against the bare SQL of the widest pair join."""
+    from graphdet.features.pairs import WINDOWS, first_acts, largest_crowd
+    from graphdet.graph.encode import edges_frame
+    from graphdet.pipeline.detect import find_pairs, read_graph
+    from graphdet.ports import Silent
+    from graphdet.rings.find import find_candidates
+    from graphdet.store import open_store
+
+    opened = open_store(f"duckdb:///{store}", read_only=True)
+    graph = read_graph(opened, Silent())
+    bare_s = 0.0
+    with duckdb.connect() as con:
+        acts = first_acts(edges_frame(graph, con))
+        crowds = [largest_crowd(acts, window) for window in WINDOWS]
+        from narwhals import to_native
+
+        to_native(acts).create("acts")
+        for window, crowd in zip(WINDOWS, crowds, strict=True):
+            span = int(window.span_s * 1000)
+            started = time.perf_counter()
+            con.execute(
+                f"""WITH q AS (SELECT *, at_ms // {span} AS bucket, count(*) OVER (PARTITION BY item_ix,
+                      at_ms // {span}) AS c
+                      FROM acts),
+                    k AS (SELECT * FROM q WHERE c <= {crowd})
+                SELECT count(*) FROM (
+                  SELECT least(x.user_ix, y.user_ix) AS a, greatest(x.user_ix, y.user_ix) AS b, count(*) AS n
+                  FROM (SELECT *, bucket AS reach FROM k UNION ALL SELECT *, bucket + 1 FROM k) x
+                  JOIN k y ON x.item_ix = y.item_ix AND x.reach = y.bucket
+                  WHERE y.at_ms - x.at_ms BETWEEN 0 AND {span} AND x.user_ix <> y.user_ix
+                    AND (y.at_ms > x.at_ms OR x.user_ix < y.user_ix)
+                  GROUP BY ALL HAVING count(*) >= {window.min_items})"""
+            ).fetchall()
+            bare_s += time.perf_counter() - started
+        started = time.perf_counter()
+        windows = find_pairs(graph, con, Silent())
+        pairs_s = time.perf_counter() - started
+        find_candidates(graph, windows, 0)
+        rings_s = time.perf_counter() - started
+    opened.close()
+    record(
+        "candidates_to_rings_over_pair_join",
+        ratio=round(rings_s / bare_s, 2),
+        bare_s=round(bare_s, 1),
+        pairs_s=round(pairs_s, 1),
+        all_s=round(rings_s, 1),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("log")
+    parser.add_argument("--config", default="globo")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[3, 4])
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        help_s = min(command("--help")[0] for _ in range(5))
+        record("help_seconds", seconds=round(help_s, 3))
+        ingest_ratio(arguments.log, arguments.config, folder)
+        out = folder / "untouched"
+        seconds, peak = command("run", arguments.log, "--config", arguments.config, "--out", str(out))
+        rings = [row for row in rows(out / "rings.csv") if row["flagged"] == "true"]
+        users = [row for row in rows(out / "suspects.csv") if row["flagged"] == "true"]
+        record(
+            "run_untouched",
+            seconds=round(seconds, 1),
+            peak_mib=round(peak),
+            rings_flagged=len(rings),
+            users_flagged=len(users),
+            stages=stages(out),
+        )
+        pair_join_ratio(out / "graph.duckdb")
+        for seed in arguments.seeds:
+            planted = folder / f"planted{seed}"
+            store = f"duckdb:///{out}/graph.duckdb"
+            command(
+                "simulate",
+                "--store",
+                store,
+                "--out",
+                f"{planted}/log.parquet",
+                "--plan",
+                "benchmark",
+                "--seed",
+                str(seed),
+            )
+            seconds, _ = command(
+                "run", f"{planted}/log.parquet", "--config", "simulated", "--out", f"{planted}/run"
+            )
+            record(
+                "run_planted",
+                seed=seed,
+                seconds=round(seconds, 1),
+                **judge(planted / "run", planted / "truth.csv"),
+            )
+
+
+if __name__ == "__main__":
+    main()
