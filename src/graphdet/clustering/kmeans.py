@@ -35,7 +35,12 @@ def kmeans(x: NDArray[np.floating], k: int, seed: int) -> Clusters:
         algorithm = KMeans(k, n_init=2, max_iter=100, random_state=seed)
     else:
         algorithm = MiniBatchKMeans(
-            k, n_init=1, max_iter=20, batch_size=4096, init_size=min(len(x), max(3 * k, 4096)), random_state=seed
+            k,
+            n_init=1,
+            max_iter=20,
+            batch_size=4096,
+            init_size=min(len(x), max(3 * k, 4096)),
+            random_state=seed,
         )
     with threadpool_limits(1):  # more threads add in another order
         label = algorithm.fit_predict(x)

@@ -52,7 +52,8 @@ class UpperTail:
         at_least = (1.0 + n - np.arange(n)) / (1.0 + n)
         knots, first = np.unique(values, return_index=True)
         keep = knots <= threshold
-        knots, shares = knots[keep], at_least[first[keep]]
+        shares: NDArray[np.float64] = at_least[first[keep]].astype(np.float64)
+        knots = knots[keep]
         if len(knots) > 1025:
             at = np.unique(np.linspace(0, len(knots) - 1, 1025).round().astype(int))
             knots, shares = knots[at], shares[at]
@@ -69,7 +70,8 @@ class UpperTail:
         else:
             tail = self.share * np.exp(-beyond)
         out = np.where(x > self.threshold, np.minimum(tail, out), out)
-        return np.clip(out, np.finfo(np.float64).tiny, 1.0)
+        clipped: NDArray[np.float64] = np.clip(out, np.finfo(np.float64).tiny, 1.0)
+        return clipped
 
     def to_json(self) -> dict[str, Any]:
         """Write as plain numbers and lists."""

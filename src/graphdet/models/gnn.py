@@ -36,16 +36,18 @@ class GnnSettings:
     n_gates: int = 8
     n_rounds: int = 2
     dropout: float = 0.1
+    input_dropout: float = 0.5  # strong, so that no campaign is known by the looks of its accounts
+    robustness: float = 0.7  # 0 cross entropy … 1 absolute error; see training.robust_loss
     learning_rate: float = 5e-3
     weight_decay: float = 1e-3
-    n_steps: int = 200
+    n_steps: int = 150
     warm_up_share: float = 0.15
     batch_size: int = 768
-    positive_share: float = 0.25
+    positive_share: float = 0.1
     fan_outs: tuple[int, ...] = (16, 4)  # ties drawn per user, from the seeds outwards; one per round
-    n_negatives: int = 40_000  # of the users not known to be positive, how many are drawn into training
+    n_negatives: int = 100_000  # of the users not known to be positive, how many are drawn into training
     clip_norm: float = 1.0
-    eval_every: int = 20
+    eval_every: int = 25
     patience: int = 4  # evaluations without a better validation average precision
     n_folds: int = 2
 
@@ -54,7 +56,8 @@ class GnnSettings:
 class TrainedGnn:
     """Networks trained on the folds of one graph, with the scaling of their inputs.
 
-    Shapes: user_scores, item_scores, session_scores map the raw node features; tie_mean, tie_std
+    member_scales puts the networks' logits on one scale: slope and intercept of a logistic regression on the users
+    each one held out. Shapes: user_scores, item_scores, session_scores map the raw node features; tie_mean, tie_std
     float32[n_attributes]; out_of_fold float64[n_users of the training graph], each user's logit from the
     network that was trained without them (empty after load); history one row per evaluation: fold, step,
     loss, average_precision.
@@ -62,6 +65,7 @@ class TrainedGnn:
 
     settings: GnnSettings
     members: tuple[RingNet, ...]
+    member_scales: tuple[tuple[float, float], ...]
     user_scores: NormalScores
     item_scores: NormalScores
     session_scores: NormalScores
@@ -81,7 +85,11 @@ class TrainedGnn:
             GraphdetError: the graph's features or ties are not of the kind the model was trained on.
         """
         inputs, ties = self.prepare(data)
-        logits = [infer(net, inputs, ties, pick_device(device))[0] for net in self.members]
+        chosen = pick_device(device)
+        logits = [
+            slope * infer(net, inputs, ties, chosen)[0] + intercept
+            for net, (slope, intercept) in zip(self.members, self.member_scales, strict=True)
+        ]
         if fold is None:
             mean: NDArray[np.float64] = np.mean(logits, axis=0)
             return mean
@@ -133,8 +141,8 @@ class TrainedGnn:
         document = {
             "format": FORMAT,
             "settings": asdict(self.settings),
-            "n_members": len(self.members),
-            "n_inputs": self.members[0].encoder[0].in_features,
+            "member_scales": [list(scale) for scale in self.member_scales],
+            "n_inputs": self.members[0].encoder[1].in_features,
             "user_scores": self.user_scores.to_json(),
             "item_scores": self.item_scores.to_json(),
             "session_scores": self.session_scores.to_json(),
@@ -181,7 +189,7 @@ def _assemble(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Tra
     given = document["settings"]
     settings = GnnSettings(**{**given, "fan_outs": tuple(given["fan_outs"])})
     members = []
-    for k in range(document["n_members"]):
+    for k in range(len(document["member_scales"])):
         net = build(settings, document["n_inputs"], len(document["tie_mean"]))
         mine = {name.split(".", 1)[1]: value for name, value in tensors.items() if name.startswith(f"{k}.")}
         net.load_state_dict(mine)
@@ -189,6 +197,7 @@ def _assemble(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Tra
     return TrainedGnn(
         settings,
         tuple(members),
+        tuple((float(slope), float(intercept)) for slope, intercept in document["member_scales"]),
         NormalScores.from_json(document["user_scores"]),
         NormalScores.from_json(document["item_scores"]),
         NormalScores.from_json(document["session_scores"]),
@@ -207,6 +216,7 @@ def build(settings: GnnSettings, n_inputs: int, n_attributes: int) -> RingNet:
         settings.n_gates,
         settings.n_rounds if n_attributes else 0,
         settings.dropout,
+        settings.input_dropout,
     )
 
 

@@ -64,11 +64,22 @@ class RingNet(nn.Module):
     """Encoder of the propagated inputs, rounds of gated ties, and a head that gives one logit per user."""
 
     def __init__(
-        self, n_inputs: int, n_attributes: int, width: int, n_gates: int, n_rounds: int, dropout: float
+        self,
+        n_inputs: int,
+        n_attributes: int,
+        width: int,
+        n_gates: int,
+        n_rounds: int,
+        dropout: float,
+        input_dropout: float,
     ) -> None:
         super().__init__()
         self.encoder = nn.Sequential(
-            nn.Linear(n_inputs, 2 * width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
+            nn.Dropout(input_dropout),
+            nn.Linear(n_inputs, 2 * width),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(2 * width, width),
         )
         self.rounds = nn.ModuleList([GatedTies(width, n_attributes, n_gates) for _ in range(n_rounds)])
         self.head = nn.Sequential(

@@ -42,7 +42,9 @@ def user_rarity(arrays: GraphArrays) -> NDArray[np.float64]:
     user, item = key // max(arrays.n_items, 1), key % max(arrays.n_items, 1)
     audience = np.bincount(item, minlength=arrays.n_items)
     rarity = np.log(arrays.n_users / audience[item])
-    total: NDArray[np.float64] = np.bincount(user, weights=rarity, minlength=arrays.n_users).astype(np.float64)
+    total: NDArray[np.float64] = np.bincount(user, weights=rarity, minlength=arrays.n_users).astype(
+        np.float64
+    )
     return total
 
 
