@@ -7,9 +7,9 @@ from pathlib import Path
 from graphdet.errors import GraphdetError
 from graphdet.models.gnn import TrainedGnn, load_gnn
 from graphdet.models.ring_judge import RingJudge
-from graphdet.scores.cluster_distance import Clusters
-from graphdet.scores.fusion import Fusion
-from graphdet.scores.probability import Density
+from graphdet.scores.clusters import Clusters
+from graphdet.scores.fused import Fusion
+from graphdet.scores.density import Density
 
 SCORERS = "scorers.json"
 FORMAT = 1

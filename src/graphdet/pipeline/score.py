@@ -15,8 +15,8 @@ from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import listed, member_strength, ring_ids, tabulate, user_evidence
-from graphdet.scores.fusion import Parts
-from graphdet.scores.reasons import user_reasons
+from graphdet.scores.fused import Parts
+from graphdet.scores.user_reasons import user_reasons
 from graphdet.tables import GraphArrays, PairArrays, RingTables
 
 SURE_MEMBER = 0.5  # membership from which a member of a flagged ring is a suspect

@@ -17,9 +17,9 @@ from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import judge_rings, overlap
 from graphdet.rings.ring_tables import user_evidence
-from graphdet.scores.cluster_distance import Clusters
-from graphdet.scores.fusion import Fusion, Parts
-from graphdet.scores.probability import Density
+from graphdet.scores.clusters import Clusters
+from graphdet.scores.fused import Fusion, Parts
+from graphdet.scores.density import Density
 from graphdet.simulate.campaigns import Campaign, training_plan
 from graphdet.simulate.plant import plant
 from graphdet.tables import GraphArrays

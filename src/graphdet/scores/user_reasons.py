@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.scores.fusion import Parts
+from graphdet.scores.fused import Parts
 
 _STRONG = 0.99
 
