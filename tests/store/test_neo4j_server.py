@@ -258,7 +258,7 @@ def test_the_server_is_killed_in_mid_ingest(
 def test_a_bulk_load_is_killed(neo4j_server: server.ServerInfo, neo4j_url: str) -> None:
     for stage in ("start stop", "start neo4j-admin", "start start Neo4j"):
         ingest_killed(neo4j_url, neo4j_server.home, at=stage, whom="client", bulk=True)
-        store = Neo4jStore(neo4j_url, bulk=True)  # brings the server up again
+        store = Neo4jStore(neo4j_url, bulk=False)  # brings the server up again
         try:
             repeat(store)
             check_killed(store)

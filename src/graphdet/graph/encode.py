@@ -84,9 +84,7 @@ def _encode_entities(entities: Frame, user_ids: pa.Array) -> dict[str, Any]:
     ids = table.column("entity_id").combine_chunks()
     new = np.ones(len(table), bool)
     new[1:] = np.asarray(
-        pa.compute.or_(
-            pa.compute.not_equal(kinds[1:], kinds[:-1]), pa.compute.not_equal(ids[1:], ids[:-1])
-        )
+        pa.compute.or_(pa.compute.not_equal(kinds[1:], kinds[:-1]), pa.compute.not_equal(ids[1:], ids[:-1]))
     )
     return {
         "entity_ids": ids.filter(pa.array(new)),

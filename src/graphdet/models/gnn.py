@@ -56,8 +56,7 @@ class GnnSettings:
 class TrainedGnn:
     """Networks trained on the folds of one graph, with the scaling of their inputs.
 
-    member_scales puts the networks' logits on one scale: slope and intercept of a logistic regression on the users
-    each one held out. Shapes: user_scores, item_scores, session_scores map the raw node features; tie_mean, tie_std
+    Shapes: user_scores, item_scores, session_scores map the raw node features; tie_mean, tie_std
     float32[n_attributes]; out_of_fold float64[n_users of the training graph], each user's logit from the
     network that was trained without them (empty after load); history one row per evaluation: fold, step,
     loss, average_precision.
@@ -65,7 +64,6 @@ class TrainedGnn:
 
     settings: GnnSettings
     members: tuple[RingNet, ...]
-    member_scales: tuple[tuple[float, float], ...]
     user_scores: NormalScores
     item_scores: NormalScores
     session_scores: NormalScores
@@ -86,10 +84,7 @@ class TrainedGnn:
         """
         inputs, ties = self.prepare(data)
         chosen = pick_device(device)
-        logits = [
-            slope * infer(net, inputs, ties, chosen)[0] + intercept
-            for net, (slope, intercept) in zip(self.members, self.member_scales, strict=True)
-        ]
+        logits = [infer(net, inputs, ties, chosen)[0] for net in self.members]
         if fold is None:
             mean: NDArray[np.float64] = np.mean(logits, axis=0)
             return mean
@@ -141,7 +136,7 @@ class TrainedGnn:
         document = {
             "format": FORMAT,
             "settings": asdict(self.settings),
-            "member_scales": [list(scale) for scale in self.member_scales],
+            "n_members": len(self.members),
             "n_inputs": self.members[0].encoder[1].in_features,
             "user_scores": self.user_scores.to_json(),
             "item_scores": self.item_scores.to_json(),
@@ -189,7 +184,7 @@ def _assemble(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Tra
     given = document["settings"]
     settings = GnnSettings(**{**given, "fan_outs": tuple(given["fan_outs"])})
     members = []
-    for k in range(len(document["member_scales"])):
+    for k in range(document["n_members"]):
         net = build(settings, document["n_inputs"], len(document["tie_mean"]))
         mine = {name.split(".", 1)[1]: value for name, value in tensors.items() if name.startswith(f"{k}.")}
         net.load_state_dict(mine)
@@ -197,7 +192,6 @@ def _assemble(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Tra
     return TrainedGnn(
         settings,
         tuple(members),
-        tuple((float(slope), float(intercept)) for slope, intercept in document["member_scales"]),
         NormalScores.from_json(document["user_scores"]),
         NormalScores.from_json(document["item_scores"]),
         NormalScores.from_json(document["session_scores"]),

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 from torch.nn import functional
@@ -35,8 +34,8 @@ def train_gnn(
 ) -> TrainedGnn:
     """Train one network per fold with AdamW, one-cycle learning rate, gradient clipping and early stopping.
 
-    The networks see batches rich in positives; their logits are brought to the log-odds of this graph by the
-    users each one held out. Early stopping watches the average precision on the held-out fold, and the best
+    The networks see batches rich in positives, so their logits rank users and are no log-odds of the log; the
+    fusion calibrates them. Early stopping watches the average precision on the held-out fold, and the best
     weights are kept.
 
     Args:
@@ -60,7 +59,6 @@ def train_gnn(
     model = TrainedGnn(
         settings,
         (),
-        (),
         NormalScores.fit(data["user"].x.cpu().numpy()),
         NormalScores.fit(data["item"].x.cpu().numpy()),
         NormalScores.fit(data["session"].x.cpu().numpy()),
@@ -70,7 +68,7 @@ def train_gnn(
     inputs, ties = model.prepare(data)
     del index, attributes
     chosen = pick_device(device)
-    members, scales, history = [], [], []
+    members, history = [], []
     out_of_fold = np.zeros(len(y))
     with _repeatable(seed):
         for k in range(settings.n_folds):
@@ -78,23 +76,13 @@ def train_gnn(
             history += [{"fold": float(k), **row} for row in rows]
             members.append(net)
             held_out = held == k
-            logits = infer(net, inputs, ties, chosen)[0]
-            scales.append(_log_odds_scale(logits[held_out], y[held_out]))
-            out_of_fold[held_out] = scales[-1][0] * logits[held_out] + scales[-1][1]
+            out_of_fold[held_out] = infer(net, inputs, ties, chosen)[0][held_out]
     return replace(
         model,
         members=tuple(members),
-        member_scales=tuple(scales),
         out_of_fold=out_of_fold,
         history=tuple(history),
     )
-
-
-def _log_odds_scale(logits: NDArray[np.float64], y: NDArray[np.integer]) -> tuple[float, float]:
-    """Slope and intercept of Platt's (1999) logistic regression of known labels on logits; slope at least 0.01."""
-    known = y >= 0
-    fitted = LogisticRegression(C=1e3).fit(logits[known, None], y[known])
-    return max(float(fitted.coef_[0, 0]), 0.01), float(fitted.intercept_[0])
 
 
 def user_folds(user_ids: pa.Array, n_folds: int) -> NDArray[np.int64]:

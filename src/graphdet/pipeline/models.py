@@ -8,8 +8,8 @@ from graphdet.errors import GraphdetError
 from graphdet.models.gnn import TrainedGnn, load_gnn
 from graphdet.models.ring_judge import RingJudge
 from graphdet.scores.clusters import Clusters
-from graphdet.scores.fused import Fusion
 from graphdet.scores.density import Density
+from graphdet.scores.fused import Fusion
 
 SCORERS = "scorers.json"
 FORMAT = 1

@@ -18,8 +18,8 @@ from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import judge_rings, overlap
 from graphdet.rings.ring_tables import user_evidence
 from graphdet.scores.clusters import Clusters
-from graphdet.scores.fused import Fusion, Parts
 from graphdet.scores.density import Density
+from graphdet.scores.fused import Fusion, Parts
 from graphdet.simulate.campaigns import Campaign, training_plan
 from graphdet.simulate.plant import plant
 from graphdet.tables import GraphArrays

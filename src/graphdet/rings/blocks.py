@@ -99,7 +99,8 @@ def block_acts(blocks: Blocks, model: Organic) -> BlockActs:
     act = np.repeat(starts, lengths) + offsets
     wanted = np.zeros(model.n_items, bool)
     wanted[blocks.items.indices] = True
-    asked = wanted[model.by_user.indices[act]]  # most acts are on items of no block: the search is for the rest
+    # Most acts are on items of no block; only the rest is searched for.
+    asked = wanted[model.by_user.indices[act]]
     block, act = block[asked], act[asked]
     targets = np.sort(
         np.repeat(np.arange(len(blocks)), np.diff(blocks.items.indptr)) * model.n_items + blocks.items.indices

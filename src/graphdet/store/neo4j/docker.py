@@ -4,10 +4,12 @@ import hashlib
 import os
 import shutil
 import subprocess
+from dataclasses import asdict
 
 from graphdet.errors import StoreError
 from graphdet.ports import Progress
-from graphdet.store.neo4j.home import USERNAME, Home
+from graphdet.store.neo4j.home import USERNAME, Home, Memory
+from graphdet.store.neo4j.java import server_version
 
 ASK_S = 20.0
 STOP_S = 120
@@ -51,14 +53,12 @@ def check() -> None:
         raise StoreError("no Docker daemon answers; start it, or go without it (--no-docker)")
 
 
-def run_command(
-    place: Home, ports: tuple[int, int], heap_mib: int, page_cache_mib: int, version: str
-) -> list[str]:
+def run_command(place: Home, ports: tuple[int, int], memory: Memory) -> list[str]:
     """The command that makes the container; the password is in a mounted file, not in it."""
     settings = {
         "NEO4J_AUTH_FILE": "/run/secrets/neo4j_auth",
-        "NEO4J_server_memory_heap_max__size": f"{heap_mib}m",
-        "NEO4J_server_memory_pagecache_size": f"{page_cache_mib}m",
+        "NEO4J_server_memory_heap_max__size": f"{memory.heap_mib}m",
+        "NEO4J_server_memory_pagecache_size": f"{memory.page_cache_mib}m",
         "NEO4J_server_bolt_advertised__address": f"localhost:{ports[1]}",
         "NEO4J_server_http_advertised__address": f"localhost:{ports[0]}",
         "NEO4J_dbms_usage__report_enabled": "false",
@@ -76,12 +76,10 @@ def run_command(
         command += ["--volume", f"{outside}:{inside}"]
     for key, value in sorted(settings.items()):
         command += ["--env", f"{key}={value}"]
-    return [*command, image(version)]
+    return [*command, image(server_version())]
 
 
-def run(
-    place: Home, ports: tuple[int, int], heap_mib: int, page_cache_mib: int, version: str, progress: Progress
-) -> None:
+def run(place: Home, ports: tuple[int, int], memory: Memory, progress: Progress) -> None:
     """Make and start the container anew; the data are in the home.
 
     Raises:
@@ -95,7 +93,8 @@ def run(
     _docker("rm", "--force", container(place), may_fail=True)
     progress.start("start the Neo4j container (the image is fetched once)")
     try:
-        _docker(*run_command(place, ports, heap_mib, page_cache_mib, version)[1:])
+        _docker(*run_command(place, ports, memory)[1:])
+        place.write_note(kind="docker", http_port=ports[0], bolt_port=ports[1], **asdict(memory))
     finally:
         progress.done()
 

@@ -13,6 +13,8 @@ from graphdet.store.neo4j.processes import is_same, read_note, write_note
 USERNAME = "neo4j"
 HTTP_PORT = 7474
 BOLT_PORT = 7687
+HEAP_MIB = 1024
+PAGE_CACHE_MIB = 512
 SETTINGS = {
     "server.default_listen_address": "127.0.0.1",
     "dbms.security.auth_enabled": "true",  # not the default for a server that is started as a library
@@ -30,6 +32,14 @@ def default_home() -> Path:
         return Path(named).expanduser().absolute()
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(data).expanduser().absolute() / "graphdet" / "neo4j"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the server may use, MiB."""
+
+    heap_mib: int = HEAP_MIB
+    page_cache_mib: int = PAGE_CACHE_MIB
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,19 @@ from graphdet.errors import StoreBusy, StoreError, UsageError
 from graphdet.ports import Progress, Silent
 from graphdet.store.neo4j import docker as containers
 from graphdet.store.neo4j.client import Client
-from graphdet.store.neo4j.home import BOLT_PORT, HTTP_PORT, USERNAME, Home, default_home
-from graphdet.store.neo4j.java import (
-    SHIPPED,
-    ensure_jars,
-    find_java,
-    find_maven,
-    jar_folder,
-    java_command,
-    server_version,
+from graphdet.store.neo4j.home import (
+    BOLT_PORT,
+    HEAP_MIB,
+    HTTP_PORT,
+    PAGE_CACHE_MIB,
+    USERNAME,
+    Home,
+    Memory,
+    default_home,
 )
-from graphdet.store.neo4j.processes import birth_of, claim, end_all, is_same, read_note, wait_for_end
+from graphdet.store.neo4j.java import find_java, find_maven, jar_folder, server_version
+from graphdet.store.neo4j.launching import check_free, launch
+from graphdet.store.neo4j.processes import claim, end_all, is_same, read_note, wait_for_end
 
 START_S = 180.0
 STOP_S = 120.0
@@ -70,8 +72,8 @@ def start(
     http_port: int | None = None,
     bolt_port: int | None = None,
     docker: bool | None = None,
-    heap_mib: int = 1024,
-    page_cache_mib: int = 512,
+    heap_mib: int | None = None,
+    page_cache_mib: int | None = None,
     progress: Progress | None = None,
 ) -> ServerInfo:
     """Start the server of a home folder and wait until it answers; a running one is left as it is.
@@ -80,7 +82,7 @@ def start(
         home: its folder; None: `default_home()`.
         http_port, bolt_port: on 127.0.0.1; None: as last time, at first 7474 and 7687.
         docker: through Docker or not; None: as last time, at first Docker when its daemon answers.
-        heap_mib, page_cache_mib: memory of the server, MiB.
+        heap_mib, page_cache_mib: memory of the server, MiB; None: as last time, at first 1024 and 512.
         progress: told of the download and of the start.
 
     Raises:
@@ -106,13 +108,14 @@ def start(
             return _info(place, already=True)
         with _recovered(place):
             for port in ports:
-                _check_free(port)
+                check_free(port)
             kind = _kind(note.get("kind"), docker)
-            if kind == "docker":
-                containers.run(place, ports, heap_mib, page_cache_mib, server_version(), progress or Silent())
-                place.write_note(kind=kind, http_port=ports[0], bolt_port=ports[1])
-            else:
-                _launch(place, ports, heap_mib, page_cache_mib, progress or Silent())
+            memory = Memory(
+                heap_mib or note.get("heap_mib", HEAP_MIB),
+                page_cache_mib or note.get("page_cache_mib", PAGE_CACHE_MIB),
+            )
+            make = containers.run if kind == "docker" else launch
+            make(place, ports, memory, progress or Silent())
             try:
                 _await(place, progress or Silent())
             except BaseException:  # Ctrl-C too: half a start would hold the ports
@@ -161,50 +164,6 @@ def _recovered(place: Home) -> Iterator[None]:
         place.drop_graph()
     yield
     place.import_note.unlink(missing_ok=True)
-
-
-def _check_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise StoreError(
-                f"cannot listen on port {port} of 127.0.0.1 ({error.strerror}); "
-                "end the program that does, or choose another port (--http-port, --bolt-port)"
-            ) from None
-
-
-def _launch(
-    place: Home, ports: tuple[int, int], heap_mib: int, page_cache_mib: int, progress: Progress
-) -> None:
-    java = find_java()
-    jars = ensure_jars(progress)
-    place.write_settings(*ports, page_cache_mib)
-    new = not place.has_users
-    password = place.ensure_password()
-    command = [*java_command(java, jars, heap_mib), str(SHIPPED / "Launch.java"), str(place.path)]
-    pid = _spawn(command, place.launch_log, password + "\n" if new else "")
-    place.write_note(kind="java", http_port=ports[0], bolt_port=ports[1], pid=pid, born=birth_of(pid))
-
-
-def _spawn(command: list[str], log: Path, said: str) -> int:
-    """Start a process that outlives us, in a session of its own (Ctrl-C does not reach it), told `said`."""
-    log.unlink(missing_ok=True)
-    ours, theirs = os.pipe()
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        actions = [
-            (os.POSIX_SPAWN_DUP2, ours, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ]
-        pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
-        os.write(theirs, said.encode())
-    finally:
-        os.close(ours)
-        os.close(theirs)
-    return pid
 
 
 def _await(place: Home, progress: Progress) -> None:
