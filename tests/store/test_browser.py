@@ -66,7 +66,7 @@ def test_saved_queries_run_in_the_browser(page: object, tmp_path: Path) -> None:
     page.get_by_text('acts "in step"').first.wait_for()  # type: ignore[attr-defined]
     page.screenshot(path=tmp_path / "top-suspects.png")  # type: ignore[attr-defined]
     run(page, ":param ring_id => 'ring-1'")
-    page.get_by_text("ring-1").first.wait_for()  # type: ignore[attr-defined]
+    page.get_by_text('"ring_id": "ring-1"').first.wait_for()  # type: ignore[attr-defined]
     run(page, text_of("browser/draw-ring"))
     page.locator("svg .node").first.wait_for()  # type: ignore[attr-defined]
     page.wait_for_timeout(3000)  # type: ignore[attr-defined]  # the drawing comes to rest

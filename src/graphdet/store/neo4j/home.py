@@ -84,9 +84,24 @@ class Home:
         return self.logs / "import.report"
 
     @property
+    def hold(self) -> Path:
+        """While this file is there, the Java server lets go of its databases (see Launch.java)."""
+        return self.path / "hold"
+
+    @property
+    def held(self) -> Path:
+        """The server's answer to `hold`."""
+        return self.path / "held"
+
+    @property
     def lock(self) -> Path:
         """The claim of the process that starts or stops the server."""
         return self.path / "starting.json"
+
+    @property
+    def load_lock(self) -> Path:
+        """The claim of the process that loads a log in bulk."""
+        return self.path / "loading.json"
 
     def make(self) -> None:
         """Make the folders, closed to others.

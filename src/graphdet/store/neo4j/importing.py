@@ -237,7 +237,7 @@ def _copy_relationships(bench: duckdb.DuckDBPyConnection, directory: Path) -> No
 
 
 def load(place: Home, arguments: list[str], directory: Path, progress: Progress) -> None:
-    """Stop the server of a home, load the files into its empty database, and start it again.
+    """Load the files into the empty database of a home's server, which is down meanwhile.
 
     Killed in between, the next start of the server removes what was half loaded.
 
@@ -245,8 +245,8 @@ def load(place: Home, arguments: list[str], directory: Path, progress: Progress)
         StoreError: the tool refuses; in its own words.
     """
     write_note(place.import_note, {**myself(), "phase": server.IMPORTING})
-    server.stop(place.path, progress)
     try:
+        server.hold(place)
         run_tool(place, arguments, directory, progress)
         write_note(place.import_note, {**myself(), "phase": server.IMPORTED})
     finally:  # also after a failure: an empty server is better than none

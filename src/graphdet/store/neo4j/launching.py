@@ -38,6 +38,8 @@ def launch(place: Home, ports: tuple[int, int], memory: Memory, progress: Progre
     java = find_java()
     jars = ensure_jars(progress)
     place.write_settings(*ports, memory.page_cache_mib)
+    for left in (place.hold, place.held):
+        left.unlink(missing_ok=True)
     new = not place.has_users
     password = place.ensure_password()
     command = [*java_command(java, jars, memory.heap_mib), str(SHIPPED / "Launch.java"), str(place.path)]

@@ -103,6 +103,7 @@ def start(
                     f"the server in {place.path} runs on the ports {note['http_port']} and "
                     f"{note['bolt_port']}; stop it first (graphdet neo4j stop)"
                 )
+            place.hold.unlink(missing_ok=True)
             _await(place, progress or Silent())
             place.import_note.unlink(missing_ok=True)
             return _info(place, already=True)
@@ -235,6 +236,20 @@ def stop(home: Path | None = None, progress: Progress | None = None) -> bool:
         finally:
             (progress or Silent()).done()
     return True
+
+
+def hold(place: Home) -> None:
+    """Have the Java server of a home let go of its databases, and wait until it has; `start` undoes it.
+
+    Raises:
+        StoreError: it does not.
+    """
+    place.hold.touch()
+    deadline = time.monotonic() + STOP_S
+    while not place.held.exists():
+        if not place.is_running() or time.monotonic() > deadline:
+            raise StoreError(f"the server in {place.path} does not let go of its database; see {place.logs}")
+        time.sleep(POLL_S)
 
 
 def _end(place: Home) -> None:

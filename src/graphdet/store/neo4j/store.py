@@ -17,7 +17,7 @@ from graphdet.store.neighbourhood import in_window
 from graphdet.store.neo4j import findings, importing, packed, saved, server, writing
 from graphdet.store.neo4j.client import Client
 from graphdet.store.neo4j.credentials import home_of, login
-from graphdet.store.neo4j.processes import is_same, read_note
+from graphdet.store.neo4j.processes import claim, is_same, read_note
 from graphdet.store.neo4j.shape import action_of_type
 from graphdet.store.neo4j.statements import cypher
 from graphdet.tables import Frame, LogTables, RingTables
@@ -25,12 +25,8 @@ from graphdet.tables import Frame, LogTables, RingTables
 MEMORY_LIMIT = "4GiB"  # of the workbench; beyond it DuckDB spills to disk
 BULK_FROM = 100_000  # interactions; below, the server's stop and start cost more than the batches
 IDS_A_READ = 5_000
-INTERACTIONS, SESSIONS, ENTITIES, NEAR = (
-    "graphdet_interactions",
-    "graphdet_sessions",
-    "graphdet_entities",
-    "graphdet_near",
-)
+INTERACTIONS, SESSIONS = "graphdet_interactions", "graphdet_sessions"
+ENTITIES, NEAR = "graphdet_entities", "graphdet_near"
 
 
 class Neo4jStore:
@@ -113,8 +109,7 @@ class Neo4jStore:
         try:
             writing.stage(self._bench, log)
             kinds = writing.kinds_of(self._bench)
-            if self._may_load_in_bulk():
-                self._load_in_bulk(source, progress)
+            if self._may_load_in_bulk() and self._load_in_bulk(source, progress):
                 writing.create_constraints(self._client, kinds)
                 return
             writing.create_constraints(self._client, kinds)
@@ -136,23 +131,33 @@ class Neo4jStore:
         count = self._bench.execute(f"SELECT count(*) FROM {writing.VIEW}_interactions").fetchone()
         if not self._bulk and (count is None or count[0] < BULK_FROM):
             return False
+        return self._is_empty()
+
+    def _is_empty(self) -> bool:
         return not self._client.rows(cypher("read/is-empty"))[0]["n"]
 
-    def _load_in_bulk(self, source: Source, progress: Progress) -> None:
+    def _load_in_bulk(self, source: Source, progress: Progress) -> bool:
+        """Replace the empty database by one made of the staged log; False when it is not empty any more."""
         place = home_of(self.url)
         if place is None:
             raise StoreError(f"{self.url} is not our server any more; repeat")
-        metas = {row["key"]: row["value"] for row in self._client.rows(cypher("read/metas"))}
-        folder = Path(tempfile.mkdtemp(dir=place.path, prefix="import-"))
-        try:
-            progress.start("write the import files")
-            arguments = importing.write_staged(self._bench, folder, source, metas)
-            progress.done()
-            self._client.close()
-            importing.load(place, arguments, folder, progress)
-            self._client = Client(self.url, *self._login)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with claim(place.load_lock, "loading a log"):
+            if not self._is_empty():
+                return False
+            for left in place.path.glob("import-*"):  # of a killed load
+                shutil.rmtree(left, ignore_errors=True)
+            metas = {row["key"]: row["value"] for row in self._client.rows(cypher("read/metas"))}
+            folder = Path(tempfile.mkdtemp(dir=place.path, prefix="import-"))
+            try:
+                progress.start("write the import files")
+                arguments = importing.write_staged(self._bench, folder, source, metas)
+                progress.done()
+                self._client.close()
+                importing.load(place, arguments, folder, progress)
+                self._client = Client(self.url, *self._login)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        return True
 
     def _check_complete(self) -> None:
         """Refuse to read a graph of which a part is missing."""
