@@ -14,7 +14,7 @@ def estimate_share(logits: Float, fitted_share: float, rounds: int = 200) -> flo
     Saerens, Latinne & Decaestecker 2002: reweigh the posteriors by the ratio of shares, average, repeat;
     starts at 1 % and stays at or below one half.
 
-    >>> estimate_share(np.array([-20.0] * 95 + [20.0] * 5), 0.5)
+    >>> round(estimate_share(np.array([-20.0] * 95 + [20.0] * 5), 0.5), 6)
     0.05
     """
     share = 0.01
