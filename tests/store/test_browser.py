@@ -5,14 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from neo4j_server import neo4j_server, neo4j_url
 from sample_logs import findings, log_tables, source
 
 from graphdet.ports import Silent
 from graphdet.store.neo4j import Neo4jStore, server
 from graphdet.store.neo4j.statements import text_of
 
-__all__ = ["neo4j_server", "neo4j_url"]
 pytestmark = [pytest.mark.neo4j, pytest.mark.browser]
 FLAGS = [
     "--no-sandbox",

@@ -4,12 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 from conformance import StoreConformance
-from neo4j_server import neo4j_server, neo4j_url
 
 from graphdet.ports import Store
 from graphdet.store import open_store
 
-__all__ = ["neo4j_server", "neo4j_url"]
 pytestmark = pytest.mark.neo4j
 
 

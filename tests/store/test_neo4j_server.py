@@ -13,7 +13,7 @@ import psutil
 import pytest
 from conformance import INTERACTION_KEY, check_graph, rows_of, same_rows, write
 from neo4j_client import SEED
-from neo4j_server import free_port, neo4j_server, neo4j_url, wipe
+from neo4j_server import free_port, wipe
 from sample_logs import INTERACTIONS, WEIRD_IDS, SampleLog, log_tables, random_log, source
 
 from graphdet.errors import InputError, StoreBusy, StoreError, UsageError
@@ -25,7 +25,6 @@ from graphdet.store.neo4j.processes import birth_of, wait_for_end, write_note
 from graphdet.store.neo4j.shape import action_of_type
 from graphdet.store.neo4j.statements import cypher
 
-__all__ = ["neo4j_server", "neo4j_url"]
 pytestmark = pytest.mark.neo4j
 HERE = Path(__file__).parent
 
