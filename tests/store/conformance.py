@@ -35,6 +35,7 @@ from sample_logs import (
 )
 
 from graphdet.errors import UsageError
+from graphdet.pipeline.extract import extract
 from graphdet.ports import Silent, Store
 from graphdet.tables import Frame, RingTables
 
@@ -180,6 +181,49 @@ class StoreConformance:
     def test_hops_below_one_are_a_usage_error(self, store: Store) -> None:
         with pytest.raises(UsageError, match="hops must be 1 or more"):
             store.neighbourhood(["u"], 0)
+
+    @pytest.mark.parametrize("hops", [1, 2, 3, None])
+    def test_graphs_in_pyg_map_back_to_the_log(self, store: Store, hops: int | None) -> None:
+        log = random_log(5, n_events=40, n_users=25, n_items=30)
+        write(store, "one", log)
+        since, until = START + 1000, START + 9000
+        within = [row for row in interactions_of(log) if since <= row["at_ms"] < until]
+        seeds = sorted({str(row["user_id"]) for row in within})[:2]
+        expected = within if hops is None else reached(within, seeds, hops)
+        data, graph = extract(
+            store, None if hops is None else seeds, hops=hops or 2, since_ms=since, until_ms=until
+        )
+        users, sessions, items = (data[kind].ids.to_pylist() for kind in ("user", "session", "item"))
+        owner = {s: users[u] for u, s in data["user", "started", "session"].edge_index.T.tolist()}
+        found = [
+            (owner[session], sessions[session], items[item], action, at_ms, n)
+            for action in graph.actions
+            for (session, item), at_ms, n in zip(
+                data["session", action, "item"].edge_index.T.tolist(),
+                data["session", action, "item"].at_ms.tolist(),
+                data["session", action, "item"].n.tolist(),
+                strict=True,
+            )
+        ]
+        names = ("user_id", "session_id", "item_id", "action", "at_ms", "n")
+        assert sorted(found) == sorted(tuple(row[name] for name in names) for row in expected)
+        links = {
+            (users[user], kind, data[kind].ids[entity].as_py())
+            for kind in data.node_types
+            if ("user", "used", kind) in data.edge_types
+            for user, entity in data["user", "used", kind].edge_index.T.tolist()
+        }
+        kinds = {"device": "device", "payment_card": "paymentcard"}
+        assert links == {
+            (row["user_id"], kinds[str(row["kind"])], row["entity_id"])
+            for row in entities_of(log)
+            if row["user_id"] in users
+        }
+
+    def test_a_seed_without_interactions_is_a_usage_error(self, store: Store) -> None:
+        write(store, "one", random_log(6))
+        with pytest.raises(UsageError, match=r"1 of 2 users have no interaction.*'nobody'"):
+            extract(store, ["u0", "nobody"])
 
     def test_weird_ids_survive(self, store: Store) -> None:
         ids = WEIRD_IDS

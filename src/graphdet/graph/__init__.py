@@ -1,1 +1,1 @@
-"""Encoding the log as arrays and cutting subgraphs."""
+"""Encoding the log as arrays."""

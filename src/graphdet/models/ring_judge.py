@@ -24,7 +24,7 @@ HIDDEN = (32, 16)
 STEPS = 300
 WARM_STEPS = 60  # with the plain loss, to learn where natural groups are before trusting the network's doubt
 TRUNCATE_AT = 3.0  # logit above which a natural group is not pulled down any more
-WEIGHT_DECAY = 0.3
+WEIGHT_DECAY = 1.0
 FORMAT = 1
 
 

@@ -24,7 +24,7 @@ from graphdet.simulate.campaigns import Campaign, training_plan
 from graphdet.simulate.plant import plant
 from graphdet.tables import GraphArrays
 
-MOST_CAMPAIGNS = 24
+MOST_CAMPAIGNS = 64
 USERS_PER_CAMPAIGN = 400  # a small log gets fewer campaigns, so that planted accounts stay a small part of it
 LEAST_CAMPAIGNS = 6
 
