@@ -6,9 +6,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graphdet.evaluation.fdr import benjamini_hochberg
 from graphdet.evaluation.log_tail import tail_p_values
-from graphdet.evaluation.posterior import estimate_share, posterior
+from graphdet.evaluation.posterior import estimate_share, posterior, posterior_q_values
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.models import Models, load_models
 from graphdet.pipeline.users import behaviour, graph_in_pyg
@@ -59,7 +58,12 @@ def score_graph(
     device: str,
     progress: Progress,
 ) -> tuple[pa.Table, RingTables]:
-    """Score users and rings of an encoded graph; nothing is written."""
+    """Score users and rings of an encoded graph; nothing is written.
+
+    A user's score is a posterior probability, its q_value the expected share of ordinary users among all that score at
+    least as high, its p_value how often an ordinary user of this log would. Flagged are users with q_value at most fdr
+    and sure members of flagged rings; with `review`, the so many that score highest.
+    """
     judged = judge_rings(candidates, models.judge.logits, fdr)
     users, items = behaviour(graph, store.bench, progress)
     data = graph_in_pyg(graph, users, items, windows, progress)
@@ -74,14 +78,14 @@ def score_graph(
         share = estimate_share(logits, share)
     value = posterior(logits, models.fusion.fitted_share, share)
     p_value = tail_p_values(logits)
-    q_value = benjamini_hochberg(p_value)
+    q_value = posterior_q_values(value)
     rows = listed(judged)
     name = dict(zip(rows.tolist(), ring_ids(len(rows)), strict=True))
     ring_id = [name.get(row) for row in ring_row.tolist()]
     size = np.where(ring_row >= 0, np.diff(judged.blocks.users.indptr)[ring_row], 0)
     sure = _sure_members(judged, candidates, graph.n_users)
     flagged = (q_value <= fdr) | sure if review is None else _top(value, logits, review)
-    reasons = user_reasons(parts, models.fusion.strongest_part(parts), ring_id, size)
+    reasons = user_reasons(parts, models.fusion.strongest_part(parts), ring_id, size, flagged)
     table = pa.table(
         {
             "user_id": graph.user_ids,

@@ -6,15 +6,26 @@ from numpy.typing import NDArray
 from graphdet.scores.fused import Parts
 
 _STRONG = 0.99
+# For a suspect without any one strong sign: what weighs most, in the order of fused.PARTS.
+_MIXED = (
+    "no single strong sign: leans to accounts that move in step, and the other scores add to it",
+    "no single strong sign: the distance from normal clusters weighs most",
+    "no single strong sign: how rare the behaviour is weighs most",
+    "no single strong sign: shares targets with a group of accounts",
+)
 
 
 def user_reasons(
-    parts: Parts, strongest: NDArray[np.int64], ring_id: list[str | None], ring_size: NDArray[np.int64]
+    parts: Parts,
+    strongest: NDArray[np.int64],
+    ring_id: list[str | None],
+    ring_size: NDArray[np.int64],
+    flagged: NDArray[np.bool_],
 ) -> list[str]:
     """Say what speaks most against each user.
 
-    Shapes: strongest int64[n] into fusion.PARTS; ring_id and ring_size (members) per user, None and 0 for no
-    ring.
+    Shapes: strongest int64[n] into fused.PARTS; ring_id and ring_size (members) per user, None and 0 for no
+    ring; flagged bool[n].
     """
     out = []
     for user in range(len(ring_id)):
@@ -27,5 +38,8 @@ def user_reasons(
             said.append("is farther from every normal cluster than 99 % of users")
         if parts.probability[user] >= _STRONG:
             said.append("behaves in a way that is rarer than that of 99 % of users")
-        out.append("; ".join(said).capitalize() + "." if said else "nothing stands out")
+        if not said:
+            said.append(_MIXED[strongest[user]] if flagged[user] else "nothing stands out")
+        sentence = "; ".join(said)
+        out.append(f"{sentence[0].upper()}{sentence[1:]}.")
     return out
