@@ -4,9 +4,14 @@ The log's own groups stand for natural ones, but some may be real rings. Two thi
 learned as innocent: each network is trained without one half of the log's own groups and judges only that
 half; and the loss of a natural group stops growing where it looks like a ring (a truncated loss, after Wu &
 Liu 2007), so that nothing pulls a real ring down.
+
+More of the same evidence never makes a ring less likely: the networks are monotone in those inputs whose direction
+is known (weights kept ≥ 0 behind the signed inputs, after Sill 1998), which also keeps them from learning single
+groups by heart.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +29,8 @@ HIDDEN = (32, 16)
 STEPS = 300
 WARM_STEPS = 60  # with the plain loss, to learn where natural groups are before trusting the network's doubt
 TRUNCATE_AT = 3.0  # logit above which a natural group is not pulled down any more
-WEIGHT_DECAY = 1.0
-FORMAT = 1
+WEIGHT_DECAY = 2.0
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class RingJudge:
                     name = f"{held_out}.{seed}.{layer}"
                     h = h @ self.weights[f"{name}.weight"].T.astype(np.float64)
                     h = h + self.weights[f"{name}.bias"]
-                    h = np.maximum(h, 0) if layer < 2 else h
+                    h = np.tanh(h) if layer < 2 else h
                 out[rows] += h[:, 0] / N_SEEDS
         return out
 
@@ -95,6 +100,7 @@ def train_ring_judge(
     campaign: NDArray[np.int64],
     jaccard: NDArray[np.float64],
     fold: NDArray[np.int64],
+    direction: Sequence[int],
     seed: int = 0,
 ) -> RingJudge:
     """Train a judge on the blocks of a planted log.
@@ -103,9 +109,9 @@ def train_ring_judge(
         inputs: float64[n, n_inputs].
         campaign: int64[n], the planted campaign a block overlaps most, −1 for none.
         jaccard: float64[n], of the block's users and that campaign's accounts. Blocks from .5 up are
-        examples of a
-            ring, below .2 of a natural group; those between are left out, they are neither.
+            examples of a ring, below .2 of a natural group; those between are left out, they are neither.
         fold: int64[n], which half a natural group belongs to.
+        direction: per input 1 where more of it speaks for a ring, −1 where against, 0 where either may be.
         seed: of the initial weights.
 
     Every campaign weighs the same, however many blocks found it; campaigns and natural groups weigh 1 : 4.
@@ -127,6 +133,7 @@ def train_ring_judge(
     per_campaign = np.bincount(campaign[ring], minlength=int(campaign.max()) + 1)
     weight[ring] = 1.0 / per_campaign[campaign[ring]]
     weight[ring] /= weight[ring].sum()
+    sign = torch.tensor(direction, dtype=torch.float32)
     weights: dict[str, NDArray[np.float32]] = {}
     for held_out in range(N_FOLDS):
         seen = natural & (fold != held_out)
@@ -139,28 +146,48 @@ def train_ring_judge(
                 x[rows],
                 torch.from_numpy(ring[rows].astype(np.float32)),
                 torch.from_numpy(share[rows].astype(np.float32)),
+                sign,
                 seed * 1_000 + held_out * N_SEEDS + member,
             )
-            for layer, module in enumerate(m for m in net if isinstance(m, nn.Linear)):
+            for layer, module in enumerate(_linear(net)):
                 name = f"{held_out}.{member}.{layer}"
                 weights[f"{name}.weight"] = module.weight.detach().numpy()
                 weights[f"{name}.bias"] = module.bias.detach().numpy()
     return RingJudge(weights, mean, scale)
 
 
-def _fit(x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, seed: int) -> nn.Sequential:
-    """Fit one network by AdamW with a one-cycle schedule on all rows at once."""
+def _linear(net: nn.Sequential) -> list[nn.Linear]:
+    return [module for module in net if isinstance(module, nn.Linear)]
+
+
+def _make_monotone(net: nn.Sequential, sign: torch.Tensor, start: bool = False) -> None:
+    """Project the weights to where the network is monotone: at the start by their size, later by cutting at 0."""
+    with torch.no_grad():
+        first, *later = _linear(net)
+        signed = first.weight * sign
+        first.weight.copy_(
+            torch.where(sign != 0, sign * (signed.abs() if start else signed.clamp(min=0)), first.weight)
+        )
+        for layer in later:
+            layer.weight.copy_(layer.weight.abs() if start else layer.weight.clamp(min=0))
+
+
+def _fit(
+    x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, sign: torch.Tensor, seed: int
+) -> nn.Sequential:
+    """Fit one network by projected AdamW with a one-cycle schedule on all rows at once."""
     generator_state, n_threads = torch.get_rng_state(), torch.get_num_threads()
     torch.set_num_threads(1)  # the network is tiny: threads would only wait for each other
     torch.manual_seed(seed)
     net = nn.Sequential(
         nn.Linear(x.shape[1], HIDDEN[0]),
-        nn.ReLU(),
+        nn.Tanh(),
         nn.Linear(HIDDEN[0], HIDDEN[1]),
-        nn.ReLU(),
+        nn.Tanh(),
         nn.Linear(HIDDEN[1], 1),
     )
     torch.set_rng_state(generator_state)
+    _make_monotone(net, sign, start=True)
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-2, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=1e-2, total_steps=STEPS)
     for step in range(STEPS):
@@ -174,5 +201,6 @@ def _fit(x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, seed: int) -> n
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
         schedule.step()
+        _make_monotone(net, sign)
     torch.set_num_threads(n_threads)
     return net

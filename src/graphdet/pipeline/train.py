@@ -15,6 +15,7 @@ from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.models import Models
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
+from graphdet.rings.evidence import JUDGE_DIRECTION
 from graphdet.rings.find import judge_rings, overlap
 from graphdet.rings.ring_tables import user_evidence
 from graphdet.scores.clusters import Clusters
@@ -75,7 +76,7 @@ def train(
     windows, candidates = ring_candidates(planted.graph, store.bench, seed, progress)
     campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
     progress.start("train the ring judge")
-    judge = train_ring_judge(candidates.inputs, campaign, jaccard, candidates.fold, seed)
+    judge = train_ring_judge(candidates.inputs, campaign, jaccard, candidates.fold, JUDGE_DIRECTION, seed)
     progress.done()
     task = Task(planted.graph, (planted.campaign_of_user >= 0).astype(np.int8), planted.campaign_of_user)
     warnings: list[str] = []

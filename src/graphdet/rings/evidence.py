@@ -185,6 +185,11 @@ def _shared_entities(blocks: Blocks, graph: GraphArrays) -> Float:
     return np.asarray(np.diff(shared.tocsr().indptr) / np.maximum(np.diff(blocks.users.indptr), 1))
 
 
+# Of judge_inputs, in its order: 1 where more speaks for a ring, −1 where against, 0 where it depends. Small circles on
+# items that nobody else visits have large lift, exclusivity and focus too, so these are left to be learned.
+JUDGE_DIRECTION = (0, 0, 1, 0, 1, 0, 0, 1, -1, -1, 0, 0, 1)
+
+
 def judge_inputs(evidence: dict[str, Float]) -> Float:
     """Evidence on scales a judge can weigh: logarithms of sizes and lifts, logits of shares, float64[n_blocks, 13].
 
