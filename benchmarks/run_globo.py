@@ -1,6 +1,6 @@
 """The figures of the main job on a large click log: one JSON line each, appended to benchmarks/results.jsonl.
 
-    python benchmarks/run_globo.py LOG --config globo [--seeds 3 4]
+    python benchmarks/run_globo.py LOG --config globo [--seeds 11 12]
 
 Per seed: ten campaigns are planted into the log, `graphdet run` reads the planted log as a stranger's, and its flagged
 rings and users are held against the truth. Also: `graphdet run` on the untouched log, ingest against DuckDB's own
@@ -9,10 +9,6 @@ COPY of the same file, and candidates-to-rings against the bare SQL of the pair 
 
 import argparse
 import csv
-import json
-import os
-import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,31 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-RESULTS = Path(__file__).parent / "results.jsonl"
-BIN = Path(sys.executable).parent / "graphdet"
-
-
-def record(name: str, **values: object) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-    ).stdout.strip()
-    row = {
-        "name": name,
-        **values,
-        "commit": commit,
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "load": round(os.getloadavg()[0], 1),
-    }
-    print(json.dumps(row), flush=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-
-
-def command(*words: str) -> tuple[float, float]:
-    """Run graphdet; seconds and peak MiB of the largest child so far."""
-    started = time.perf_counter()
-    subprocess.run([str(BIN), *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+from recording import command, record, stages
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -82,11 +54,6 @@ def judge(out: Path, truth: Path) -> dict[str, object]:
         "users_flagged_planted": sum(row["user_id"] in planted for row in suspects),
         "users_planted": len(planted),
     }
-
-
-def stages(out: Path) -> dict[str, float]:
-    document = json.loads((out / "run.json").read_text(encoding="utf-8"))
-    return {name: stage["seconds"] for name, stage in document["stages"].items()}
 
 
 def ingest_ratio(log: str, config: str, folder: Path) -> None:
@@ -163,7 +130,7 @@ def main() -> None:
     )
     parser.add_argument("log")
     parser.add_argument("--config", default="globo")
-    parser.add_argument("--seeds", type=int, nargs="*", default=[3, 4])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[11, 12])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
