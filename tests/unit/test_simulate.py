@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from graphdet.errors import UsageError
+from graphdet.errors import NotEnoughData, UsageError
 from graphdet.simulate import (
     INNOCENT_KINDS,
     KINDS,
@@ -243,16 +243,16 @@ def test_time_resolution_is_kept() -> None:
 
 
 def test_a_log_too_small_says_what_it_needs() -> None:
-    with pytest.raises(UsageError, match=r"too small .* needs 15 users, the log has"):
+    with pytest.raises(NotEnoughData, match=r"too small .* needs 15 users, the log has"):
         plant(organic(10, 60, 5), [kind("tiny")])
-    with pytest.raises(UsageError, match=r"too small .* needs \d+ items"):
+    with pytest.raises(NotEnoughData, match=r"too small .* needs \d+ items"):
         plant(organic(300, 5, 5), [kind("slow")])
     empty = organic(1, 1, 1)
     empty = GraphArrays(
         empty.user_ids, empty.item_ids, empty.session_ids, empty.actions, empty.user_ix[:0], empty.item_ix[:0],
         empty.session_ix[:0], empty.action_ix[:0], empty.at_ms[:0], empty.n[:0],
     )  # fmt: skip
-    with pytest.raises(UsageError, match="without interactions"):
+    with pytest.raises(NotEnoughData, match="without interactions"):
         plant(empty, [kind("tiny")])
 
 
@@ -270,7 +270,7 @@ def test_tiny_logs_are_planted_or_refused_clearly(seed: int) -> None:
         for campaign in (kind("burst"), kind("throwaway"), level("L4", np.random.default_rng(seed))):
             try:
                 planted = plant(log, [campaign], seed)
-            except UsageError as error:
+            except NotEnoughData as error:
                 refusals.append(str(error))
             else:
                 assert is_sorted_as_promised(planted.graph)
