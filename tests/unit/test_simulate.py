@@ -304,3 +304,24 @@ def test_impossible_knobs_are_refused() -> None:
         kind("brust")
     with pytest.raises(UsageError, match="no kind of log 'blog'"):
         organic(kind="blog")
+
+
+def test_a_hub_is_nobodys_timetable() -> None:
+    """Among users of one click the only one of many is no model for an account, and would take hours to move."""
+    rng = np.random.default_rng(0)
+    n_users, n_hub, day = 2_000, 1_500, 86_400_000
+    user = np.concatenate([np.zeros(n_hub, np.int32), np.arange(1, n_users, dtype=np.int32)])
+    item = rng.integers(0, 40, len(user)).astype(np.int32)
+    at_ms = 1_700_000_000_000 + np.sort(rng.integers(0, 10 * day, len(user)))
+    at_ms[n_hub:] = 1_700_000_000_000 + rng.integers(0, 10 * day, n_users - 1)
+    at_ms[:n_hub] = 1_700_000_000_000 + np.arange(n_hub) * (10 * day // n_hub)
+    names = [pa.array([f"{letter}{n:05}" for n in range(n)]) for letter, n in (("u", n_users), ("i", 40))]
+    sessions = pa.array([f"s{n:05}" for n in range(len(user))])
+    log = GraphArrays(
+        *names, sessions, ("view",), user, item, np.arange(len(user), dtype=np.int32),
+        np.zeros(len(user), np.int16), at_ms, np.ones(len(user), np.int64),
+    )  # fmt: skip
+    planted = plant(log, [kind("camouflage"), kind("burst")], 1)
+    clicks = np.bincount(planted.graph.user_ix, minlength=planted.graph.n_users)
+    assert clicks[planted.campaign_of_user >= 0].max() < 200
+    assert clicks[planted.campaign_of_user < 0].max() == n_hub
