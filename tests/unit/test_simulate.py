@@ -307,7 +307,7 @@ def test_impossible_knobs_are_refused() -> None:
 
 
 def test_a_hub_is_nobodys_timetable() -> None:
-    """Among users of one click the only one of many is no model for an account, and would take hours to move."""
+    """A user of many clicks among users of one is no model for an account; fitting it in takes minutes."""
     rng = np.random.default_rng(0)
     n_users, n_hub, day = 2_000, 1_500, 86_400_000
     user = np.concatenate([np.zeros(n_hub, np.int32), np.arange(1, n_users, dtype=np.int32)])
