@@ -4,6 +4,7 @@ GraphdetError                 exit code 1: the work failed
 ├── UsageError                2: the command line or an argument is wrong
 │   └── ConfigError           2: the TOML config is wrong
 ├── InputError                3: a log or label file cannot be used
+│   ├── NotEnoughData         3: the log is too small to learn from
 │   └── TooManyRejects        3: more rows than `[reject] max_share` were rejected
 └── StoreError                4: the store cannot be reached, worth a retry
     └── StoreBusy             4: another process holds the store
@@ -32,6 +33,10 @@ class InputError(GraphdetError):
     """A log or label file cannot be used."""
 
     exit_code = 3
+
+
+class NotEnoughData(InputError):
+    """The log is too small, or too short, to learn from; `run` answers it with a report that says so."""
 
 
 class TooManyRejects(InputError):

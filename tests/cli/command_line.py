@@ -6,6 +6,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from typer.testing import CliRunner
+
+from graphdet.cli.main import app
+
+STORE_VARIABLE = "GRAPHDET_STORE"
 COMMAND = [sys.executable, "-c", "from graphdet.cli.main import main; main()"]
 
 
@@ -28,6 +33,14 @@ def graphdet(
         timeout=300,
         check=False,
     )
+
+
+def inside(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, which is faster: no start-up, and torch is loaded once."""
+    done = CliRunner().invoke(app, list(map(str, words)), env={STORE_VARIABLE: None})
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception  # a traceback where a user would see one
+    return subprocess.CompletedProcess(list(words), done.exit_code, done.stdout, done.stderr)
 
 
 def begin(

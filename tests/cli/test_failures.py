@@ -3,6 +3,7 @@
 import errno
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -49,6 +50,34 @@ def test_a_signal_ends_with_one_message_and_the_work_can_be_repeated(
     again = graphdet(*words, "--json")
     assert again.returncode == 0, again.stderr
     assert '"n_rows": 500000' in again.stdout
+
+
+SWALLOWED = """
+import os, signal, time
+from graphdet.cli.guard import catch_signals, explain
+
+class Closing:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{name})
+        for _ in range(1000):
+            pass
+
+catch_signals()
+try:
+    Closing()
+    time.sleep(20)
+    print("never told")
+except BaseException as error:
+    raise SystemExit(explain(error))
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_in_a_destructor_is_not_lost(name: str, code: int) -> None:
+    """Python cannot raise there: it would print a traceback and go on."""
+    words = [sys.executable, "-c", SWALLOWED.format(name=name)]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment(), check=False, timeout=60)
+    assert_one_clear_message(done, code, "nothing half-written")
 
 
 def test_a_reader_that_stops_reading_is_no_error(long_log: Path, tmp_path: Path) -> None:

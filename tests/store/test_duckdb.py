@@ -147,9 +147,11 @@ def test_an_unfinished_file_is_made_anew(path: Path) -> None:
 
 
 def test_reading_what_is_not_there_says_how_to_make_it(path: Path) -> None:
-    with pytest.raises(InputError, match="graphdet ingest"):
-        DuckDBStore(path, read_only=True)
-    assert not path.exists()
+    for ways in ({"read_only": True}, {"create": False}):
+        with pytest.raises(UsageError, match="graphdet ingest") as told:
+            DuckDBStore(path, **ways)
+        assert told.value.exit_code == 2
+        assert not path.exists()
     with pytest.raises(StoreError, match=r"folder .* does not exist"):
         DuckDBStore(path.parent / "nowhere" / "log.duckdb")
 

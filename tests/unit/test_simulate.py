@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from graphdet.errors import UsageError
+from graphdet.errors import NotEnoughData, UsageError
 from graphdet.simulate import (
     INNOCENT_KINDS,
     KINDS,
@@ -243,16 +243,16 @@ def test_time_resolution_is_kept() -> None:
 
 
 def test_a_log_too_small_says_what_it_needs() -> None:
-    with pytest.raises(UsageError, match=r"too small .* needs 15 users, the log has"):
+    with pytest.raises(NotEnoughData, match=r"too small .* needs 15 users, the log has"):
         plant(organic(10, 60, 5), [kind("tiny")])
-    with pytest.raises(UsageError, match=r"too small .* needs \d+ items"):
+    with pytest.raises(NotEnoughData, match=r"too small .* needs \d+ items"):
         plant(organic(300, 5, 5), [kind("slow")])
     empty = organic(1, 1, 1)
     empty = GraphArrays(
         empty.user_ids, empty.item_ids, empty.session_ids, empty.actions, empty.user_ix[:0], empty.item_ix[:0],
         empty.session_ix[:0], empty.action_ix[:0], empty.at_ms[:0], empty.n[:0],
     )  # fmt: skip
-    with pytest.raises(UsageError, match="without interactions"):
+    with pytest.raises(NotEnoughData, match="without interactions"):
         plant(empty, [kind("tiny")])
 
 
@@ -270,7 +270,7 @@ def test_tiny_logs_are_planted_or_refused_clearly(seed: int) -> None:
         for campaign in (kind("burst"), kind("throwaway"), level("L4", np.random.default_rng(seed))):
             try:
                 planted = plant(log, [campaign], seed)
-            except UsageError as error:
+            except NotEnoughData as error:
                 refusals.append(str(error))
             else:
                 assert is_sorted_as_promised(planted.graph)
@@ -304,3 +304,24 @@ def test_impossible_knobs_are_refused() -> None:
         kind("brust")
     with pytest.raises(UsageError, match="no kind of log 'blog'"):
         organic(kind="blog")
+
+
+def test_a_hub_is_nobodys_timetable() -> None:
+    """A user of many clicks among users of one is no model for an account; fitting it in takes minutes."""
+    rng = np.random.default_rng(0)
+    n_users, n_hub, day = 2_000, 1_500, 86_400_000
+    user = np.concatenate([np.zeros(n_hub, np.int32), np.arange(1, n_users, dtype=np.int32)])
+    item = rng.integers(0, 40, len(user)).astype(np.int32)
+    at_ms = 1_700_000_000_000 + np.sort(rng.integers(0, 10 * day, len(user)))
+    at_ms[n_hub:] = 1_700_000_000_000 + rng.integers(0, 10 * day, n_users - 1)
+    at_ms[:n_hub] = 1_700_000_000_000 + np.arange(n_hub) * (10 * day // n_hub)
+    names = [pa.array([f"{letter}{n:05}" for n in range(n)]) for letter, n in (("u", n_users), ("i", 40))]
+    sessions = pa.array([f"s{n:05}" for n in range(len(user))])
+    log = GraphArrays(
+        *names, sessions, ("view",), user, item, np.arange(len(user), dtype=np.int32),
+        np.zeros(len(user), np.int16), at_ms, np.ones(len(user), np.int64),
+    )  # fmt: skip
+    planted = plant(log, [kind("camouflage"), kind("burst")], 1)
+    clicks = np.bincount(planted.graph.user_ix, minlength=planted.graph.n_users)
+    assert clicks[planted.campaign_of_user >= 0].max() < 200
+    assert clicks[planted.campaign_of_user < 0].max() == n_hub

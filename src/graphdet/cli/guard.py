@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable
 from types import FrameType
@@ -18,6 +19,7 @@ from graphdet import __version__
 from graphdet.errors import GraphdetError
 
 INTERRUPTED, TERMINATED = 130, 143  # 128 + the signal, as shells say it
+ASK_AGAIN_S = 0.02  # after which a swallowed signal is sent once more
 P = ParamSpec("P")
 _received: set[int] = set()  # signals that asked us to stop
 
@@ -139,11 +141,24 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
+def _ask_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Send a signal once more that fell where Python cannot raise (a destructor, a callback) and was swallowed."""
+    error = unraisable.exc_value
+    if not isinstance(error, KeyboardInterrupt | Terminated):
+        sys.__unraisablehook__(unraisable)
+        return
+    number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+    again = threading.Timer(ASK_AGAIN_S, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
+
+
 def catch_signals() -> None:
     """Let SIGTERM unwind like Ctrl-C, so that open files and transactions end cleanly; remember both.
 
     A signal that our parent told us to ignore (nohup, a job in the background) stays ignored.
     """
+    sys.unraisablehook = _ask_again
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)

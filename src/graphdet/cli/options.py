@@ -114,11 +114,13 @@ def check_fdr(fdr: float | None) -> float:
     return fdr
 
 
-def opened(url: str | None, *, read_only: bool = False) -> "AbstractContextManager[Store]":
-    """Open the store of a URL, closed again at the end of the block.
+def opened(
+    url: str | None, *, read_only: bool = False, create: bool = False
+) -> "AbstractContextManager[Store]":
+    """Open the store of a URL, closed again at the end of the block; only `create` makes one that is absent.
 
     Raises:
-        UsageError: no store was named.
+        UsageError: no store was named, or there is none at the path.
         StoreError, StoreBusy, InputError: it cannot be opened.
     """
     from contextlib import contextmanager
@@ -132,7 +134,7 @@ def opened(url: str | None, *, read_only: bool = False) -> "AbstractContextManag
 
     @contextmanager
     def store() -> "Iterator[Store]":
-        found = open_store(url, read_only=read_only)
+        found = open_store(url, read_only=read_only, create=create)
         try:
             yield found
         finally:

@@ -57,13 +57,15 @@ def run(
         progress=make_progress(),
     )
     _print_summary(summary, out, json)
+    for warning in summary["warnings"]:
+        say(f"Warning: {warning}")
 
 
 def _print_summary(summary: dict[str, Any], out: Path, as_json: bool) -> None:
     """Print the top of the findings and where the rest is.
 
-    `summary` holds suspects and rings as lists of rows (schema.SCORE_COLUMNS and RING_COLUMNS), warnings as
-    texts and report as a path; all may be missing.
+    `summary` holds suspects and rings as lists of rows (schema.SCORE_COLUMNS and RING_COLUMNS) and report as a
+    path; all may be missing.
     """
     from graphdet.cli import show
 
@@ -79,8 +81,6 @@ def _print_summary(summary: dict[str, Any], out: Path, as_json: bool) -> None:
         print()
     if not rings and not suspects:
         print("Nothing was flagged.")
-    for warning in summary.get("warnings") or ():
-        say(f"Warning: {warning}")
     print(f"Report: {summary.get('report') or out / 'report.html'}")
 
 
@@ -115,7 +115,7 @@ def ingest(
         return
     from graphdet.pipeline.ingest import ingest as add
 
-    with options.opened(store) as target:
+    with options.opened(store, create=True) as target:
         result = add(target, logs, settings, rejects=rejects, progress=make_progress())
         counts = target.counts()
     for warning in result.warnings:
@@ -165,7 +165,7 @@ def train(
     from graphdet.cli import show
     from graphdet.pipeline.train import train as train_models
 
-    with options.opened(store) as source:
+    with options.opened(store, read_only=True) as source:
         facts = train_models(
             source, model, labels=labels, seed=seed, device=device.value, progress=make_progress()
         )
@@ -251,7 +251,7 @@ def report(
     from graphdet.cli import show
     from graphdet.pipeline.report import report as write_report
 
-    with options.opened(store) as source:
+    with options.opened(store, read_only=True) as source:
         page = write_report(source, out, run_info=None, progress=make_progress())
     if json:
         show.print_json({"report": str(page)})

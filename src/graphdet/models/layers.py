@@ -56,7 +56,10 @@ class GatedTies(MessagePassing):  # type: ignore[misc]
         """Give gates and gated values side by side: float32[n_ties, n_gates + width]."""
         z = functional.relu(listener_i + speaker_j + self.tie(edge_attr))
         gate = torch.sigmoid(self.gate(z)) * scale[:, None]
-        value = self.value(z).view(len(z), self.n_gates, -1) * gate[:, :, None]
+        value = (
+            self.value(z).view(len(z), self.n_gates, self.value.out_features // self.n_gates)
+            * gate[:, :, None]
+        )
         return torch.cat([gate, value.flatten(1)], dim=1)
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from graphdet.errors import GraphdetError
+from graphdet.errors import GraphdetError, NotEnoughData
 
 N_FOLDS = 2
 N_SEEDS = 3  # networks per fold, averaged
@@ -117,12 +117,12 @@ def train_ring_judge(
     Every campaign weighs the same, however many blocks found it; campaigns and natural groups weigh 1 : 4.
 
     Raises:
-        GraphdetError: there is no example of one of the two kinds.
+        NotEnoughData: there is no example of one of the two kinds.
     """
     ring = jaccard >= 0.5
     natural = jaccard < 0.2
     if not ring.any() or not natural.any():
-        raise GraphdetError(
+        raise NotEnoughData(
             "the log is too small to learn what a ring looks like in it: "
             f"{int(ring.sum())} blocks of planted campaigns and {int(natural.sum())} natural groups "
             f"were found"

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import narwhals as nw
+import pyarrow as pa
 
 from graphdet.config import Config, config_digest
-from graphdet.errors import UsageError
+from graphdet.errors import NotEnoughData, UsageError
 from graphdet.models.gnn import pick_device
 from graphdet.pipeline.clock import Clock
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.ingest import IngestResult, ingest
+from graphdet.pipeline.insufficient import no_findings
 from graphdet.pipeline.models import load_models
 from graphdet.pipeline.report import RUN_INFO, report
 from graphdet.pipeline.score import score_graph
@@ -23,6 +25,7 @@ from graphdet.ports import Progress, Silent, Store
 from graphdet.reports import write_run_json
 from graphdet.reports.files import make_folder
 from graphdet.store import open_store
+from graphdet.tables import RingTables
 
 PACKAGES = (
     "duckdb",
@@ -36,6 +39,8 @@ PACKAGES = (
     "igraph",
 )
 TOP = 20
+NOT_ENOUGH = "not_enough_data"  # key of run.json: why no finding is possible
+NO_MEANING = "There was not enough data to score anybody: every score is 0 and says nothing."
 
 
 def run(
@@ -54,7 +59,8 @@ def run(
 ) -> dict[str, Any]:
     """Ingest, train (unless `model_dir` holds a model), find rings, score users, write back and report.
 
-    Returns a summary: counts, the top suspects and rings as rows, warnings, and the path of the report.
+    Returns a summary: counts, the top suspects and rings as rows, warnings, and the path of the report. A log
+    too small to learn from gets the whole folder too: nobody is flagged, and report and warnings say why.
 
     Raises:
         GraphdetError and its children, as the verbs do.
@@ -70,18 +76,13 @@ def run(
         if model_dir is None:
             model_dir = out / "model"
             with clock.stage("train"):
-                learned = train(store, model_dir, labels=labels, seed=seed, device=device, progress=progress)
+                learned = _learn(store, model_dir, labels, seed, device, progress)
         elif labels is not None:
             raise UsageError("--labels train a model and --model brings one: give one of the two")
-        models = load_models(model_dir)
-        with clock.stage("candidates"):
-            graph = read_graph(store, progress)
-            windows, candidates = ring_candidates(graph, store.bench, seed, progress)
-        with clock.stage("score"):
-            scores, rings = score_graph(
-                store, graph, windows, candidates, models, fdr, review, device, progress
-            )
-        del graph, windows, candidates
+        if NOT_ENOUGH in learned:
+            scores, rings = no_findings(read_graph(store, progress))
+        else:
+            scores, rings = _find(store, model_dir, fdr, review, seed, device, clock, progress)
         with clock.stage("write back"):
             progress.start("write scores and rings")
             store.write_scores(scores)
@@ -103,9 +104,44 @@ def run(
         "counts": info["counts"],
         "suspects": suspects,
         "rings": rings.rings.filter(rings.rings["flagged"]).slice(0, TOP).to_pylist(),
-        "warnings": info["warnings"],
+        "warnings": [*info["warnings"], *_too_little(learned)],
         "report": str(page),
     }
+
+
+def _learn(
+    store: Store, model_dir: Path, labels: Path | None, seed: int, device: str, progress: Progress
+) -> dict[str, Any]:
+    """Train and give the facts; of a log that is too small to learn from, NOT_ENOUGH says why."""
+    try:
+        return train(store, model_dir, labels=labels, seed=seed, device=device, progress=progress)
+    except NotEnoughData as error:
+        progress.done()  # the stage that was cut short
+        return {"learned_from": "nothing", NOT_ENOUGH: str(error)}
+
+
+def _too_little(learned: dict[str, Any]) -> list[str]:
+    """The warning that a log was too small to learn from, if it was."""
+    return [f"insufficient data: {learned[NOT_ENOUGH]}"] if NOT_ENOUGH in learned else []
+
+
+def _find(
+    store: Store,
+    model_dir: Path,
+    fdr: float,
+    review: int | None,
+    seed: int,
+    device: str,
+    clock: Clock,
+    progress: Progress,
+) -> tuple[pa.Table, RingTables]:
+    """Find rings and score users with a trained model."""
+    models = load_models(model_dir)
+    with clock.stage("candidates"):
+        graph = read_graph(store, progress)
+        windows, candidates = ring_candidates(graph, store.bench, seed, progress)
+    with clock.stage("score"):
+        return score_graph(store, graph, windows, candidates, models, fdr, review, device, progress)
 
 
 def _about(
@@ -131,7 +167,9 @@ def _about(
         "period": span.collect("pyarrow").to_native().to_pylist()[0],
         "counts": store.counts(),
         "device": str(pick_device(device)),
-        "model": learned or "given",
+        "model": {key: value for key, value in learned.items() if key != NOT_ENOUGH} or "given",
+        NOT_ENOUGH: learned.get(NOT_ENOUGH),
+        "score_meaning": NO_MEANING if NOT_ENOUGH in learned else None,
         "labels": {"file": labels.name} if labels else None,
         "warnings": [*read.warnings, *learned.get("warnings", [])],
     }

@@ -82,7 +82,8 @@ def score_graph(
     rows = listed(judged)
     name = dict(zip(rows.tolist(), ring_ids(len(rows)), strict=True))
     ring_id = [name.get(row) for row in ring_row.tolist()]
-    size = np.where(ring_row >= 0, np.diff(judged.blocks.users.indptr)[ring_row], 0)
+    # One more for the users of no ring (row −1), who are all there is when no block was found.
+    size = np.append(np.diff(judged.blocks.users.indptr), 0)[ring_row]
     sure = _sure_members(judged, candidates, graph.n_users)
     flagged = (q_value <= fdr) | sure if review is None else _top(value, logits, review)
     reasons = user_reasons(parts, models.fusion.strongest_part(parts), ring_id, size, flagged)

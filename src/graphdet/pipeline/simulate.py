@@ -78,7 +78,8 @@ def simulate(
     and ip where the log has such entities, sorted by time. Same arguments, same bytes.
 
     Raises:
-        UsageError: an unknown plan or file ending, or a log too small for the plan.
+        UsageError: an unknown plan or file ending.
+        NotEnoughData: a log too small for the plan.
         GraphdetError: a file cannot be written.
     """
     if not str(out.name).endswith(FORMATS):

@@ -12,6 +12,7 @@ from graphdet.logs.labels import check_labels, read_labels
 from graphdet.models.ring_judge import train_ring_judge
 from graphdet.models.training import train_gnn
 from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.insufficient import measured
 from graphdet.pipeline.models import Models
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
@@ -65,23 +66,27 @@ def train(
     Returns facts for people: how many of what, and the weights of the fusion.
 
     Raises:
-        UsageError: the log is too small to plant anything, or the labels are not of users.
+        NotEnoughData: the log is too small to learn from.
+        UsageError: the labels are not of users.
         InputError: the labels cannot be used.
     """
     progress = progress or Silent()
     graph = read_graph(store, progress)
+    labelled = None if labels is None else _label_task(graph, labels)  # bad labels are told at once
     progress.start("plant campaigns")
-    planted = plant(graph, plan_for(graph, seed), seed)
+    with measured(graph):
+        planted = plant(graph, plan_for(graph, seed), seed)
     progress.done()
     windows, candidates = ring_candidates(planted.graph, store.bench, seed, progress)
     campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
     progress.start("train the ring judge")
-    judge = train_ring_judge(candidates.inputs, campaign, jaccard, candidates.fold, JUDGE_DIRECTION, seed)
+    with measured(graph):
+        judge = train_ring_judge(candidates.inputs, campaign, jaccard, candidates.fold, JUDGE_DIRECTION, seed)
     progress.done()
     task = Task(planted.graph, (planted.campaign_of_user >= 0).astype(np.int8), planted.campaign_of_user)
     warnings: list[str] = []
-    if labels is not None:
-        task, warnings = _label_task(graph, labels)
+    if labelled is not None:
+        task, warnings = labelled
         windows, candidates = ring_candidates(graph, store.bench, seed, progress)
     users, items = behaviour(task.graph, store.bench, progress)
     data = graph_in_pyg(task.graph, users, items, windows, progress)

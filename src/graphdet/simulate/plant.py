@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from graphdet.errors import UsageError
+from graphdet.errors import NotEnoughData
 from graphdet.simulate.accounts import make_account
 from graphdet.simulate.assemble import Bool, Group, Planted, assemble
 from graphdet.simulate.campaigns import Campaign
@@ -32,7 +32,7 @@ def plant(
     keep theirs. Groups share neither targets nor users. A small log gets smaller groups.
 
     Raises:
-        UsageError: the log is too small even for a small version of a group; says what it needs.
+        NotEnoughData: the log is too small even for a small version of a group; says what it needs.
     """
     rng = np.random.default_rng((seed, 15_485_863))
     if not campaigns and not innocents:
@@ -57,7 +57,7 @@ def _choose_users(profile: LogProfile, campaign: Campaign, strike: Strike, taken
     n_users = profile.graph.n_users
     most = int(MOST_ACCOUNTS_SHARE * n_users)
     if most < LEAST_ACCOUNTS:
-        raise UsageError(
+        raise NotEnoughData(
             f"the log is too small for a {campaign.kind} campaign: it needs "
             f"{round(LEAST_ACCOUNTS / MOST_ACCOUNTS_SHARE)} users, the log has {n_users}; use a larger log"
         )
@@ -93,7 +93,7 @@ def _real_users(
         pool = np.setdiff1d(np.flatnonzero(choice), chosen)
         chosen = np.concatenate([chosen, rng.choice(pool, min(n - len(chosen), len(pool)), replace=False)])
     if len(chosen) < min(n, LEAST_ACCOUNTS):
-        raise UsageError(
+        raise NotEnoughData(
             f"the log is too small for a {campaign.kind} campaign: it needs {n} free users of two clicks "
             f"or more, the log has {len(chosen)}; plant fewer campaigns or use a larger log"
         )

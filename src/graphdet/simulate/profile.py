@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.errors import UsageError
+from graphdet.errors import NotEnoughData
 from graphdet.tables import GraphArrays
 
 Int = NDArray[np.int64]
@@ -139,10 +139,10 @@ def profile_log(graph: GraphArrays) -> LogProfile:
     """Read a log's sessions and item lives.
 
     Raises:
-        UsageError: the log has no interaction.
+        NotEnoughData: the log has no interaction.
     """
     if graph.n_edges == 0:
-        raise UsageError("nothing can be planted into a log without interactions; give a log with some")
+        raise NotEnoughData("nothing can be planted into a log without interactions; give a log with some")
     at = graph.at_ms
     edge, first, user, start = _sessions(graph)
     n_clicks = np.bincount(graph.user_ix, minlength=graph.n_users).astype(np.int64)

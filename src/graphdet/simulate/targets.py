@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.errors import UsageError
+from graphdet.errors import NotEnoughData
 from graphdet.simulate.campaigns import Campaign
 from graphdet.simulate.profile import DAY_MS, HOUR_MS, Int, LogProfile
 
@@ -42,7 +42,7 @@ def choose_strike(
     from a small log, down to half of them and at least four.
 
     Raises:
-        UsageError: the log has too few living items for even that; says how many it needs.
+        NotEnoughData: the log has too few living items for even that; says how many it needs.
     """
     span = profile.end_ms - profile.start_ms
     length = int(min(campaign.window_s * 1000, max(span * 0.95, 1)))
@@ -58,7 +58,7 @@ def choose_strike(
         if len(best_pool) >= WIDE * campaign.n_targets:
             break
     if len(best_pool) < least:
-        raise UsageError(
+        raise NotEnoughData(
             f"the log is too small for a {campaign.kind} campaign: it needs {least} items that are alive for "
             f"{campaign.window_s / 3600:.1f} h and free, the log has {len(best_pool)}; "
             "plant fewer campaigns or use a larger log"

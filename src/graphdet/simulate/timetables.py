@@ -10,6 +10,7 @@ from graphdet.simulate.profile import DAY_MS, HOUR_MS, MINUTE_MS, Int, LogProfil
 from graphdet.simulate.targets import Strike, interest
 
 DONOR_TRIES = 12
+FAR_MORE = 10  # times the wanted clicks: nobody beyond is taken for a donor when there are few near
 MET = 0.5  # how much one more target met counts, against likely days
 MOVES = 8  # moves in time compared per donor
 PLACE_TRIES = 12
@@ -132,6 +133,8 @@ def _fit(profile: LogProfile, strike: Strike, n_clicks: int, n_visits: int, rng:
         middle = min(int(np.searchsorted(counts, n_clicks)), len(counts) - 1)
         low = max(int(np.searchsorted(counts, 1)), middle - 10)
         high = min(len(counts), middle + 10)
+        # Not a hub: thousands of sessions are nobody's timetable, and every pair of them would be compared.
+        high = max(min(high, int(np.searchsorted(counts, FAR_MORE * n_clicks))), low + 1)
     best = _Moves.of(profile, strike, int(profile.users_by_clicks[rng.integers(low, high)]), n_visits)
     for donor in profile.users_by_clicks[rng.integers(low, high, DONOR_TRIES)]:
         if best.most_room >= n_visits:

@@ -13,28 +13,30 @@ NEO4J_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 EXAMPLES = "duckdb:///home/me/log.duckdb, duckdb:log.duckdb or neo4j://localhost:7687"
 
 
-def open_store(url: str, *, read_only: bool = False) -> Store:
+def open_store(url: str, *, read_only: bool = False, create: bool = True) -> Store:
     """Open the store behind a URL.
 
     `duckdb:///abs/path`, `duckdb:relative/path` and a plain path ending in .duckdb are one DuckDB file, made
-    when absent unless `read_only`; `neo4j://`, `bolt://` and their `+s`, `+ssc` forms are a Neo4j server.
+    when absent, unless `read_only` or not `create`; `neo4j://`, `bolt://` and their `+s`, `+ssc` forms are a
+    Neo4j server.
 
     Raises:
         UsageError: the URL is none of these; gives examples. (The message never repeats the URL's user part.)
+            Or there is no such file, and none may be made.
         InputError: the file is not a graphdet store.
         StoreError: the store cannot be reached.
         StoreBusy: another process holds it.
     """
     scheme, colon, rest = url.partition(":")
     if colon and scheme.lower() == "duckdb":
-        return _open_duckdb(duckdb_path(url), read_only)
+        return _open_duckdb(duckdb_path(url), read_only, create)
     if colon and scheme.lower() in NEO4J_SCHEMES and rest.startswith("//"):
         from graphdet.store.neo4j import Neo4jStore
 
         server: Store = Neo4jStore(url)
         return server
     if "://" not in url and url.endswith(".duckdb"):
-        return _open_duckdb(Path(url), read_only)
+        return _open_duckdb(Path(url), read_only, create)
     what = f"the scheme {scheme}://" if "://" in url else repr(url)
     raise UsageError(f"{what} is not a store; give for example {EXAMPLES}")
 
@@ -59,7 +61,7 @@ def duckdb_path(url: str) -> Path:
     return Path(path)
 
 
-def _open_duckdb(path: Path, read_only: bool) -> Store:
+def _open_duckdb(path: Path, read_only: bool, create: bool) -> Store:
     from graphdet.store.duckdb import DuckDBStore
 
-    return DuckDBStore(path, read_only=read_only)
+    return DuckDBStore(path, read_only=read_only, create=create)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from graphdet.errors import GraphdetError, InputError, StoreBusy, StoreError
+from graphdet.errors import GraphdetError, InputError, StoreBusy, StoreError, UsageError
 
 MAGIC = b"DUCK"  # at byte 8 of every DuckDB file
 MAGIC_AT = 8
@@ -22,13 +22,14 @@ _ABOUT_FILES = (
 SMALLEST = 3 * 4096  # bytes: the headers; a shorter file was never finished and holds nothing
 
 
-def check_file(path: Path, read_only: bool) -> None:
+def check_file(path: Path, may_create: bool) -> None:
     """Look at the file before DuckDB does, whose own words can mislead (it tries to download readers).
 
     A file shorter than DuckDB's headers that is empty or begins like a DuckDB file is left from a run that
     was killed while making it: it holds nothing and is made anew.
 
     Raises:
+        UsageError: there is no file, and none may be made.
         InputError: a directory, a file of another kind, or nothing there to read.
         StoreError: the folder is missing or closed to us.
     """
@@ -36,7 +37,7 @@ def check_file(path: Path, read_only: bool) -> None:
         if path.is_dir():
             raise InputError(f"{path} is a directory, not a DuckDB file; name a file inside it")
         if not path.exists():
-            _check_absent(path, read_only)
+            _check_absent(path, may_create)
             return
         with path.open("rb") as file:
             head = file.read(MAGIC_AT + len(MAGIC))
@@ -45,15 +46,17 @@ def check_file(path: Path, read_only: bool) -> None:
         raise StoreError(f"cannot open {path}: {error.strerror}; check its owner and permissions") from error
     ours = head[MAGIC_AT:] == MAGIC
     unfinished = size < SMALLEST and (ours or size == 0) and not wal_of(path).exists()
-    if unfinished and not read_only:
+    if unfinished and may_create:
         path.unlink()
     elif not ours or unfinished:
         raise InputError(f"{path} is not a DuckDB file; name another file, or remove it to start anew")
 
 
-def _check_absent(path: Path, read_only: bool) -> None:
-    if read_only:
-        raise InputError(f"there is no store at {path}; make one with: graphdet ingest LOG --store {path}")
+def _check_absent(path: Path, may_create: bool) -> None:
+    if not may_create:
+        raise UsageError(
+            f"there is no store at {path}; check the path, or make one with: graphdet ingest LOG --store {path}"
+        )
     if not path.parent.is_dir():
         raise StoreError(f"cannot make {path}: the folder {path.parent} does not exist; make it first")
 

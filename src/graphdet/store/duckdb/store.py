@@ -31,22 +31,24 @@ class DuckDBStore:
     One process at a time may write; while it does, no other may even read. Several may read with `read_only`.
 
     Raises:
+        UsageError: there is no such file, and none may be made (`read_only`, or not `create`).
         InputError: the file is not a graphdet store, or damaged.
         StoreError: folder missing, no permission, disk full.
         StoreBusy: another process holds the file.
     """
 
-    def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: str | Path, *, read_only: bool = False, create: bool = True) -> None:
         self.path = Path(os.path.abspath(Path(path).expanduser()))
         self.url = f"duckdb://{self.path}"
         self.read_only = read_only
-        check_file(self.path, read_only)
+        may_create = create and not read_only
+        check_file(self.path, may_create)
         with in_words(self.path, "opening"):
             self._connection = duckdb.connect(str(self.path), read_only=read_only, config=CONFIG)
         try:
             with in_words(self.path, "opening"):
                 self._settle()
-                tables.prepare(self._connection, self.path, read_only)
+                tables.prepare(self._connection, self.path, may_create)
         except BaseException:
             self._connection.close()
             raise

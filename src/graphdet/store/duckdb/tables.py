@@ -125,18 +125,18 @@ def attributes_of(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for name in column_types(connection) if name not in (*EVENT_TYPES, SOURCE_COLUMN)]
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool) -> None:
+def prepare(connection: duckdb.DuckDBPyConnection, path: Path, may_create: bool) -> None:
     """Make the tables in a new file; check those of an old one.
 
     Raises:
-        InputError: the file has other tables, none although it may only be read, or those of another version.
+        InputError: the file has other tables, none although it may not be filled, or those of another version.
     """
     found_tables = connection.execute(
         "SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary"
     )
     names = {name for (name,) in found_tables.fetchall()}
     if not names:
-        if read_only:
+        if not may_create:
             raise InputError(f"{path} holds no log yet; fill it with: graphdet ingest LOG --store {path}")
         _create(connection)
         return

@@ -1,0 +1,162 @@
+"""What goes wrong around a whole run: bad labels, a full disk, Ctrl-C, a mistyped store, a wrong password."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import assert_one_clear_message, begin, graphdet, inside, small_log
+
+from graphdet.pipeline.simulate import simulate
+
+REPEATS = (".csv", ".html", ".json", ".graphml")  # run.json holds seconds, and is left out
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return small_log(tmp_path / "log.csv")
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    found = sorted(path for path in out.rglob("*") if path.suffix in REPEATS and path.name != "run.json")
+    return {str(path.relative_to(out)): path.read_bytes() for path in found}
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        ("u1,1\nu2,1\n", ("all 2 labels of the log are fraud (1)", "add some that are clean (0)")),
+        ("u1,0\nu2,0\n", ("all 2 labels of the log are clean (0)",)),
+        ("nobody,1\nnone,0\n", ("no label is of a user_id in the log", "'nobody'")),
+        ("nobody,1\nu2,0\n", ("all 1 labels of the log are clean (0)",)),
+        ("u1,1\nu1,0\n", ("labels.csv lines 2 and 3", "decide for one")),
+        ("u1,maybe\n", ("labels.csv line 2", "neither 1, 0 nor empty")),
+        (",1\n", ("labels.csv line 2", "user_id is missing")),
+    ],
+)
+def test_labels_that_cannot_be_learned_from(
+    log: Path, tmp_path: Path, lines: str, wanted: tuple[str, ...]
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("user_id,label\n" + lines)
+    done = inside("run", log, "--config", "simulated", "--out", tmp_path / "out", "--labels", labels)
+    assert_one_clear_message(done, 3, "Error: ", *wanted)
+    assert not (tmp_path / "out" / "suspects.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("verb", "rest"),
+    [
+        ("train", ("--model", "m")),
+        ("score", ("--model", "m")),
+        ("rings", ("--model", "m")),
+        ("report", ("--out", "out")),
+        ("suspects", ()),
+        ("query", ("counts",)),
+        ("simulate", ("--out", "made.csv")),
+    ],
+)
+def test_a_mistyped_store_is_told_and_not_made(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, rest: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = inside(verb, *rest, "--store", "duckdb:lgo.duckdb")
+    assert_one_clear_message(done, 2, "there is no store at", "lgo.duckdb", "check the path")
+    assert os.listdir(tmp_path) == ["log.csv"]
+
+
+def test_doctor_does_not_make_a_mistyped_store(tmp_path: Path) -> None:
+    done = inside("doctor", "--store", tmp_path / "lgo.duckdb")
+    assert done.returncode == 1
+    assert "there is no store at" in " ".join(done.stdout.split())
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 28 KiB: the tables fit, the report does not."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=28k", "tmpfs", str(place)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no right to mount a disk")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def enlarge(disk: Path) -> None:
+    """Free some space, as the message says."""
+    subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
+
+
+def test_a_disk_that_fills_up_in_the_output_folder(log: Path, tmp_path: Path, small_disk: Path) -> None:
+    words = ("run", log, "--config", "simulated", "--store", f"duckdb:{tmp_path}/x.duckdb", "--out")
+    clean = inside(*words[:-1], "--out", tmp_path / "clean")
+    assert clean.returncode == 0, clean.stderr
+    done = inside(*words, small_disk / "out")
+    assert_one_clear_message(done, 1, "cannot write", "report.html", "no space left on the disk")
+    whole = contents(tmp_path / "clean")
+    written = contents(small_disk / "out")
+    assert written
+    assert all(whole[name] == content for name, content in written.items())  # what is there is whole
+    assert not list(small_disk.rglob("*.tmp"))
+    enlarge(small_disk)
+    again = inside(*words, small_disk / "out")
+    assert again.returncode == 0, again.stderr
+    assert contents(small_disk / "out") == whole
+
+
+def test_a_store_that_fills_its_disk(log: Path, tmp_path: Path, small_disk: Path) -> None:
+    done = inside("run", log, "--config", "simulated", "--out", small_disk / "out")
+    assert done.returncode in (1, 4), done.stdout
+    assert "Traceback" not in done.stderr
+    assert "the disk" in done.stderr
+    enlarge(small_disk)
+    again = inside("run", log, "--config", "simulated", "--out", small_disk / "out")
+    assert again.returncode == 0, again.stderr
+    assert inside("run", log, "--config", "simulated", "--out", tmp_path / "clean").returncode == 0
+    assert contents(small_disk / "out") == contents(tmp_path / "clean")
+
+
+@pytest.mark.slow
+def test_ctrl_c_anywhere_in_a_run(tmp_path: Path) -> None:
+    """Each time one message and 130; the last run, over what the others left, is as a clean one."""
+    simulate(tmp_path / "log.parquet", n_users=900, n_items=300, days=10, seed=1)
+    words = ("run", tmp_path / "log.parquet", "--config", "simulated", "--out")
+    for stage in ("clean", "plant campaigns", "ring candidates", "train the ring judge"):
+        process = begin(*words, tmp_path / "out")
+        assert process.stderr is not None
+        said = next(line for line in process.stderr if line.rstrip().endswith(stage))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 130, said + err
+        assert out == ""
+        assert "interrupted; nothing half-written, run again to resume" in err
+        assert "Traceback" not in err
+    for place in ("out", "clean"):
+        assert graphdet(*words, tmp_path / place).returncode == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "clean")
+
+
+@pytest.mark.neo4j
+def test_a_wrong_password_is_told_without_it(log: Path, neo4j_url: str, tmp_path: Path) -> None:
+    env = {"NEO4J_USERNAME": "neo4j", "NEO4J_PASSWORD": "certainly wrong"}
+    words = ("run", log, "--config", "simulated", "--out", tmp_path / "out", "--store", neo4j_url)
+    done = graphdet(*words, env=env)
+    assert_one_clear_message(done, 4, "refuses our user or password", "NEO4J_PASSWORD")
+    assert "certainly wrong" not in done.stderr
+
+
+@pytest.mark.neo4j
+def test_insufficient_data_in_neo4j(log: Path, neo4j_url: str, tmp_path: Path) -> None:
+    """Nulls and empty tables come back from the server as they do from DuckDB."""
+    words = ("run", log, "--config", "simulated", "--out")
+    for place, more in (("neo4j", ("--store", neo4j_url)), ("duckdb", ())):
+        done = inside(*words, tmp_path / place, *more)
+        assert done.returncode == 0, done.stderr
+        assert "Warning: insufficient data: " in done.stderr
+    assert contents(tmp_path / "neo4j") == contents(tmp_path / "duckdb")
