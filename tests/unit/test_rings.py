@@ -84,7 +84,7 @@ def test_refinement_gives_a_ring_its_missing_member_and_drops_the_stranger() -> 
 def test_communities_are_cliques_of_a_caveman_graph() -> None:
     cave = nx.connected_caveman_graph(5, 6)
     a, b = np.array(cave.edges, np.int32).T
-    found = communities(a, b, np.ones(len(a)), resolution=0.3, seed=0)
+    (found,) = communities(a, b, np.ones(len(a)), (0.3,), seed=0)
     groups = {frozenset(found[found[:, 1] == c, 0].tolist()) for c in np.unique(found[:, 1])}
     assert groups == {frozenset(range(6 * k, 6 * k + 6)) for k in range(5)}
 

@@ -91,25 +91,28 @@ class BlockActs:
 
 def block_acts(blocks: Blocks, model: Organic) -> BlockActs:
     """Find the acts of each block's users on its items."""
-    member_block = np.repeat(np.arange(len(blocks)), np.diff(blocks.users.indptr))
-    starts = model.by_user.indptr[blocks.users.indices]
-    lengths = model.by_user.indptr[blocks.users.indices + 1] - starts
-    block = np.repeat(member_block, lengths)
-    offsets = np.arange(len(block)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    act = np.repeat(starts, lengths) + offsets
-    wanted = np.zeros(model.n_items, bool)
-    wanted[blocks.items.indices] = True
-    # Most acts are on items of no block; only the rest is searched for.
-    asked = wanted[model.by_user.indices[act]]
-    block, act = block[asked], act[asked]
-    targets = np.sort(
-        np.repeat(np.arange(len(blocks)), np.diff(blocks.items.indptr)) * model.n_items + blocks.items.indices
-    )
-    key = block * model.n_items + model.by_user.indices[act]
-    at = np.minimum(np.searchsorted(targets, key), max(len(targets) - 1, 0))
-    inside = targets[at] == key if len(targets) else np.zeros(len(key), bool)
-    order = np.lexsort((act[inside], block[inside]))
-    return BlockActs(block[inside][order].astype(np.int64), act[inside][order].astype(np.int64))
+    users, items = blocks.users, blocks.items
+    users.sort_indices()  # then acts come out in order, block by block
+    starts = model.by_user.indptr[users.indices]
+    lengths = model.by_user.indptr[users.indices + 1] - starts
+    ends = np.cumsum(lengths)
+    act = np.repeat(starts - (ends - lengths), lengths) + np.arange(ends[-1] if len(ends) else 0)
+    block = np.repeat(np.repeat(np.arange(len(blocks)), np.diff(users.indptr)), lengths)
+    # Most acts are on items of no block; only the rest is looked up.
+    named = np.unique(items.indices)
+    place = np.full(model.n_items, -1, np.int32)
+    place[named] = np.arange(len(named))
+    column = place[model.by_user.indices[act]]
+    asked = np.flatnonzero(column >= 0)
+    block, act, column = block[asked], act[asked], column[asked]
+    inside = np.zeros(len(act), bool)
+    for start in range(0, len(blocks), CHUNK):
+        rows = slice(*np.searchsorted(block, [start, start + CHUNK]))
+        part = items[start : start + CHUNK]
+        target = np.zeros((part.shape[0], len(named)), bool)
+        target[np.repeat(np.arange(part.shape[0]), np.diff(part.indptr)), place[part.indices]] = True
+        inside[rows] = target[block[rows] - start, column[rows]]
+    return BlockActs(block[inside], act[inside].astype(np.int64))
 
 
 def outside_appeal(blocks: Blocks, model: Organic, acts: BlockActs) -> NDArray[np.float64]:
@@ -163,27 +166,48 @@ def distinct(blocks: Blocks, same: float = SAME) -> Blocks:
 
 def refine(groups: sp.csr_matrix, model: Organic) -> Blocks:
     """Refine candidate groups (CSR float32[n_groups, n_users]) to blocks; those that shrink away are dropped."""
+    groups = groups[_first_of_each(groups)]
     parts = [
         _refine_chunk(groups[start : start + CHUNK], model) for start in range(0, groups.shape[0], CHUNK)
     ]
     if not parts:
         return Blocks(groups, sp.csr_matrix((0, model.n_items), dtype=np.float32))
-    return distinct(
-        Blocks(
-            sp.vstack([part.users for part in parts], format="csr"),
-            sp.vstack([part.items for part in parts], format="csr"),
-        )
+    return distinct(_stacked(parts))
+
+
+def _stacked(parts: Sequence[Blocks]) -> Blocks:
+    return Blocks(
+        sp.vstack([part.users for part in parts], format="csr"),
+        sp.vstack([part.items for part in parts], format="csr"),
     )
+
+
+def _row_keys(matrix: sp.csr_matrix) -> NDArray[np.uint64]:
+    """A hash of the columns of each row, uint64[n_rows]; a sum, so their order does not matter."""
+    word = np.random.default_rng(0).integers(0, 2**63, matrix.shape[1], np.uint64)
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(word[matrix.indices])])
+    return np.asarray(sums[matrix.indptr[1:]] - sums[matrix.indptr[:-1]])
+
+
+def _first_of_each(groups: sp.csr_matrix) -> NDArray[np.int64]:
+    """Rows, ascending, without those that repeat an earlier one: windows and resolutions often agree."""
+    _, first = np.unique(_row_keys(groups), return_index=True)
+    return np.sort(first)
 
 
 def _refine_chunk(users: sp.csr_matrix, model: Organic) -> Blocks:
     items = pick_items(users, model)
+    settled = []
     for _ in range(ROUNDS):
         kept = np.flatnonzero(_size(items) >= MIN_ITEMS)
         users, items = users[kept], items[kept]
+        before = _row_keys(users)
         users = pick_users(users, items, model)
-        kept = np.flatnonzero(_size(users) >= MIN_USERS)
-        blocks = distinct(Blocks(users[kept], items[kept]), same=0.999)
-        users, items = blocks.users, pick_items(blocks.users, model)
+        large = _size(users) >= MIN_USERS
+        same = large & (_row_keys(users) == before)  # further rounds would change nothing
+        settled.append(Blocks(users[same], items[same]))
+        users, items = users[large & ~same], items[large & ~same]
+        users = users[_first_of_each(users)]
+        items = pick_items(users, model)
     kept = np.flatnonzero(_size(items) >= MIN_ITEMS)
-    return Blocks(users[kept], items[kept])
+    return _stacked([*settled, Blocks(users[kept], items[kept])])

@@ -24,8 +24,7 @@ def candidate_groups(windows: Iterable[PairArrays], model: Organic, seed: int) -
     top = np.log(max(model.n_users, 3))
     for pairs in windows:
         weight = pairs.weight / top / np.sqrt(model.degree[pairs.a] * model.degree[pairs.b])
-        for resolution in RESOLUTIONS:
-            found = communities(pairs.a, pairs.b, weight, resolution, seed)
+        for found in communities(pairs.a, pairs.b, weight, RESOLUTIONS, seed):
             size = np.bincount(found[:, 1]) if len(found) else np.zeros(0, np.int64)
             large = size >= MIN_USERS
             number = np.cumsum(large) - 1 + n_groups
