@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.errors import UsageError
-from graphdet.logs.labels import check_labels, read_labels
+from graphdet.logs.labels import Labels, check_labels, read_labels
 from graphdet.models.ring_judge import train_ring_judge
 from graphdet.models.training import train_gnn
 from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.labelled import check_against, kind_of
 from graphdet.pipeline.models import Models
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
@@ -20,6 +21,7 @@ from graphdet.rings.ring_tables import user_evidence
 from graphdet.scores.clusters import Clusters
 from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion, Parts
+from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import Campaign, training_plan
 from graphdet.simulate.plant import plant
 from graphdet.tables import GraphArrays
@@ -47,6 +49,33 @@ def plan_for(graph: GraphArrays, seed: int) -> list[Campaign]:
     return [campaign for campaign in training_plan(seed, n + 4) if campaign.n_targets > 1][:n]
 
 
+def plant_what_fits(graph: GraphArrays, seed: int) -> tuple[Planted, list[str]]:
+    """Plant the plan for this log, without the campaigns that it is too small for; says which share was left out.
+
+    Raises:
+        UsageError: not even two campaigns fit.
+    """
+    plan = plan_for(graph, seed)
+    try:
+        return plant(graph, plan, seed), []
+    except UsageError as error:
+        reason = error
+    kept: list[Campaign] = []
+    planted: Planted | None = None
+    for campaign in plan:  # one by one, as each takes items and users from those after it
+        try:
+            planted = plant(graph, [*kept, campaign], seed)
+            kept.append(campaign)
+        except UsageError:
+            continue
+    if planted is None or len(kept) < 2:
+        raise reason
+    return planted, [
+        f"only {len(kept)} of {len(plan)} training campaigns were planted ({reason}); what is found in so small "
+        "a log is less sure"
+    ]
+
+
 def train(
     store: Store,
     model_dir: Path,
@@ -60,17 +89,21 @@ def train(
 
     Campaigns are planted into a copy of the log, and the models learn to tell them from the rest. With
     labels of users, GNN and fusion learn those instead; the ring judge always learns from planted campaigns.
+    Labels of items, sessions or events are only checked, with a warning: `score` learns those.
 
     Returns facts for people: how many of what, and the weights of the fusion.
 
     Raises:
-        UsageError: the log is too small to plant anything, or the labels are not of users.
+        UsageError: the log is too small to plant anything.
+        InputError: the labels cannot be used.
         InputError: the labels cannot be used.
     """
     progress = progress or Silent()
+    given, warnings = _given(store, labels)
     graph = read_graph(store, progress)
     progress.start("plant campaigns")
-    planted = plant(graph, plan_for(graph, seed), seed)
+    planted, short = plant_what_fits(graph, seed)
+    warnings += short
     progress.done()
     windows, candidates = ring_candidates(planted.graph, store.bench, seed, progress)
     campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
@@ -78,9 +111,8 @@ def train(
     judge = train_ring_judge(candidates.inputs, campaign, jaccard, candidates.fold, seed)
     progress.done()
     task = Task(planted.graph, (planted.campaign_of_user >= 0).astype(np.int8), planted.campaign_of_user)
-    warnings: list[str] = []
-    if labels is not None:
-        task, warnings = _label_task(graph, labels)
+    if given is not None:
+        task = _label_task(graph, given)
         windows, candidates = ring_candidates(graph, store.bench, seed, progress)
     users, items = behaviour(task.graph, store.bench, progress)
     data = graph_in_pyg(task.graph, users, items, windows, progress)
@@ -92,13 +124,13 @@ def train(
     density, clusters = Density.fit(own), Clusters.fit(own, seed)
     ring, _ = user_evidence(judge_rings(candidates, judge.logits, 0.05), candidates.model)
     parts = Parts(gnn.out_of_fold, clusters.score(users), density.score(users), ring)
-    fusion = Fusion.fit(parts, task.y, labelled=labels is not None)
+    fusion = Fusion.fit(parts, task.y, labelled=given is not None)
     Models(judge, gnn, density, clusters, fusion).save(model_dir)
     progress.done()
     return {
         "campaigns": len(planted.campaigns),
         "campaigns_found_as_candidates": len(np.unique(campaign[jaccard >= 0.5])),
-        "learned_from": "labels" if labels is not None else "planted campaigns",
+        "learned_from": "labels" if given is not None else "planted campaigns",
         "n_positive": int((task.y == 1).sum()),
         "n_negative": int((task.y == 0).sum()),
         "fusion_weights": [round(float(weight), 4) for weight in fusion.weights],
@@ -106,19 +138,29 @@ def train(
     }
 
 
-def _label_task(graph: GraphArrays, path: Path) -> tuple[Task, list[str]]:
-    """Labels of users as a task on the user's own graph."""
+def _given(store: Store, path: Path | None) -> tuple[Labels | None, list[str]]:
+    """Labels of users, checked before anything long begins; None when there are none to train on."""
+    if path is None:
+        return None, []
     labels = read_labels(path)
-    if labels.key != "user_id":
-        raise UsageError(
-            f"{path}: labels are by {labels.key}; this version learns from labels by user_id. Give one label "
-            "per user, or run without labels"
-        )
-    labels, warnings = check_labels(labels, graph.user_ids)
+    if labels.key == "user_id":
+        known = store.interactions().select("user_id").unique().collect("pyarrow").to_native()
+        return check_labels(labels, known["user_id"])
+    _, warnings = check_against(store, labels)
+    kind = kind_of(labels)
+    warnings.append(
+        f"{path}: labels of {kind}s do not train these models, which learn from planted campaigns; "
+        f"`graphdet score --labels` learns them and scores {kind}s"
+    )
+    return None, warnings
+
+
+def _label_task(graph: GraphArrays, labels: Labels) -> Task:
+    """Labels of users as a task on the user's own graph."""
     y = np.full(graph.n_users, -1, np.int8)
     row = {name: place for place, name in enumerate(graph.user_ids.to_pylist())}
     rows = [row[name] for name in labels.table["user_id"].to_pylist()]
     y[rows] = labels.table["label"].to_numpy()
     # Each positive is a group of its own: labels say who, not with whom.
     campaign = np.where(y == 1, np.arange(graph.n_users), -1).astype(np.int32)
-    return Task(graph, y, campaign), warnings
+    return Task(graph, y, campaign)
