@@ -34,7 +34,10 @@ def some_events(seed: int, n: int = 80) -> list[Row]:
 def features_of(rows: list[Row]) -> dict[str, Row]:
     """Features by event id; the links to devices are made of these rows, as ingest makes them."""
     types = pa.schema(
-        [(name, pa.string()) for name in ("event_id", "user_id", "item_id", "session_id", "action", "text", "place")]
+        [
+            (name, pa.string())
+            for name in ("event_id", "user_id", "item_id", "session_id", "action", "text", "place")
+        ]
         + [(name, pa.int64()) for name in ("event_row", "at_ms")]
         + [("amount", pa.float64()), ("quantity", pa.float64()), ("source_ix", pa.int32())]
     )
@@ -110,7 +113,9 @@ def test_counts_and_gaps_are_those_of_a_plain_loop(seed: int) -> None:
         last = max((int(str(other["at_ms"])) for other in before), default=None)
         assert mine["user_gap_s"] == (None if last is None else (at - last) / 1000)
         devices = {other["device"] for other in before}
-        now = {other["device"] for other in rows if other["user_id"] == row["user_id"] and other["at_ms"] == at}
+        now = {
+            other["device"] for other in rows if other["user_id"] == row["user_id"] and other["at_ms"] == at
+        }
         assert mine["user_entities"] == len(devices | now)
         assert mine["new_entities"] == len(now - devices)
 

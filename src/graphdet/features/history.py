@@ -58,7 +58,7 @@ def history(rows: Frame, by: Sequence[str], totals: Sequence[str], spans_s: Sequ
     )
     line = line.with_columns(
         nw.col("event_ms").min().over(*key).alias("first_ms"),
-        nw.col("event_ms").cum_max().over(*key, order_by="at_ms").alias("last_ms"),
+        nw.col("event_ms").fill_null(strategy="forward").over(*key, order_by="at_ms").alias("last_ms"),
         *(
             (nw.col(name).cum_sum().over(*key, order_by="at_ms") - nw.col(name))
             .cast(nw.Int64)

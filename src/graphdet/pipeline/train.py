@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.errors import UsageError
 from graphdet.logs.labels import Labels, check_labels, read_labels
 from graphdet.models.ring_judge import train_ring_judge
 from graphdet.models.training import train_gnn
@@ -21,7 +20,6 @@ from graphdet.rings.ring_tables import user_evidence
 from graphdet.scores.clusters import Clusters
 from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion, Parts
-from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import Campaign, training_plan
 from graphdet.simulate.plant import plant
 from graphdet.tables import GraphArrays
@@ -47,33 +45,6 @@ def plan_for(graph: GraphArrays, seed: int) -> list[Campaign]:
     """Choose the campaigns to plant into a log of this size; single-item bursts leave no block to learn from."""
     n = int(np.clip(graph.n_users // USERS_PER_CAMPAIGN, LEAST_CAMPAIGNS, MOST_CAMPAIGNS))
     return [campaign for campaign in training_plan(seed, n + 4) if campaign.n_targets > 1][:n]
-
-
-def plant_what_fits(graph: GraphArrays, seed: int) -> tuple[Planted, list[str]]:
-    """Plant the plan for this log, without the campaigns that it is too small for; says which share was left out.
-
-    Raises:
-        UsageError: not even two campaigns fit.
-    """
-    plan = plan_for(graph, seed)
-    try:
-        return plant(graph, plan, seed), []
-    except UsageError as error:
-        reason = error
-    kept: list[Campaign] = []
-    planted: Planted | None = None
-    for campaign in plan:  # one by one, as each takes items and users from those after it
-        try:
-            planted = plant(graph, [*kept, campaign], seed)
-            kept.append(campaign)
-        except UsageError:
-            continue
-    if planted is None or len(kept) < 2:
-        raise reason
-    return planted, [
-        f"only {len(kept)} of {len(plan)} training campaigns were planted ({reason}); what is found in so small "
-        "a log is less sure"
-    ]
 
 
 def train(
@@ -102,8 +73,7 @@ def train(
     given, warnings = _given(store, labels)
     graph = read_graph(store, progress)
     progress.start("plant campaigns")
-    planted, short = plant_what_fits(graph, seed)
-    warnings += short
+    planted = plant(graph, plan_for(graph, seed), seed)
     progress.done()
     windows, candidates = ring_candidates(planted.graph, store.bench, seed, progress)
     campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)

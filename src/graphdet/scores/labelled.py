@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from graphdet.evaluation.folds import conformal_p_values, cross_conformal_p_values, grouped_folds
 
@@ -91,6 +92,12 @@ def score_by_labels(
     return LabelledScores(expit(slope * logit + bias), p_value, logit, typical, x, fold, models)
 
 
+def one_thread() -> threadpool_limits:
+    """Grow trees on one thread: sums come out alike everywhere, and on a busy machine threads that wait for each
+    other at every node were ten times slower."""
+    return threadpool_limits(limits=1, user_api="openmp")
+
+
 def _fit(
     x: NDArray[np.float32], y: NDArray[np.int8], rows: NDArray[np.int64], rng: np.random.Generator, seed: int
 ) -> HistGradientBoostingClassifier:
@@ -108,13 +115,15 @@ def _fit(
         early_stopping=False,
         random_state=seed,
     )
-    return model.fit(x[chosen], y[chosen], sample_weight=weight)
+    with one_thread():
+        return model.fit(x[chosen], y[chosen], sample_weight=weight)
 
 
 def _decide(model: HistGradientBoostingClassifier, x: NDArray[np.float32]) -> Float:
-    parts = [
-        model.decision_function(x[start : start + ROWS_A_CALL]) for start in range(0, len(x), ROWS_A_CALL)
-    ]
+    with one_thread():
+        parts = [
+            model.decision_function(x[start : start + ROWS_A_CALL]) for start in range(0, len(x), ROWS_A_CALL)
+        ]
     return np.asarray(np.concatenate(parts), np.float64) if parts else np.zeros(0)
 
 
