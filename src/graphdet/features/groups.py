@@ -14,8 +14,8 @@ SESSION_FEATURES = (*FEATURE_NAMES, "night_share")
 ITEM_FEATURES = (
     *ITEM_FEATURE_NAMES,
     "night_share",
-    "most_by_one_user_1h",  # most events of one user in one clock hour
-    "most_per_user_1h",  # highest ratio events ÷ users of one clock hour
+    "most_by_one_user_in_an_hour",  # most events of one user in one clock hour
+    "most_per_user_in_an_hour",  # highest ratio events ÷ users of one clock hour
     *(f"users_{name}" for name in FEATURE_NAMES),  # mean over the item's users
     *(f"users_{name}_std" for name in USER_SPREAD),
 )
@@ -79,7 +79,8 @@ def _bursts(edges: Frame) -> Frame:
     )
     by_hour = by_hour.with_columns((nw.col("acts") / nw.col("users")).alias("per_user"))
     return by_hour.group_by("item_ix").agg(
-        nw.col("most").max().alias("most_by_one_user_1h"), nw.col("per_user").max().alias("most_per_user_1h")
+        nw.col("most").max().alias("most_by_one_user_in_an_hour"),
+        nw.col("per_user").max().alias("most_per_user_in_an_hour"),
     )
 
 
