@@ -91,6 +91,13 @@ class Store(Protocol):
     def items(self) -> Frame:
         """Items (schema.ITEM_COLUMNS)."""
 
+    def events(self) -> Frame:
+        """Events: schema.EVENT_COLUMNS, then one column per attribute, then source_ix (which ingest).
+
+        Raises:
+            UsageError: this store keeps the graph only (Neo4j).
+        """
+
     def sessions(self) -> Frame:
         """Sessions (schema.SESSION_COLUMNS)."""
 
@@ -108,6 +115,18 @@ class Store(Protocol):
 
     def rings(self) -> RingTables:
         """Rings as last written; empty tables when there are none."""
+
+    def write_labelled(self, labelled: Mapping[str, pa.Table]) -> None:
+        """Replace all scores of items, sessions and events: by kind, KIND_id and schema.LABELLED_COLUMNS.
+
+        A kind that is not given has none afterwards.
+
+        Raises:
+            UsageError: scores of events in a store that keeps none.
+        """
+
+    def labelled(self) -> dict[str, pa.Table]:
+        """Scores of items, sessions and events as last written, most suspicious first; only kinds that have any."""
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a small text (a JSON document) under a key."""

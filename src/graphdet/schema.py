@@ -68,6 +68,8 @@ RING_COLUMNS = (
 RING_EVIDENCE = "evidence"  # one more column of the rings table: VARCHAR, a JSON object name → number
 RING_MEMBER_COLUMNS = ("ring_id", "user_id", "score")
 RING_ITEM_COLUMNS = ("ring_id", "item_id", "n_users", "lift")
+LABELLED_KINDS = ("item", "session", "event")  # what labels may name, besides users
+LABELLED_COLUMNS = ("score", "p_value", "flagged", "reason")  # after KIND_id
 LABEL_KEYS = ("user_id", "item_id", "session_id", "event_id")
 
 # --- the graph in Neo4j ----------------------------------------------------------------------------------------

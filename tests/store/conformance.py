@@ -318,6 +318,36 @@ class StoreConformance:
         assert store.rings().rings.num_rows == 0
         assert store.rings().members.num_rows == 0
 
+    def test_scores_of_items_and_sessions_read_back_and_are_replaced(self, store: Store) -> None:
+        log, scores, _ = findings()
+        write(store, "one", log)
+        store.write_scores(scores)
+        assert store.labelled() == {}
+
+        def some(kind: str, *values: tuple[str, float, bool]) -> pa.Table:
+            ids, score, flagged = zip(*values, strict=True)
+            p_values = [1 - value for value in score]
+            reasons = ['"why" 😀', *[None] * (len(ids) - 1)]
+            columns = [list(ids), list(score), p_values, list(flagged), reasons]
+            types = [pa.string(), pa.float64(), pa.float64(), pa.bool_(), pa.string()]
+            names = [f"{kind}_id", "score", "p_value", "flagged", "reason"]
+            arrays = [pa.array(column, type_) for column, type_ in zip(columns, types, strict=True)]
+            return pa.table(dict(zip(names, arrays, strict=True)))
+
+        items = some("item", ("i1", 0.5, False), ("i9", 0.25, False), ("i0", 1.0, True), ("i2", 0.5, False))
+        sessions = some("session", ("s0", 0.5, True), ("s3", 0.75, True))
+        store.write_labelled({"item": items, "session": sessions})
+        found = store.labelled()
+        assert found["item"]["item_id"].to_pylist() == ["i0", "i1", "i2", "i9"]
+        assert found["item"].sort_by("item_id").equals(items.sort_by("item_id"))
+        assert found["session"]["session_id"].to_pylist() == ["s3", "s0"]
+        store.write_labelled({"session": sessions.slice(0, 1)})
+        assert list(store.labelled()) == ["session"]
+        assert store.labelled()["session"].num_rows == 1
+        store.write_labelled({})
+        assert store.labelled() == {}
+        assert store.scores().num_rows == scores.num_rows
+
     def test_meta_is_kept_and_replaced(self, store: Store) -> None:
         store.set_meta("model", '{"seed": 0}')
         store.set_meta("other", "")

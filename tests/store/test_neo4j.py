@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+import pyarrow as pa
 import pytest
 from conformance import StoreConformance
 
+from graphdet.errors import UsageError
 from graphdet.ports import Store
 from graphdet.store import open_store
 
@@ -20,3 +22,10 @@ def store(neo4j_url: str) -> Iterator[Store]:
 
 class TestConformance(StoreConformance):
     pass
+
+
+def test_events_are_not_kept_and_that_is_said(store: Store) -> None:
+    with pytest.raises(UsageError, match="Neo4j keeps the graph only; run with a DuckDB store"):
+        store.events()
+    with pytest.raises(UsageError, match="keeps no events"):
+        store.write_labelled({"event": pa.table({"event_id": ["1"]})})

@@ -181,6 +181,7 @@ def train(
 def score(
     model: options.ModelDir,
     store: options.StoreUrl = None,
+    labels: options.LabelFile = None,
     fdr: options.Fdr = None,
     review: options.Review = None,
     seed: options.Seed = 0,
@@ -189,20 +190,31 @@ def score(
 ) -> None:
     """Score every user of a store with a trained model.
 
-    The scores are kept in the store."""
+    Labels of items, sessions or events are learned on top, to score those too. The scores are kept in the
+    store."""
     level = options.cut(fdr, review)
     from graphdet.cli import show
     from graphdet.pipeline.score import score as score_users
 
     with options.opened(store) as target:
-        scores = score_users(target, model, **level, seed=seed, device=device.value, progress=make_progress())
+        scores = score_users(
+            target, model, labels=labels, **level, seed=seed, device=device.value, progress=make_progress()
+        )
+        counts = {
+            kind: (int(table["flagged"].to_pylist().count(True)), table.num_rows)
+            for kind, table in target.labelled().items()
+        }
     suspects = scores.filter(scores["flagged"])
     if json:
         show.print_json(
             {"n_users": scores.num_rows, "n_suspects": suspects.num_rows, "suspects": suspects.to_pylist()}
+            | {f"n_{kind}s": n for kind, (_, n) in counts.items()}
+            | {f"n_flagged_{kind}s": n for kind, (n, _) in counts.items()}
         )
         return
     print(f"{suspects.num_rows:,} of {scores.num_rows:,} users are flagged.")
+    for kind, (n_flagged, n) in counts.items():
+        print(f"{n_flagged:,} of {n:,} {kind}s are flagged.")
     top = suspects.sort_by([("score", "descending"), ("user_id", "ascending")]).slice(0, TOP)
     if top.num_rows:
         show.print_suspects(top.to_pylist(), "Suspects")

@@ -3,8 +3,8 @@
 All features are functions of the edges handed in. Cut the edges with `since_ms` and `until_ms` and nothing
 outside the half-open span can touch a feature: features at a time are causal by construction.
 
-Sums of real numbers are taken in fixed point (2⁻²⁰), because an engine that adds on several threads adds in
-no fixed order and floating-point sums would differ in their last bits from run to run.
+Sums of real numbers are taken in fixed point (see `fixed`), because an engine that adds on several threads adds
+in no fixed order and floating-point sums would differ in their last bits from run to run.
 """
 
 import math
@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from graphdet import schema
+from graphdet.features.fixed import fixed, fixed_mean, fixed_std, fixed_sums, log1p, unfixed
 from graphdet.tables import Frame, require_columns
 
 FEATURE_NAMES = (
@@ -58,7 +59,6 @@ ITEM_FEATURE_NAMES = (
 RARE_USERS = 20
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
-_FIXED = float(1 << 20)
 
 
 def user_features(
@@ -101,7 +101,7 @@ def item_features(edges: Frame, *, since_ms: int | None = None, until_ms: int | 
     edges = _in_span(edges, since_ms, until_ms)
     activity = edges.group_by("user_ix").agg(nw.len().alias("user_edges"))
     rows = _with_item_context(edges).join(activity, on="user_ix", how="left")
-    rows = rows.with_columns(_log1p(nw.col("user_edges")).alias("x"))
+    rows = rows.with_columns(log1p(nw.col("user_edges")).alias("x"))
     n = nw.col("n_edges").cast(nw.Float64)
     alive_h = (nw.col("last_ms") // _HOUR_MS - nw.col("first_ms") // _HOUR_MS + 1).cast(nw.Float64)
     items = rows.group_by("item_ix").agg(
@@ -113,7 +113,7 @@ def item_features(edges: Frame, *, since_ms: int | None = None, until_ms: int | 
         nw.col("at_ms").min().alias("first_ms"),
         nw.col("at_ms").max().alias("last_ms"),
         nw.col("hour_edges").max().alias("busiest"),
-        *_fixed_sums("x", "age", "cos", "sin"),
+        *fixed_sums("x", "age", "cos", "sin"),
     )
     items = items.with_columns(
         (1.0 - nw.col("n_users") / nw.col("n_events")).alias("repeat_share"),
@@ -121,9 +121,9 @@ def item_features(edges: Frame, *, since_ms: int | None = None, until_ms: int | 
         (nw.col("busiest") / n).alias("busiest_hour_share"),
         (nw.col("n_hours") / alive_h).alias("hours_alive_share"),
         _resultant(n).alias("hour_concentration"),
-        _fixed_mean("x", n).alias("user_activity_log_mean"),
-        _fixed_std("x", n).alias("user_activity_log_std"),
-        _fixed_mean("age", n).alias("item_age_log_mean"),
+        fixed_mean("x", n).alias("user_activity_log_mean"),
+        fixed_std("x", n).alias("user_activity_log_std"),
+        fixed_mean("age", n).alias("item_age_log_mean"),
     ).join(_action_mix(edges, "item_ix"), on="item_ix", how="left")
     return items.select("item_ix", *(nw.col(c).cast(nw.Float64).fill_null(0.0) for c in ITEM_FEATURE_NAMES))
 
@@ -175,7 +175,7 @@ def _with_item_context(edges: Frame) -> Frame:
     alive_h = nw.col("item_last_hour") - nw.col("item_first_ms") // _HOUR_MS + 1
     return rows.with_columns(
         (nw.col("log_users") / nw.col("item_users")).log().alias("rarity"),
-        _log1p((nw.col("at_ms") - nw.col("item_first_ms")) / _HOUR_MS).alias("age"),
+        log1p((nw.col("at_ms") - nw.col("item_first_ms")) / _HOUR_MS).alias("age"),
         (nw.col("hour_edges") * alive_h / nw.col("item_edges")).log().alias("lift"),
         (nw.col("hour_edges") == nw.col("peak_edges")).cast(nw.Int64).alias("at_peak"),
         (nw.col("item_users") < RARE_USERS).cast(nw.Int64).alias("is_rare"),
@@ -197,7 +197,7 @@ def _user_sums(rows: Frame) -> Frame:
         nw.col("at_ms").max().alias("last_ms"),
         nw.col("at_peak").sum().alias("n_at_peak"),
         nw.col("is_rare").sum().alias("n_rare"),
-        *_fixed_sums("rarity", "age", "lift", "cos", "sin"),
+        *fixed_sums("rarity", "age", "lift", "cos", "sin"),
     )
     return users.with_columns(
         (n / nw.col("n_sessions")).alias("items_per_session"),
@@ -205,12 +205,12 @@ def _user_sums(rows: Frame) -> Frame:
         ((nw.col("last_ms") - nw.col("first_ms")) / _HOUR_MS).alias("span_h"),
         (n / nw.col("n_hours")).alias("edges_per_active_hour"),
         _resultant(n).alias("hour_concentration"),
-        _fixed_mean("rarity", n).alias("item_rarity_mean"),
-        _fixed_std("rarity", n).alias("item_rarity_std"),
+        fixed_mean("rarity", n).alias("item_rarity_mean"),
+        fixed_std("rarity", n).alias("item_rarity_std"),
         (nw.col("n_rare") / n).alias("rare_item_share"),
-        _fixed_mean("age", n).alias("item_age_log_mean"),
+        fixed_mean("age", n).alias("item_age_log_mean"),
         (nw.col("n_at_peak") / n).alias("busiest_hour_share"),
-        _fixed_mean("lift", n).alias("item_lift_mean"),
+        fixed_mean("lift", n).alias("item_lift_mean"),
     )
 
 
@@ -219,29 +219,27 @@ def _gaps(edges: Frame) -> Frame:
     before = nw.col("at_ms").shift(1).over("user_ix", order_by="at_ms")
     gaps = edges.select("user_ix", (nw.col("at_ms") - before).alias("gap_ms"))
     gaps = gaps.filter(~nw.col("gap_ms").is_null()).with_columns(
-        _log1p(nw.col("gap_ms") / 1000.0).alias("gap")
+        log1p(nw.col("gap_ms") / 1000.0).alias("gap")
     )
     n = nw.col("n_gaps").cast(nw.Float64)
     return (
         gaps.group_by("user_ix")
-        .agg(nw.len().alias("n_gaps"), nw.col("gap").min().alias("gap_log_min"), *_fixed_sums("gap"))
-        .with_columns(_fixed_mean("gap", n).alias("gap_log_mean"), _fixed_std("gap", n).alias("gap_log_std"))
+        .agg(nw.len().alias("n_gaps"), nw.col("gap").min().alias("gap_log_min"), *fixed_sums("gap"))
+        .with_columns(fixed_mean("gap", n).alias("gap_log_mean"), fixed_std("gap", n).alias("gap_log_std"))
         .select("user_ix", "gap_log_min", "gap_log_mean", "gap_log_std")
     )
 
 
 def _action_mix(edges: Frame, key: str) -> Frame:
     counts = edges.group_by(key, "action_ix").agg(nw.col("n").sum().cast(nw.Float64).alias("k"))
-    counts = counts.with_columns(_fixed(nw.col("k") * nw.col("k").log()).alias("k_ln_k"))
+    counts = counts.with_columns(fixed(nw.col("k") * nw.col("k").log()).alias("k_ln_k"))
     total = nw.col("total")
     return (
         counts.group_by(key)
         .agg(nw.col("k").sum().alias("total"), nw.col("k").max().alias("top"), nw.col("k_ln_k").sum())
         .with_columns(
             (nw.col("top") / total).alias("main_action_share"),
-            (total.log() - nw.col("k_ln_k").cast(nw.Float64) / _FIXED / total)
-            .clip(lower_bound=0.0)
-            .alias("action_entropy"),
+            (total.log() - unfixed(nw.col("k_ln_k")) / total).clip(lower_bound=0.0).alias("action_entropy"),
         )
         .select(key, "main_action_share", "action_entropy")
     )
@@ -263,29 +261,6 @@ def _entity_sums(entities: Frame | None, edges: Frame) -> Frame:
     )
 
 
-def _log1p(x: nw.Expr) -> nw.Expr:
-    return (x.cast(nw.Float64) + 1.0).log()
-
-
-def _fixed(x: nw.Expr) -> nw.Expr:
-    return (x * _FIXED).round().cast(nw.Int64)
-
-
-def _fixed_sums(*names: str) -> list[nw.Expr]:
-    sums = [_fixed(nw.col(c)).sum().alias(f"{c}_sum") for c in names]
-    return sums + [_fixed(nw.col(c) * nw.col(c)).sum().alias(f"{c}_sum2") for c in names]
-
-
-def _fixed_mean(name: str, n: nw.Expr) -> nw.Expr:
-    return nw.col(f"{name}_sum").cast(nw.Float64) / _FIXED / n
-
-
-def _fixed_std(name: str, n: nw.Expr) -> nw.Expr:
-    mean = _fixed_mean(name, n)
-    square = nw.col(f"{name}_sum2").cast(nw.Float64) / _FIXED / n
-    return (square - mean * mean).clip(lower_bound=0.0).sqrt()
-
-
 def _resultant(n: nw.Expr) -> nw.Expr:
-    c, s = _fixed_mean("cos", n), _fixed_mean("sin", n)
+    c, s = fixed_mean("cos", n), fixed_mean("sin", n)
     return (c * c + s * s).sqrt().clip(upper_bound=1.0)

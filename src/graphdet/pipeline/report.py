@@ -20,7 +20,7 @@ RUN_INFO = "run_info"  # meta key: the summary of the last run over a store, a J
 def report(
     store: Store, out: Path, *, run_info: dict[str, Any] | None = None, progress: Progress | None = None
 ) -> Path:
-    """Write suspects.csv, rings.csv, ring_members.csv, ring_items.csv, report.html and a page per flagged ring.
+    """Write the CSV files, report.html and a page per flagged ring.
 
     Returns the path of report.html.
 
@@ -34,8 +34,10 @@ def report(
         raise UsageError(f"{store.url} has no scores yet; run `graphdet train`, `rings` and `score` first")
     if run_info is None:
         run_info = json.loads(store.meta(RUN_INFO) or "{}")
-    labelled = json.loads(store.meta("labelled") or "{}")
-    write_tables(out, scores, rings, {kind: pa.table(columns) for kind, columns in labelled.items()})
+    labelled = store.labelled()
+    write_tables(out, scores, rings, labelled)
+    for kind in set(schema.LABELLED_KINDS) - set(labelled):  # of an earlier run into this folder
+        (out / f"{kind}_scores.csv").unlink(missing_ok=True)
     items = store.items().collect("pyarrow").to_native()
     ring_pages(out, rings, acts_of_flagged(store, rings), scores, items, progress)
     progress.start("report")

@@ -12,11 +12,13 @@ import pyarrow as pa
 
 from graphdet.config import Config, config_digest
 from graphdet.errors import NotEnoughData, UsageError
+from graphdet.logs.labels import read_labels
 from graphdet.models.gnn import pick_device
 from graphdet.pipeline.clock import Clock
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.ingest import IngestResult, ingest
 from graphdet.pipeline.insufficient import no_findings
+from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
 from graphdet.pipeline.models import load_models
 from graphdet.pipeline.report import RUN_INFO, report
 from graphdet.pipeline.score import score_graph
@@ -25,7 +27,7 @@ from graphdet.ports import Progress, Silent, Store
 from graphdet.reports import write_run_json
 from graphdet.reports.files import make_folder
 from graphdet.store import open_store
-from graphdet.tables import RingTables
+from graphdet.tables import GraphArrays, RingTables
 
 PACKAGES = (
     "duckdb",
@@ -66,31 +68,50 @@ def run(
         GraphdetError and its children, as the verbs do.
     """
     progress = progress or Silent()
+    given = read_labels(labels) if labels is not None else None
+    of_users = given is not None and kind_of(given) == "user"
+    if of_users and model_dir is not None:
+        raise UsageError("--labels of users train a model and --model brings one: give one of the two")
     make_folder(out)
     clock = Clock()
     store = open_store(store_url or f"duckdb:///{(out / 'graph.duckdb').resolve()}")
     try:
+        if given is not None and given.key == "event_id":
+            store.events()  # a store that keeps none says so before the long work
         with clock.stage("ingest"):
             read = ingest(store, paths, config, rejects=out / "rejects.csv", progress=progress)
         learned: dict[str, Any] = {}
+        said: list[str] = []
+        if given is not None and not of_users:
+            given, said = check_against(store, given)
         if model_dir is None:
             model_dir = out / "model"
             with clock.stage("train"):
-                learned = _learn(store, model_dir, labels, seed, device, progress)
-        elif labels is not None:
-            raise UsageError("--labels train a model and --model brings one: give one of the two")
+                of_user = labels if of_users else None
+                learned = _learn(store, model_dir, of_user, seed, device, progress)
+        with clock.stage("read"):
+            graph = read_graph(store, progress)
         if NOT_ENOUGH in learned:
-            scores, rings = no_findings(read_graph(store, progress))
+            scores, rings = no_findings(graph)
         else:
-            scores, rings = _find(store, model_dir, fdr, review, seed, device, clock, progress)
+            scores, rings = _find(store, graph, model_dir, fdr, review, seed, device, clock, progress)
+        labelled: dict[str, pa.Table] = {}
+        if given is not None and not of_users:
+            with clock.stage("score by labels"):
+                labelled[kind_of(given)] = score_labelled(
+                    store, graph, scores, given, fdr=fdr, review=review, seed=seed, progress=progress
+                )
+        del graph
         with clock.stage("write back"):
             progress.start("write scores and rings")
             store.write_scores(scores)
             store.write_rings(rings)
+            store.write_labelled(labelled)
             progress.done()
         info = _about(store, read, config, learned, device, labels) | {
             "seed": seed, "fdr": fdr, "review": review,
         }  # fmt: skip
+        info["warnings"] += said
         store.set_meta(RUN_INFO, json.dumps(info))
         with clock.stage("report"):
             page = report(store, out, run_info=info, progress=progress)
@@ -127,6 +148,7 @@ def _too_little(learned: dict[str, Any]) -> list[str]:
 
 def _find(
     store: Store,
+    graph: GraphArrays,
     model_dir: Path,
     fdr: float,
     review: int | None,
@@ -138,7 +160,6 @@ def _find(
     """Find rings and score users with a trained model."""
     models = load_models(model_dir)
     with clock.stage("candidates"):
-        graph = read_graph(store, progress)
         windows, candidates = ring_candidates(graph, store.bench, seed, progress)
     with clock.stage("score"):
         return score_graph(store, graph, windows, candidates, models, fdr, review, device, progress)

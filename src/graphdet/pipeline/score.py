@@ -6,10 +6,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from graphdet.errors import UsageError
 from graphdet.evaluation.log_tail import tail_p_values
 from graphdet.evaluation.posterior import estimate_share, posterior, posterior_q_values
+from graphdet.logs.labels import read_labels
 from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
 from graphdet.pipeline.models import Models, load_models
+from graphdet.pipeline.rounding import six_digits
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import Candidates, Judged, judge_rings
@@ -25,6 +29,7 @@ def score(
     store: Store,
     model_dir: Path,
     *,
+    labels: Path | None = None,
     fdr: float = 0.05,
     review: int | None = None,
     seed: int = 0,
@@ -33,16 +38,34 @@ def score(
 ) -> pa.Table:
     """Score every user with a trained model; returns schema.SCORE_COLUMNS, most suspicious first.
 
+    Labels of items, sessions or events are learned on top, and everything of their kind gets a score too, in
+    the store. Without labels such scores of an earlier time are removed: they were of another state.
+
     Raises:
         GraphdetError: there is no trained model in `model_dir`.
+        UsageError: the labels are of users, which `train` learns; or of events, and the store keeps none.
+        InputError: the labels cannot be used.
     """
     progress = progress or Silent()
+    given = read_labels(labels) if labels is not None else None
+    if given is not None and kind_of(given) == "user":
+        raise UsageError(
+            f"{labels}: labels of users train the models; give them to `graphdet train --labels`"
+        )
     models = load_models(model_dir)
+    if given is not None:
+        given, _ = check_against(store, given)
     graph = read_graph(store, progress)
     windows, candidates = ring_candidates(graph, store.bench, seed, progress)
     scores, _ = score_graph(store, graph, windows, candidates, models, fdr, review, device, progress)
+    found: dict[str, pa.Table] = {}
+    if given is not None:
+        found[kind_of(given)] = score_labelled(
+            store, graph, scores, given, fdr=fdr, review=review, seed=seed, progress=progress
+        )
     progress.start("write scores")
     store.write_scores(scores)
+    store.write_labelled(found)
     progress.done()
     return scores
 
@@ -90,14 +113,14 @@ def score_graph(
     table = pa.table(
         {
             "user_id": graph.user_ids,
-            "score": _round(value),
-            "p_value": _round(p_value),
-            "q_value": _round(q_value),
+            "score": six_digits(value),
+            "p_value": six_digits(p_value),
+            "q_value": six_digits(q_value),
             "flagged": flagged,
             "ring_id": pa.array(ring_id, pa.string()),
-            "gnn": _round(1 / (1 + np.exp(-np.clip(parts.gnn, -30, 30)))),
-            "cluster_distance": _round(parts.cluster_distance),
-            "probability": _round(parts.probability),
+            "gnn": six_digits(1 / (1 + np.exp(-np.clip(parts.gnn, -30, 30)))),
+            "cluster_distance": six_digits(parts.cluster_distance),
+            "probability": six_digits(parts.probability),
             "reason": reasons,
         }
     )
@@ -121,11 +144,3 @@ def _top(value: NDArray[np.float64], logits: NDArray[np.float64], n: int) -> NDA
     out = np.zeros(len(value), bool)
     out[np.lexsort((np.arange(len(value)), -logits))[:n]] = True
     return out
-
-
-def _round(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Six significant digits: what is written repeats byte for byte."""
-    with np.errstate(divide="ignore"):
-        digits = 5 - np.floor(np.log10(np.maximum(np.abs(values), 1e-300)))
-    factor = 10.0 ** np.clip(digits, -300, 300)
-    return np.asarray(np.where(values == 0, 0.0, np.round(values * factor) / factor))

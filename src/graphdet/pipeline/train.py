@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.errors import UsageError
-from graphdet.logs.labels import check_labels, read_labels
+from graphdet.logs.labels import Labels, check_labels, read_labels
 from graphdet.models.ring_judge import train_ring_judge
 from graphdet.models.training import train_gnn
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.insufficient import measured
+from graphdet.pipeline.labelled import check_against, kind_of
 from graphdet.pipeline.models import Models
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
@@ -62,17 +62,17 @@ def train(
 
     Campaigns are planted into a copy of the log, and the models learn to tell them from the rest. With
     labels of users, GNN and fusion learn those instead; the ring judge always learns from planted campaigns.
+    Labels of items, sessions or events are only checked, with a warning: `score` learns those.
 
     Returns facts for people: how many of what, and the weights of the fusion.
 
     Raises:
         NotEnoughData: the log is too small to learn from.
-        UsageError: the labels are not of users.
         InputError: the labels cannot be used.
     """
     progress = progress or Silent()
+    given, warnings = _given(store, labels)
     graph = read_graph(store, progress)
-    labelled = None if labels is None else _label_task(graph, labels)  # bad labels are told at once
     progress.start("plant campaigns")
     with measured(graph):
         planted = plant(graph, plan_for(graph, seed), seed)
@@ -84,9 +84,8 @@ def train(
         judge = train_ring_judge(candidates.inputs, campaign, jaccard, candidates.fold, JUDGE_DIRECTION, seed)
     progress.done()
     task = Task(planted.graph, (planted.campaign_of_user >= 0).astype(np.int8), planted.campaign_of_user)
-    warnings: list[str] = []
-    if labelled is not None:
-        task, warnings = labelled
+    if given is not None:
+        task = _label_task(graph, given)
         windows, candidates = ring_candidates(graph, store.bench, seed, progress)
     users, items = behaviour(task.graph, store.bench, progress)
     data = graph_in_pyg(task.graph, users, items, windows, progress)
@@ -98,13 +97,13 @@ def train(
     density, clusters = Density.fit(own), Clusters.fit(own, seed)
     ring, _ = user_evidence(judge_rings(candidates, judge.logits, 0.05), candidates.model)
     parts = Parts(gnn.out_of_fold, clusters.score(users), density.score(users), ring)
-    fusion = Fusion.fit(parts, task.y, labelled=labels is not None)
+    fusion = Fusion.fit(parts, task.y, labelled=given is not None)
     Models(judge, gnn, density, clusters, fusion).save(model_dir)
     progress.done()
     return {
         "campaigns": len(planted.campaigns),
         "campaigns_found_as_candidates": len(np.unique(campaign[jaccard >= 0.5])),
-        "learned_from": "labels" if labels is not None else "planted campaigns",
+        "learned_from": "labels" if given is not None else "planted campaigns",
         "n_positive": int((task.y == 1).sum()),
         "n_negative": int((task.y == 0).sum()),
         "fusion_weights": [round(float(weight), 4) for weight in fusion.weights],
@@ -112,19 +111,29 @@ def train(
     }
 
 
-def _label_task(graph: GraphArrays, path: Path) -> tuple[Task, list[str]]:
-    """Labels of users as a task on the user's own graph."""
+def _given(store: Store, path: Path | None) -> tuple[Labels | None, list[str]]:
+    """Labels of users, checked before anything long begins; None when there are none to train on."""
+    if path is None:
+        return None, []
     labels = read_labels(path)
-    if labels.key != "user_id":
-        raise UsageError(
-            f"{path}: labels are by {labels.key}; this version learns from labels by user_id. Give one label "
-            "per user, or run without labels"
-        )
-    labels, warnings = check_labels(labels, graph.user_ids)
+    if labels.key == "user_id":
+        known = store.interactions().select("user_id").unique().collect("pyarrow").to_native()
+        return check_labels(labels, known["user_id"])
+    _, warnings = check_against(store, labels)
+    kind = kind_of(labels)
+    warnings.append(
+        f"{path}: labels of {kind}s do not train these models, which learn from planted campaigns; "
+        f"`graphdet score --labels` learns them and scores {kind}s"
+    )
+    return None, warnings
+
+
+def _label_task(graph: GraphArrays, labels: Labels) -> Task:
+    """Labels of users as a task on the user's own graph."""
     y = np.full(graph.n_users, -1, np.int8)
     row = {name: place for place, name in enumerate(graph.user_ids.to_pylist())}
     rows = [row[name] for name in labels.table["user_id"].to_pylist()]
     y[rows] = labels.table["label"].to_numpy()
     # Each positive is a group of its own: labels say who, not with whom.
     campaign = np.where(y == 1, np.arange(graph.n_users), -1).astype(np.int32)
-    return Task(graph, y, campaign), warnings
+    return Task(graph, y, campaign)

@@ -7,11 +7,11 @@ import narwhals as nw
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from torch_geometric.data import HeteroData
 
 from graphdet.features.behaviour import FEATURE_NAMES, ITEM_FEATURE_NAMES, item_features, user_features
 from graphdet.graph.encode import edges_frame
 from graphdet.models.heterodata import to_hetero
+from graphdet.models.pyg import HeteroData
 from graphdet.ports import Progress
 from graphdet.tables import Frame, GraphArrays, PairArrays
 

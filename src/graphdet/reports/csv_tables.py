@@ -17,7 +17,6 @@ from graphdet import schema
 from graphdet.reports.files import replacing
 from graphdet.tables import RingTables, require_columns
 
-LABELLED_COLUMNS = ("score", "p_value", "flagged", "reason")
 _ROWS_A_CHUNK = 100_000
 
 
@@ -67,7 +66,7 @@ def write_tables(
         ),
     ]
     for kind, table in (labelled or {}).items():
-        columns = (f"{kind}_id", *LABELLED_COLUMNS)
+        columns = (f"{kind}_id", *schema.LABELLED_COLUMNS)
         require_columns(table.column_names, columns, f"{kind}_scores")
         order = (("score", "descending"), ("p_value", "ascending"), (f"{kind}_id", "ascending"))
         wanted.append((f"{kind}_scores.csv", table, columns, order))

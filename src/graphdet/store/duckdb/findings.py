@@ -1,5 +1,7 @@
 """Scores and rings in and out of their tables."""
 
+from collections.abc import Mapping
+
 import duckdb
 import pyarrow as pa
 
@@ -20,6 +22,36 @@ READ_RINGS = {
         FROM ring_items AS i LEFT JOIN rings AS r USING (ring_id)
         ORDER BY r.score DESC NULLS LAST, ring_id, i.n_users DESC, i.item_id""",
 }
+
+LABELLED_TYPES = {"score": "DOUBLE", "p_value": "DOUBLE", "flagged": "BOOLEAN", "reason": "VARCHAR"}
+
+
+def labelled_kinds(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Kinds of things, besides users, that have scores by label."""
+    found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall()
+    names = {name for (name,) in found}
+    return [kind for kind in schema.LABELLED_KINDS if f"{kind}_scores" in names]
+
+
+def write_labelled(connection: duckdb.DuckDBPyConnection, labelled: Mapping[str, pa.Table]) -> None:
+    """Replace the tables KIND_scores; a kind without scores has no table.
+
+    Raises:
+        ValueError: a column is missing.
+    """
+    for kind in schema.LABELLED_KINDS:
+        connection.execute(f"DROP TABLE IF EXISTS {kind}_scores")
+    for kind, table in labelled.items():
+        types = {f"{kind}_id": "VARCHAR", **LABELLED_TYPES}
+        body = ", ".join(f"{name} {type_}" for name, type_ in types.items())
+        connection.execute(f"CREATE TABLE {kind}_scores ({body})")
+        replace(connection, f"{kind}_scores", types, table)
+
+
+def read_labelled(kind: str) -> str:
+    """Write the query of the scores of a kind."""
+    listed = ", ".join((f"{kind}_id", *schema.LABELLED_COLUMNS))
+    return f"SELECT {listed} FROM {kind}_scores ORDER BY score DESC, p_value, {kind}_id"
 
 
 def replace(connection: duckdb.DuckDBPyConnection, name: str, types: dict[str, str], table: pa.Table) -> None:

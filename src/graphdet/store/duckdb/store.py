@@ -155,7 +155,7 @@ class DuckDBStore:
     def events(self) -> Frame:
         """Events of all sources: schema.EVENT_COLUMNS, then one column per attribute, then `source_ix`.
 
-        Not part of the port: Neo4j keeps the graph only.
+        Neo4j keeps the graph only and has none.
         """
         return self._frame("SELECT * FROM events")
 
@@ -187,6 +187,19 @@ class DuckDBStore:
         return self._arrow(
             f"SELECT {', '.join(schema.SCORE_COLUMNS)} FROM scores ORDER BY score DESC NULLS LAST, user_id"
         )
+
+    def write_labelled(self, labelled: Mapping[str, pa.Table]) -> None:
+        """Replace all scores of items, sessions and events in one transaction."""
+        if not labelled and not findings.labelled_kinds(self._connection):
+            return
+        with self._transaction("writing scores to") as connection:
+            findings.write_labelled(connection, labelled)
+
+    def labelled(self) -> dict[str, pa.Table]:
+        """Scores of items, sessions and events as last written, most suspicious first."""
+        with in_words(self.path, "reading"):
+            kinds = findings.labelled_kinds(self._connection)
+        return {kind: self._arrow(findings.read_labelled(kind)) for kind in kinds}
 
     def write_rings(self, rings: RingTables) -> None:
         """Replace all rings, their members and items, in one transaction."""

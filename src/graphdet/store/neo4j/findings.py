@@ -65,11 +65,16 @@ def write_scores(client: Client, scores: pa.Table) -> None:
     for first in range(0, named.num_rows, BATCH_ROWS):
         rows = named.slice(first, BATCH_ROWS).to_pylist()
         found = client.run(cypher("write/scores"), rows=rows)[0]["n"]
-        _check_found(found, len(rows), "scored users")
+        check_found(found, len(rows), "scored users")
     client.run(cypher("write/remove-meta"), key=UNFINISHED)
 
 
-def _check_found(found: int, wanted: int, what: str) -> None:
+def check_found(found: int, wanted: int, what: str) -> None:
+    """Check that every row met a node.
+
+    Raises:
+        GraphdetError: some did not.
+    """
     if found != wanted:
         raise GraphdetError(
             f"{wanted - found} of {wanted} {what} are not in the graph; ingest the log they come from first"
@@ -118,7 +123,7 @@ def write_rings(client: Client, rings: RingTables) -> None:
             ("write/ring-items", items, "ring items"),
         ):
             found = tx.run(cypher(statement), rows=rows).data()[0]["n"]
-            _check_found(found, len(rows), what)
+            check_found(found, len(rows), what)
 
     client.write(write)
 

@@ -14,7 +14,7 @@ from graphdet import schema
 from graphdet.errors import StoreError, UsageError
 from graphdet.ports import Progress, Source
 from graphdet.store.neighbourhood import in_window
-from graphdet.store.neo4j import findings, importing, packed, saved, server, writing
+from graphdet.store.neo4j import findings, importing, labelled_scores, packed, saved, server, writing
 from graphdet.store.neo4j.client import Client
 from graphdet.store.neo4j.credentials import home_of, login
 from graphdet.store.neo4j.processes import claim, is_same, read_note
@@ -238,6 +238,17 @@ class Neo4jStore:
         )
         return nw.from_native(self._bench.from_arrow(table))
 
+    def events(self) -> Frame:
+        """There are none: the graph keeps one relationship per (session, item, action).
+
+        Raises:
+            UsageError: always; says what to do.
+        """
+        raise UsageError(
+            f"{self.url}: labels of events need the events themselves, and Neo4j keeps the graph only; run with "
+            "a DuckDB store (leave out --store), or label sessions, items or users"
+        )
+
     def sessions(self) -> Frame:
         """Sessions (schema.SESSION_COLUMNS) of complete ingests."""
         if SESSIONS not in self._kept:
@@ -259,6 +270,18 @@ class Neo4jStore:
     def scores(self) -> pa.Table:
         """Scores as last written, most suspicious first, ties by user_id."""
         return findings.read_scores(self._client)
+
+    def write_labelled(self, labelled: Mapping[str, pa.Table]) -> None:
+        """Replace all scores of items and sessions: properties of their nodes.
+
+        Raises:
+            UsageError: scores of events, which have no node.
+        """
+        labelled_scores.write(self._client, labelled)
+
+    def labelled(self) -> dict[str, pa.Table]:
+        """Scores of items and sessions as last written, most suspicious first."""
+        return labelled_scores.read(self._client)
 
     def write_rings(self, rings: RingTables) -> None:
         """Replace all rings, their members and items, in one transaction."""
