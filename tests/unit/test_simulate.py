@@ -325,3 +325,15 @@ def test_a_hub_is_nobodys_timetable() -> None:
     clicks = np.bincount(planted.graph.user_ix, minlength=planted.graph.n_users)
     assert clicks[planted.campaign_of_user >= 0].max() < 200
     assert clicks[planted.campaign_of_user < 0].max() == n_hub
+
+
+def test_groups_for_which_the_log_is_too_small_can_be_left_out(log: GraphArrays) -> None:
+    crowd = Campaign("hijack", 1_000, 4, 0.5, 86_400.0, hijacked_share=1.0)
+    plan = [kind("tiny"), *[crowd] * 6, kind("tiny")]  # six thousand real users are not there
+    with pytest.raises(NotEnoughData):
+        plant(log, plan, 1)
+    fit = plant(log, plan, 1, leave_out_unfit=True)
+    assert [c.kind for c in fit.campaigns].count("tiny") == 2
+    assert 2 < len(fit.campaigns) < len(plan)
+    assert int(fit.campaign_of_user.max()) == len(fit.campaigns) - 1
+    assert len(fit.targets) == len(fit.campaigns)

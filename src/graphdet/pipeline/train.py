@@ -75,7 +75,7 @@ def train(
     graph = read_graph(store, progress)
     progress.start("plant campaigns")
     with measured(graph):
-        planted = plant(graph, plan_for(graph, seed), seed)
+        planted = plant(graph, plan_for(graph, seed), seed, leave_out_unfit=True)
     progress.done()
     windows, candidates = ring_candidates(planted.graph, store.bench, seed, progress)
     campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)

@@ -22,17 +22,24 @@ Rng = np.random.Generator
 
 
 def plant(
-    graph: GraphArrays, campaigns: Sequence[Campaign], seed: int = 0, innocents: Sequence[Campaign] = ()
+    graph: GraphArrays,
+    campaigns: Sequence[Campaign],
+    seed: int = 0,
+    innocents: Sequence[Campaign] = (),
+    *,
+    leave_out_unfit: bool = False,
 ) -> Planted:
     """Plant campaigns, and groups of hard innocents, into a log.
 
     Every act sits in a natural session: timetables, session sizes and gaps are those of the log's users
     moved in time, targets are touched when real users touch them, and the rest of a session walks the log's
     own item-to-item transitions of the hour. All user, session and entity ids are dealt out anew, items
-    keep theirs. Groups share neither targets nor users. A small log gets smaller groups.
+    keep theirs. Groups share neither targets nor users. A small log gets smaller groups. With `leave_out_unfit`, groups
+    for which the log is too small are left out; the result's `campaigns` and `innocents` say which are there.
 
     Raises:
-        NotEnoughData: the log is too small even for a small version of a group; says what it needs.
+        NotEnoughData: the log is too small even for a small version of a group (with `leave_out_unfit`: of each);
+            says what it needs.
     """
     rng = np.random.default_rng((seed, 15_485_863))
     if not campaigns and not innocents:
@@ -42,14 +49,25 @@ def plant(
     taken_items = np.zeros(graph.n_items, np.int64)
     taken_users = np.zeros(graph.n_users, bool)
     groups: list[Group] = []
-    for campaign in (*campaigns, *innocents):
-        strike = choose_strike(profile, campaign, taken_items, neighbours, rng)
+    n_campaigns = 0
+    unfit: NotEnoughData | None = None
+    for place, campaign in enumerate((*campaigns, *innocents)):
+        try:
+            strike = choose_strike(profile, campaign, taken_items, neighbours, rng)
+            users = _choose_users(profile, campaign, strike, taken_users, rng)
+        except NotEnoughData as error:
+            if not leave_out_unfit:
+                raise
+            unfit = error
+            continue
         taken_items[strike.items] = 1
-        users = _choose_users(profile, campaign, strike, taken_users, rng)
         accounts = [make_account(profile, campaign, strike, int(user), rng) for user in users]
         groups.append(Group(campaign, strike, accounts))
+        n_campaigns += place < len(campaigns)
+    if not groups and unfit is not None:
+        raise unfit
     sessions = _walk(steps, groups, rng)
-    return assemble(graph, sessions, groups, len(campaigns), profile.resolution_ms, rng)
+    return assemble(graph, sessions, groups, n_campaigns, profile.resolution_ms, rng)
 
 
 def _choose_users(profile: LogProfile, campaign: Campaign, strike: Strike, taken: Bool, rng: Rng) -> Int:
