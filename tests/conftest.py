@@ -1,8 +1,22 @@
 """For all tests."""
 
 import signal
+from pathlib import Path
+
+import pytest
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every process they start inherits that;
 # the tests that interrupt a command need the ordinary meaning.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests in these folders run whole commands, as a person would.
+WHOLE_COMMANDS = ("cli", "zoo")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep whole commands out of the unit part."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and item.path.relative_to(here).parts[0] in WHOLE_COMMANDS:
+            item.add_marker(pytest.mark.slow)

@@ -14,7 +14,6 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 CONFIGS = Path(__file__).parents[2] / "configs"
 needs_data = [
     pytest.mark.data,
-    pytest.mark.slow,
     pytest.mark.skipif(not DATA.exists(), reason="needs ../shared/data"),
 ]
 COLUMNS = ["score", "p_value", "flagged", "reason"]

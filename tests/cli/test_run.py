@@ -11,7 +11,7 @@ from graphdet.config import load_config
 from graphdet.pipeline.run import run
 from graphdet.pipeline.simulate import simulate
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -74,6 +74,7 @@ def read(desk: Desk, *paths: Any) -> Any:
 
 @settings(max_examples=40, deadline=None)
 @given(lines=ROWS)
+@pytest.mark.slow
 def test_no_row_is_lost(tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[str, ...]]) -> None:
     desk = Desk(tmp_path_factory.mktemp("log"))
     log = read(desk, desk.write("a.csv", as_csv(lines)))
@@ -92,6 +93,7 @@ def test_no_row_is_lost(tmp_path_factory: pytest.TempPathFactory, lines: list[tu
 
 @settings(max_examples=30, deadline=None)
 @given(lines=ROWS, random=st.randoms(use_true_random=False))
+@pytest.mark.slow
 def test_a_shuffled_log_gives_the_same_graph(
     tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[str, ...]], random: Any
 ) -> None:
@@ -111,6 +113,7 @@ def test_a_shuffled_log_gives_the_same_graph(
 
 @settings(max_examples=20, deadline=None)
 @given(lines=ROWS, cut=st.integers(0, 25))
+@pytest.mark.slow
 def test_files_in_a_row_are_one_log_and_parquet_is_as_csv(
     tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[str, ...]], cut: int
 ) -> None:

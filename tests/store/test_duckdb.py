@@ -307,6 +307,7 @@ except StoreError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_a_store_error_and_harms_nothing(path: Path) -> None:
     done = in_process(FULL, path, 600_000)
     assert done.stdout.startswith("StoreError"), done.stdout + done.stderr

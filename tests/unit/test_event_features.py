@@ -61,6 +61,7 @@ def features_of(rows: list[Row]) -> dict[str, Row]:
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.slow
 def test_later_events_never_change_earlier_features(seed: int) -> None:
     rows = some_events(seed)
     whole = features_of(rows)

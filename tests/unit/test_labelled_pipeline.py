@@ -77,6 +77,7 @@ def scored(folder: Path, lines: list[Line], key: str, labels: dict[str, int]) ->
 
 
 @pytest.mark.parametrize("key", ["event_id", "session_id", "item_id"])
+@pytest.mark.slow
 def test_everything_is_scored_once_and_in_any_order(tmp_path: Path, key: str) -> None:
     lines, *truths = some_log(1)
     truth = dict(zip(("event_id", "session_id", "item_id"), truths, strict=True))[key]

@@ -327,6 +327,7 @@ def test_a_hub_is_nobodys_timetable() -> None:
     assert clicks[planted.campaign_of_user < 0].max() == n_hub
 
 
+@pytest.mark.slow
 def test_groups_for_which_the_log_is_too_small_can_be_left_out(log: GraphArrays) -> None:
     crowd = Campaign("hijack", 1_000, 4, 0.5, 86_400.0, hijacked_share=1.0)
     plan = [kind("tiny"), *[crowd] * 6, kind("tiny")]  # six thousand real users are not there

@@ -24,6 +24,7 @@ def stealthy_leak(log: GraphArrays, seed: int) -> tuple[float, dict[str, float]]
 
 
 @pytest.mark.parametrize("kind", ["news", "shop"])
+@pytest.mark.slow
 def test_features_hardly_tell_planted_accounts_from_real_ones(kind: str) -> None:
     auroc, single = stealthy_leak(organic(kind=kind, seed=5), 5)
     assert auroc < 0.68

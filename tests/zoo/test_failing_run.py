@@ -122,7 +122,6 @@ def test_a_store_that_fills_its_disk(log: Path, tmp_path: Path, small_disk: Path
     assert contents(small_disk / "out") == contents(tmp_path / "clean")
 
 
-@pytest.mark.slow
 def test_ctrl_c_anywhere_in_a_run(tmp_path: Path) -> None:
     """Each time one message and 130; the last run, over what the others left, is as a clean one."""
     simulate(tmp_path / "log.parquet", n_users=900, n_items=300, days=10, seed=1)

@@ -10,7 +10,7 @@ import pytest
 from command_line import inside
 from hostile import N_NUL, HostileRun
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def rows(path: Path) -> list[dict[str, str]]:

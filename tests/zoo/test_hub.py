@@ -4,10 +4,8 @@ import csv
 from pathlib import Path
 
 import duckdb
-import pytest
 from command_line import graphdet
 
-pytestmark = pytest.mark.slow
 N_HUB, N_STAR, N_ORDINARY = 200_000, 40_000, 10_000
 
 

@@ -115,7 +115,6 @@ def test_a_store_without_a_log_is_insufficient_too(tmp_path: Path) -> None:
     assert_one_clear_message(done, 3, "0 users, 0 items and 0 interactions", "too little to learn from")
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_with_a_model_of_a_larger_log(log: Path, tmp_path: Path, hostile_run: HostileRun) -> None:
     """What was learned elsewhere scores every user, though there are no pairs and no groups here."""

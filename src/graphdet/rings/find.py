@@ -18,6 +18,9 @@ from graphdet.tables import GraphArrays, PairArrays
 
 N_FOLDS = 2
 JUDGE_SHARE = 0.2  # of rings among what the judge was trained on: campaigns and natural groups weigh 1 : 4
+# A group is told apart when most of the accounts that act like a member are members. Of a slice of a larger crowd
+# nobody could say why just these are accused, however much they have in common.
+LEAST_SHARPNESS = 0.5
 Judge = Callable[[Float, NDArray[np.int64]], Float]  # (inputs, fold) → logits
 
 
@@ -65,7 +68,7 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
 
 
 def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
-    """Judge candidates and keep the strongest of those that overlap.
+    """Judge candidates and keep the strongest, of those that overlap, that are told apart from the crowd.
 
     score: the probability that a candidate is a campaign of the kinds planted for training, at the share of
     such among this log's candidates (estimated by EM). q_value: the expected share of natural groups among
@@ -73,16 +76,21 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
     own tail). flagged: q_value at most fdr.
     """
     logits = judge(candidates.inputs, candidates.fold)
-    rows = strongest(candidates.blocks, logits)
+    apart = candidates.evidence["sharpness"] >= LEAST_SHARPNESS
+    # Slices of a crowd come after all others. They are no rings, but count among the natural groups.
+    rows = strongest(candidates.blocks, np.where(apart, logits, logits - 1e6))
+    share = estimate_share(logits[rows], JUDGE_SHARE)
+    p_value = tail_p_values(logits[rows])[apart[rows]]
+    rows = rows[apart[rows]]
     logit = logits[rows]
-    score = posterior(logit, JUDGE_SHARE, estimate_share(logit, JUDGE_SHARE))
+    score = posterior(logit, JUDGE_SHARE, share)
     q_value = posterior_q_values(score)
     return Judged(
         blocks=candidates.blocks.take(rows),
         evidence={name: values[rows] for name, values in candidates.evidence.items()},
         logit=logit,
         score=score,
-        p_value=tail_p_values(logit),
+        p_value=p_value,
         q_value=q_value,
         flagged=q_value <= fdr,
     )

@@ -1,9 +1,9 @@
 -- Counts: how much of everything there is
-SELECT 'users' AS what, count(DISTINCT user_id) AS n FROM events
+SELECT 'users' AS what, count(DISTINCT user_id) AS n FROM event_log
 UNION ALL
 SELECT 'items', count(*) FROM items
 UNION ALL
-SELECT 'sessions', count(DISTINCT session_id) FROM events
+SELECT 'sessions', count(*) FROM sessions
 UNION ALL
 SELECT 'interactions', count(*) FROM interactions
 UNION ALL
