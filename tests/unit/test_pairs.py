@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from tests.unit.small_graphs import graph_of
 
-from graphdet.features.pairs import Window, co_action_pairs, first_acts, largest_crowd, pair_arrays
+from graphdet.features.pairs import (
+    Window,
+    co_action_pairs,
+    first_acts,
+    largest_crowd,
+    pair_arrays,
+    quiet_acts,
+)
 from graphdet.graph.encode import edges_frame
 from graphdet.tables import GraphArrays
 
@@ -35,7 +42,9 @@ def test_pairs_are_those_of_a_plain_loop(seed: int, span_s: float) -> None:
     graph = graph_of(rows)
     window = Window(span_s=span_s, min_items=2, budget=10)
     with duckdb.connect() as con:
-        found = pair_arrays(co_action_pairs(edges_frame(graph, con), window))
+        acts = first_acts(edges_frame(graph, con))
+        quiet = quiet_acts(acts, window, largest_crowd(acts, window))
+        found = pair_arrays(co_action_pairs(quiet, window))
     have = {(int(a), int(b)): int(n) for a, b, n in zip(found.a, found.b, found.n_items, strict=True)}
     assert have == by_hand(graph, window)
 

@@ -1,12 +1,20 @@
 """From a store to candidates: the steps that training, scoring and ring finding share."""
 
 import duckdb
+import narwhals as nw
 
-from graphdet.features.pairs import WINDOWS, co_action_pairs, pair_arrays
+from graphdet.features.pairs import (
+    WINDOWS,
+    co_action_pairs,
+    first_acts,
+    largest_crowd,
+    pair_arrays,
+    quiet_acts,
+)
 from graphdet.graph.encode import edges_frame, encode
 from graphdet.ports import Progress, Store
 from graphdet.rings.find import Candidates, find_candidates
-from graphdet.tables import GraphArrays, PairArrays
+from graphdet.tables import Frame, GraphArrays, PairArrays
 
 
 def read_graph(store: Store, progress: Progress) -> GraphArrays:
@@ -19,14 +27,23 @@ def read_graph(store: Store, progress: Progress) -> GraphArrays:
 
 def find_pairs(graph: GraphArrays, bench: duckdb.DuckDBPyConnection, progress: Progress) -> list[PairArrays]:
     """Co-action pairs at every window."""
-    edges = edges_frame(graph, bench)
     progress.start("co-action pairs", len(WINDOWS))
     windows = []
+    acts = _kept(bench, "acts", first_acts(edges_frame(graph, bench)))
     for window in WINDOWS:
-        windows.append(pair_arrays(co_action_pairs(edges, window)))
+        quiet = _kept(bench, "quiet", quiet_acts(acts, window, largest_crowd(acts, window)))
+        windows.append(pair_arrays(co_action_pairs(quiet, window)))
         progress.advance()
+    for name in ("acts", "quiet"):
+        bench.execute(f"DROP TABLE temp.graphdet_{name}")
     progress.done()
     return windows
+
+
+def _kept(bench: duckdb.DuckDBPyConnection, name: str, frame: Frame) -> Frame:
+    """Compute a frame once, as the temporary table graphdet_NAME of the bench."""
+    bench.execute(f"CREATE OR REPLACE TEMP TABLE graphdet_{name} AS {frame.to_native().sql_query()}")
+    return nw.from_native(bench.table(f"temp.graphdet_{name}"))
 
 
 def ring_candidates(

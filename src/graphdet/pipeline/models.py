@@ -12,7 +12,7 @@ from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion
 
 SCORERS = "scorers.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

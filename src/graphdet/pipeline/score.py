@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from graphdet.errors import UsageError
 from graphdet.evaluation.log_tail import tail_p_values
-from graphdet.evaluation.posterior import estimate_share, posterior, posterior_q_values
+from graphdet.evaluation.posterior import posterior_q_values
 from graphdet.logs.labels import read_labels
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
@@ -17,7 +18,7 @@ from graphdet.pipeline.rounding import six_digits
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import Candidates, Judged, judge_rings
-from graphdet.rings.ring_tables import listed, member_strength, ring_ids, tabulate, user_evidence
+from graphdet.rings.ring_tables import listed, member_strength, ring_ids, tabulate, user_membership
 from graphdet.scores.fused import Parts
 from graphdet.scores.user_reasons import user_reasons
 from graphdet.tables import GraphArrays, PairArrays, RingTables
@@ -83,23 +84,20 @@ def score_graph(
 ) -> tuple[pa.Table, RingTables]:
     """Score users and rings of an encoded graph; nothing is written.
 
-    A user's score is a posterior probability, its q_value the expected share of ordinary users among all that score at
-    least as high, its p_value how often an ordinary user of this log would. Flagged are users with q_value at most fdr
-    and sure members of flagged rings; with `review`, the so many that score highest.
+    A user's score is a probability (see scores/fused.py), its q_value the expected share of ordinary users among all
+    that score at least as high, its p_value how often an ordinary user of this log would. Flagged are users with
+    q_value at most fdr and sure members of flagged rings; with `review`, the so many that score highest.
     """
     judged = judge_rings(candidates, models.judge.logits, fdr)
     users, items = behaviour(graph, store.bench, progress)
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")
-    ring, ring_row = user_evidence(judged, candidates.model)
+    ring, ring_row = user_membership(judged, candidates.model)
     parts = Parts(
         models.gnn.predict(data, device), models.clusters.score(users), models.density.score(users), ring
     )
-    logits = models.fusion.logits(parts)
-    share = models.fusion.fitted_share
-    if not models.fusion.labelled:
-        share = estimate_share(logits, share)
-    value = posterior(logits, models.fusion.fitted_share, share)
+    value = models.fusion.score(parts)
+    logits = logit(value)
     p_value = tail_p_values(logits)
     q_value = posterior_q_values(value)
     rows = listed(judged)
@@ -108,7 +106,7 @@ def score_graph(
     # One more for the users of no ring (row −1), who are all there is when no block was found.
     size = np.append(np.diff(judged.blocks.users.indptr), 0)[ring_row]
     sure = _sure_members(judged, candidates, graph.n_users)
-    flagged = (q_value <= fdr) | sure if review is None else _top(value, logits, review)
+    flagged = (q_value <= fdr) | sure if review is None else _top(value, review)
     reasons = user_reasons(parts, models.fusion.strongest_part(parts), ring_id, size, flagged)
     table = pa.table(
         {
@@ -139,8 +137,8 @@ def _sure_members(judged: Judged, candidates: Candidates, n_users: int) -> NDArr
     return out
 
 
-def _top(value: NDArray[np.float64], logits: NDArray[np.float64], n: int) -> NDArray[np.bool_]:
+def _top(value: NDArray[np.float64], n: int) -> NDArray[np.bool_]:
     """The n most suspicious users, bool[n_users]."""
     out = np.zeros(len(value), bool)
-    out[np.lexsort((np.arange(len(value)), -logits))[:n]] = True
+    out[np.lexsort((np.arange(len(value)), -value))[:n]] = True
     return out

@@ -18,7 +18,7 @@ from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.evidence import JUDGE_DIRECTION
 from graphdet.rings.find import judge_rings, overlap
-from graphdet.rings.ring_tables import user_evidence
+from graphdet.rings.ring_tables import user_membership
 from graphdet.scores.clusters import Clusters
 from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion, Parts
@@ -95,7 +95,7 @@ def train(
     progress.start("fit the scorers")
     own = users[task.y != 1] if (task.y != 1).sum() > 1 else users
     density, clusters = Density.fit(own), Clusters.fit(own, seed)
-    ring, _ = user_evidence(judge_rings(candidates, judge.logits, 0.05), candidates.model)
+    ring, _ = user_membership(judge_rings(candidates, judge.logits, 0.05), candidates.model)
     parts = Parts(gnn.out_of_fold, clusters.score(users), density.score(users), ring)
     fusion = Fusion.fit(parts, task.y, labelled=given is not None)
     Models(judge, gnn, density, clusters, fusion).save(model_dir)

@@ -43,15 +43,14 @@ def member_strength(judged: Judged, model: Organic) -> Float:
     return np.asarray(judged.score[at] * (1 - np.exp(-gain)))
 
 
-def user_evidence(judged: Judged, model: Organic) -> tuple[Float, NDArray[np.int64]]:
-    """The strongest ring of each user: logit + ln(membership), floored at 0, and the ring's row (−1: none).
+def user_membership(judged: Judged, model: Organic) -> tuple[Float, NDArray[np.int64]]:
+    """The surest membership of each user and the ring's row (0 and −1: none).
 
-    Shapes: float64[n_users] ≥ 0, int64[n_users].
+    Shapes: float64[n_users] in [0, 1], int64[n_users].
     """
     users = judged.blocks.users
     at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
-    sure = member_strength(judged, model) / np.maximum(judged.score[at], 1e-12)
-    value = np.maximum(judged.logit[at] + 12.0, 0.0) * sure
+    value = member_strength(judged, model)
     best = np.zeros(model.n_users)
     ring = np.full(model.n_users, -1, np.int64)
     order = np.lexsort((-at, value))

@@ -1,11 +1,16 @@
 """One calibrated score from the GNN, the two behaviour scorers and the rings.
 
-A logistic model with non-negative weights, so more suspicion from any part never lowers the whole. Without
-labels it is fitted on a planted log, where accounts of campaigns are balanced against the log's own users.
-Those are unknown rather than clean: a real ring among them looks like the planted ones, and counted as clean
-it would halve every score. So they are taken for a mixture, and who is what is estimated along with the
-weights (presence-only EM, Ward et al. 2009). The share of such accounts in the user's own log is then
-estimated too (Saerens, Latinne & Decaestecker 2002), and the score is the posterior under that share.
+Without labels the score is the probability that an account belongs to a coordinated campaign: as a member of a ring
+that was found, or else by what it does alone,
+
+    score = 1 − (1 − ring) (1 − alone)        (a noisy-or, Pearl 1988, 4.3.2)
+
+`ring` is the probability of membership (the ring's own, estimated in the user's log, times that of the membership).
+`alone` is a logistic model with non-negative weights on the other parts, fitted on a planted log among the accounts
+that no ring explains: those of campaigns that were missed against all others. Where rings are found, the other parts
+add nothing to them that would hold on campaigns not seen in training, so they do not get to.
+
+With labels all parts are weighed by the labels, in one logistic model with non-negative weights.
 """
 
 from dataclasses import dataclass
@@ -14,24 +19,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit
-
-from graphdet.evaluation.posterior import posterior
+from scipy.special import expit, logit
 
 Float = NDArray[np.float64]
 PARTS = ("gnn", "cluster_distance", "probability", "ring")
+RING = PARTS.index("ring")
 RIDGE = 1e-2
-EM_RIDGE = 1e-3
-EM_ROUNDS = 25
-N_ORDINARY = 30_000  # of the log's own users without much evidence, as many stand for all in the EM
+NO_RING = 0.01  # below this probability of membership no ring explains an account
+LEAST = 1e-9  # scores stay this far from 0 and 1
 
 
 @dataclass(frozen=True)
 class Parts:
     """What is fused, per user, all float64[n_users].
 
-    gnn: logit. cluster_distance, probability: scores in [0, 1]. ring: evidence of the strongest ring, 0 for
-    none.
+    gnn: logit. cluster_distance, probability: scores in [0, 1]. ring: probability of being a member of the
+    strongest ring, 0 for none.
     """
 
     gnn: Float
@@ -40,53 +43,69 @@ class Parts:
     ring: Float
 
     def columns(self) -> Float:
-        """On scales that add up: logits as they are, tail shares as −ln(1 − score): float64[n, 4]."""
+        """On scales that add up: logits, tail shares as −ln(1 − score): float64[n, 4]."""
         surprise = [-np.log(np.maximum(1 - part, 1e-3)) for part in (self.cluster_distance, self.probability)]
-        return np.column_stack([np.clip(self.gnn, -15, 15), *surprise, self.ring])
+        return np.column_stack(
+            [np.clip(self.gnn, -15, 15), *surprise, logit(np.clip(self.ring, 1e-6, 1 - 1e-6))]
+        )
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """weights float64[4] ≥ 0 on standardised columns; bias; mean, scale float64[4]; fitted_share of positives.
+    """weights float64[4] ≥ 0 on standardised columns (0 for the ring without labels); bias; mean, scale float64[4].
 
-    labelled: whether it was fitted on labels (then the share is the labels') or on planted campaigns.
+    ring_share: mean probability of membership in the log of the fit. labelled: whether it was fitted on labels or on
+    planted campaigns.
     """
 
     weights: Float
     bias: float
     mean: Float
     scale: Float
-    fitted_share: float
+    ring_share: float
     labelled: bool
 
     @classmethod
     def fit(cls, parts: Parts, y: NDArray[np.integer], labelled: bool) -> "Fusion":
         """Fit on users with y 1 or 0 (−1: unknown, left out).
 
-        labelled: y are labels, and count as they are. Otherwise y = 1 are planted accounts, y = 0 the log's own
-        users, of whom some may be what was planted, and both weigh the same.
+        labelled: y are labels. Otherwise y = 1 are accounts of planted campaigns, y = 0 the log's own.
         """
         known = y >= 0
-        x = parts.columns()[known]
-        target = (y[known] == 1).astype(np.float64)
+        x, target = parts.columns()[known], (y[known] == 1).astype(np.float64)
         mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-9
-        x = (x - mean) / scale
-        if labelled:
-            weights = np.full(len(x), 1 / len(x))
-            found = _logistic(x, target * weights, (1 - target) * weights, RIDGE, _start())
-            return cls(found[:-1], float(found[-1]), mean, scale, float(target.mean()), True)
-        found = _presence_only(x, target)
-        return cls(found[:-1], float(found[-1]), mean, scale, 0.5, False)
+        ring = parts.ring[known]
+        rows = np.ones(len(x), bool) if labelled else ring < NO_RING
+        used = slice(0, len(PARTS) if labelled else RING)
+        weights = np.zeros(len(PARTS))
+        if 0 < target[rows].sum() < rows.sum():
+            found = _logistic(((x - mean) / scale)[rows, used], target[rows])
+            weights[used], bias = found[:-1], float(found[-1])
+        else:  # nothing to tell apart: half an account of the other kind stands for what was not seen
+            bias = float(logit((target[rows].sum() + 0.5) / (rows.sum() + 1)))
+        return cls(weights, bias, mean, scale, float(ring.mean()), labelled)
 
-    def logits(self, parts: Parts) -> Float:
-        """Log-odds at the share of the fit, float64[n_users]."""
-        x = (parts.columns() - self.mean) / self.scale
-        return np.asarray(x @ self.weights + self.bias)
+    def score(self, parts: Parts) -> Float:
+        """Probability per user, float64[n_users] in (0, 1).
+
+        Without labels `alone` is scaled down by how much less of the log its rings hold than in the fit: campaigns
+        that were missed are taken to be as rare, beside those found, as they were among the planted.
+        """
+        alone = self._added(parts).sum(axis=1) + self.bias
+        if self.labelled:
+            return np.asarray(np.clip(expit(alone), LEAST, 1 - LEAST))
+        rarer = min((parts.ring.mean() + LEAST) / (self.ring_share + LEAST), 1.0) if len(alone) else 1.0
+        value = 1 - (1 - parts.ring) * (1 - expit(alone + np.log(rarer)))
+        return np.asarray(np.clip(value, LEAST, 1 - LEAST))
 
     def strongest_part(self, parts: Parts) -> NDArray[np.int64]:
-        """Which of PARTS adds most to each user's log-odds, int64[n_users]."""
-        x = (parts.columns() - self.mean) / self.scale
-        return np.asarray((x * self.weights).argmax(axis=1))
+        """Which of PARTS speaks most against each user, int64[n_users]."""
+        strongest = self._added(parts).argmax(axis=1)
+        return strongest if self.labelled else np.where(parts.ring >= NO_RING, RING, strongest)
+
+    def _added(self, parts: Parts) -> Float:
+        """What each part adds to the log-odds, float64[n_users, 4]."""
+        return np.asarray((parts.columns() - self.mean) / self.scale * self.weights)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -95,7 +114,7 @@ class Fusion:
             "bias": self.bias,
             "mean": self.mean.tolist(),
             "scale": self.scale.tolist(),
-            "fitted_share": self.fitted_share,
+            "ring_share": self.ring_share,
             "labelled": self.labelled,
         }
 
@@ -106,57 +125,16 @@ class Fusion:
         return cls(**{**document, **arrays})
 
 
-def _start() -> Float:
-    return np.append(np.full(len(PARTS), 0.5), 0.0)
-
-
-def _logistic(x: Float, positive: Float, negative: Float, ridge: float, start: Float) -> Float:
-    """Weights ≥ 0 and bias, float64[d + 1], where row i counts positive[i] times as 1, negative[i] times as 0."""
-    total = positive + negative
+def _logistic(x: Float, y: Float) -> Float:
+    """Weights ≥ 0 and bias of a ridge logistic regression, float64[d + 1]; the ridge is that of an even share."""
+    ridge = RIDGE * 4 * y.mean() * (1 - y.mean())
 
     def loss(w: Float) -> tuple[float, Float]:
         z = x @ w[:-1] + w[-1]
-        gradient = total * expit(z) - positive
-        value = float(total @ np.logaddexp(0, z) - positive @ z) + 0.5 * ridge * float(w[:-1] @ w[:-1])
+        gradient = (expit(z) - y) / len(y)
+        value = float((np.logaddexp(0, z) - y * z).mean()) + 0.5 * ridge * float(w[:-1] @ w[:-1])
         return value, np.append(x.T @ gradient + ridge * w[:-1], gradient.sum())
 
+    start = np.append(np.full(x.shape[1], 0.1), logit(y.mean()))
     bounds = [(0.0, None)] * x.shape[1] + [(None, None)]
     return np.asarray(minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x)
-
-
-def _presence_only(x: Float, planted: Float) -> Float:
-    """Weights and bias with planted rows known to be positive and the others unknown, at an even share.
-
-    E-step: the posterior of every other row at the current share of positives among them. M-step: the logistic
-    weights with those posteriors as fractional counts, planted plus found positives against the rest, each half.
-    """
-    rows, n_each = _thinned(x, planted)
-    x, planted = x[rows], planted[rows]
-    own = (1 - planted) * n_each
-    found = _logistic(
-        x, 0.5 * planted / max(planted.sum(), 1), 0.5 * own / max(own.sum(), 1), EM_RIDGE, _start()
-    )
-    share = 1e-3
-    for _ in range(EM_ROUNDS):
-        belief = posterior(x @ found[:-1] + found[-1], 0.5, share)
-        new = float(np.clip((own @ belief) / max(own.sum(), 1), 1e-6, 0.5))
-        positive, negative = planted + own * belief, own * (1 - belief)
-        found = _logistic(
-            x, 0.5 * positive / positive.sum(), 0.5 * negative / max(negative.sum(), 1e-9), EM_RIDGE, found
-        )
-        if abs(new - share) < 1e-3 * share:
-            break
-        share = new
-    return found
-
-
-def _thinned(x: Float, planted: Float) -> tuple[NDArray[np.int64], Float]:
-    """Rows to fit on and how many each stands for: all with evidence, and every so many of the ordinary ones."""
-    strong = (planted == 1) | (x[:, 0] > np.quantile(x[:, 0], 0.98)) | (x[:, 3] > x[:, 3].min())
-    ordinary = np.flatnonzero(~strong)
-    step = max(len(ordinary) // N_ORDINARY, 1)
-    drawn = ordinary[::step]
-    rows = np.concatenate([np.flatnonzero(strong), drawn])
-    n_each = np.ones(len(rows))
-    n_each[int(strong.sum()) :] = len(ordinary) / max(len(drawn), 1)
-    return rows, n_each
