@@ -8,6 +8,7 @@ import pytest
 from tests.unit.small_graphs import graph_of
 
 from graphdet.features.pairs import (
+    WINDOWS,
     Window,
     co_action_pairs,
     first_acts,
@@ -16,6 +17,8 @@ from graphdet.features.pairs import (
     quiet_acts,
 )
 from graphdet.graph.encode import edges_frame
+from graphdet.pipeline.detect import find_pairs
+from graphdet.ports import Silent
 from graphdet.tables import GraphArrays
 
 
@@ -56,3 +59,14 @@ def test_crowds_beyond_the_budget_are_left_out(monkeypatch: pytest.MonkeyPatch) 
         acts = first_acts(edges_frame(graph_of(rows), con))
         assert largest_crowd(acts, Window(span_s=10, min_items=1, budget=2)) == 4
         assert largest_crowd(acts, Window(span_s=10, min_items=1, budget=100)) == 50
+
+
+def test_all_windows_leave_nothing_on_the_bench() -> None:
+    rows = [(f"u{k % 9}", f"i{k % 5}", 1_000 * k) for k in range(60)]
+    with duckdb.connect() as con:
+        windows = find_pairs(graph_of(rows), con, Silent())
+        left = con.execute(
+            "SELECT table_name FROM duckdb_tables() UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal"
+        )
+        assert len(windows) == len(WINDOWS)
+        assert left.fetchall() == []

@@ -42,7 +42,10 @@ def find_pairs(graph: GraphArrays, bench: duckdb.DuckDBPyConnection, progress: P
 
 def _kept(bench: duckdb.DuckDBPyConnection, name: str, frame: Frame) -> Frame:
     """Compute a frame once, as the temporary table graphdet_NAME of the bench."""
-    bench.execute(f"CREATE OR REPLACE TEMP TABLE graphdet_{name} AS {frame.to_native().sql_query()}")
+    # By a view, as frames over arrays have no SQL of their own.
+    native: duckdb.DuckDBPyRelation = frame.to_native()
+    native.query("graphdet_frame", f"CREATE OR REPLACE TEMP TABLE graphdet_{name} AS FROM graphdet_frame")
+    bench.execute("DROP VIEW IF EXISTS graphdet_frame")
     return nw.from_native(bench.table(f"temp.graphdet_{name}"))
 
 
