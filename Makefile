@@ -31,3 +31,4 @@ demo: setup  ## simulate a log with planted campaigns, find them, say where the 
 LOG ?= ../shared/data/globo/clicks.parquet
 bench: setup  ## the figures of benchmarks/, on LOG
 	$(BIN)/python benchmarks/run_globo.py $(LOG)
+	$(BIN)/python benchmarks/run_neo4j.py $(LOG)

@@ -1,0 +1,72 @@
+"""The fused score: calibrated on accounts it did not see, never lowered by more suspicion."""
+
+import json
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from graphdet.scores.fused import RING, Fusion, Parts
+
+
+def sample(n: int, n_planted: int, seed: int, in_ring: float = 0.7) -> tuple[Parts, NDArray[np.int64]]:
+    """Planted accounts have higher GNN logits; of them a share is in a ring that was found."""
+    rng = np.random.default_rng(seed)
+    y = np.zeros(n, np.int64)
+    y[:n_planted] = 1
+    ring = np.where((y == 1) & (rng.random(n) < in_ring), 0.97, 0.0)
+    behaviour = rng.random((2, n))
+    return Parts(rng.normal(-4 + 5 * y, 1.5), behaviour[0], behaviour[1], ring), y
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_scores_are_probabilities_on_accounts_not_seen(labelled: bool) -> None:
+    fusion = Fusion.fit(*sample(200_000, 4_000, 0), labelled=labelled)
+    parts, y = sample(200_000, 4_000, 1)
+    score = fusion.score(parts)
+    assert ((score > 0) & (score < 1)).all()
+    for low, high in ((0.0, 0.01), (0.1, 0.5), (0.5, 1.0)):
+        group = (score >= low) & (score < high)
+        assert group.sum() > 50
+        assert abs(score[group].mean() - y[group].mean()) < 0.1, (low, high)
+
+
+def test_without_labels_missed_accounts_are_as_rare_as_rings() -> None:
+    fusion = Fusion.fit(*sample(40_000, 2_000, 0), labelled=False)
+    parts, y = sample(40_000, 200, 1)
+    alone = parts.ring == 0
+    assert 0.5 < fusion.score(parts)[alone].sum() / y[alone].sum() < 2
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("name", ["gnn", "cluster_distance", "probability", "ring"])
+def test_more_suspicion_never_lowers_a_score(labelled: bool, name: str) -> None:
+    fusion = Fusion.fit(*sample(20_000, 400, 0), labelled=labelled)
+    parts, _ = sample(500, 20, 2)
+    fields = {part: getattr(parts, part) for part in ("gnn", "cluster_distance", "probability", "ring")}
+    more = Parts(**{**fields, name: fields[name] + (1 if name == "gnn" else (1 - fields[name]) / 2)})
+    if name == "ring" and not labelled:  # the ring's share in the log scales the rest; hold it still
+        fusion = Fusion(fusion.weights, fusion.bias, fusion.mean, fusion.scale, 1e-12, False)
+    assert (fusion.score(more) >= fusion.score(parts)).all()
+
+
+def test_a_ring_speaks_for_itself() -> None:
+    fusion = Fusion.fit(*sample(20_000, 400, 0), labelled=False)
+    parts = Parts(np.array([-9.0, 9.0]), np.zeros(2), np.zeros(2), np.array([0.9, 0.0]))
+    assert fusion.weights[RING] == 0
+    assert fusion.score(parts)[0] == pytest.approx(0.9, abs=1e-3)
+    assert fusion.strongest_part(parts).tolist() == [RING, 0]
+
+
+def test_nothing_missed_is_nothing_learned() -> None:
+    parts, y = sample(5_000, 100, 0, in_ring=1.1)
+    fusion = Fusion.fit(parts, y, labelled=False)
+    assert not fusion.weights.any()
+    assert fusion.score(parts)[y == 0].max() < 1e-3
+
+
+def test_json_keeps_the_score() -> None:
+    parts, y = sample(5_000, 100, 0)
+    fusion = Fusion.fit(parts, y, labelled=False)
+    again = Fusion.from_json(json.loads(json.dumps(fusion.to_json())))
+    assert np.array_equal(again.score(parts), fusion.score(parts))
