@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from graphdet.rings.chunks import CHUNK, by_chunks
 from graphdet.rings.organic import Organic, surprise
 
 MIN_USERS = 4
@@ -20,7 +21,6 @@ ITEM_SHARE = 0.15  # an item belongs to a block only when at least this share of
 USER_SHARE = 0.10  # a user belongs to a block only when acting on at least this share of its items
 ROUNDS = 3
 EVEN_SHARE = 0.1  # of the expectation that does not follow the items' hours
-CHUNK = 1_000  # blocks refined at once: bounds memory, changes nothing else
 SAME = 0.8  # blocks whose users have at least this Jaccard index are one
 
 
@@ -34,7 +34,7 @@ class Blocks:
     def __len__(self) -> int:
         return int(self.users.shape[0])
 
-    def take(self, rows: NDArray[np.int64]) -> "Blocks":
+    def take(self, rows: NDArray[np.int64] | slice) -> "Blocks":
         """The blocks of these rows, in this order."""
         return Blocks(self.users[rows], self.items[rows])
 
@@ -167,12 +167,7 @@ def distinct(blocks: Blocks, same: float = SAME) -> Blocks:
 def refine(groups: sp.csr_matrix, model: Organic) -> Blocks:
     """Refine candidate groups (CSR float32[n_groups, n_users]) to blocks; those that shrink away are dropped."""
     groups = groups[_first_of_each(groups)]
-    parts = [
-        _refine_chunk(groups[start : start + CHUNK], model) for start in range(0, groups.shape[0], CHUNK)
-    ]
-    if not parts:
-        return Blocks(groups, sp.csr_matrix((0, model.n_items), dtype=np.float32))
-    return distinct(_stacked(parts))
+    return distinct(_stacked(by_chunks(groups.shape[0], lambda rows: _refine_chunk(groups[rows], model))))
 
 
 def _stacked(parts: Sequence[Blocks]) -> Blocks:

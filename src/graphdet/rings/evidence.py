@@ -5,12 +5,15 @@ steered; `halo_lift` and `elsewhere_lift` are the counter-evidence: a shared tas
 share it in part, and in what the members do elsewhere.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from graphdet.rings.blocks import CHUNK, BlockActs, Blocks, block_acts, outside_appeal
+from graphdet.rings.blocks import BlockActs, Blocks, block_acts, outside_appeal
+from graphdet.rings.chunks import by_chunks
 from graphdet.rings.organic import Float, Organic, surprise
 from graphdet.tables import GraphArrays
 
@@ -48,13 +51,43 @@ def worth_naming(blocks: Blocks, model: Organic) -> NDArray[np.bool_]:
     Here the expectation leaves the block out, so that none is lost because it explains itself. Judges see the one with
     the block in it: without, every small group on items that nobody else visits would look alike.
     """
+    return np.concatenate(by_chunks(len(blocks), lambda rows: _pays(blocks.take(rows), model)))
+
+
+def _pays(blocks: Blocks, model: Organic) -> NDArray[np.bool_]:
     acts = block_acts(blocks, model)
     activity = np.asarray(blocks.users @ model.user_slices, np.float64)
     expected = np.einsum("ij,ij->i", activity, outside_appeal(blocks, model, acts))
     n_acts = np.bincount(acts.block, minlength=len(blocks)).astype(np.float64)
     m = np.diff(blocks.users.indptr).astype(np.float64)
     k = np.diff(blocks.items.indptr).astype(np.float64)
-    return _margin(n_acts, expected, m, k, model) > 0
+    return np.asarray(_margin(n_acts, expected, m, k, model) > 0)
+
+
+@dataclass(frozen=True)
+class _Common:
+    """What all blocks are held against, computed once.
+
+    hours float64[n_acts] since the first act; audience float64[n_items], the variance of them on an item;
+    user_pairs float64[n_users] and item_pairs float64[n_items], what a Gram matrix counts of a user (item) with itself.
+    """
+
+    hours: Float
+    audience: Float
+    user_pairs: Float
+    item_pairs: Float
+
+
+def _in_common(model: Organic) -> _Common:
+    hours = (model.acts.at_ms - (model.acts.at_ms.min() if len(model.acts.at_ms) else 0)) / 3.6e6
+    _, audience = _variance(model.acts.item_ix.astype(np.int64), hours, model.n_items)
+    user_pairs = np.einsum(
+        "ij,jk,ik->i", model.user_slices, model.item_gram, model.user_slices, optimize=True
+    )
+    item_pairs = np.einsum(
+        "ij,jk,ik->i", model.item_slices, model.user_gram, model.item_slices, optimize=True
+    )
+    return _Common(hours, audience, user_pairs, item_pairs)
 
 
 def gather_evidence(blocks: Blocks, model: Organic, graph: GraphArrays) -> dict[str, Float]:
@@ -64,6 +97,12 @@ def gather_evidence(blocks: Blocks, model: Organic, graph: GraphArrays) -> dict[
     against mu expected: a two-part description length (Rissanen 1978), positive when telling the block apart
     shortens the description of the log.
     """
+    common = _in_common(model)
+    parts = by_chunks(len(blocks), lambda rows: _evidence(blocks.take(rows), model, graph, common))
+    return {name: np.concatenate([part[name] for part in parts]) for name in EVIDENCE}
+
+
+def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Common) -> dict[str, Float]:
     acts = block_acts(blocks, model)
     m = np.diff(blocks.users.indptr).astype(np.float64)
     k = np.diff(blocks.items.indptr).astype(np.float64)
@@ -72,7 +111,7 @@ def gather_evidence(blocks: Blocks, model: Organic, graph: GraphArrays) -> dict[
     appeal = np.asarray(blocks.items @ model.item_slices, np.float64)
     expected = np.maximum(np.einsum("ij,ij->i", activity, appeal), 1e-9)
     margin = _margin(n_acts, expected, m, k, model)
-    sharpness, halo_lift = _halo(blocks, model, appeal, n_acts / m)
+    sharpness, halo_lift = _halo(blocks, model, appeal, n_acts / m, common)
     return {
         "n_users": m,
         "n_items": k,
@@ -85,58 +124,45 @@ def gather_evidence(blocks: Blocks, model: Organic, graph: GraphArrays) -> dict[
         "focus": n_acts / (blocks.users @ model.degree),
         "sharpness": sharpness,
         "halo_lift": halo_lift,
-        "elsewhere_lift": _elsewhere(blocks, model, activity),
-        "spread": _spread(blocks, model, acts),
+        "elsewhere_lift": _elsewhere(blocks, model, activity, common),
+        "spread": _spread(blocks, model, acts, common),
         "session_share": _session_share(acts, model, len(blocks)),
         "shared_entity_share": _shared_entities(blocks, graph),
     }
 
 
-def _halo(blocks: Blocks, model: Organic, appeal: Float, typical: Float) -> tuple[Float, Float]:
-    """Sharpness, and the lift of outsiders' pairs of targets, by chunks of blocks."""
-    sharpness = np.zeros(len(blocks))
-    pairs = np.zeros(len(blocks))
-    for start in range(0, len(blocks), CHUNK):
-        rows = slice(start, start + CHUNK)
-        users, items = blocks.users[rows], blocks.items[rows]
-        size = users.shape[0]
-        counts = items @ model.by_item
-        touched = counts.tocoo()
-        within_block = counts.multiply(users).tocoo()
-        inside, inside_row = within_block.data, within_block.row
-        half = np.maximum(2, 0.5 * typical[rows])
-        near = np.bincount(touched.row[touched.data >= half[touched.row]], minlength=size)
-        near_inside = np.bincount(inside_row[inside >= half[inside_row]], minlength=size)
-        sharpness[rows] = near_inside / np.maximum(near, 1)
-        total = np.bincount(touched.row, touched.data * (touched.data - 1) / 2, minlength=size)
-        within = np.bincount(inside_row, inside * (inside - 1) / 2, minlength=size)
-        pairs[rows] = total - within
+def _halo(
+    blocks: Blocks, model: Organic, appeal: Float, typical: Float, common: _Common
+) -> tuple[Float, Float]:
+    """Sharpness, and the lift of outsiders' pairs of targets."""
+    users, items, size = blocks.users, blocks.items, len(blocks)
+    counts = items @ model.by_item
+    touched = counts.tocoo()
+    within_block = counts.multiply(users).tocoo()
+    inside, inside_row = within_block.data, within_block.row
+    half = np.maximum(2, 0.5 * typical)
+    near = np.bincount(touched.row[touched.data >= half[touched.row]], minlength=size)
+    near_inside = np.bincount(inside_row[inside >= half[inside_row]], minlength=size)
+    sharpness = near_inside / np.maximum(near, 1)
+    total = np.bincount(touched.row, touched.data * (touched.data - 1) / 2, minlength=size)
+    within = np.bincount(inside_row, inside * (inside - 1) / 2, minlength=size)
+    pairs = total - within
     # A user's expected pairs are ((sum mu)² - sum mu²) / 2; the Gram matrix sums that over all users at once.
-    self_pairs = np.einsum(
-        "ij,jk,ik->i", model.item_slices, model.user_gram, model.item_slices, optimize=True
-    )
     expected = 0.5 * (np.einsum("ij,jk,ik->i", appeal, model.user_gram, appeal, optimize=True))
-    expected -= 0.5 * (blocks.items @ self_pairs)
+    expected -= 0.5 * (blocks.items @ common.item_pairs)
     return sharpness, (pairs + 1) / (np.maximum(expected, 0) + 1)
 
 
-def _elsewhere(blocks: Blocks, model: Organic, activity: Float) -> Float:
+def _elsewhere(blocks: Blocks, model: Organic, activity: Float, common: _Common) -> Float:
     """Pairs of members who meet on items outside the block, over expectation (add-one on both)."""
-    observed = np.zeros(len(blocks))
-    for start in range(0, len(blocks), CHUNK):
-        rows = slice(start, start + CHUNK)
-        counts = blocks.users[rows] @ model.by_user
-        outside = (counts - counts.multiply(blocks.items[rows])).tocoo()
-        pairs = outside.data * (outside.data - 1) / 2
-        observed[rows] = np.bincount(outside.row, pairs, minlength=counts.shape[0])
+    counts = blocks.users @ model.by_user
+    outside = (counts - counts.multiply(blocks.items)).tocoo()
+    observed = np.bincount(outside.row, outside.data * (outside.data - 1) / 2, minlength=len(blocks))
     at = np.repeat(np.arange(len(blocks)), np.diff(blocks.items.indptr))
     meet = np.einsum("ij,ij->i", activity[at], model.item_slices[blocks.items.indices].astype(np.float64))
     inside_expected = np.bincount(at, meet**2, minlength=len(blocks))
-    self_pairs = np.einsum(
-        "ij,jk,ik->i", model.user_slices, model.item_gram, model.user_slices, optimize=True
-    )
     expected = np.einsum("ij,jk,ik->i", activity, model.item_gram, activity, optimize=True)
-    expected = 0.5 * (expected - inside_expected - blocks.users @ self_pairs)
+    expected = 0.5 * (expected - inside_expected - blocks.users @ common.user_pairs)
     return np.asarray((observed + 1) / (np.maximum(expected, 0) + 1))
 
 
@@ -147,15 +173,13 @@ def _variance(group: NDArray[np.int64], value: Float, n: int) -> tuple[Float, Fl
     return count, np.bincount(group, (value - mean[group]) ** 2, minlength=n) / np.maximum(count, 1)
 
 
-def _spread(blocks: Blocks, model: Organic, acts: BlockActs) -> Float:
+def _spread(blocks: Blocks, model: Organic, acts: BlockActs, common: _Common) -> Float:
     """Mean over targets of the ratio of standard deviations of act times, members over audience."""
-    hours = (model.acts.at_ms - (model.acts.at_ms.min() if len(model.acts.at_ms) else 0)) / 3.6e6
-    _, audience = _variance(model.acts.item_ix.astype(np.int64), hours, model.n_items)
     key = acts.block * model.n_items + model.acts.item_ix[acts.act]
     keys, cell = np.unique(key, return_inverse=True)
-    count, inside = _variance(cell, hours[acts.act], len(keys))
+    count, inside = _variance(cell, common.hours[acts.act], len(keys))
     known = count >= 2
-    ratio = np.sqrt((inside[known] + 1e-6) / (audience[keys[known] % model.n_items] + 1e-6))
+    ratio = np.sqrt((inside[known] + 1e-6) / (common.audience[keys[known] % model.n_items] + 1e-6))
     at = keys[known] // model.n_items
     seen = np.bincount(at, minlength=len(blocks))
     return np.where(seen > 0, np.bincount(at, ratio, minlength=len(blocks)) / np.maximum(seen, 1), 1.0)
