@@ -117,7 +117,7 @@ def ingest(
 
     with options.opened(store, create=True) as target:
         result = add(target, logs, settings, rejects=rejects, progress=make_progress())
-        counts = target.counts()
+        counts = target.counts() if json else {}  # counting takes a while, so only when asked for
     for warning in result.warnings:
         say(f"Warning: {warning}")
     if json:
@@ -132,8 +132,6 @@ def ingest(
     if reasons:
         print()
         show.print_rows((("not used because", False), ("rows", True)), reasons)
-    print()
-    show.print_rows((("in the store", False), ("", True)), ((name, f"{n:,}") for name, n in counts.items()))
 
 
 def _write_import_files(logs: list[str], settings: "Config", folder: Path, rejects: Path | None) -> None:
