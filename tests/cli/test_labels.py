@@ -141,6 +141,34 @@ class TestBuyers:
         assert roc_auc_score(list(held.values()), [of[name] for name in held]) > 0.65
 
 
+def test_labels_do_without_rings_where_nothing_can_be_planted(tmp_path: Path) -> None:
+    """No two accounts have a taste in common, so there are no groups; the bad ones act within seconds."""
+    rng = np.random.default_rng(0)
+    bad = {f"u{user}": int(user % 6 == 0) for user in range(240)}
+    lines = ["user,item,at"]
+    for name, label in bad.items():
+        begun = 1_600_000_000 + int(rng.integers(86_400))
+        times = begun + np.cumsum(rng.integers(1, 4 if label else 7_200, 8))
+        lines += [f"{name},i{rng.integers(2_000)},{at}" for at in times]
+    (tmp_path / "log.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (tmp_path / "c.toml").write_text(
+        '[columns]\nuser_id = "user"\nitem_id = "item"\ntimestamp = "at"\n[time]\nunit = "s"\n',
+        encoding="utf-8",
+    )
+    given, held = halves(bad, {name: name for name in bad})
+    words = ("run", tmp_path / "log.csv", "--config", tmp_path / "c.toml", "--out")
+    without = graphdet(*words, tmp_path / "without")
+    assert without.returncode == 0, without.stderr
+    assert "too little to learn from" in without.stderr
+    labels = write_labels(tmp_path / "l.csv", "user_id", given)
+    done = graphdet(*words, tmp_path / "out", "--labels", labels)
+    assert done.returncode == 0, done.stderr
+    assert "rings are not judged, accounts only by their labels" in done.stderr
+    assert rows(tmp_path / "out" / "rings.csv") == []
+    of = {row["user_id"]: float(row["score"]) for row in rows(tmp_path / "out" / "suspects.csv")}
+    assert roc_auc_score(list(held.values()), [of[name] for name in held]) > 0.8
+
+
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_log(tmp_path_factory.mktemp("labels") / "log.csv")

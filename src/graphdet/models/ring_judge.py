@@ -30,6 +30,7 @@ STEPS = 300
 WARM_STEPS = 60  # with the plain loss, to learn where natural groups are before trusting the network's doubt
 TRUNCATE_AT = 3.0  # logit above which a natural group is not pulled down any more
 WEIGHT_DECAY = 2.0
+BLIND = -30.0  # logit of a judge that learned nothing
 FORMAT = 2
 
 
@@ -46,11 +47,18 @@ class RingJudge:
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
 
+    @classmethod
+    def blind(cls) -> "RingJudge":
+        """The judge of a log that nothing could be learned from: nothing looks like a ring to it."""
+        return cls({}, np.zeros(0), np.ones(0))
+
     def logits(self, inputs: NDArray[np.float64], fold: NDArray[np.int64]) -> NDArray[np.float64]:
         """Judge blocks, each by the networks that did not see its fold.
 
         Shapes: inputs float64[n, n_inputs]; fold int64[n] in 0 … N_FOLDS − 1; returns float64[n].
         """
+        if not self.weights:
+            return np.full(len(inputs), BLIND)
         x = np.clip((inputs - self.mean) / self.scale, -5, 5)
         out = np.zeros(len(x))
         for held_out in range(N_FOLDS):

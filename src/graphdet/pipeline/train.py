@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.errors import NotEnoughData
 from graphdet.logs.labels import Labels, check_labels, read_labels
-from graphdet.models.ring_judge import train_ring_judge
+from graphdet.models.ring_judge import RingJudge, train_ring_judge
 from graphdet.models.training import train_gnn
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.insufficient import measured
@@ -17,14 +18,14 @@ from graphdet.pipeline.models import Models
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.evidence import JUDGE_DIRECTION
-from graphdet.rings.find import judge_rings, overlap
+from graphdet.rings.find import Candidates, judge_rings, overlap
 from graphdet.rings.ring_tables import user_membership
 from graphdet.scores.clusters import Clusters
 from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion, Parts
 from graphdet.simulate.campaigns import Campaign, training_plan
 from graphdet.simulate.plant import plant
-from graphdet.tables import GraphArrays
+from graphdet.tables import GraphArrays, PairArrays
 
 MOST_CAMPAIGNS = 64
 USERS_PER_CAMPAIGN = 400  # a small log gets fewer campaigns, so that planted accounts stay a small part of it
@@ -41,6 +42,17 @@ class Task:
     graph: GraphArrays
     y: NDArray[np.int8]
     campaign: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class _Planted:
+    """A planted copy of the log, the judge trained on it, and facts for people."""
+
+    task: Task
+    windows: list[PairArrays]
+    candidates: Candidates
+    judge: RingJudge
+    facts: dict[str, int]
 
 
 def plan_for(graph: GraphArrays, seed: int) -> list[Campaign]:
@@ -61,30 +73,33 @@ def train(
     """Train the ring judge, the GNN, the behaviour scorers and their fusion, and save them.
 
     Campaigns are planted into a copy of the log, and the models learn to tell them from the rest. With
-    labels of users, GNN and fusion learn those instead; the ring judge always learns from planted campaigns.
+    labels of users, GNN and fusion learn those instead; the ring judge always learns from planted campaigns, and where
+    the log is too small for them, labels do without rings, with a warning.
     Labels of items, sessions or events are only checked, with a warning: `score` learns those.
 
     Returns facts for people: how many of what, and the weights of the fusion.
 
     Raises:
-        NotEnoughData: the log is too small to learn from.
+        NotEnoughData: the log is too small to learn from without labels.
         InputError: the labels cannot be used.
     """
     progress = progress or Silent()
     given, warnings = _given(store, labels)
     graph = read_graph(store, progress)
-    progress.start("plant campaigns")
-    with measured(graph):
-        planted = plant(graph, plan_for(graph, seed), seed, leave_out_unfit=True)
-    progress.done()
-    windows, candidates = ring_candidates(planted.graph, store.bench, seed, progress)
-    campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
-    progress.start("train the ring judge")
-    with measured(graph):
-        judge = train_ring_judge(candidates.inputs, campaign, jaccard, candidates.fold, JUDGE_DIRECTION, seed)
-    progress.done()
-    task = Task(planted.graph, (planted.campaign_of_user >= 0).astype(np.int8), planted.campaign_of_user)
-    if given is not None:
+    planted: _Planted | None = None
+    judge, facts = RingJudge.blind(), {"campaigns": 0, "campaigns_found_as_candidates": 0}
+    try:
+        planted = _plant_and_judge(store, graph, seed, progress)
+        judge, facts = planted.judge, planted.facts
+    except NotEnoughData as error:
+        if given is None:
+            raise
+        warnings.append(f"rings are not judged, accounts only by their labels: {error}")
+    if planted and given is None:
+        task, windows, candidates = planted.task, planted.windows, planted.candidates
+    else:
+        assert given is not None  # for the type checker: without labels the error went on
+        planted = None  # as large as the log
         task = _label_task(graph, given)
         windows, candidates = ring_candidates(graph, store.bench, seed, progress)
     users, items = behaviour(task.graph, store.bench, progress)
@@ -101,14 +116,42 @@ def train(
     Models(judge, gnn, density, clusters, fusion).save(model_dir)
     progress.done()
     return {
-        "campaigns": len(planted.campaigns),
-        "campaigns_found_as_candidates": len(np.unique(campaign[jaccard >= 0.5])),
+        **facts,
         "learned_from": "labels" if given is not None else "planted campaigns",
         "n_positive": int((task.y == 1).sum()),
         "n_negative": int((task.y == 0).sum()),
         "fusion_weights": [round(float(weight), 4) for weight in fusion.weights],
         "warnings": warnings,
     }
+
+
+def _plant_and_judge(store: Store, graph: GraphArrays, seed: int, progress: Progress) -> _Planted:
+    """Plant campaigns into a copy of the log and train the ring judge on them.
+
+    Raises:
+        NotEnoughData: the log is too small for either.
+    """
+    progress.start("plant campaigns")
+    with measured(graph):
+        planted = plant(graph, plan_for(graph, seed), seed, leave_out_unfit=True)
+    progress.done()
+    windows, candidates = ring_candidates(planted.graph, store.bench, seed, progress)
+    campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
+    progress.start("train the ring judge")
+    with measured(graph):
+        judge = train_ring_judge(candidates.inputs, campaign, jaccard, candidates.fold, JUDGE_DIRECTION, seed)
+    progress.done()
+    of_user = planted.campaign_of_user
+    return _Planted(
+        Task(planted.graph, (of_user >= 0).astype(np.int8), of_user),
+        windows,
+        candidates,
+        judge,
+        {
+            "campaigns": len(planted.campaigns),
+            "campaigns_found_as_candidates": len(np.unique(campaign[jaccard >= 0.5])),
+        },
+    )
 
 
 def _given(store: Store, path: Path | None) -> tuple[Labels | None, list[str]]:
