@@ -105,7 +105,7 @@ def score_meaning(facts: Mapping[str, Any]) -> str:
     return (
         "Of users with a score of 0.8, about 80 in 100 should take part in a campaign of the kinds "
         "that were planted "
-        "for training, at the share of such accounts estimated in this log. No labels were given, so "
+        "for training, at the share of such campaigns estimated in this log. No labels were given, so "
         "nobody has "
         "checked this against the truth of your log."
     )
