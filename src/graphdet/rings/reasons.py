@@ -15,13 +15,22 @@ def duration_in_words(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
+def two_digits(value: float) -> str:
+    """Write a number with two digits that count, without an exponent where it is large.
+
+    >>> two_digits(129.7), two_digits(7.43), two_digits(0.0022)
+    ('130', '7.4', '0.0022')
+    """
+    return f"{value:.0f}" if value >= 99.5 else f"{value:.2g}"
+
+
 def ring_reason(evidence: dict[str, float], span_s: float) -> str:
     """Write the reason of one ring; evidence as in EVIDENCE, span_s from its first to its last act in seconds."""
     e = evidence
     parts = [
         f"{e['n_users']:.0f} accounts act on the same {e['n_items']:.0f} items within "
         f"{duration_in_words(span_s)}: "
-        f"{e['n_acts']:.0f} acts where {e['expected_acts']:.2g} would be expected of them "
+        f"{e['n_acts']:.0f} acts where {two_digits(e['expected_acts'])} would be expected of them "
         f"({100 * e['density']:.0f} % of all account–item pairs)"
     ]
     if e["exclusivity"] >= 0.2:
