@@ -1,6 +1,5 @@
 """The options that several commands share, and their checks."""
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -141,8 +140,3 @@ def opened(
             found.close()
 
     return store()
-
-
-def default_store() -> str | None:
-    """The store that the environment names."""
-    return os.environ.get(STORE_VARIABLE) or None

@@ -10,9 +10,6 @@ in no fixed order and floating-point sums would differ in their last bits from r
 import math
 
 import narwhals as nw
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from graphdet import schema
 from graphdet.features.fixed import fixed, fixed_mean, fixed_std, fixed_sums, log1p, unfixed
@@ -126,23 +123,6 @@ def item_features(edges: Frame, *, since_ms: int | None = None, until_ms: int | 
         fixed_mean("age", n).alias("item_age_log_mean"),
     ).join(_action_mix(edges, "item_ix"), on="item_ix", how="left")
     return items.select("item_ix", *(nw.col(c).cast(nw.Float64).fill_null(0.0) for c in ITEM_FEATURE_NAMES))
-
-
-def feature_matrix(
-    features: Frame, key: str, n_rows: int, names: tuple[str, ...] = FEATURE_NAMES
-) -> NDArray[np.float64]:
-    """Collect features into a matrix by row number.
-
-    Rows that the frame lacks (a user without an event in the span) are all zero, which is what they did.
-
-    Shapes: returns float64[n_rows, len(names)].
-    """
-    table: pa.Table = features.select(key, *names).collect("pyarrow").to_native()
-    out = np.zeros((n_rows, len(names)), np.float64)
-    row = table.column(key).to_numpy()
-    for j, name in enumerate(names):
-        out[row, j] = table.column(name).to_numpy()
-    return out
 
 
 def _in_span(edges: Frame, since_ms: int | None, until_ms: int | None) -> Frame:

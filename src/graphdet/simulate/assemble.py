@@ -1,7 +1,7 @@
 """Joins a log with planted sessions: new ids dealt out, edges sorted, the truth written down."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +39,6 @@ class PlantedGroup:
     density: float
     start_ms: int
     end_ms: int
-
-    def as_dict(self) -> dict[str, object]:
-        """Everything as plain values, for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
