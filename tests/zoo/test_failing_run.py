@@ -124,7 +124,8 @@ def test_a_store_that_fills_its_disk(log: Path, tmp_path: Path, small_disk: Path
 
 def test_ctrl_c_anywhere_in_a_run(tmp_path: Path) -> None:
     """Each time one message and 130; the last run, over what the others left, is as a clean one."""
-    simulate(tmp_path / "log.parquet", n_users=900, n_items=300, days=10, seed=1)
+    # Large enough to learn from, so that seconds are left of the run when the signal comes.
+    simulate(tmp_path / "log.parquet", n_users=2500, n_items=800, days=10, seed=1)
     words = ("run", tmp_path / "log.parquet", "--config", "simulated", "--out")
     for stage in ("clean", "plant campaigns", "ring candidates", "train the ring judge"):
         process = begin(*words, tmp_path / "out")
