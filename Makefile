@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 unit: setup  ## the fast part of the tests, under a minute
-	$(BIN)/python -m pytest -m "not neo4j and not data and not slow and not browser"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not neo4j and not data and not slow and not browser"
 
 lint: setup
 	$(BIN)/ruff check .
