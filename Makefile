@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup test unit lint demo bench clean
+.PHONY: setup test unit lint demo bench bench-rings clean
 
 setup: $(STAMP)
 
@@ -32,3 +32,7 @@ LOG ?= ../shared/data/globo/clicks.parquet
 bench: setup  ## the figures of benchmarks/, on LOG
 	$(BIN)/python benchmarks/run_globo.py $(LOG)
 	$(BIN)/python benchmarks/run_neo4j.py $(LOG)
+
+DATA ?= ../shared/data
+bench-rings: setup  ## rings planted into real logs, graphdet and its peers; the quick form: three logs, one seed
+	$(BIN)/python benchmarks/rings/run_rings.py $(DATA) --logs online_retail trivago taobao --seeds 1 --untouched

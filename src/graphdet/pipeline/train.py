@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,7 +46,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class _Planted:
+class PlantedTask:
     """A planted copy of the log, the judge trained on it, and facts for people."""
 
     task: Task
@@ -86,10 +87,10 @@ def train(
     progress = progress or Silent()
     given, warnings = _given(store, labels)
     graph = read_graph(store, progress)
-    planted: _Planted | None = None
+    planted: PlantedTask | None = None
     judge, facts = RingJudge.blind(), {"campaigns": 0, "campaigns_found_as_candidates": 0}
     try:
-        planted = _plant_and_judge(store, graph, seed, progress)
+        planted = plant_and_judge(graph, store.bench, seed, progress)
         judge, facts = planted.judge, planted.facts
     except NotEnoughData as error:
         if given is None:
@@ -125,7 +126,9 @@ def train(
     }
 
 
-def _plant_and_judge(store: Store, graph: GraphArrays, seed: int, progress: Progress) -> _Planted:
+def plant_and_judge(
+    graph: GraphArrays, bench: duckdb.DuckDBPyConnection, seed: int, progress: Progress
+) -> PlantedTask:
     """Plant campaigns into a copy of the log and train the ring judge on them.
 
     Raises:
@@ -135,14 +138,14 @@ def _plant_and_judge(store: Store, graph: GraphArrays, seed: int, progress: Prog
     with measured(graph):
         planted = plant(graph, plan_for(graph, seed), seed, leave_out_unfit=True)
     progress.done()
-    windows, candidates = ring_candidates(planted.graph, store.bench, seed, progress)
+    windows, candidates = ring_candidates(planted.graph, bench, seed, progress)
     campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
     progress.start("train the ring judge")
     with measured(graph):
         judge = train_ring_judge(candidates.inputs, campaign, jaccard, candidates.fold, JUDGE_DIRECTION, seed)
     progress.done()
     of_user = planted.campaign_of_user
-    return _Planted(
+    return PlantedTask(
         Task(planted.graph, (of_user >= 0).astype(np.int8), of_user),
         windows,
         candidates,

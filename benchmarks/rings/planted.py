@@ -1,0 +1,67 @@
+"""Logs with planted campaigns of every level and hard innocents, and what is known about them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from graphdet.rings.organic import surprise
+from graphdet.simulate.assemble import Planted
+from graphdet.simulate.campaigns import LEVELS, level
+from graphdet.simulate.innocents import innocent_plan
+from graphdet.simulate.plant import plant
+from graphdet.tables import GraphArrays
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What was planted. Shapes: campaign_of_user, innocent_of_user int32[n_users], −1 for none; per campaign its
+    level and the margin of its block in nats; per innocent group its kind.
+    """
+
+    campaign_of_user: NDArray[np.int32]
+    innocent_of_user: NDArray[np.int32]
+    levels: list[str]
+    margins: list[float]
+    innocents: list[str]
+
+
+def planted_log(graph: GraphArrays, per_level: int, seed: int) -> tuple[GraphArrays, Truth]:
+    """Plant `per_level` campaigns of each level and one group of each kind of hard innocents."""
+    rng = np.random.default_rng((seed, 32_452_843))
+    plan = [level(name, rng) for name in LEVELS for _ in range(per_level)]
+    planted = plant(graph, plan, seed, innocent_plan(seed), leave_out_unfit=True)
+    return planted.graph, Truth(
+        planted.campaign_of_user,
+        planted.innocent_of_user,
+        [group.asked.level for group in planted.campaigns],
+        margins(planted),
+        [group.asked.kind for group in planted.innocents],
+    )
+
+
+def margins(planted: Planted) -> list[float]:
+    """Nats by which each planted block beats chance: e ln(e/mu) - (e - mu) - ln C(N, m) - ln C(I, k).
+
+    For a block of m of N accounts on k of I items with e distinct acts, against mu expected from the degrees alone.
+    Above zero some method could tell it from chance (two-part description length, Rissanen 1978).
+    """
+    graph = planted.graph
+    acts = np.unique(graph.user_ix.astype(np.int64) * graph.n_items + graph.item_ix)
+    user, item = acts // graph.n_items, acts % graph.n_items
+    degree, audience = np.bincount(user, minlength=graph.n_users), np.bincount(item, minlength=graph.n_items)
+    out = []
+    for number, targets in enumerate(planted.targets):
+        members = planted.campaign_of_user == number
+        inside = np.zeros(graph.n_items, bool)
+        inside[targets] = True
+        e = float((members[user] & inside[item]).sum())
+        mu = float(degree[members].sum()) * float(audience[targets].sum()) / len(acts)
+        cost = _ln_choose(graph.n_users, members.sum()) + _ln_choose(graph.n_items, len(targets))
+        out.append(float(surprise(np.array(e), np.array(mu))) - cost)
+    return out
+
+
+def _ln_choose(n: float, k: float) -> float:
+    return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))

@@ -1,0 +1,117 @@
+"""Rings found in real logs with planted campaigns, by graphdet and its peers: one JSON line per log, seed and method.
+
+    python benchmarks/rings/run_rings.py DATA [--logs globo online_retail …] [--seeds 1 2 …] [--methods graphdet …]
+
+Each method sees the planted log as a stranger's. `--untouched` runs graphdet on the logs as they are. A table over all
+lines of the run is printed at the end.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+import warnings
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from detectors import DETECTORS
+from graphdet.errors import NotEnoughData
+from graphdet.simulate.campaigns import LEVELS
+from graphdet.tables import GraphArrays
+from logs import LOGS, read_log
+from planted import Truth, planted_log
+from recording import record
+from scoring import Found, figures
+
+
+def measured(method: str, graph: GraphArrays, seed: int) -> tuple[Found, float, float, str]:
+    """What a method found, its seconds, the peak MiB of its process, and why it said nothing, if so."""
+    warnings.simplefilter("ignore")
+    started, note = time.perf_counter(), ""
+    try:
+        found = DETECTORS[method](graph, seed)
+    except NotEnoughData as error:
+        found, note = Found([], 0, np.zeros(graph.n_users)), f"insufficient data: {error}"
+    seconds = time.perf_counter() - started
+    return found, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, note
+
+
+def alone(method: str, graph: GraphArrays, seed: int) -> tuple[Found, float, float, str]:
+    """The same in a process of its own, so that memory is the method's."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measured, method, graph, seed).result()
+
+
+def one(name: str, graph: GraphArrays, truth: Truth, seed: int | None, method: str) -> dict[str, object]:
+    """Run a method on a log and record what it did."""
+    found, seconds, peak, note = alone(method, graph, seed or 0)
+    values: dict[str, object] = {"log": name, "seed": seed, "method": method, "n_users": graph.n_users}
+    if truth.levels:
+        values |= figures(found, truth)
+    else:
+        values |= {"flagged": found.n_flagged}
+    values |= {"seconds": round(seconds, 1), "peak_mib": round(peak)} | ({"note": note} if note else {})
+    record("rings", **values)
+    return values
+
+
+def table(rows: list[dict[str, object]]) -> None:
+    """Print sums over the planted logs, a line per method, and what was flagged on the untouched ones."""
+    by_method: dict[str, list[dict[str, object]]] = defaultdict(list)
+    for row in rows:
+        if row["seed"] is not None:
+            by_method[str(row["method"])].append(row)
+    print(f"\n{'method':18}{'precision':>10}{'recall':>8}{'F1':>6}{'AUPRC':>7}", end="")
+    print("".join(f"{name:>8}" for name in LEVELS) + f"{'innocents':>11}{'seconds':>9}{'MiB':>7}")
+    for method, its in by_method.items():
+        flagged, right = sum(r["flagged"] for r in its), sum(r["right"] for r in its)
+        levels = {
+            name: tuple(sum(r[name][key] for r in its if name in r) for key in ("found", "planted"))
+            for name in LEVELS
+        }
+        recall = sum(found for found, _ in levels.values()) / sum(n for _, n in levels.values())
+        precision = right / flagged if flagged else 0.0
+        f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+        auprc = np.mean([r["user_auprc"] for r in its])
+        innocents = f"{sum(r['innocents_accused'] for r in its)}/{sum(r['innocents'] for r in its)}"
+        print(f"{method:18}{precision:10.2f}{recall:8.2f}{f1:6.2f}{auprc:7.2f}", end="")
+        print("".join(f"{f'{found}/{n}':>8}" for found, n in levels.values()), end="")
+        print(f"{innocents:>11}{sum(r['seconds'] for r in its):9.0f}{max(r['peak_mib'] for r in its):7}")
+    for row in rows:
+        if row["seed"] is None:
+            rate = row["flagged"] / row["n_users"] * 100_000
+            print(f"untouched {row['log']}: {row['flagged']} flagged, {rate:.1f} per 100,000 users")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--logs", nargs="*", default=list(LOGS), choices=list(LOGS))
+    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--methods", nargs="*", default=list(DETECTORS), choices=list(DETECTORS))
+    parser.add_argument("--untouched", action="store_true")
+    arguments = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in arguments.logs:
+            graph = read_log(name, arguments.data, Path(folder))
+            if arguments.untouched and "graphdet" in arguments.methods:
+                nobody = np.full(graph.n_users, -1, np.int32)
+                rows.append(one(name, graph, Truth(nobody, nobody, [], [], []), None, "graphdet"))
+            for seed in arguments.seeds:
+                planted, truth = planted_log(graph, LOGS[name].per_level, seed)
+                rows += [one(name, planted, truth, seed, method) for method in arguments.methods]
+    table(rows)
+
+
+if __name__ == "__main__":
+    main()
