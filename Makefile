@@ -22,8 +22,8 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint  ## everything this machine can run
-	$(BIN)/python -m pytest
+test: lint unit  ## everything this machine can run
+	$(BIN)/python -m pytest -m "neo4j or data or slow or browser"
 
 demo: setup  ## simulate a log with planted campaigns, find them, say where the report is
 	bash scripts/demo.sh $(BIN)
