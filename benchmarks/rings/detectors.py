@@ -17,12 +17,13 @@ from graphdet.pipeline.train import plant_and_judge
 from graphdet.pipeline.users import behaviour
 from graphdet.ports import Silent
 from graphdet.rings.find import judge_rings
+from graphdet.rings.organic import distinct_acts
 from graphdet.rings.ring_tables import user_membership
 from graphdet.tables import GraphArrays
 from scoring import Found
 
 Detector = Callable[[GraphArrays, int], Found]
-Int = NDArray[np.int64]
+Rows = NDArray[np.int32]
 Float = NDArray[np.float64]
 
 HUB = 300  # users on an item from which plain practice leaves it out
@@ -51,7 +52,7 @@ def co_action(graph: GraphArrays, seed: int) -> Found:
     weight inside times the root of their size, as that practice reads them: tight and large first.
     """
     with duckdb.connect() as bench:
-        edges = _arrow(graph)
+        edges = pa.table({"user_ix": graph.user_ix, "item_ix": graph.item_ix, "at_ms": graph.at_ms})
         bench.register("edges", edges)
         pairs = bench.execute(
             f"""WITH acts AS (SELECT user_ix, item_ix, min(at_ms) AS at_ms FROM edges GROUP BY ALL),
@@ -82,23 +83,23 @@ def fraudar(graph: GraphArrays, seed: int) -> Found:
 
     Peeled in batches (Bahmani et al. 2012, epsilon .1: within a factor 2.2 of the densest), not one node at a time.
     """
-    acts = np.unique(graph.user_ix.astype(np.int64) * graph.n_items + graph.item_ix)
-    user, item = acts // graph.n_items, acts % graph.n_items
+    acts = distinct_acts(graph)
+    user, item = acts.user_ix, acts.item_ix
     weight = 1 / np.log(np.bincount(item, minlength=graph.n_items) + 5.0)[item]
     rings, score = [], np.zeros(graph.n_users)
     for _ in range(BLOCKS):
         users, density, inside = _densest(user, item, weight, graph.n_users, graph.n_items)
         if len(users) < 2:
             break
-        rings.append(users)
+        rings.append(users.astype(np.int64))
         score[users] = np.maximum(score[users], density)
         user, item, weight = user[~inside], item[~inside], weight[~inside]
     return Found(rings, None, score)
 
 
 def _densest(
-    user: Int, item: Int, weight: Float, n_users: int, n_items: int, epsilon: float = 0.1
-) -> tuple[Int, float, NDArray[np.bool_]]:
+    user: Rows, item: Rows, weight: Float, n_users: int, n_items: int, epsilon: float = 0.1
+) -> tuple[Rows, float, NDArray[np.bool_]]:
     """The densest block by weight per node: its users, its density, and which edges are in it."""
     live = np.ones(len(user), bool)
     best, best_live = -1.0, live
@@ -109,9 +110,8 @@ def _densest(
         density = float(weight[rows].sum() / (np.count_nonzero(of_user) + np.count_nonzero(of_item)))
         if density > best:
             best, best_live = density, live
-        limit = (
-            2 * (1 + epsilon) * density
-        )  # a node's mean weight is twice the density, so some node always goes
+        # A node's mean weight is twice the density, so some node always goes.
+        limit = 2 * (1 + epsilon) * density
         live = live & (of_user[user] > limit) & (of_item[item] > limit)
     return np.unique(user[best_live]), best, best_live
 
@@ -147,11 +147,6 @@ def k_means(graph: GraphArrays, seed: int) -> Found:
     x = _features(graph)
     centres = MiniBatchKMeans(20, random_state=seed, n_init=3).fit(x)
     return Found([], 0, centres.transform(x).min(axis=1))
-
-
-def _arrow(graph: GraphArrays) -> pa.Table:
-
-    return pa.table({"user_ix": graph.user_ix, "item_ix": graph.item_ix, "at_ms": graph.at_ms})
 
 
 DETECTORS: dict[str, Detector] = {

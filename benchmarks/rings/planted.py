@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
-from graphdet.rings.organic import surprise
+from graphdet.rings.evidence import margin_nats
+from graphdet.rings.organic import distinct_acts
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import LEVELS, level
 from graphdet.simulate.innocents import innocent_plan
@@ -48,8 +48,8 @@ def margins(planted: Planted) -> list[float]:
     Above zero some method could tell it from chance (two-part description length, Rissanen 1978).
     """
     graph = planted.graph
-    acts = np.unique(graph.user_ix.astype(np.int64) * graph.n_items + graph.item_ix)
-    user, item = acts // graph.n_items, acts % graph.n_items
+    acts = distinct_acts(graph)
+    user, item = acts.user_ix, acts.item_ix
     degree, audience = np.bincount(user, minlength=graph.n_users), np.bincount(item, minlength=graph.n_items)
     out = []
     for number, targets in enumerate(planted.targets):
@@ -57,11 +57,7 @@ def margins(planted: Planted) -> list[float]:
         inside = np.zeros(graph.n_items, bool)
         inside[targets] = True
         e = float((members[user] & inside[item]).sum())
-        mu = float(degree[members].sum()) * float(audience[targets].sum()) / len(acts)
-        cost = _ln_choose(graph.n_users, members.sum()) + _ln_choose(graph.n_items, len(targets))
-        out.append(float(surprise(np.array(e), np.array(mu))) - cost)
+        mu = float(degree[members].sum()) * float(audience[targets].sum()) / len(user)
+        size = np.array(members.sum()), np.array(len(targets))
+        out.append(float(margin_nats(np.array(e), np.array(mu), *size, graph.n_users, graph.n_items)))
     return out
-
-
-def _ln_choose(n: float, k: float) -> float:
-    return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))

@@ -41,8 +41,9 @@ def _ln_choose(n: float, k: Float) -> Float:
     return out
 
 
-def _margin(n_acts: Float, expected: Float, m: Float, k: Float, model: Organic) -> Float:
-    return surprise(n_acts, expected) - _ln_choose(model.n_users, m) - _ln_choose(model.n_items, k)
+def margin_nats(n_acts: Float, expected: Float, m: Float, k: Float, n_users: int, n_items: int) -> Float:
+    """Nats by which blocks of m users on k items beat chance, after the cost of naming them; see gather_evidence."""
+    return surprise(n_acts, expected) - _ln_choose(n_users, m) - _ln_choose(n_items, k)
 
 
 def worth_naming(blocks: Blocks, model: Organic) -> NDArray[np.bool_]:
@@ -61,7 +62,7 @@ def _pays(blocks: Blocks, model: Organic) -> NDArray[np.bool_]:
     n_acts = np.bincount(acts.block, minlength=len(blocks)).astype(np.float64)
     m = np.diff(blocks.users.indptr).astype(np.float64)
     k = np.diff(blocks.items.indptr).astype(np.float64)
-    return np.asarray(_margin(n_acts, expected, m, k, model) > 0)
+    return np.asarray(margin_nats(n_acts, expected, m, k, model.n_users, model.n_items) > 0)
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Commo
     activity = np.asarray(blocks.users @ model.user_slices, np.float64)
     appeal = np.asarray(blocks.items @ model.item_slices, np.float64)
     expected = np.maximum(np.einsum("ij,ij->i", activity, appeal), 1e-9)
-    margin = _margin(n_acts, expected, m, k, model)
+    margin = margin_nats(n_acts, expected, m, k, model.n_users, model.n_items)
     sharpness, halo_lift = _halo(blocks, model, appeal, n_acts / m, common)
     return {
         "n_users": m,
