@@ -36,15 +36,15 @@ def matches(rings: list[NDArray[np.int64]], truth: Truth) -> NDArray[np.int64]:
     return out
 
 
-def accused(rings: list[NDArray[np.int64]], truth: Truth) -> int:
-    """How many groups of hard innocents have a ring mostly made of them."""
-    hit = set()
+def accused(rings: list[NDArray[np.int64]], truth: Truth) -> list[str]:
+    """The kinds of the groups of hard innocents that have a ring mostly made of them, sorted."""
+    hit: set[int] = set()
     for ring in rings:
         inside = truth.innocent_of_user[ring]
         inside = inside[inside >= 0]
         if len(inside) * 2 >= len(ring):
             hit.add(int(np.bincount(inside).argmax()))
-    return len(hit)
+    return sorted(truth.innocents[group] for group in hit)
 
 
 def figures(found: Found, truth: Truth) -> dict[str, object]:
@@ -61,6 +61,7 @@ def figures(found: Found, truth: Truth) -> dict[str, object]:
     strict = _largest_clean(match)
     at_five = np.unique(match[:strict][match[:strict] >= 0])
     any_place = np.unique(match[match >= 0])
+    innocents = accused(found.rings[:n], truth)
     out: dict[str, object] = {
         "flagged": n,
         "right": n_right,
@@ -68,7 +69,8 @@ def figures(found: Found, truth: Truth) -> dict[str, object]:
         "recall": recall,
         "f1": _f1(n_right, n, len(right), len(truth.levels)),
         "innocents": len(truth.innocents),
-        "innocents_accused": accused(found.rings[:n], truth),
+        "innocents_accused": len(innocents),
+        "accused": innocents,
         "user_auprc": float(average_precision_score(truth.campaign_of_user >= 0, found.user_score)),
     }
     for name in sorted(set(truth.levels)):
