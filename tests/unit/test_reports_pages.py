@@ -209,7 +209,7 @@ def test_counter_evidence_follows_the_numbers() -> None:
     assert counter_evidence({"halo_lift": 1.0, "focus": 0.9, "exclusivity": 0.9}, ring, 0) == []
     lines = counter_evidence({"exclusivity": 0.1, "spread": 0.95}, {"n_users": 4, "q_value": 0.04}, 2)
     assert len(lines) == 5
-    assert "90 % of the targets' audience is outside" in lines[0]
+    assert "90 % of the targets' audience at the time is outside" in lines[0]
 
 
 def test_evidence_of_any_kind_is_listed_once() -> None:

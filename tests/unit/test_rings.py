@@ -69,6 +69,21 @@ def test_evidence_of_a_block_by_hand() -> None:
     assert len(acts.act) == 20
 
 
+@pytest.mark.parametrize(("days_later", "sharpness", "exclusivity"), [(0, 0.5, 0.5), (3, 1.0, 1.0)])
+def test_only_who_came_in_a_rings_own_time_blurs_its_edge(
+    days_later: int, sharpness: float, exclusivity: float
+) -> None:
+    ring = [(f"u{u}", f"i{i}", 60_000 * u + i) for u in range(5) for i in range(4)]
+    crowd = [(f"v{u % 5}", f"i{u // 5}", 60_000 * (u % 5) + days_later * 86_400_000) for u in range(20)]
+    graph = graph_of(ring + crowd)
+    model = organic_model(graph)
+    inside = np.flatnonzero([name.startswith("u") for name in graph.user_ids.to_pylist()])
+    blocks = Blocks(membership([inside], graph.n_users), membership([np.arange(4)], graph.n_items))
+    evidence = gather_evidence(blocks, model, graph)
+    assert evidence["sharpness"][0] == pytest.approx(sharpness)
+    assert evidence["exclusivity"][0] == pytest.approx(exclusivity)
+
+
 def test_refinement_gives_a_ring_its_missing_member_and_drops_the_stranger() -> None:
     rng = np.random.default_rng(0)
     rows = [(f"v{k}", f"j{rng.integers(40)}", int(rng.integers(10**7))) for k in range(400) for _ in range(6)]

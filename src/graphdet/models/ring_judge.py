@@ -31,7 +31,7 @@ WARM_STEPS = 60  # with the plain loss, to learn where natural groups are before
 TRUNCATE_AT = 3.0  # logit above which a natural group is not pulled down any more
 WEIGHT_DECAY = 2.0
 BLIND = -30.0  # logit of a judge that learned nothing
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ _MEANINGS: dict[str, tuple[str, str, str]] = {
     "exclusivity": (
         "Share of the audience",
         "percent",
-        "Of everyone who acted on a target, the share in this ring.",
+        "Of all who acted on a target while the ring was at work, the share in it.",
     ),
     "focus": (
         "Share of the members' activity",
@@ -60,8 +60,8 @@ _MEANINGS: dict[str, tuple[str, str, str]] = {
     "sharpness": (
         "Sharpness of the edge",
         "percent",
-        "Of the accounts that touch at least half as many targets as a typical member, the share "
-        "inside. A group of "
+        "Of the accounts that touch at least half as many targets as a typical member while the ring was "
+        "at work, the share inside. A group of "
         "fans fades out gradually; a steered group ends sharply.",
     ),
     "halo_lift": (
@@ -201,8 +201,8 @@ def counter_evidence(evidence: Mapping[str, float], ring: Mapping[str, Any], wea
     if number("exclusivity", 1) < 0.3:
         outside = 1 - evidence["exclusivity"]
         against.append(
-            f"{words.percent(outside)} of the targets' audience is outside the ring: these items draw "
-            f"others too."
+            f"{words.percent(outside)} of the targets' audience at the time is outside the ring: these items "
+            f"draw others too."
         )
     if number("focus", 1) < 0.3:
         against.append(

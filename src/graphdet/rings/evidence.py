@@ -15,6 +15,7 @@ from scipy.special import gammaln
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts, outside_appeal
 from graphdet.rings.chunks import by_chunks
 from graphdet.rings.organic import Float, Organic, surprise
+from graphdet.rings.own_time import in_own_time
 from graphdet.tables import GraphArrays
 
 EVIDENCE = (
@@ -25,9 +26,9 @@ EVIDENCE = (
     "density",  # share of the member × target cells that are filled
     "lift",  # n_acts / expected_acts
     "margin_nats",  # log-likelihood gain of the block minus the cost of naming it
-    "exclusivity",  # share of the targets' audience that is inside
+    "exclusivity",  # share of the targets' audience in the ring's own time that is inside
     "focus",  # share of the members' activity that is inside
-    "sharpness",  # of the users who touch half as many targets as a typical member, the share inside
+    "sharpness",  # of those who touch half as many targets as a typical member in its own time, the share inside
     "halo_lift",  # outsiders who share two targets, over expectation: high means a common taste
     "elsewhere_lift",  # what members share outside the targets, over expectation: high means a common taste
     "spread",  # spread of the members' times on a target over that of its whole audience
@@ -112,7 +113,7 @@ def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Commo
     appeal = np.asarray(blocks.items @ model.item_slices, np.float64)
     expected = np.maximum(np.einsum("ij,ij->i", activity, appeal), 1e-9)
     margin = margin_nats(n_acts, expected, m, k, model.n_users, model.n_items)
-    sharpness, halo_lift = _halo(blocks, model, appeal, n_acts / m, common)
+    sharpness, exclusivity = in_own_time(blocks, acts, model, np.maximum(2, 0.5 * n_acts / m))
     return {
         "n_users": m,
         "n_items": k,
@@ -121,10 +122,10 @@ def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Commo
         "density": n_acts / (m * k),
         "lift": n_acts / expected,
         "margin_nats": margin,
-        "exclusivity": n_acts / (blocks.items @ model.audience),
+        "exclusivity": exclusivity,
         "focus": n_acts / (blocks.users @ model.degree),
         "sharpness": sharpness,
-        "halo_lift": halo_lift,
+        "halo_lift": _halo(blocks, model, appeal, common),
         "elsewhere_lift": _elsewhere(blocks, model, activity, common),
         "spread": _spread(blocks, model, acts, common),
         "session_share": _session_share(acts, model, len(blocks)),
@@ -132,26 +133,20 @@ def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Commo
     }
 
 
-def _halo(
-    blocks: Blocks, model: Organic, appeal: Float, typical: Float, common: _Common
-) -> tuple[Float, Float]:
-    """Sharpness, and the lift of outsiders' pairs of targets."""
+def _halo(blocks: Blocks, model: Organic, appeal: Float, common: _Common) -> Float:
+    """The lift of outsiders' pairs of targets."""
     users, items, size = blocks.users, blocks.items, len(blocks)
     counts = items @ model.by_item
     touched = counts.tocoo()
     within_block = counts.multiply(users).tocoo()
     inside, inside_row = within_block.data, within_block.row
-    half = np.maximum(2, 0.5 * typical)
-    near = np.bincount(touched.row[touched.data >= half[touched.row]], minlength=size)
-    near_inside = np.bincount(inside_row[inside >= half[inside_row]], minlength=size)
-    sharpness = near_inside / np.maximum(near, 1)
     total = np.bincount(touched.row, touched.data * (touched.data - 1) / 2, minlength=size)
     within = np.bincount(inside_row, inside * (inside - 1) / 2, minlength=size)
     pairs = total - within
     # A user's expected pairs are ((sum mu)² - sum mu²) / 2; the Gram matrix sums that over all users at once.
     expected = 0.5 * (np.einsum("ij,jk,ik->i", appeal, model.user_gram, appeal, optimize=True))
     expected -= 0.5 * (blocks.items @ common.item_pairs)
-    return sharpness, (pairs + 1) / (np.maximum(expected, 0) + 1)
+    return np.asarray((pairs + 1) / (np.maximum(expected, 0) + 1))
 
 
 def _elsewhere(blocks: Blocks, model: Organic, activity: Float, common: _Common) -> Float:

@@ -56,6 +56,37 @@ def distinct_acts(graph: GraphArrays) -> Acts:
 
 
 @dataclass(frozen=True)
+class ItemTimes:
+    """The distinct acts by item, then time.
+
+    user_ix int32[n_acts]; key int64[n_acts], item times span plus time, ascending; origin_ms, span_ms.
+    """
+
+    user_ix: NDArray[np.int32]
+    key: NDArray[np.int64]
+    origin_ms: int
+    span_ms: int
+
+    @classmethod
+    def of(cls, acts: Acts) -> "ItemTimes":
+        """Sort the acts of a log."""
+        origin = int(acts.at_ms.min()) if len(acts.at_ms) else 0
+        span = int(acts.at_ms.max()) - origin + 1 if len(acts.at_ms) else 1
+        key = acts.item_ix.astype(np.int64) * span + (acts.at_ms - origin)
+        order = np.argsort(key, kind="stable")
+        return cls(acts.user_ix[order], key[order], origin, span)
+
+    def between(
+        self, item: NDArray[np.int32], first_ms: NDArray[np.int64], last_ms: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the acts on each item from first_ms to last_ms, both included, begin and end: int64[n] each."""
+        base = item.astype(np.int64) * self.span_ms
+        low = np.clip(first_ms - self.origin_ms, 0, self.span_ms - 1)
+        high = np.clip(last_ms - self.origin_ms, 0, self.span_ms - 1)
+        return np.searchsorted(self.key, base + low), np.searchsorted(self.key, base + high, side="right")
+
+
+@dataclass(frozen=True)
 class Organic:
     """The organic model of a log, as sparse and small dense arrays.
 
@@ -90,6 +121,11 @@ class Organic:
     def audience(self) -> Float:
         """Distinct users per item, float64[n_items]."""
         return np.asarray(np.diff(self.by_item.indptr), np.float64)
+
+    @cached_property
+    def acts_by_item_time(self) -> ItemTimes:
+        """The distinct acts by item, then time."""
+        return ItemTimes.of(self.acts)
 
     @cached_property
     def user_gram(self) -> Float:

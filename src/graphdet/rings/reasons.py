@@ -34,7 +34,7 @@ def ring_reason(evidence: dict[str, float], span_s: float) -> str:
         f"({100 * e['density']:.0f} % of all account–item pairs)"
     ]
     if e["exclusivity"] >= 0.2:
-        parts.append(f"{100 * e['exclusivity']:.0f} % of those items' audience is in the group")
+        parts.append(f"{100 * e['exclusivity']:.0f} % of those items' audience at the time is in the group")
     if e["sharpness"] >= 0.9:
         parts.append("hardly anybody outside acts on half as many of them")
     if e["shared_entity_share"] >= 0.2:
