@@ -13,7 +13,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import StandardScaler
 
 from graphdet.pipeline.detect import ring_candidates
-from graphdet.pipeline.train import plant_and_judge
+from graphdet.pipeline.ring_lessons import plant_and_judge
 from graphdet.pipeline.users import behaviour
 from graphdet.ports import Silent
 from graphdet.rings.find import judge_rings

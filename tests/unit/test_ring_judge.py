@@ -1,30 +1,38 @@
 """The judge of rings: monotone where told, the same after a round trip, and not taught that a real ring is innocent."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from graphdet.errors import GraphdetError
-from graphdet.models.ring_judge import RingJudge, train_ring_judge
+from graphdet.models.ring_judge import Lessons, RingJudge, train_ring_judge
 
 DIRECTION = (1, 0, -1)
 N_RINGS, N_NATURAL = 24, 400
 
 
-def _log(seed: int, n_hidden: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Inputs, campaign, jaccard, fold; rings are high in input 0 and low in input 2, as are the hidden ones."""
+def _lessons(seed: int, n_hidden: int = 0, n_innocent: int = 0) -> Lessons:
+    """Rings are high in input 0 and low in input 2, and so are those hidden in the log."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(N_RINGS + N_NATURAL, 3))
-    rings = np.arange(N_RINGS + n_hidden)
-    x[rings] += [3.5, 0.0, -3.5]
-    campaign = np.where(np.arange(len(x)) < N_RINGS, np.arange(len(x)), -1)
-    return x, campaign, np.where(campaign >= 0, 1.0, 0.0), rng.integers(0, 2, len(x))
+    row = np.arange(len(x))
+    ring, hidden = row < N_RINGS, (row >= N_RINGS) & (row < N_RINGS + n_hidden)
+    innocent = row >= len(x) - n_innocent
+    x[ring | hidden] += [3.5, 0.0, -3.5]
+    x[innocent] += [3.5, 3.5, -3.5]
+    return Lessons(
+        inputs=x,
+        campaign=np.where(ring, row, -1),
+        jaccard=ring.astype(np.float64),
+        innocent=np.where(innocent, row - row[innocent].min(initial=len(x)), -1),
+        fold=rng.integers(0, 2, len(x)),
+    )
 
 
 def test_more_of_the_same_evidence_never_lowers_the_logit() -> None:
-    x, campaign, jaccard, fold = _log(1)
-    judge = train_ring_judge(x, campaign, jaccard, fold, DIRECTION)
+    judge = train_ring_judge(_lessons(1), DIRECTION)
     at = np.random.default_rng(2).normal(scale=2, size=(200, 3))
     folds = np.arange(200) % 2
     for column, sign in enumerate(DIRECTION):
@@ -35,27 +43,45 @@ def test_more_of_the_same_evidence_never_lowers_the_logit() -> None:
 
 
 def test_rings_hidden_in_the_log_are_judged_like_the_planted() -> None:
-    x, campaign, jaccard, fold = _log(4, n_hidden=6)
-    judge = train_ring_judge(x, campaign, jaccard, fold, DIRECTION)
-    logits = judge.logits(x, fold)
+    lessons = _lessons(4, n_hidden=6)
+    logits = train_ring_judge(lessons, DIRECTION).logits(lessons.inputs, lessons.fold)
     assert (logits[N_RINGS : N_RINGS + 6] > 0).all()
     assert np.mean(logits[N_RINGS + 6 :] > 0) < 0.02
 
 
 def test_a_saved_judge_says_the_same(tmp_path: Path) -> None:
-    x, campaign, jaccard, fold = _log(5)
-    judge = train_ring_judge(x, campaign, jaccard, fold, DIRECTION, seed=3)
+    lessons = _lessons(5)
+    x, fold = lessons.inputs, lessons.fold
+    judge = train_ring_judge(lessons, DIRECTION, seed=3)
     judge.save(tmp_path)
     again = RingJudge.load(tmp_path)
     assert np.array_equal(judge.logits(x, fold), again.logits(x, fold))
-    same = train_ring_judge(x, campaign, jaccard, fold, DIRECTION, seed=3)
+    same = train_ring_judge(lessons, DIRECTION, seed=3)
     assert np.array_equal(judge.logits(x, fold), same.logits(x, fold))
 
 
 def test_without_both_kinds_there_is_nothing_to_learn() -> None:
-    x, campaign, jaccard, fold = _log(6)
+    lessons = _lessons(6)
     with pytest.raises(GraphdetError, match="too small to learn"):
-        train_ring_judge(x, campaign, np.ones_like(jaccard), fold, DIRECTION)
+        train_ring_judge(replace(lessons, jaccard=np.ones(len(lessons.inputs))), DIRECTION)
+
+
+def test_hard_innocents_are_learned_as_no_rings() -> None:
+    """They look like rings but for input 1; as a few natural groups like that they could be rings of the log."""
+    told = _lessons(7, n_innocent=12)
+    untold = replace(told, innocent=np.full(len(told.inputs), -1))
+    unseen = np.random.default_rng(8).normal((3.5, 3.5, -3.5), size=(200, 3))
+    folds = np.arange(200) % 2
+    assert np.mean(train_ring_judge(told, DIRECTION).logits(unseen, folds) > 0) < 0.05
+    assert np.mean(train_ring_judge(untold, DIRECTION).logits(unseen, folds) > 0) > 0.1
+
+
+def test_lessons_of_several_copies_keep_their_campaigns_apart() -> None:
+    one, two = _lessons(1, n_innocent=3), _lessons(2, n_innocent=2)
+    both = Lessons.joined([one, two])
+    assert both.n_found == one.n_found + two.n_found == 2 * N_RINGS
+    assert len(np.unique(both.innocent[both.innocent >= 0])) == 5
+    assert np.array_equal(both.inputs, np.concatenate([one.inputs, two.inputs]))
 
 
 def test_a_missing_judge_says_how_to_make_one(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ STEPS = 300
 WARM_STEPS = 60  # with the plain loss, to learn where natural groups are before trusting the network's doubt
 TRUNCATE_AT = 3.0  # logit above which a natural group is not pulled down any more
 WEIGHT_DECAY = 2.0
+NOT_RING_WEIGHT = 4.0  # of all that is no ring, campaigns weigh 1
+INNOCENT_WEIGHT = 1.0  # of which hard innocents
 BLIND = -30.0  # logit of a judge that learned nothing
 FORMAT = 3
 
@@ -103,52 +105,83 @@ class RingJudge:
         return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]))
 
 
-def train_ring_judge(
-    inputs: NDArray[np.float64],
-    campaign: NDArray[np.int64],
-    jaccard: NDArray[np.float64],
-    fold: NDArray[np.int64],
-    direction: Sequence[int],
-    seed: int = 0,
-) -> RingJudge:
-    """Train a judge on the blocks of a planted log.
+@dataclass(frozen=True)
+class Lessons:
+    """Blocks of planted logs to learn from.
+
+    inputs: float64[n, n_inputs].
+    campaign: int64[n], the planted campaign a block overlaps most, −1 for none.
+    jaccard: float64[n], of the block's users and that campaign's accounts. Blocks from .5 up are
+        examples of a ring, below .2 of a natural group; those between are left out, they are neither.
+    innocent: int64[n], the planted group of hard innocents that a block is, −1 for none.
+    fold: int64[n], which half a natural group belongs to.
+    """
+
+    inputs: NDArray[np.float64]
+    campaign: NDArray[np.int64]
+    jaccard: NDArray[np.float64]
+    innocent: NDArray[np.int64]
+    fold: NDArray[np.int64]
+
+    @property
+    def n_found(self) -> int:
+        """Number of campaigns that some block found."""
+        return len(np.unique(self.campaign[self.jaccard >= 0.5]))
+
+    @classmethod
+    def joined(cls, copies: Sequence["Lessons"]) -> "Lessons":
+        """The lessons of several planted logs as one, their campaigns and innocents numbered through."""
+        return cls(
+            np.concatenate([each.inputs for each in copies]),
+            _numbered_through([each.campaign for each in copies]),
+            np.concatenate([each.jaccard for each in copies]),
+            _numbered_through([each.innocent for each in copies]),
+            np.concatenate([each.fold for each in copies]),
+        )
+
+
+def _numbered_through(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    start = np.cumsum([0, *(int(part.max(initial=-1)) + 1 for part in parts[:-1])])
+    shifted = [np.where(part >= 0, part + first, -1) for part, first in zip(parts, start, strict=True)]
+    return np.concatenate(shifted)
+
+
+def train_ring_judge(lessons: Lessons, direction: Sequence[int], seed: int = 0) -> RingJudge:
+    """Train a judge on the blocks of planted logs.
 
     Args:
-        inputs: float64[n, n_inputs].
-        campaign: int64[n], the planted campaign a block overlaps most, −1 for none.
-        jaccard: float64[n], of the block's users and that campaign's accounts. Blocks from .5 up are
-            examples of a ring, below .2 of a natural group; those between are left out, they are neither.
-        fold: int64[n], which half a natural group belongs to.
+        lessons: the blocks and what they are.
         direction: per input 1 where more of it speaks for a ring, −1 where against, 0 where either may be.
         seed: of the initial weights.
 
-    Every campaign weighs the same, however many blocks found it; campaigns and natural groups weigh 1 : 4.
+    Every campaign weighs the same, however many blocks found it, and so does every group of hard innocents.
+    Campaigns, hard innocents and the log's own groups weigh 1 : 1 : 3 (1 : 4 where no innocents were found).
 
     Raises:
-        NotEnoughData: there is no example of one of the two kinds.
+        NotEnoughData: there is no example of a ring, or none of a group that is not.
     """
-    ring = jaccard >= 0.5
-    natural = jaccard < 0.2
+    ring = lessons.jaccard >= 0.5
+    innocent = ~ring & (lessons.innocent >= 0)
+    natural = ~innocent & (lessons.jaccard < 0.2)
     if not ring.any() or not natural.any():
         raise NotEnoughData(
             "the log is too small to learn what a ring looks like in it: "
             f"{int(ring.sum())} blocks of planted campaigns and {int(natural.sum())} natural groups "
             f"were found"
         )
+    inputs = lessons.inputs
     mean, scale = inputs.mean(axis=0), inputs.std(axis=0) + 1e-6
     x = torch.from_numpy(np.clip((inputs - mean) / scale, -5, 5).astype(np.float32))
-    weight = np.zeros(len(inputs))
-    per_campaign = np.bincount(campaign[ring], minlength=int(campaign.max()) + 1)
-    weight[ring] = 1.0 / per_campaign[campaign[ring]]
-    weight[ring] /= weight[ring].sum()
+    weight = _evenly(lessons.campaign, ring) + INNOCENT_WEIGHT * _evenly(lessons.innocent, innocent)
+    natural_weight = NOT_RING_WEIGHT - (INNOCENT_WEIGHT if innocent.any() else 0.0)
     sign = torch.tensor(direction, dtype=torch.float32)
     weights: dict[str, NDArray[np.float32]] = {}
     for held_out in range(N_FOLDS):
-        seen = natural & (fold != held_out)
+        seen = natural & (lessons.fold != held_out)
         seen = seen if seen.any() else natural
-        rows = np.flatnonzero(ring | seen)
+        rows = np.flatnonzero(ring | innocent | seen)
         share = weight.copy()
-        share[seen] = 4.0 / seen.sum()
+        share[seen] = natural_weight / seen.sum()
         for member in range(N_SEEDS):
             net = _fit(
                 x[rows],
@@ -162,6 +195,15 @@ def train_ring_judge(
                 weights[f"{name}.weight"] = module.weight.detach().numpy()
                 weights[f"{name}.bias"] = module.bias.detach().numpy()
     return RingJudge(weights, mean, scale)
+
+
+def _evenly(group: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights of the chosen rows, the same sum for every group and 1 in all; 0 for other rows."""
+    weight = np.zeros(len(group))
+    if chosen.any():
+        weight[chosen] = 1.0 / np.bincount(group[chosen])[group[chosen]]
+        weight /= weight.sum()
+    return weight
 
 
 def _linear(net: nn.Sequential) -> list[nn.Linear]:

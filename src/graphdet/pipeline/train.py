@@ -1,65 +1,26 @@
 """train: learn from a log what coordination looks like in it."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
-from numpy.typing import NDArray
 
 from graphdet.errors import NotEnoughData
 from graphdet.logs.labels import Labels, check_labels, read_labels
-from graphdet.models.ring_judge import RingJudge, train_ring_judge
+from graphdet.models.ring_judge import RingJudge
 from graphdet.models.training import train_gnn
 from graphdet.pipeline.detect import read_graph, ring_candidates
-from graphdet.pipeline.insufficient import measured
 from graphdet.pipeline.labelled import check_against, kind_of
 from graphdet.pipeline.models import Models
+from graphdet.pipeline.ring_lessons import PlantedTask, Task, plant_and_judge
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
-from graphdet.rings.evidence import JUDGE_DIRECTION
-from graphdet.rings.find import Candidates, judge_rings, overlap
+from graphdet.rings.find import judge_rings
 from graphdet.rings.ring_tables import user_membership
 from graphdet.scores.clusters import Clusters
 from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion, Parts
-from graphdet.simulate.campaigns import Campaign, training_plan
-from graphdet.simulate.plant import plant
-from graphdet.tables import GraphArrays, PairArrays
-
-MOST_CAMPAIGNS = 64
-USERS_PER_CAMPAIGN = 400  # a small log gets fewer campaigns, so that planted accounts stay a small part of it
-LEAST_CAMPAIGNS = 6
-
-
-@dataclass(frozen=True)
-class Task:
-    """A graph to learn on, and the truth about its users.
-
-    Shapes: y int8[n_users], 1 fraud, 0 clean, −1 unknown; campaign int32[n_users], −1 for none.
-    """
-
-    graph: GraphArrays
-    y: NDArray[np.int8]
-    campaign: NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class PlantedTask:
-    """A planted copy of the log, the judge trained on it, and facts for people."""
-
-    task: Task
-    windows: list[PairArrays]
-    candidates: Candidates
-    judge: RingJudge
-    facts: dict[str, int]
-
-
-def plan_for(graph: GraphArrays, seed: int) -> list[Campaign]:
-    """Choose the campaigns to plant into a log of this size; single-item bursts leave no block to learn from."""
-    n = int(np.clip(graph.n_users // USERS_PER_CAMPAIGN, LEAST_CAMPAIGNS, MOST_CAMPAIGNS))
-    return [campaign for campaign in training_plan(seed, n + 4) if campaign.n_targets > 1][:n]
+from graphdet.tables import GraphArrays
 
 
 def train(
@@ -124,37 +85,6 @@ def train(
         "fusion_weights": [round(float(weight), 4) for weight in fusion.weights],
         "warnings": warnings,
     }
-
-
-def plant_and_judge(
-    graph: GraphArrays, bench: duckdb.DuckDBPyConnection, seed: int, progress: Progress
-) -> PlantedTask:
-    """Plant campaigns into a copy of the log and train the ring judge on them.
-
-    Raises:
-        NotEnoughData: the log is too small for either.
-    """
-    progress.start("plant campaigns")
-    with measured(graph):
-        planted = plant(graph, plan_for(graph, seed), seed, leave_out_unfit=True)
-    progress.done()
-    windows, candidates = ring_candidates(planted.graph, bench, seed, progress)
-    campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
-    progress.start("train the ring judge")
-    with measured(graph):
-        judge = train_ring_judge(candidates.inputs, campaign, jaccard, candidates.fold, JUDGE_DIRECTION, seed)
-    progress.done()
-    of_user = planted.campaign_of_user
-    return PlantedTask(
-        Task(planted.graph, (of_user >= 0).astype(np.int8), of_user),
-        windows,
-        candidates,
-        judge,
-        {
-            "campaigns": len(planted.campaigns),
-            "campaigns_found_as_candidates": len(np.unique(campaign[jaccard >= 0.5])),
-        },
-    )
 
 
 def _given(store: Store, path: Path | None) -> tuple[Labels | None, list[str]]:

@@ -1,6 +1,7 @@
 """Hard innocents: groups that act together for honest reasons and must not be called rings."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -131,3 +132,22 @@ def innocent_plan(seed: int = 0, rounds: int = 1) -> list[Campaign]:
     """Plan `rounds` groups of every kind of hard innocent."""
     rng = np.random.default_rng((seed, 104_729))
     return [innocent(name, rng) for _ in range(rounds) for name in INNOCENT_KINDS]
+
+
+def training_innocents(seed: int, rounds: int) -> list[Campaign]:
+    """Plan `rounds` groups of every kind with knobs drawn more widely, for the judge of rings to learn from."""
+    rng = np.random.default_rng((seed, 1_299_709))
+    return [_vary(innocent(name, rng), rng) for _ in range(rounds) for name in INNOCENT_KINDS]
+
+
+def _vary(group: Campaign, rng: Rng) -> Campaign:
+    """Stretch the knobs of a group by factors that keep it what it is."""
+    single = group.n_targets == 1
+    return replace(
+        group,
+        n_accounts=max(3, round(group.n_accounts * float(rng.uniform(0.5, 1.4)))),
+        n_targets=1 if single else max(2, round(group.n_targets * float(rng.uniform(0.7, 1.5)))),
+        density=float(np.clip(group.density * rng.uniform(0.8, 1.2), 0.1, 1.0)),
+        window_s=group.window_s * float(np.exp(rng.uniform(-1.0, 0.7))),
+        camouflage=group.camouflage * float(rng.uniform(0.5, 1.5)),
+    )

@@ -1,0 +1,109 @@
+"""What the ring judge learns from: campaigns and hard innocents planted into copies of the user's own log."""
+
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from graphdet.models.ring_judge import Lessons, RingJudge, train_ring_judge
+from graphdet.pipeline.detect import ring_candidates
+from graphdet.pipeline.insufficient import measured
+from graphdet.ports import Progress
+from graphdet.rings.evidence import JUDGE_DIRECTION
+from graphdet.rings.find import Candidates, overlap
+from graphdet.simulate.assemble import Planted
+from graphdet.simulate.campaigns import Campaign, training_plan
+from graphdet.simulate.innocents import training_innocents
+from graphdet.simulate.plant import plant
+from graphdet.tables import GraphArrays, PairArrays
+
+MOST_CAMPAIGNS = 64
+USERS_PER_CAMPAIGN = 400  # a small log gets fewer campaigns, so that planted accounts stay a small part of it
+LEAST_CAMPAIGNS = 6
+CAMPAIGNS_PER_ROUND = 10  # with each ten campaigns goes one group of every kind of hard innocents
+# One copy of a small log holds too few campaigns to learn from, so more copies are planted until this many were found.
+ENOUGH_FOUND = 48
+MOST_COPIES = 6
+
+
+@dataclass(frozen=True)
+class Task:
+    """A graph to learn on, and the truth about its users.
+
+    Shapes: y int8[n_users], 1 fraud, 0 clean, −1 unknown; campaign int32[n_users], −1 for none.
+    """
+
+    graph: GraphArrays
+    y: NDArray[np.int8]
+    campaign: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class PlantedTask:
+    """The first planted copy of the log, the judge trained on all of them, and facts for people."""
+
+    task: Task
+    windows: list[PairArrays]
+    candidates: Candidates
+    judge: RingJudge
+    facts: dict[str, int]
+
+
+def plan_for(graph: GraphArrays, seed: int) -> list[Campaign]:
+    """Choose the campaigns to plant into a log of this size; single-item bursts leave no block to learn from."""
+    n = int(np.clip(graph.n_users // USERS_PER_CAMPAIGN, LEAST_CAMPAIGNS, MOST_CAMPAIGNS))
+    return [campaign for campaign in training_plan(seed, n + 4) if campaign.n_targets > 1][:n]
+
+
+def plant_and_judge(
+    graph: GraphArrays, bench: duckdb.DuckDBPyConnection, seed: int, progress: Progress
+) -> PlantedTask:
+    """Plant campaigns and hard innocents into copies of the log and train the ring judge on them.
+
+    Raises:
+        NotEnoughData: the log is too small for either.
+    """
+    first: tuple[Task, list[PairArrays], Candidates] | None = None
+    lessons: list[Lessons] = []
+    n_campaigns = 0
+    while len(lessons) < MOST_COPIES and sum(each.n_found for each in lessons) < ENOUGH_FOUND:
+        planted = _copy(graph, seed + 1_000 * len(lessons), progress)
+        windows, candidates = ring_candidates(planted.graph, bench, seed, progress)
+        lessons.append(_lessons(planted, candidates))
+        n_campaigns += len(planted.campaigns)
+        if first is None:
+            of_user = planted.campaign_of_user
+            first = Task(planted.graph, (of_user >= 0).astype(np.int8), of_user), windows, candidates
+    assert first is not None  # for the type checker: there is at least one copy
+    progress.start("train the ring judge")
+    with measured(graph):
+        judge = train_ring_judge(Lessons.joined(lessons), JUDGE_DIRECTION, seed)
+    progress.done()
+    return PlantedTask(
+        *first,
+        judge,
+        {
+            "copies": len(lessons),
+            "campaigns": n_campaigns,
+            "campaigns_found_as_candidates": sum(each.n_found for each in lessons),
+        },
+    )
+
+
+def _copy(graph: GraphArrays, seed: int, progress: Progress) -> Planted:
+    progress.start("plant campaigns")
+    campaigns = plan_for(graph, seed)
+    innocents = training_innocents(seed, max(1, len(campaigns) // CAMPAIGNS_PER_ROUND))
+    with measured(graph):
+        planted = plant(graph, campaigns, seed, innocents, leave_out_unfit=True)
+    progress.done()
+    return planted
+
+
+def _lessons(planted: Planted, candidates: Candidates) -> Lessons:
+    campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
+    innocent, likeness = overlap(candidates.blocks, planted.innocent_of_user)
+    return Lessons(
+        candidates.inputs, campaign, jaccard, np.where(likeness >= 0.5, innocent, -1), candidates.fold
+    )
