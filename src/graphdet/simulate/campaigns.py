@@ -9,7 +9,7 @@ from graphdet.errors import UsageError
 
 HOUR_S = 3600.0
 DAY_S = 86_400.0
-POPULARITIES = ("cold", "mid", "popular")
+POPULARITIES = ("cold", "mid", "warm", "popular")
 PACES = ("human", "scripted")
 CAMOUFLAGES = ("walk", "popular", "random")
 
@@ -26,7 +26,7 @@ class Campaign:
     camouflage: own clicks of an account per click on a target.
     camouflage_kind: "walk" (the item-to-item steps of the hour), "popular" (its clicks), "random" (living
     items). hijacked_share: share of the accounts that are real users of the log, who keep all their own
-    behaviour. target_popularity: "cold", "mid" or "popular" items of the log. repeats: mean number of
+    behaviour. target_popularity: "cold", "mid", "warm" or "popular" items of the log. repeats: mean number of
     sessions in which an account touches one target. pace: "human" (gaps as in the log) or "scripted"
     (targets in one fixed order, seconds apart). coattail: each target is clicked right after a hot item of
     the hour, in the same session. one_sitting: all targets of an account in one session.
@@ -148,13 +148,13 @@ def _l4(rng: Rng) -> Campaign:
 
 def _l5(rng: Rng) -> Campaign:
     return Campaign(
-        "sparse_popular",
+        "sparse_warm",
         n_accounts=_between(rng, 15, 30),
         n_targets=_between(rng, 20, 30),
         density=0.3,
         window_s=30 * DAY_S,
         camouflage=3.0,
-        target_popularity="popular",
+        target_popularity="warm",
         level="L5",
     )
 

@@ -10,7 +10,7 @@ from graphdet.simulate.campaigns import Campaign
 from graphdet.simulate.profile import DAY_MS, HOUR_MS, Int, LogProfile
 
 # Rank shares of the items with at least MIN_CLICKS clicks, from rare to popular.
-RANKS = {"cold": (0.0, 0.6), "mid": (0.6, 0.93), "popular": (0.93, 1.0)}
+RANKS = {"cold": (0.0, 0.6), "mid": (0.6, 0.93), "warm": (0.8, 0.95), "popular": (0.93, 1.0)}
 MIN_CLICKS = 3
 NEARNESS = ((HOUR_MS, 1.0), (6 * HOUR_MS, 0.1), (24 * HOUR_MS, 0.01))  # half-widths and their weights
 USUAL = 0.4  # of the pool, by how usual the ages are at which an item is clicked
