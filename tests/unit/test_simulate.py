@@ -1,5 +1,7 @@
 """Organic logs, planted campaigns and hard innocents: the truth is true, and nothing of the log is lost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -12,6 +14,7 @@ from graphdet.simulate import (
     Campaign,
     Planted,
     benchmark_plan,
+    innocent,
     innocent_plan,
     kind,
     level,
@@ -338,3 +341,15 @@ def test_groups_for_which_the_log_is_too_small_can_be_left_out(log: GraphArrays)
     assert 2 < len(fit.campaigns) < len(plan)
     assert int(fit.campaign_of_user.max()) == len(fit.campaigns) - 1
     assert len(fit.targets) == len(fit.campaigns)
+
+
+def test_a_fan_club_needs_items_that_are_near_each_other() -> None:
+    """Where every session is a single click, no item is near another: random targets would be no fan club's."""
+    log = organic(3_000, 400, 20, seed=2)
+    n = len(log.session_ix)
+    names = pa.array([f"s{place:06}" for place in range(n)])
+    alone = replace(log, session_ids=names, session_ix=np.arange(n, dtype=np.int32))
+    club = innocent("fan_club", np.random.default_rng(1))
+    assert plant(log, [], 1, [club]).innocents
+    with pytest.raises(NotEnoughData, match="near each other"):
+        plant(alone, [], 1, [club])

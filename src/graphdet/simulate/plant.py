@@ -80,6 +80,8 @@ def _choose_users(profile: LogProfile, campaign: Campaign, strike: Strike, taken
             f"{round(LEAST_ACCOUNTS / MOST_ACCOUNTS_SHARE)} users, the log has {n_users}; use a larger log"
         )
     n_accounts = min(campaign.n_accounts, most)
+    if campaign.members_from_audience:  # mostly: strangers to the targets are no fans of them
+        n_accounts = min(n_accounts, 2 * int((_audience(profile, strike) & ~taken).sum()))
     n_real = min(n_accounts, round(n_accounts * campaign.hijacked_share))
     real = _real_users(profile, campaign, strike, taken, n_real, rng)
     taken[real] = True
@@ -100,10 +102,7 @@ def _real_users(
     around = ordinary & (profile.session_start[first_session] < strike.end_ms)
     around &= profile.session_start[last_session] >= strike.start_ms
     if campaign.members_from_audience:
-        rows = [profile.item_edge[profile.item_first[i] : profile.item_first[i + 1]] for i in strike.items]
-        audience = np.zeros(profile.graph.n_users, bool)
-        audience[profile.graph.user_ix[np.concatenate(rows)]] = True
-        choices = [ordinary & audience, around, ordinary]
+        choices = [ordinary & _audience(profile, strike), around, ordinary]
     else:
         choices = [around, ordinary]
     chosen = np.zeros(0, np.int64)
@@ -116,6 +115,14 @@ def _real_users(
             f"or more, the log has {len(chosen)}; plant fewer campaigns or use a larger log"
         )
     return chosen
+
+
+def _audience(profile: LogProfile, strike: Strike) -> Bool:
+    """Say who touched a target anyway, bool[n_users]."""
+    rows = [profile.item_edge[profile.item_first[i] : profile.item_first[i + 1]] for i in strike.items]
+    audience = np.zeros(profile.graph.n_users, bool)
+    audience[profile.graph.user_ix[np.concatenate(rows)]] = True
+    return audience
 
 
 def _walk(steps: Steps, groups: Sequence[Group], rng: Rng) -> Sessions:

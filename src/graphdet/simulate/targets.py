@@ -17,6 +17,7 @@ USUAL = 0.4  # of the pool, by how usual the ages are at which an item is clicke
 SELF_SAMPLE = 24
 MOSTLY = 0.6  # of an item's audience
 WINDOW_TRIES = 12
+RELATED_TRIES = 24
 WIDE = 3  # a pool this many times the wanted targets is wide enough to stop looking
 
 
@@ -63,12 +64,18 @@ def choose_strike(
             f"{campaign.window_s / 3600:.1f} h and free, the log has {len(best_pool)}; "
             "plant fewer campaigns or use a larger log"
         )
+    living = best_pool
     # Targets are clicked at the ages at which people click things: no old hat, nothing seconds old.
     usual = best_pool[np.argsort(-profile.usual_age(best_pool), kind="stable")]
     best_pool = np.sort(usual[: max(int(USUAL * len(usual)), WIDE * campaign.n_targets)])
     wanted = min(campaign.n_targets, max(least, len(best_pool)))
     if campaign.related_targets:
-        items = neighbours.related(best_pool, wanted, rng)
+        items = neighbours.related(living, campaign.n_targets, rng)
+        if len(items) < least:
+            raise NotEnoughData(
+                f"the log is too small for a {campaign.kind}: it needs {least} items that are near each other, "
+                f"alive at the same time and free, the log has {len(items)}; use a larger log"
+            )
     else:
         items = rng.choice(best_pool, wanted, replace=False)
     low, count = profile.item_first[items], profile.item_first[items + 1] - profile.item_first[items]
@@ -156,10 +163,21 @@ class Neighbours:
         return cls(both[order], other[order])
 
     def related(self, pool: Int, n: int, rng: np.random.Generator) -> Int:
-        """Take n items of the pool that are near each other: a random item, its neighbours, then theirs."""
-        chosen: list[int] = [int(rng.choice(pool))]
+        """Take up to n items of the pool that are near each other: a random item, its neighbours, then theirs.
+
+        Of RELATED_TRIES random items the one that leads to most.
+        """
         inside = np.zeros(int(pool.max()) + 1, bool)
         inside[pool] = True
+        best = self._around(int(rng.choice(pool)), inside, n, rng)
+        for _ in range(RELATED_TRIES - 1):
+            if len(best) == n:
+                break
+            best = max(best, self._around(int(rng.choice(pool)), inside, n, rng), key=len)
+        return np.array(best, np.int64)
+
+    def _around(self, start: int, inside: NDArray[np.bool_], n: int, rng: np.random.Generator) -> list[int]:
+        chosen = [start]
         turn = 0
         while len(chosen) < n and turn < len(chosen):
             low, high = np.searchsorted(self.item, [chosen[turn], chosen[turn] + 1])
@@ -171,7 +189,4 @@ class Neighbours:
                 take = min(max(2, n // 3), n - len(chosen), len(near))
                 chosen.extend(int(i) for i in rng.choice(near, take, replace=False, p=weight / weight.sum()))
             turn += 1
-        rest = np.setdiff1d(pool, chosen)
-        if len(chosen) < n:
-            chosen.extend(int(i) for i in rng.choice(rest, min(n - len(chosen), len(rest)), replace=False))
-        return np.array(chosen, np.int64)
+        return chosen
