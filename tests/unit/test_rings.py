@@ -10,10 +10,11 @@ from graphdet.clustering.leiden import communities
 from graphdet.evaluation.log_tail import tail_p_values
 from graphdet.pipeline.detect import find_pairs
 from graphdet.ports import Silent
-from graphdet.rings.blocks import Blocks, block_acts, membership, refine
+from graphdet.rings.blocks import Blocks, block_acts, membership
 from graphdet.rings.evidence import EVIDENCE, gather_evidence
 from graphdet.rings.find import Candidates, find_candidates, overlap
 from graphdet.rings.organic import organic_model
+from graphdet.rings.refine import refine
 from graphdet.rings.select import strongest
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import kind
@@ -108,6 +109,13 @@ def test_rings_share_few_members() -> None:
     users = membership([np.arange(10), np.arange(8), np.arange(8, 18)], 20)
     blocks = Blocks(users, membership([np.arange(3)] * 3, 5))
     assert strongest(blocks, np.array([2.0, 1.0, 0.5])).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(("logit_of_whole", "named"), [(3.5, [0]), (2.0, [1, 2]), (-0.5, [1, 2])])
+def test_the_whole_is_named_before_its_parts(logit_of_whole: float, named: list[int]) -> None:
+    users = membership([np.arange(20), np.arange(10), np.arange(11, 20)], 20)
+    blocks = Blocks(users, membership([np.arange(3)] * 3, 5))
+    assert strongest(blocks, np.array([logit_of_whole, 4.0, 3.8])).tolist() == named
 
 
 def test_few_groups_give_no_small_p_value() -> None:

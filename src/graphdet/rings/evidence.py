@@ -14,6 +14,7 @@ from scipy.special import gammaln
 
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts, outside_appeal
 from graphdet.rings.chunks import by_chunks
+from graphdet.rings.moment import Moments, moments, visitors
 from graphdet.rings.organic import Float, Organic, surprise
 from graphdet.rings.own_time import in_own_time
 from graphdet.tables import GraphArrays
@@ -37,7 +38,7 @@ EVIDENCE = (
 )
 
 
-def _ln_choose(n: float, k: Float) -> Float:
+def _ln_choose(n: float | Float, k: Float) -> Float:
     out: Float = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
     return out
 
@@ -63,7 +64,28 @@ def _pays(blocks: Blocks, model: Organic) -> NDArray[np.bool_]:
     n_acts = np.bincount(acts.block, minlength=len(blocks)).astype(np.float64)
     m = np.diff(blocks.users.indptr).astype(np.float64)
     k = np.diff(blocks.items.indptr).astype(np.float64)
-    return np.asarray(margin_nats(n_acts, expected, m, k, model.n_users, model.n_items) > 0)
+    margin = margin_nats(n_acts, expected, m, k, model.n_users, model.n_items)
+    at = moments(blocks, model)
+    margin[at.row] = np.maximum(margin[at.row], moment_margin(blocks, at, model))
+    return np.asarray(margin > 0)
+
+
+def moment_margin(blocks: Blocks, at: Moments, model: Organic) -> Float:
+    """Nats by which blocks with a moment (rows of `at`) beat chance in it, its naming paid: float64[len(at.row)]."""
+    found, n = visitors(blocks, at, model), len(at.row)
+    inside = found.inside
+    n_acts = np.bincount(found.block[inside], found.count[inside], minlength=n)
+    expected = np.bincount(found.block[inside], found.expected[inside], minlength=n)
+    there = np.bincount(found.block[inside], minlength=n).astype(np.float64)
+    k = np.diff(blocks.items.indptr)[at.row].astype(np.float64)
+    users, items = at.crowd(model.n_users), at.crowd(model.n_items)
+    named = _ln_choose(users, np.minimum(there, users)) + _ln_choose(items, np.minimum(k, items))
+    place = np.log(len(model.act_times) / np.maximum(at.n_acts, 1.0)) + np.log(
+        2.0
+    )  # which moment; that there is one
+    return np.asarray(
+        surprise(np.asarray(n_acts, np.float64), np.asarray(expected, np.float64)) - named - place
+    )
 
 
 @dataclass(frozen=True)

@@ -56,31 +56,35 @@ def distinct_acts(graph: GraphArrays) -> Acts:
 
 
 @dataclass(frozen=True)
-class ItemTimes:
-    """The distinct acts by item, then time.
+class ActTimes:
+    """The distinct acts by item (or user), then time.
 
-    user_ix int32[n_acts]; key int64[n_acts], item times span plus time, ascending; origin_ms, span_ms.
+    other_ix int32[n_acts], the user (item) of each; key int64[n_acts], item (user) times span plus time, ascending;
+    origin_ms, span_ms.
     """
 
-    user_ix: NDArray[np.int32]
+    other_ix: NDArray[np.int32]
     key: NDArray[np.int64]
     origin_ms: int
     span_ms: int
 
     @classmethod
-    def of(cls, acts: Acts) -> "ItemTimes":
-        """Sort the acts of a log."""
-        origin = int(acts.at_ms.min()) if len(acts.at_ms) else 0
-        span = int(acts.at_ms.max()) - origin + 1 if len(acts.at_ms) else 1
-        key = acts.item_ix.astype(np.int64) * span + (acts.at_ms - origin)
+    def of(cls, by: NDArray[np.int32], other: NDArray[np.int32], at_ms: NDArray[np.int64]) -> "ActTimes":
+        """Sort the acts of a log by `by` and time; all three [n_acts]."""
+        origin = int(at_ms.min()) if len(at_ms) else 0
+        span = int(at_ms.max()) - origin + 1 if len(at_ms) else 1
+        key = by.astype(np.int64) * span + (at_ms - origin)
         order = np.argsort(key, kind="stable")
-        return cls(acts.user_ix[order], key[order], origin, span)
+        return cls(other[order], key[order], origin, span)
 
     def between(
-        self, item: NDArray[np.int32], first_ms: NDArray[np.int64], last_ms: NDArray[np.int64]
+        self,
+        by: NDArray[np.int32] | NDArray[np.int64],
+        first_ms: NDArray[np.int64],
+        last_ms: NDArray[np.int64],
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where the acts on each item from first_ms to last_ms, both included, begin and end: int64[n] each."""
-        base = item.astype(np.int64) * self.span_ms
+        """Where the acts of each item (user) from first_ms to last_ms, both included, begin and end: int64[n] each."""
+        base = by.astype(np.int64) * self.span_ms
         low = np.clip(first_ms - self.origin_ms, 0, self.span_ms - 1)
         high = np.clip(last_ms - self.origin_ms, 0, self.span_ms - 1)
         return np.searchsorted(self.key, base + low), np.searchsorted(self.key, base + high, side="right")
@@ -123,9 +127,19 @@ class Organic:
         return np.asarray(np.diff(self.by_item.indptr), np.float64)
 
     @cached_property
-    def acts_by_item_time(self) -> ItemTimes:
+    def acts_by_item_time(self) -> ActTimes:
         """The distinct acts by item, then time."""
-        return ItemTimes.of(self.acts)
+        return ActTimes.of(self.acts.item_ix, self.acts.user_ix, self.acts.at_ms)
+
+    @cached_property
+    def acts_by_user_time(self) -> ActTimes:
+        """The distinct acts by user, then time."""
+        return ActTimes.of(self.acts.user_ix, self.acts.item_ix, self.acts.at_ms)
+
+    @cached_property
+    def act_times(self) -> NDArray[np.int64]:
+        """The times of all distinct acts, ascending, int64[n_acts]."""
+        return np.sort(self.acts.at_ms)
 
     @cached_property
     def user_gram(self) -> Float:

@@ -4,6 +4,8 @@ In a long log most of an item's audience came long before or after a ring. Held 
 week looks like a slice of a crowd; held against those of its own time, it stands alone.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,9 @@ PAD_MS = 3_600_000  # … with an hour
 def own_time(acts: BlockActs, model: Organic, n_blocks: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First and last millisecond of each block's own time, int64[n_blocks] each."""
     at_ms = model.acts.at_ms[acts.act]
+    if not len(at_ms):
+        nothing = np.zeros(n_blocks, np.int64)
+        return nothing, nothing
     ordered = at_ms[np.lexsort((at_ms, acts.block))]
     count = np.bincount(acts.block, minlength=n_blocks)
     start = np.cumsum(count) - count
@@ -28,6 +33,43 @@ def own_time(acts: BlockActs, model: Organic, n_blocks: int) -> tuple[NDArray[np
     return low - pad, high + pad
 
 
+@dataclass(frozen=True)
+class Touches:
+    """Who touched how many targets of each block in its own time; all [n], by block then user.
+
+    block, user, count int64; inside bool, whether the user is a member.
+    """
+
+    block: NDArray[np.int64]
+    user: NDArray[np.int64]
+    count: NDArray[np.int64]
+    inside: NDArray[np.bool_]
+
+
+def touches(
+    blocks: Blocks, first_ms: NDArray[np.int64], last_ms: NDArray[np.int64], model: Organic
+) -> Touches:
+    """Count the distinct acts of everybody on the targets of each block from first_ms to last_ms (int64[n_blocks])."""
+    n = len(blocks)
+    block = np.repeat(np.arange(n), np.diff(blocks.items.indptr))
+    start, end = model.acts_by_item_time.between(blocks.items.indices, first_ms[block], last_ms[block])
+    place = ranges(start, end)
+    key = np.repeat(block, end - start) * model.n_users + model.acts_by_item_time.other_ix[place]
+    keys, count = np.unique(key, return_counts=True)
+    members = np.repeat(np.arange(n), np.diff(blocks.users.indptr)) * model.n_users + blocks.users.indices
+    return Touches(keys // model.n_users, keys % model.n_users, count, np.isin(keys, members))
+
+
+def ranges(start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The whole numbers of all ranges start … end − 1, one range after the other."""
+    length = end - start
+    ends = np.cumsum(length)
+    out: NDArray[np.int64] = np.repeat(start - (ends - length), length) + np.arange(
+        ends[-1] if len(ends) else 0
+    )
+    return out
+
+
 def in_own_time(blocks: Blocks, acts: BlockActs, model: Organic, half: Float) -> tuple[Float, Float]:
     """Sharpness and exclusivity within each block's own time, float64[n_blocks] each.
 
@@ -35,22 +77,11 @@ def in_own_time(blocks: Blocks, acts: BlockActs, model: Organic, half: Float) ->
     exclusivity: of the distinct acts on the targets in that time, the share by members.
     """
     n = len(blocks)
-    low, high = own_time(acts, model, n)
-    by_time = model.acts_by_item_time
-    item = blocks.items.indices
-    block = np.repeat(np.arange(n), np.diff(blocks.items.indptr))
-    start, end = by_time.between(item, low[block], high[block])
-    length = end - start
-    ends = np.cumsum(length)
-    place = np.repeat(start - (ends - length), length) + np.arange(ends[-1] if len(ends) else 0)
-    key = np.repeat(block, length) * model.n_users + by_time.user_ix[place]
-    keys, touched = np.unique(key, return_counts=True)
-    at = keys // model.n_users
-    members = np.repeat(np.arange(n), np.diff(blocks.users.indptr)) * model.n_users + blocks.users.indices
-    inside = np.isin(keys, members)
-    near = touched >= half[at]
-    sharpness = np.bincount(at[near & inside], minlength=n) / np.maximum(
-        np.bincount(at[near], minlength=n), 1
+    found = touches(blocks, *own_time(acts, model, n), model)
+    near = found.count >= half[found.block]
+    sharpness = np.bincount(found.block[near & found.inside], minlength=n) / np.maximum(
+        np.bincount(found.block[near], minlength=n), 1
     )
-    total = np.bincount(at, touched, minlength=n)
-    return sharpness, np.bincount(at[inside], touched[inside], minlength=n) / np.maximum(total, 1)
+    total = np.bincount(found.block, found.count, minlength=n)
+    by_members = np.bincount(found.block[found.inside], found.count[found.inside], minlength=n)
+    return sharpness, by_members / np.maximum(total, 1)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from graphdet import schema
 from graphdet.rings.blocks import block_acts, outside_appeal
 from graphdet.rings.find import Judged
+from graphdet.rings.moment import moments, visitors
 from graphdet.rings.organic import Float, Organic, surprise
 from graphdet.rings.reasons import ring_reason, row
 from graphdet.tables import GraphArrays, RingTables
@@ -25,22 +26,32 @@ def member_strength(judged: Judged, model: Organic) -> Float:
     """How sure each membership is, float64[nnz of judged.blocks.users], in [0, 1].
 
     ring score × (1 − e^−g), with g the nats by which the member's own acts on the targets beat the organic
-    model and the cost of naming the member.
+    model and the cost of naming the member; in the ring's moment, where it has one and that says more.
     """
     users = judged.blocks.users
     at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
     acts = block_acts(judged.blocks, model)
-    key = acts.block * model.n_users + model.acts.user_ix[acts.act]
-    found, count = np.unique(key, return_counts=True)
     want = at * np.int64(model.n_users) + users.indices
-    place = np.minimum(np.searchsorted(found, want), max(len(found) - 1, 0))
-    n_targets = (
-        np.where(found[place] == want, count[place], 0).astype(np.float64) if len(found) else want * 0.0
-    )
+    n_targets = _looked_up(acts.block * model.n_users + model.acts.user_ix[acts.act], None, want)
     appeal = outside_appeal(judged.blocks, model, acts)
     expected = np.einsum("ij,ij->i", appeal[at], model.user_slices[users.indices].astype(np.float64))
-    gain = np.maximum(surprise(n_targets, expected) - np.log(max(model.n_users / 10, 2)), 0.0)
+    gain = surprise(n_targets, expected) - np.log(max(model.n_users / 10, 2))
+    when = moments(judged.blocks, model)
+    found = visitors(judged.blocks, when, model)
+    in_moment = surprise(found.count, found.expected) - when.user_cost(model.n_users)[found.block]
+    key = when.row[found.block] * model.n_users + found.user
+    gain = np.maximum(np.maximum(gain, _looked_up(key, in_moment, want)), 0.0)
     return np.asarray(judged.score[at] * (1 - np.exp(-gain)))
+
+
+def _looked_up(key: NDArray[np.int64], value: Float | None, want: NDArray[np.int64]) -> Float:
+    """Sum of the values of each wanted key (its count, without values), float64[len(want)]; 0 where there is none."""
+    keys, at = np.unique(key, return_inverse=True)
+    if not len(keys):
+        return np.zeros(len(want))
+    total = np.bincount(at, value, minlength=len(keys)).astype(np.float64)
+    place = np.minimum(np.searchsorted(keys, want), len(keys) - 1)
+    return np.where(keys[place] == want, total[place], 0.0)
 
 
 def user_membership(judged: Judged, model: Organic) -> tuple[Float, NDArray[np.int64]]:

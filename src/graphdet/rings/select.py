@@ -10,11 +10,34 @@ MOST_TAKEN = 0.3  # a block is a ring of its own when at most this share of its 
 MOST_CONNECTED = 60  # blocks; a ring leads to a few dozen variants at most
 
 
+PART = 0.9  # of a block's users in a larger one make it a part of that …
+LARGER = 1.1  # … if that has this many times its users …
+MUCH_ALIKE = 1.0  # … and it gives way unless it is stronger by more than this logit
+
+
+def _parts(blocks: Blocks, strength: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which blocks are parts of larger ones that look like rings too, bool[n_blocks]."""
+    size = np.diff(blocks.users.indptr)
+    shared = (blocks.users @ blocks.users.T).tocoo()
+    of, whole = shared.row, shared.col
+    inside = (shared.data >= PART * size[of]) & (size[whole] > LARGER * size[of])
+    inside &= (strength[whole] >= strength[of] - MUCH_ALIKE) & (strength[whole] > 0)
+    part = np.zeros(len(blocks), bool)
+    part[of[inside]] = True
+    return part
+
+
 def strongest(blocks: Blocks, strength: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Rows of blocks, strongest first, each with at most MOST_TAKEN of its users in stronger ones."""
+    """Rows of blocks, strongest first, each with at most MOST_TAKEN of its users in stronger ones.
+
+    strength: logits, float64[n_blocks]. A part of a block that is judged much like it is left out.
+    """
+    part = _parts(blocks, strength)
     taken = np.zeros(blocks.users.shape[1], bool)
     kept = []
     for row in np.argsort(-strength, kind="stable"):
+        if part[row]:
+            continue
         members = blocks.members(int(row))
         if taken[members].mean() <= MOST_TAKEN:
             taken[members] = True
