@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.rings.evidence import margin_nats
+from graphdet.rings.margin import margin_nats
 from graphdet.rings.organic import distinct_acts
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import LEVELS, level

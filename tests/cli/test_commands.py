@@ -14,7 +14,19 @@ from graphdet.store import open_store
 from graphdet.tables import RingTables
 
 COMMANDS = (
-    *("run", "ingest", "train", "score", "rings", "report", "suspects", "query", "simulate", "doctor"),
+    *(
+        "run",
+        "ingest",
+        "train",
+        "score",
+        "rings",
+        "power",
+        "report",
+        "suspects",
+        "query",
+        "simulate",
+        "doctor",
+    ),
     *("neo4j start", "neo4j stop", "neo4j status"),
 )
 EVIL = "<b>u0\x1b[31m"

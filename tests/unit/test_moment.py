@@ -5,7 +5,7 @@ import pytest
 from tests.unit.small_graphs import graph_of
 
 from graphdet.rings.blocks import Blocks, membership
-from graphdet.rings.evidence import moment_margin, worth_naming
+from graphdet.rings.margin import moment_margin, worth_naming
 from graphdet.rings.moment import moments, visitors
 from graphdet.rings.organic import Organic, organic_model
 from graphdet.rings.refine import refine

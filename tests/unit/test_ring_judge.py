@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from graphdet.errors import GraphdetError
-from graphdet.models.ring_judge import Lessons, RingJudge, train_ring_judge
+from graphdet.models.ring_examples import Lessons
+from graphdet.models.ring_judge import RingJudge, train_ring_judge
 
 DIRECTION = (1, 0, -1)
 N_RINGS, N_NATURAL = 24, 400
@@ -82,6 +83,52 @@ def test_lessons_of_several_copies_keep_their_campaigns_apart() -> None:
     assert both.n_found == one.n_found + two.n_found == 2 * N_RINGS
     assert len(np.unique(both.innocent[both.innocent >= 0])) == 5
     assert np.array_equal(both.inputs, np.concatenate([one.inputs, two.inputs]))
+
+
+def test_a_log_without_natural_groups_learns_from_other_logs() -> None:
+    """Its only groups are its own rings: alone it would learn that they are natural."""
+    own, base = _lessons(9, n_hidden=2), _lessons(10)
+    own.inputs[N_RINGS : N_RINGS + 2] = [3.5, 0.0, -3.5]
+    rows = np.arange(N_RINGS + 2)
+    few = Lessons(
+        own.inputs[rows], own.campaign[rows], own.jaccard[rows], own.innocent[rows], np.zeros(len(rows), int)
+    )
+    alone = train_ring_judge(few, DIRECTION).logits(few.inputs, few.fold)
+    helped = train_ring_judge(few, DIRECTION, base=base).logits(few.inputs, few.fold)
+    assert (alone[N_RINGS:] < 1).all()
+    assert (helped[N_RINGS:] > alone[N_RINGS:] + 1).all()
+
+
+def test_a_log_with_many_natural_groups_learns_from_itself() -> None:
+    """In the other logs rings are the opposite; four hundred natural groups of its own outweigh that."""
+    own, other = _lessons(11), _lessons(12)
+    opposite = replace(other, inputs=-other.inputs)
+    judge = train_ring_judge(own, (0, 0, 0), base=opposite)
+    right = train_ring_judge(own, (0, 0, 0))
+    agree = (judge.logits(own.inputs, own.fold) > 0) == (right.logits(own.inputs, own.fold) > 0)
+    assert agree.mean() > 0.97
+
+
+def test_nothing_found_in_the_own_log_leaves_the_lessons_of_others() -> None:
+    own, base = _lessons(13), _lessons(14)
+    nothing = replace(own, jaccard=np.zeros(len(own.inputs)))
+    by_both = train_ring_judge(nothing, DIRECTION, base=base)
+    by_base = train_ring_judge(base, DIRECTION)
+    assert np.mean(by_both.logits(base.inputs, base.fold) > 0) == pytest.approx(
+        np.mean(by_base.logits(base.inputs, base.fold) > 0), abs=0.02
+    )
+
+
+def test_lessons_come_back_from_a_file_and_thin(tmp_path: Path) -> None:
+    lessons = Lessons.joined([_lessons(15, n_innocent=3), _lessons(16)])
+    lessons.save(tmp_path / "lessons.safetensors")
+    again = Lessons.load(tmp_path / "lessons.safetensors")
+    assert again.n_logs == 2
+    assert np.array_equal(again.campaign, lessons.campaign)
+    assert again.inputs == pytest.approx(lessons.inputs, abs=1e-6)
+    thin = lessons.thinned(50, np.random.default_rng(0))
+    assert thin.is_natural.sum() == 50
+    assert (thin.n_found, thin.is_innocent.sum()) == (lessons.n_found, 3)
 
 
 def test_a_missing_judge_says_how_to_make_one(tmp_path: Path) -> None:

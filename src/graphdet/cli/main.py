@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from graphdet import __version__
-from graphdet.cli import look, neo4j, simulated, verbs
+from graphdet.cli import foresight, look, neo4j, simulated, verbs
 from graphdet.cli.guard import catch_signals, explain
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ for _command in (
     verbs.report,
     look.suspects,
     look.query,
+    foresight.power,
     simulated.simulate,
     look.doctor,
 ):

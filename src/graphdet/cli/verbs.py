@@ -220,13 +220,18 @@ def score(
 
 @guarded
 def rings(
-    model: options.ModelDir,
     store: options.StoreUrl = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model", metavar="DIR", help="Folder of the trained model; without, the shipped judge."
+        ),
+    ] = None,
     fdr: options.Fdr = None,
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Find the rings of a store's log with a trained model.
+    """Find the rings of a store's log with a trained model, or with the judge that comes with graphdet.
 
     The rings are kept in the store."""
     level = options.check_fdr(fdr)
@@ -235,6 +240,8 @@ def rings(
 
     with options.opened(store) as target:
         found = find_rings(target, model_dir=model, fdr=level, seed=seed, progress=make_progress())
+    if model is None:
+        say("Judged as other logs are; `graphdet train` learns what is ordinary in this one and finds more.")
     table = found.rings.sort_by([("score", "descending"), ("ring_id", "ascending")])
     flagged = table.filter(table["flagged"])
     if json:

@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from graphdet.errors import GraphdetError, NotEnoughData
+from graphdet.models.ring_examples import Lessons
 
 N_FOLDS = 2
 N_SEEDS = 3  # networks per fold, averaged
@@ -32,6 +33,7 @@ TRUNCATE_AT = 3.0  # logit above which a natural group is not pulled down any mo
 WEIGHT_DECAY = 2.0
 NOT_RING_WEIGHT = 4.0  # of all that is no ring, campaigns weigh 1
 INNOCENT_WEIGHT = 1.0  # of which hard innocents
+FEW_NATURAL = 4.0  # natural groups in a log, from which its own lessons weigh more than those of other logs
 BLIND = -30.0  # logit of a judge that learned nothing
 FORMAT = 3
 
@@ -105,87 +107,55 @@ class RingJudge:
         return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]))
 
 
-@dataclass(frozen=True)
-class Lessons:
-    """Blocks of planted logs to learn from.
-
-    inputs: float64[n, n_inputs].
-    campaign: int64[n], the planted campaign a block overlaps most, −1 for none.
-    jaccard: float64[n], of the block's users and that campaign's accounts. Blocks from .5 up are
-        examples of a ring, below .2 of a natural group; those between are left out, they are neither.
-    innocent: int64[n], the planted group of hard innocents that a block is, −1 for none.
-    fold: int64[n], which half a natural group belongs to.
-    """
-
-    inputs: NDArray[np.float64]
-    campaign: NDArray[np.int64]
-    jaccard: NDArray[np.float64]
-    innocent: NDArray[np.int64]
-    fold: NDArray[np.int64]
-
-    @property
-    def n_found(self) -> int:
-        """Number of campaigns that some block found."""
-        return len(np.unique(self.campaign[self.jaccard >= 0.5]))
-
-    @classmethod
-    def joined(cls, copies: Sequence["Lessons"]) -> "Lessons":
-        """The lessons of several planted logs as one, their campaigns and innocents numbered through."""
-        return cls(
-            np.concatenate([each.inputs for each in copies]),
-            _numbered_through([each.campaign for each in copies]),
-            np.concatenate([each.jaccard for each in copies]),
-            _numbered_through([each.innocent for each in copies]),
-            np.concatenate([each.fold for each in copies]),
-        )
-
-
-def _numbered_through(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    start = np.cumsum([0, *(int(part.max(initial=-1)) + 1 for part in parts[:-1])])
-    shifted = [np.where(part >= 0, part + first, -1) for part, first in zip(parts, start, strict=True)]
-    return np.concatenate(shifted)
-
-
-def train_ring_judge(lessons: Lessons, direction: Sequence[int], seed: int = 0) -> RingJudge:
+def train_ring_judge(
+    lessons: Lessons, direction: Sequence[int], seed: int = 0, base: Lessons | None = None
+) -> RingJudge:
     """Train a judge on the blocks of planted logs.
 
     Args:
-        lessons: the blocks and what they are.
+        lessons: the blocks of the user's own log, planted, and what they are.
         direction: per input 1 where more of it speaks for a ring, −1 where against, 0 where either may be.
         seed: of the initial weights.
+        base: blocks of other logs. They weigh FEW_NATURAL against the number of natural groups in one copy of the
+            user's own log: a log with hundreds learns from itself, one with a handful mostly from others.
 
-    Every campaign weighs the same, however many blocks found it, and so does every group of hard innocents.
-    Campaigns, hard innocents and the log's own groups weigh 1 : 1 : 3 (1 : 4 where no innocents were found).
+    Within either, every campaign weighs the same, however many blocks found it, and so does every group of hard
+    innocents; campaigns, hard innocents and natural groups weigh 1 : 1 : 3 (1 : 4 where no innocents were found).
 
     Raises:
         NotEnoughData: there is no example of a ring, or none of a group that is not.
     """
-    ring = lessons.jaccard >= 0.5
-    innocent = ~ring & (lessons.innocent >= 0)
-    natural = ~innocent & (lessons.jaccard < 0.2)
-    if not ring.any() or not natural.any():
+    enough = lessons.is_ring.any() and lessons.is_natural.any()
+    if base is None and not enough:
         raise NotEnoughData(
             "the log is too small to learn what a ring looks like in it: "
-            f"{int(ring.sum())} blocks of planted campaigns and {int(natural.sum())} natural groups "
-            f"were found"
+            f"{int(lessons.is_ring.sum())} blocks of planted campaigns and {int(lessons.is_natural.sum())} natural "
+            f"groups were found"
         )
-    inputs = lessons.inputs
-    mean, scale = inputs.mean(axis=0), inputs.std(axis=0) + 1e-6
+    sources = [(lessons, 1.0)]
+    if base is not None:
+        n_natural = lessons.is_natural.sum() / lessons.n_logs if enough else 0.0
+        own = n_natural / (n_natural + FEW_NATURAL)
+        sources = [(part, weight) for part, weight in ((lessons, own), (base, 1.0 - own)) if weight > 0]
+    inputs = np.concatenate([part.inputs for part, _ in sources])
+    of_row = np.concatenate(
+        [np.full(len(part.inputs), weight / len(part.inputs)) for part, weight in sources]
+    )
+    mean = of_row @ inputs
+    scale = np.sqrt(of_row @ (inputs - mean) ** 2) + 1e-6
     x = torch.from_numpy(np.clip((inputs - mean) / scale, -5, 5).astype(np.float32))
-    weight = _evenly(lessons.campaign, ring) + INNOCENT_WEIGHT * _evenly(lessons.innocent, innocent)
-    natural_weight = NOT_RING_WEIGHT - (INNOCENT_WEIGHT if innocent.any() else 0.0)
+    y = torch.from_numpy(np.concatenate([part.is_ring for part, _ in sources]).astype(np.float32))
     sign = torch.tensor(direction, dtype=torch.float32)
     weights: dict[str, NDArray[np.float32]] = {}
     for held_out in range(N_FOLDS):
-        seen = natural & (lessons.fold != held_out)
-        seen = seen if seen.any() else natural
-        rows = np.flatnonzero(ring | innocent | seen)
-        share = weight.copy()
-        share[seen] = natural_weight / seen.sum()
+        share = np.concatenate(
+            [weight * _shares(part, held_out if part is lessons else None) for part, weight in sources]
+        )
+        rows = np.flatnonzero(share > 0)
         for member in range(N_SEEDS):
             net = _fit(
                 x[rows],
-                torch.from_numpy(ring[rows].astype(np.float32)),
+                y[rows],
                 torch.from_numpy(share[rows].astype(np.float32)),
                 sign,
                 seed * 1_000 + held_out * N_SEEDS + member,
@@ -195,6 +165,16 @@ def train_ring_judge(lessons: Lessons, direction: Sequence[int], seed: int = 0) 
                 weights[f"{name}.weight"] = module.weight.detach().numpy()
                 weights[f"{name}.bias"] = module.bias.detach().numpy()
     return RingJudge(weights, mean, scale)
+
+
+def _shares(lessons: Lessons, held_out: int | None) -> NDArray[np.float64]:
+    """The weight of each row in the loss, float64[n]; natural groups of the fold that is held out weigh 0."""
+    innocent, natural = lessons.is_innocent, lessons.is_natural
+    share = _evenly(lessons.campaign, lessons.is_ring) + INNOCENT_WEIGHT * _evenly(lessons.innocent, innocent)
+    seen = natural if held_out is None else natural & (lessons.fold != held_out)
+    seen = seen if seen.any() else natural
+    share[seen] = (NOT_RING_WEIGHT - (INNOCENT_WEIGHT if innocent.any() else 0.0)) / max(seen.sum(), 1)
+    return share
 
 
 def _evenly(group: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:

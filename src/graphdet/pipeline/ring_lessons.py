@@ -6,7 +6,9 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.models.ring_judge import Lessons, RingJudge, train_ring_judge
+from graphdet.models.ring_examples import Lessons
+from graphdet.models.ring_judge import RingJudge, train_ring_judge
+from graphdet.models.shipped import shipped_lessons
 from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.insufficient import measured
 from graphdet.ports import Progress
@@ -68,9 +70,8 @@ def plant_and_judge(
     lessons: list[Lessons] = []
     n_campaigns = 0
     while len(lessons) < MOST_COPIES and sum(each.n_found for each in lessons) < ENOUGH_FOUND:
-        planted = _copy(graph, seed + 1_000 * len(lessons), progress)
-        windows, candidates = ring_candidates(planted.graph, bench, seed, progress)
-        lessons.append(_lessons(planted, candidates))
+        planted, windows, candidates = planted_copy(graph, bench, seed + 1_000 * len(lessons), progress)
+        lessons.append(lessons_of(planted, candidates))
         n_campaigns += len(planted.campaigns)
         if first is None:
             of_user = planted.campaign_of_user
@@ -78,7 +79,7 @@ def plant_and_judge(
     assert first is not None  # for the type checker: there is at least one copy
     progress.start("train the ring judge")
     with measured(graph):
-        judge = train_ring_judge(Lessons.joined(lessons), JUDGE_DIRECTION, seed)
+        judge = train_ring_judge(Lessons.joined(lessons), JUDGE_DIRECTION, seed, shipped_lessons())
     progress.done()
     return PlantedTask(
         *first,
@@ -91,17 +92,25 @@ def plant_and_judge(
     )
 
 
-def _copy(graph: GraphArrays, seed: int, progress: Progress) -> Planted:
+def planted_copy(
+    graph: GraphArrays, bench: duckdb.DuckDBPyConnection, seed: int, progress: Progress
+) -> tuple[Planted, list[PairArrays], Candidates]:
+    """Plant campaigns and hard innocents into a copy of a log; pairs and candidates of that.
+
+    Raises:
+        NotEnoughData: the log is too small for either.
+    """
     progress.start("plant campaigns")
     campaigns = plan_for(graph, seed)
     innocents = training_innocents(seed, max(1, len(campaigns) // CAMPAIGNS_PER_ROUND))
     with measured(graph):
         planted = plant(graph, campaigns, seed, innocents, leave_out_unfit=True)
     progress.done()
-    return planted
+    return planted, *ring_candidates(planted.graph, bench, seed, progress)
 
 
-def _lessons(planted: Planted, candidates: Candidates) -> Lessons:
+def lessons_of(planted: Planted, candidates: Candidates) -> Lessons:
+    """What the candidates of a planted log teach."""
     campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
     innocent, likeness = overlap(candidates.blocks, planted.innocent_of_user)
     return Lessons(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from graphdet.models.ring_judge import RingJudge
+from graphdet.models.shipped import shipped_judge
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import Candidates, Judged, judge_rings
@@ -11,15 +12,20 @@ from graphdet.tables import GraphArrays, RingTables
 
 
 def find_rings(
-    store: Store, *, model_dir: Path, fdr: float = 0.05, seed: int = 0, progress: Progress | None = None
+    store: Store,
+    *,
+    model_dir: Path | None = None,
+    fdr: float = 0.05,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> RingTables:
-    """Find the rings of the log in a store with a trained judge, and write them back.
+    """Find the rings of the log in a store with a trained judge, or the one that is shipped, and write them back.
 
     Raises:
         GraphdetError: there is no trained model in `model_dir`.
     """
     progress = progress or Silent()
-    judge = RingJudge.load(model_dir)
+    judge = RingJudge.load(model_dir) if model_dir is not None else shipped_judge()
     graph = read_graph(store, progress)
     _, candidates = ring_candidates(graph, store.bench, seed, progress)
     _, tables = judge_and_tabulate(candidates, graph, judge, fdr)

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
-from graphdet.rings.blocks import BlockActs, Blocks, block_acts, outside_appeal
+from graphdet.rings.blocks import BlockActs, Blocks, block_acts
 from graphdet.rings.chunks import by_chunks
-from graphdet.rings.moment import Moments, moments, visitors
-from graphdet.rings.organic import Float, Organic, surprise
+from graphdet.rings.margin import margin_nats
+from graphdet.rings.organic import Float, Organic
 from graphdet.rings.own_time import in_own_time
 from graphdet.tables import GraphArrays
 
@@ -36,56 +35,6 @@ EVIDENCE = (
     "session_share",  # share of the block's acts made in a session with another act of the block
     "shared_entity_share",  # share of the members who share a device, address … with another member
 )
-
-
-def _ln_choose(n: float | Float, k: Float) -> Float:
-    out: Float = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
-    return out
-
-
-def margin_nats(n_acts: Float, expected: Float, m: Float, k: Float, n_users: int, n_items: int) -> Float:
-    """Nats by which blocks of m users on k items beat chance, after the cost of naming them; see gather_evidence."""
-    return surprise(n_acts, expected) - _ln_choose(n_users, m) - _ln_choose(n_items, k)
-
-
-def worth_naming(blocks: Blocks, model: Organic) -> NDArray[np.bool_]:
-    """Which blocks shorten the description of the log, bool[n_blocks]: margin_nats > 0 (see gather_evidence).
-
-    Here the expectation leaves the block out, so that none is lost because it explains itself. Judges see the one with
-    the block in it: without, every small group on items that nobody else visits would look alike.
-    """
-    return np.concatenate(by_chunks(len(blocks), lambda rows: _pays(blocks.take(rows), model)))
-
-
-def _pays(blocks: Blocks, model: Organic) -> NDArray[np.bool_]:
-    acts = block_acts(blocks, model)
-    activity = np.asarray(blocks.users @ model.user_slices, np.float64)
-    expected = np.einsum("ij,ij->i", activity, outside_appeal(blocks, model, acts))
-    n_acts = np.bincount(acts.block, minlength=len(blocks)).astype(np.float64)
-    m = np.diff(blocks.users.indptr).astype(np.float64)
-    k = np.diff(blocks.items.indptr).astype(np.float64)
-    margin = margin_nats(n_acts, expected, m, k, model.n_users, model.n_items)
-    at = moments(blocks, model)
-    margin[at.row] = np.maximum(margin[at.row], moment_margin(blocks, at, model))
-    return np.asarray(margin > 0)
-
-
-def moment_margin(blocks: Blocks, at: Moments, model: Organic) -> Float:
-    """Nats by which blocks with a moment (rows of `at`) beat chance in it, its naming paid: float64[len(at.row)]."""
-    found, n = visitors(blocks, at, model), len(at.row)
-    inside = found.inside
-    n_acts = np.bincount(found.block[inside], found.count[inside], minlength=n)
-    expected = np.bincount(found.block[inside], found.expected[inside], minlength=n)
-    there = np.bincount(found.block[inside], minlength=n).astype(np.float64)
-    k = np.diff(blocks.items.indptr)[at.row].astype(np.float64)
-    users, items = at.crowd(model.n_users), at.crowd(model.n_items)
-    named = _ln_choose(users, np.minimum(there, users)) + _ln_choose(items, np.minimum(k, items))
-    place = np.log(len(model.act_times) / np.maximum(at.n_acts, 1.0)) + np.log(
-        2.0
-    )  # which moment; that there is one
-    return np.asarray(
-        surprise(np.asarray(n_acts, np.float64), np.asarray(expected, np.float64)) - named - place
-    )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from graphdet.evaluation.log_tail import tail_p_values
 from graphdet.evaluation.posterior import estimate_share, posterior, posterior_q_values
 from graphdet.rings.blocks import Blocks
 from graphdet.rings.candidates import candidate_groups
-from graphdet.rings.evidence import gather_evidence, judge_inputs, worth_naming
+from graphdet.rings.evidence import gather_evidence, judge_inputs
+from graphdet.rings.margin import worth_naming
 from graphdet.rings.organic import Float, Organic, organic_model
 from graphdet.rings.refine import refine
 from graphdet.rings.select import folds, strongest

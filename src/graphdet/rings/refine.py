@@ -11,10 +11,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from graphdet.rings.blocks import MIN_ITEMS, MIN_USERS, Blocks, block_acts, outside_appeal, sizes
+from graphdet.rings.blocks import EVEN_SHARE, MIN_ITEMS, MIN_USERS, Blocks, block_acts, outside_appeal, sizes
 from graphdet.rings.chunks import by_chunks
 from graphdet.rings.moment import Moments, gatherings, moments, visitors
 from graphdet.rings.organic import Organic, surprise
+from graphdet.rings.own_time import ranges
 
 ITEM_SHARE = 0.15  # an item belongs to a block only when at least this share of its users act on it
 USER_SHARE = 0.10  # a user belongs to a block only when acting on at least this share of its items
@@ -29,14 +30,49 @@ def _ones(rows: NDArray[np.int32], columns: NDArray[np.int32], shape: tuple[int,
 
 
 def pick_items(users: sp.csr_matrix, model: Organic) -> sp.csr_matrix:
-    """Items on which the users of each group gather beyond expectation, by enough to name the item."""
+    """Items on which the users of each group gather beyond expectation, by enough to name the item.
+
+    The expectation is that of the log without the group: a burst that fills its hours would else explain itself.
+    """
     counts = (users @ model.by_user).tocoo()
     enough = counts.data >= np.maximum(2, ITEM_SHARE * sizes(users)[counts.row])
     row, item, count = counts.row[enough], counts.col[enough], counts.data[enough]
-    activity = np.asarray(users @ model.user_slices)
-    expected = np.einsum("ij,ij->i", activity[row], model.item_slices[item])
+    activity = np.asarray(users @ model.user_slices, np.float64)
+    total = np.maximum(model.slice_acts.astype(np.float64), 1.0)
+    rate = activity / np.maximum(
+        total - activity, 1.0
+    )  # of the group's acts to those of all others, by slice
+    own = _own_part(users, row, item, rate, model)
+    others = np.einsum("ij,ij->i", (rate * total)[row], model.item_slices[item]) - own
+    even = np.maximum(model.audience[item] - count, 0.0) * EVEN_SHARE + 0.5
+    expected = (1 - EVEN_SHARE) * np.maximum(others, 0.0) + activity.sum(axis=1)[row] * even / total.sum()
     pays = surprise(count, expected) > np.log(max(model.n_items / 8, 2))
     return _ones(row[pays], item[pays], (users.shape[0], model.n_items))
+
+
+def _own_part(
+    users: sp.csr_matrix,
+    row: NDArray[np.int32],
+    item: NDArray[np.int32],
+    rate: NDArray[np.float64],
+    model: Organic,
+) -> NDArray[np.float64]:
+    """What the group of each (row, item) adds itself to what `rate` makes of the item's acts: float64[len(row)]."""
+    named, column = np.unique(item, return_inverse=True)
+    place = np.full(model.n_items, -1, np.int32)
+    place[named] = np.arange(len(named))
+    slot = np.full((users.shape[0], len(named)), -1, np.int32)
+    slot[row, column] = np.arange(len(row))
+    start, end = model.by_user.indptr[users.indices], model.by_user.indptr[users.indices + 1]
+    act = ranges(start, end)
+    group = np.repeat(np.repeat(np.arange(users.shape[0]), np.diff(users.indptr)), end - start)
+    at = place[model.acts.item_ix[act]]
+    asked = np.flatnonzero(at >= 0)
+    group, at, when = group[asked], at[asked], model.acts.slice_ix[act[asked]]
+    found = slot[group, at]
+    inside = found >= 0
+    part = np.bincount(found[inside], rate[group[inside], when[inside]], minlength=len(row))
+    return part.astype(np.float64)
 
 
 def repick_items(blocks: Blocks, model: Organic) -> sp.csr_matrix:

@@ -1,0 +1,79 @@
+"""Make the lessons and the judge of rings that come with the package.
+
+    python scripts/ship_ring_judge.py DATA
+
+From generated logs and online retail, planted with campaigns and hard innocents: any other log is unseen.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from graphdet.config import load_config
+from graphdet.graph.encode import encode
+from graphdet.models.ring_examples import Lessons
+from graphdet.models.ring_judge import train_ring_judge
+from graphdet.models.shipped import FOLDER, LESSONS
+from graphdet.pipeline.ingest import ingest
+from graphdet.pipeline.ring_lessons import lessons_of, planted_copy
+from graphdet.ports import Silent
+from graphdet.rings.evidence import JUDGE_DIRECTION
+from graphdet.simulate.organic import organic
+from graphdet.store import open_store
+from graphdet.tables import GraphArrays
+
+GENERATED = (  # users, items, days, kind: from crowded to sparse, from days to a year
+    (20_000, 2_000, 30, "news"),
+    (60_000, 10_000, 14, "news"),
+    (6_000, 6_000, 3, "news"),
+    (20_000, 5_000, 60, "shop"),
+    (60_000, 20_000, 10, "shop"),
+    (4_000, 3_000, 360, "shop"),
+)
+SEEDS_GENERATED = (1, 2, 3)
+SEEDS_RETAIL = (101, 102, 103, 104, 105, 106)
+MOST_NATURAL = 150  # of one planted log, so that none drowns the others
+
+
+def online_retail(data: Path) -> GraphArrays:
+    """Read the one real log."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(f"duckdb:///{folder}/log.duckdb")
+        try:
+            orders = data / "online_retail/orders.parquet"
+            ingest(store, [orders], load_config("online_retail"), rejects=Path(folder) / "rejects.csv")
+            return encode(store.interactions(), store.entities())
+        finally:
+            store.close()
+
+
+def lessons(graph: GraphArrays, seed: int) -> Lessons:
+    """Plant, find candidates, thin."""
+    with duckdb.connect() as bench:
+        planted, _, candidates = planted_copy(graph, bench, seed, Silent())
+    found = lessons_of(planted, candidates)
+    print(
+        f"{graph.n_users} users, seed {seed}: {found.n_found} of {len(planted.campaigns)} found", flush=True
+    )
+    return found.thinned(MOST_NATURAL, np.random.default_rng(seed))
+
+
+def main(data: Path) -> None:
+    """Write both into the package."""
+    parts = [
+        lessons(organic(n_users, n_items, days, seed, kind), seed)
+        for n_users, n_items, days, kind in GENERATED
+        for seed in SEEDS_GENERATED
+    ]
+    retail = online_retail(data)
+    parts += [lessons(retail, seed) for seed in SEEDS_RETAIL]
+    joined = Lessons.joined(parts)
+    joined.save(FOLDER / LESSONS)
+    train_ring_judge(joined, JUDGE_DIRECTION).save(FOLDER)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
