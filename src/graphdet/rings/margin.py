@@ -13,6 +13,10 @@ from graphdet.rings.chunks import by_chunks
 from graphdet.rings.moment import Moments, moments, visitors
 from graphdet.rings.organic import Float, Organic, surprise
 
+LEAST_MARGIN = (
+    20.0  # nats; many groups are looked at, and refined until they look their best, so a few nats mean little
+)
+
 
 def _ln_choose(n: float | Float, k: Float) -> Float:
     out: Float = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
@@ -34,8 +38,8 @@ def naming_margins(blocks: Blocks, model: Organic) -> Float:
 
 
 def worth_naming(blocks: Blocks, model: Organic) -> NDArray[np.bool_]:
-    """Which blocks shorten the description of the log, bool[n_blocks]."""
-    return np.asarray(naming_margins(blocks, model) > 0)
+    """Which blocks shorten the description of the log by LEAST_MARGIN, bool[n_blocks]."""
+    return np.asarray(naming_margins(blocks, model) > LEAST_MARGIN)
 
 
 def _naming_margins(blocks: Blocks, model: Organic) -> Float:
