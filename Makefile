@@ -35,4 +35,5 @@ bench: setup  ## the figures of benchmarks/, on LOG
 
 DATA ?= ../shared/data
 bench-rings: setup  ## rings planted into real logs, graphdet and its peers; the quick form: three logs, one seed
+	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
 	$(BIN)/python benchmarks/rings/run_rings.py $(DATA) --logs online_retail trivago taobao --seeds 1 --untouched

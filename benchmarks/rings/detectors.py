@@ -12,14 +12,17 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import StandardScaler
 
+from graphdet.models.ring_judge import RingJudge
+from graphdet.models.shipped import shipped_judge
 from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.ring_lessons import plant_and_judge
 from graphdet.pipeline.users import behaviour
 from graphdet.ports import Silent
-from graphdet.rings.find import judge_rings
+from graphdet.rings.find import Candidates, judge_rings
 from graphdet.rings.organic import distinct_acts
 from graphdet.rings.ring_tables import user_membership
 from graphdet.tables import GraphArrays
+from pygod_peer import pygod_gae
 from scoring import Found
 
 Detector = Callable[[GraphArrays, int], Found]
@@ -37,6 +40,17 @@ def graphdet(graph: GraphArrays, seed: int) -> Found:
     with duckdb.connect() as bench:
         judge = plant_and_judge(graph, bench, seed, Silent()).judge
         _, candidates = ring_candidates(graph, bench, seed, Silent())
+    return _named(candidates, judge)
+
+
+def zero_shot(graph: GraphArrays, seed: int) -> Found:
+    """Rings as `graphdet rings` finds them with the judge that is shipped, without training on the log."""
+    with duckdb.connect() as bench:
+        _, candidates = ring_candidates(graph, bench, seed, Silent())
+    return _named(candidates, shipped_judge())
+
+
+def _named(candidates: Candidates, judge: RingJudge) -> Found:
     judged = judge_rings(candidates, judge.logits, 0.05)
     users = judged.blocks.users
     rings = [
@@ -151,9 +165,11 @@ def k_means(graph: GraphArrays, seed: int) -> Found:
 
 DETECTORS: dict[str, Detector] = {
     "graphdet": graphdet,
+    "graphdet, untrained": zero_shot,
     "co-action": co_action,
     "FRAUDAR": fraudar,
     "Isolation Forest": isolation_forest,
     "ECOD": ecod,
     "k-means": k_means,
+    "PyGOD GAE": pygod_gae,
 }

@@ -30,6 +30,9 @@ from planted import Truth, planted_log
 from recording import record
 from scoring import Found, figures
 
+DETECTABLE_KEYS = ("detectable_found", "detectable")
+OURS = ("graphdet", "graphdet, untrained")  # that also look at the untouched logs
+
 
 def measured(method: str, graph: GraphArrays, seed: int) -> tuple[Found, float, float, str]:
     """What a method found, its seconds, the peak MiB of its process, and why it said nothing, if so."""
@@ -54,7 +57,7 @@ def one(name: str, graph: GraphArrays, truth: Truth, seed: int | None, method: s
     found, seconds, peak, note = alone(method, graph, seed or 0)
     values: dict[str, object] = {"log": name, "seed": seed, "method": method, "n_users": graph.n_users}
     if truth.levels:
-        values |= figures(found, truth)
+        values |= figures(found, truth) | {"base_rate": float((truth.campaign_of_user >= 0).mean())}
     else:
         values |= {"flagged": found.n_flagged}
     values |= {"seconds": round(seconds, 1), "peak_mib": round(peak)} | ({"note": note} if note else {})
@@ -68,8 +71,11 @@ def table(rows: list[dict[str, object]]) -> None:
     for row in rows:
         if row["seed"] is not None:
             by_method[str(row["method"])].append(row)
-    print(f"\n{'method':18}{'precision':>10}{'recall':>8}{'F1':>6}{'AUPRC':>7}", end="")
-    print("".join(f"{name:>8}" for name in LEVELS) + f"{'innocents':>11}{'seconds':>9}{'MiB':>7}")
+    print(f"\n{'method':20}{'precision':>10}{'recall':>8}{'F1':>6}{'AUPRC':>7}", end="")
+    print(
+        "".join(f"{name:>8}" for name in LEVELS)
+        + f"{'beyond +50':>12}{'innocents':>11}{'seconds':>9}{'MiB':>7}"
+    )
     for method, its in by_method.items():
         flagged, right = sum(r["flagged"] for r in its), sum(r["right"] for r in its)
         levels = {
@@ -81,13 +87,17 @@ def table(rows: list[dict[str, object]]) -> None:
         f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
         auprc = np.mean([r["user_auprc"] for r in its])
         innocents = f"{sum(r['innocents_accused'] for r in its)}/{sum(r['innocents'] for r in its)}"
-        print(f"{method:18}{precision:10.2f}{recall:8.2f}{f1:6.2f}{auprc:7.2f}", end="")
+        print(f"{method:20}{precision:10.2f}{recall:8.2f}{f1:6.2f}{auprc:7.2f}", end="")
         print("".join(f"{f'{found}/{n}':>8}" for found, n in levels.values()), end="")
-        print(f"{innocents:>11}{sum(r['seconds'] for r in its):9.0f}{max(r['peak_mib'] for r in its):7}")
+        beyond = [sum(r[name][key] for r in its for name in LEVELS if name in r) for key in DETECTABLE_KEYS]
+        print(f"{f'{beyond[0]}/{beyond[1]}':>12}{innocents:>11}", end="")
+        print(f"{sum(r['seconds'] for r in its):9.0f}{max(r['peak_mib'] for r in its):7}")
     for row in rows:
         if row["seed"] is None:
             rate = row["flagged"] / row["n_users"] * 100_000
-            print(f"untouched {row['log']}: {row['flagged']} flagged, {rate:.1f} per 100,000 users")
+            print(
+                f"untouched {row['log']}, {row['method']}: {row['flagged']} flagged, {rate:.1f} per 100,000 users"
+            )
 
 
 def main() -> None:
@@ -104,9 +114,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.logs:
             graph = read_log(name, arguments.data, Path(folder))
-            if arguments.untouched and "graphdet" in arguments.methods:
-                nobody = np.full(graph.n_users, -1, np.int32)
-                rows.append(one(name, graph, Truth(nobody, nobody, [], [], []), None, "graphdet"))
+            if arguments.untouched:
+                nobody = Truth(*[np.full(graph.n_users, -1, np.int32)] * 2, [], [], [])
+                rows += [
+                    one(name, graph, nobody, None, method) for method in OURS if method in arguments.methods
+                ]
             for seed in arguments.seeds:
                 planted, truth = planted_log(graph, LOGS[name].per_level, seed)
                 rows += [one(name, planted, truth, seed, method) for method in arguments.methods]

@@ -142,14 +142,14 @@ class TestBuyers:
 
 
 def test_labels_do_without_rings_where_nothing_can_be_planted(tmp_path: Path) -> None:
-    """No two accounts have a taste in common, so there are no groups; the bad ones act within seconds."""
+    """There are three items, too few for any campaign; the bad accounts act within seconds."""
     rng = np.random.default_rng(0)
     bad = {f"u{user}": int(user % 6 == 0) for user in range(240)}
     lines = ["user,item,at"]
     for name, label in bad.items():
         begun = 1_600_000_000 + int(rng.integers(86_400))
         times = begun + np.cumsum(rng.integers(1, 4 if label else 7_200, 8))
-        lines += [f"{name},i{rng.integers(2_000)},{at}" for at in times]
+        lines += [f"{name},i{rng.integers(3)},{at}" for at in times]
     (tmp_path / "log.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (tmp_path / "c.toml").write_text(
         '[columns]\nuser_id = "user"\nitem_id = "item"\ntimestamp = "at"\n[time]\nunit = "s"\n',

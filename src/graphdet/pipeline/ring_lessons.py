@@ -23,6 +23,7 @@ from graphdet.tables import GraphArrays, PairArrays
 MOST_CAMPAIGNS = 64
 USERS_PER_CAMPAIGN = 400  # a small log gets fewer campaigns, so that planted accounts stay a small part of it
 LEAST_CAMPAIGNS = 6
+LEAST_PLANTED = 2  # campaigns in one copy: the GNN is trained in folds that keep a campaign whole
 CAMPAIGNS_PER_ROUND = 10  # with each ten campaigns goes one group of every kind of hard innocents
 # One copy of a small log holds too few campaigns to learn from, so more copies are planted until this many were found.
 ENOUGH_FOUND = 48
@@ -77,6 +78,8 @@ def plant_and_judge(
             of_user = planted.campaign_of_user
             first = Task(planted.graph, (of_user >= 0).astype(np.int8), of_user), windows, candidates
     assert first is not None  # for the type checker: there is at least one copy
+    with measured(graph):
+        _check_learnable(first[0], sum(each.n_found for each in lessons))
     progress.start("train the ring judge")
     with measured(graph):
         judge = train_ring_judge(Lessons.joined(lessons), JUDGE_DIRECTION, seed, shipped_lessons())
@@ -90,6 +93,19 @@ def plant_and_judge(
             "campaigns_found_as_candidates": sum(each.n_found for each in lessons),
         },
     )
+
+
+def _check_learnable(task: Task, n_found: int) -> None:
+    """The lessons of other logs make up for missing natural groups, not for campaigns that this log cannot show.
+
+    Raises:
+        NotEnoughData: fewer than two campaigns fit into a copy of the log, or none of them came out as a candidate.
+    """
+    n_planted = len(np.unique(task.campaign[task.campaign >= 0]))
+    if n_planted < LEAST_PLANTED or n_found == 0:
+        raise NotEnoughData(
+            f"{n_planted} campaigns could be planted into a copy of the log and {n_found} found in all copies"
+        )
 
 
 def planted_copy(
