@@ -13,6 +13,7 @@ from graphdet.ports import Silent
 from graphdet.rings.blocks import Blocks, block_acts, membership
 from graphdet.rings.evidence import EVIDENCE, gather_evidence
 from graphdet.rings.find import Candidates, find_candidates, overlap
+from graphdet.rings.margin import naming_margins
 from graphdet.rings.organic import organic_model
 from graphdet.rings.refine import refine
 from graphdet.rings.select import strongest
@@ -56,7 +57,10 @@ def test_evidence_of_a_block_by_hand() -> None:
     names = graph.item_ids.to_pylist()
     items = membership([np.array([names.index(f"i{i}") for i in range(4)])], graph.n_items)
     blocks = Blocks(users, items)
-    evidence = {name: float(values[0]) for name, values in gather_evidence(blocks, model, graph).items()}
+    evidence = {
+        name: float(values[0])
+        for name, values in gather_evidence(blocks, model, graph, naming_margins(blocks, model)).items()
+    }
     assert set(evidence) == set(EVIDENCE)
     assert evidence["n_users"] == 5
     assert evidence["n_items"] == 4
@@ -80,7 +84,7 @@ def test_only_who_came_in_a_rings_own_time_blurs_its_edge(
     model = organic_model(graph)
     inside = np.flatnonzero([name.startswith("u") for name in graph.user_ids.to_pylist()])
     blocks = Blocks(membership([inside], graph.n_users), membership([np.arange(4)], graph.n_items))
-    evidence = gather_evidence(blocks, model, graph)
+    evidence = gather_evidence(blocks, model, graph, naming_margins(blocks, model))
     assert evidence["sharpness"][0] == pytest.approx(sharpness)
     assert evidence["exclusivity"][0] == pytest.approx(exclusivity)
 

@@ -44,8 +44,8 @@ _MEANINGS: dict[str, tuple[str, str, str]] = {
         "Margin (nats)",
         "figure",
         "How much better the log is explained with this ring than without it, after paying for "
-        "naming its members "
-        "and targets. Above zero the ring is worth telling apart; each 2.3 more is a factor of ten.",
+        "naming its members and targets; the first act on each target is not counted. Above zero the ring "
+        "is worth telling apart by this alone; each 2.3 more is a factor of ten.",
     ),
     "exclusivity": (
         "Share of the audience",

@@ -90,17 +90,20 @@ def block_acts(blocks: Blocks, model: Organic) -> BlockActs:
     return BlockActs(block[inside], act[inside].astype(np.int64))
 
 
-def outside_appeal(blocks: Blocks, model: Organic, acts: BlockActs) -> NDArray[np.float64]:
+def outside_appeal(
+    blocks: Blocks, model: Organic, acts: BlockActs, left_in: NDArray[np.float64] | float = 0.0
+) -> NDArray[np.float64]:
     """How much everybody else is drawn to a block's items, per act and time slice: float64[n_blocks, N_SLICES].
 
-    The organic model without the block's own acts: in a short burst on quiet items the block would otherwise
-    explain itself. A tenth of the weight is spread evenly over time, with half an act, so that no
-    expectation is 0.
+    The organic model without the block's own acts, but for a share of them (left_in, float64[n_blocks] in [0, 1]): in
+    a short burst on quiet items the block would otherwise explain itself. A tenth of the weight is spread evenly over
+    time, with half an act, so that no expectation is 0.
     """
     shape = (len(blocks), model.item_slices.shape[1])
     flat = np.bincount(
         acts.block * shape[1] + model.acts.slice_ix[acts.act], minlength=shape[0] * shape[1]
     ).reshape(shape)
+    flat = flat * np.broadcast_to(1.0 - np.asarray(left_in), shape[:1])[:, None]
     total = np.maximum(model.slice_acts, 1.0)
     outside = np.maximum(np.asarray(blocks.items @ model.item_slices, np.float64) - flat / total, 0.0)
     audience = np.asarray(blocks.items @ model.audience, np.float64) - flat.sum(axis=1)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts
 from graphdet.rings.chunks import by_chunks
-from graphdet.rings.margin import margin_nats
 from graphdet.rings.organic import Float, Organic
 from graphdet.rings.own_time import in_own_time
 from graphdet.tables import GraphArrays
@@ -63,16 +62,12 @@ def _in_common(model: Organic) -> _Common:
     return _Common(hours, audience, user_pairs, item_pairs)
 
 
-def gather_evidence(blocks: Blocks, model: Organic, graph: GraphArrays) -> dict[str, Float]:
-    """All of EVIDENCE, float64[n_blocks] each.
-
-    `margin_nats` = x ln(x / mu) - (x - mu) - ln C(N, m) - ln C(I, k), for m of N users, k of I items, x acts
-    against mu expected: a two-part description length (Rissanen 1978), positive when telling the block apart
-    shortens the description of the log.
-    """
+def gather_evidence(blocks: Blocks, model: Organic, graph: GraphArrays, margins: Float) -> dict[str, Float]:
+    """All of EVIDENCE, float64[n_blocks] each; `margins`, float64[n_blocks], are those of margin.naming_margins."""
     common = _in_common(model)
     parts = by_chunks(len(blocks), lambda rows: _evidence(blocks.take(rows), model, graph, common))
-    return {name: np.concatenate([part[name] for part in parts]) for name in EVIDENCE}
+    found = {name: np.concatenate([part[name] for part in parts]) for name in EVIDENCE if name in parts[0]}
+    return found | {"margin_nats": margins}
 
 
 def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Common) -> dict[str, Float]:
@@ -83,7 +78,6 @@ def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Commo
     activity = np.asarray(blocks.users @ model.user_slices, np.float64)
     appeal = np.asarray(blocks.items @ model.item_slices, np.float64)
     expected = np.maximum(np.einsum("ij,ij->i", activity, appeal), 1e-9)
-    margin = margin_nats(n_acts, expected, m, k, model.n_users, model.n_items)
     sharpness, exclusivity = in_own_time(blocks, acts, model, np.maximum(2, 0.5 * n_acts / m))
     return {
         "n_users": m,
@@ -92,7 +86,6 @@ def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Commo
         "expected_acts": expected,
         "density": n_acts / (m * k),
         "lift": n_acts / expected,
-        "margin_nats": margin,
         "exclusivity": exclusivity,
         "focus": n_acts / (blocks.users @ model.degree),
         "sharpness": sharpness,

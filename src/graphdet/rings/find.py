@@ -12,7 +12,7 @@ from graphdet.evaluation.posterior import estimate_share, posterior, posterior_q
 from graphdet.rings.blocks import Blocks
 from graphdet.rings.candidates import candidate_groups
 from graphdet.rings.evidence import gather_evidence, judge_inputs
-from graphdet.rings.margin import worth_naming
+from graphdet.rings.margin import naming_margins, worth_naming
 from graphdet.rings.organic import Float, Organic, organic_model
 from graphdet.rings.refine import refine
 from graphdet.rings.select import folds, strongest
@@ -63,8 +63,10 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
     """Find blocks of a log and gather the evidence for each."""
     model = organic_model(graph)
     blocks = refine(candidate_groups(windows, model, seed), model)
-    blocks = blocks.take(np.flatnonzero(worth_naming(blocks, model)))
-    evidence = gather_evidence(blocks, model, graph)
+    margins = naming_margins(blocks, model)
+    kept = np.flatnonzero(worth_naming(margins))
+    blocks = blocks.take(kept)
+    evidence = gather_evidence(blocks, model, graph, margins[kept])
     fold = folds(blocks, item_keys(graph), N_FOLDS)
     return Candidates(model, blocks, evidence, judge_inputs(evidence), fold)
 
