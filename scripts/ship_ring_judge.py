@@ -5,8 +5,11 @@
 From generated logs and online retail, planted with campaigns and hard innocents: any other log is unseen.
 """
 
+import multiprocessing
+import os
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -61,16 +64,18 @@ def lessons(graph: GraphArrays, seed: int) -> Lessons:
     return found.thinned(MOST_NATURAL, np.random.default_rng(seed))
 
 
+def generated(which: tuple[int, int, int, str], seed: int) -> Lessons:
+    """Lessons of one generated log."""
+    return lessons(organic(*which[:3], seed, which[3]), seed)
+
+
 def main(data: Path) -> None:
     """Write both into the package."""
-    parts = [
-        lessons(organic(n_users, n_items, days, seed, kind), seed)
-        for n_users, n_items, days, kind in GENERATED
-        for seed in SEEDS_GENERATED
-    ]
     retail = online_retail(data)
-    parts += [lessons(retail, seed) for seed in SEEDS_RETAIL]
-    joined = Lessons.joined(parts)
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
+        jobs = [pool.submit(generated, which, seed) for which in GENERATED for seed in SEEDS_GENERATED]
+        jobs += [pool.submit(lessons, retail, seed) for seed in SEEDS_RETAIL]
+        joined = Lessons.joined([job.result() for job in jobs])
     joined.save(FOLDER / LESSONS)
     train_ring_judge(joined, JUDGE_DIRECTION).save(FOLDER)
 

@@ -50,6 +50,15 @@ def test_rings_hidden_in_the_log_are_judged_like_the_planted() -> None:
     assert np.mean(logits[N_RINGS + 6 :] > 0) < 0.02
 
 
+def test_a_log_full_of_rings_does_not_teach_that_they_are_innocent() -> None:
+    """Every fourth group of the user's own log is a ring, as in a small log that was attacked."""
+    attacked, other = _lessons(6, n_hidden=100), _lessons(7)
+    logits = train_ring_judge(attacked, DIRECTION, base=other).logits(attacked.inputs, attacked.fold)
+    hidden = logits[N_RINGS : N_RINGS + 100]
+    assert np.mean(hidden > 0) > 0.9
+    assert np.mean(logits[N_RINGS + 100 :] > 0) < 0.02
+
+
 def test_a_saved_judge_says_the_same(tmp_path: Path) -> None:
     lessons = _lessons(5)
     x, fold = lessons.inputs, lessons.fold

@@ -69,7 +69,10 @@ class Lessons:
         """All campaigns and innocents, and at most `most_natural` natural groups, drawn evenly."""
         natural = np.flatnonzero(self.is_natural)
         kept = rng.choice(natural, min(most_natural, len(natural)), replace=False)
-        rows = np.sort(np.concatenate([np.flatnonzero(self.is_ring | self.is_innocent), kept]))
+        return self.of_rows(np.sort(np.concatenate([np.flatnonzero(self.is_ring | self.is_innocent), kept])))
+
+    def of_rows(self, rows: NDArray[np.int64]) -> "Lessons":
+        """The lessons of these rows (int64), in this order."""
         columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
         return replace(self, **columns)
 

@@ -1,9 +1,10 @@
 """The judge of rings: tells planted campaigns from the natural groups of a log by their evidence.
 
-The log's own groups stand for natural ones, but some may be real rings. Two things keep those from being
+The log's own groups stand for natural ones, but some may be real rings. Three things keep those from being
 learned as innocent: each network is trained without one half of the log's own groups and judges only that
-half; and the loss of a natural group stops growing where it looks like a ring (a truncated loss, after Wu &
-Liu 2007), so that nothing pulls a real ring down.
+half; the loss of a natural group stops growing where it looks like a ring (a truncated loss, after Wu & Liu 2007), so
+that nothing pulls a real ring down; and the groups that a first judge doubts are left out when the judge is trained
+again (trimming, after Rousseeuw 1984).
 
 More of the same evidence never makes a ring less likely: the networks are monotone in those inputs whose direction
 is known (weights kept ≥ 0 behind the signed inputs, after Sill 1998), which also keeps them from learning single
@@ -30,12 +31,15 @@ HIDDEN = (32, 16)
 STEPS = 300
 WARM_STEPS = 60  # with the plain loss, to learn where natural groups are before trusting the network's doubt
 TRUNCATE_AT = 3.0  # logit above which a natural group is not pulled down any more
+DOUBT_AT = (
+    -2.0
+)  # logit of a first judge above which a natural group of the user's own log is no example any more
 WEIGHT_DECAY = 1.0
 NOT_RING_WEIGHT = 4.0  # of all that is no ring, campaigns weigh 1
 INNOCENT_WEIGHT = 1.0  # of which hard innocents
 FEW_NATURAL = 4.0  # natural groups in a log, from which its own lessons weigh more than those of other logs
 BLIND = -30.0  # logit of a judge that learned nothing
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,8 @@ def train_ring_judge(
         direction: per input 1 where more of it speaks for a ring, −1 where against, 0 where either may be.
         seed: of the initial weights.
         base: blocks of other logs. They weigh FEW_NATURAL against the number of natural groups in one copy of the
-            user's own log: a log with hundreds learns from itself, one with a handful mostly from others.
+            user's own log: a log with hundreds learns from itself, one with a handful mostly from others. Without,
+            `lessons` are of logs that hold no rings but the planted, and all their natural groups are examples.
 
     Within either, every campaign weighs the same, however many blocks found it, and so does every group of hard
     innocents; campaigns, hard innocents and natural groups weigh 1 : 1 : 3 (1 : 4 where no innocents were found).
@@ -125,16 +130,31 @@ def train_ring_judge(
     Raises:
         NotEnoughData: there is no example of a ring, or none of a group that is not.
     """
-    enough = lessons.is_ring.any() and lessons.is_natural.any()
-    if base is None and not enough:
+    if base is None:
+        if _enough(lessons):
+            return _train_once(lessons, direction, seed, None)
         raise NotEnoughData(
             "the log is too small to learn what a ring looks like in it: "
             f"{int(lessons.is_ring.sum())} blocks of planted campaigns and {int(lessons.is_natural.sum())} natural "
             f"groups were found"
         )
+    first = _train_once(lessons, direction, seed, base)
+    doubted = lessons.is_natural & (first.logits(lessons.inputs, lessons.fold) > DOUBT_AT)
+    if not doubted.any():
+        return first
+    return _train_once(lessons.of_rows(np.flatnonzero(~doubted)), direction, seed, base)
+
+
+def _enough(lessons: Lessons) -> bool:
+    """Say whether there are examples of both kinds."""
+    return bool(lessons.is_ring.any() and lessons.is_natural.any())
+
+
+def _train_once(lessons: Lessons, direction: Sequence[int], seed: int, base: Lessons | None) -> RingJudge:
+    """Train a judge on all of these lessons."""
     sources = [(lessons, 1.0)]
     if base is not None:
-        n_natural = lessons.is_natural.sum() / lessons.n_logs if enough else 0.0
+        n_natural = lessons.is_natural.sum() / lessons.n_logs if _enough(lessons) else 0.0
         own = n_natural / (n_natural + FEW_NATURAL)
         sources = [(part, weight) for part, weight in ((lessons, own), (base, 1.0 - own)) if weight > 0]
     inputs = np.concatenate([part.inputs for part, _ in sources])

@@ -6,6 +6,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.errors import NotEnoughData
 from graphdet.models.ring_examples import Lessons
 from graphdet.models.ring_judge import RingJudge, train_ring_judge
 from graphdet.models.shipped import shipped_lessons

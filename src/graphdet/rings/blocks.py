@@ -103,9 +103,9 @@ def outside_appeal(
     flat = np.bincount(
         acts.block * shape[1] + model.acts.slice_ix[acts.act], minlength=shape[0] * shape[1]
     ).reshape(shape)
-    flat = flat * np.broadcast_to(1.0 - np.asarray(left_in), shape[:1])[:, None]
+    taken_out = flat * np.broadcast_to(1.0 - np.asarray(left_in), shape[:1])[:, None]
     total = np.maximum(model.slice_acts, 1.0)
-    outside = np.maximum(np.asarray(blocks.items @ model.item_slices, np.float64) - flat / total, 0.0)
-    audience = np.asarray(blocks.items @ model.audience, np.float64) - flat.sum(axis=1)
+    outside = np.maximum(np.asarray(blocks.items @ model.item_slices, np.float64) - taken_out / total, 0.0)
+    audience = np.asarray(blocks.items @ model.audience, np.float64) - taken_out.sum(axis=1)
     even = (np.maximum(audience, 0.0) * EVEN_SHARE + 0.5) / max(total.sum(), 1.0)
     return np.asarray((1 - EVEN_SHARE) * outside + even[:, None])

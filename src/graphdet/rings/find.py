@@ -77,7 +77,7 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
     score: the probability that a candidate is a campaign of the kinds planted for training, at the share of
     such among this log's candidates (estimated by EM). q_value: the expected share of natural groups among
     the rings at least this strong. p_value: how often a natural group of this log would look as strong (its
-    own tail). flagged: q_value at most fdr.
+    own tail). flagged: q_value at most fdr and score at least 1 − fdr: sure rings do not vouch for one that is not.
     """
     logits = judge(candidates.inputs, candidates.fold)
     apart = candidates.evidence["sharpness"] >= LEAST_SHARPNESS
@@ -96,7 +96,7 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
         score=score,
         p_value=p_value,
         q_value=q_value,
-        flagged=q_value <= fdr,
+        flagged=(q_value <= fdr) & (score >= 1 - fdr),
     )
 
 

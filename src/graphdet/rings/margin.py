@@ -13,8 +13,8 @@ from graphdet.rings.chunks import by_chunks
 from graphdet.rings.moment import Moments, moments, visitors
 from graphdet.rings.organic import Float, Organic, surprise
 
-# nats. Naming is paid for as if every block were as likely, so a margin below 0 does not yet say that no method can tell a
-# block from chance; the judge, who sees the margin, decides.
+# nats. Naming is paid for as if any block were as likely, so below 0 it is not yet said that no method can tell a block
+# from chance; the judge, who sees the margin, decides.
 LEAST_MARGIN = -50.0
 
 
