@@ -70,21 +70,20 @@ def test_first_act_on_an_item_is_nobodys_evidence() -> None:
         for i in range(8)
         for u in (0, 1 + i % 3)
     ]  # fmt: skip
-    graph = graph_of(rows)
-    model = organic_model(graph)
-    who = [k for k, name in enumerate(graph.user_ids.to_pylist()) if name.startswith("u")]
-    what = [k for k, name in enumerate(graph.item_ids.to_pylist()) if name.startswith("t")]
-    block = Blocks(membership([np.array(who)], graph.n_users), membership([np.array(what)], graph.n_items))
-    assert naming_margins(block, model)[0] < 0
+    assert _margin_of_u_on_t(graph_of(rows)) < 0
     # Sixteen accounts who visit nearly all of them are another matter.
     more = rows + [
         (f"u{u}", f"t{i}", 5 * 10**8 + 10**6 * u + i) for u in range(16) for i in range(8) if u != i
     ]
-    graph = graph_of(more)
+    assert _margin_of_u_on_t(graph_of(more)) > 0
+
+
+def _margin_of_u_on_t(graph: GraphArrays) -> float:
+    """The margin of the block of all users u… and all items t…."""
     who = [k for k, name in enumerate(graph.user_ids.to_pylist()) if name.startswith("u")]
     what = [k for k, name in enumerate(graph.item_ids.to_pylist()) if name.startswith("t")]
     block = Blocks(membership([np.array(who)], graph.n_users), membership([np.array(what)], graph.n_items))
-    assert naming_margins(block, organic_model(graph))[0] > 0
+    return float(naming_margins(block, organic_model(graph))[0])
 
 
 def test_members_are_expected_by_what_others_did_there() -> None:
