@@ -56,7 +56,8 @@ def _named(candidates: Candidates, judge: RingJudge) -> Found:
     rings = [
         users.indices[a:b].astype(np.int64) for a, b in zip(users.indptr, users.indptr[1:], strict=False)
     ]
-    return Found(rings, int(judged.flagged.sum()), user_membership(judged, candidates.model)[0])
+    flagged_from = np.maximum(judged.q_value, 1 - judged.score)  # the rule of judge_rings
+    return Found(rings, int(judged.flagged.sum()), user_membership(judged, candidates.model)[0], flagged_from)
 
 
 def co_action(graph: GraphArrays, seed: int) -> Found:

@@ -10,17 +10,27 @@ from planted import Truth
 
 MATCH = 0.5  # Jaccard index from which a ring is the campaign
 DETECTABLE = 50.0  # nats
+NOMINAL = (
+    0.01,
+    0.05,
+    0.1,
+    0.2,
+    0.3,
+    0.5,
+)  # false discovery rates at which what is promised is held against what is
 
 
 @dataclass(frozen=True)
 class Found:
     """What a method says: rings (rows of users), strongest first, the first n_flagged of them flagged (None: the
-    method has no threshold of its own), and one score per user.
+    method has no threshold of its own), one score per user, and per ring the lowest false discovery rate at which it
+    would be flagged (None: the method promises none).
     """
 
     rings: list[NDArray[np.int64]]
     n_flagged: int | None
     user_score: NDArray[np.float64]
+    flagged_from: NDArray[np.float64] | None = None
 
 
 def matches(rings: list[NDArray[np.int64]], truth: Truth) -> NDArray[np.int64]:
@@ -73,6 +83,8 @@ def figures(found: Found, truth: Truth) -> dict[str, object]:
         "accused": innocents,
         "user_auprc": float(average_precision_score(truth.campaign_of_user >= 0, found.user_score)),
     }
+    if found.flagged_from is not None:
+        out["calibration"] = _calibration(match, found.flagged_from)
     for name in sorted(set(truth.levels)):
         rows = [row for row, its in enumerate(truth.levels) if its == name]
         detectable = [row for row in rows if truth.margins[row] >= DETECTABLE]
@@ -85,6 +97,14 @@ def figures(found: Found, truth: Truth) -> dict[str, object]:
             "detectable_found": int(np.isin(detectable, right).sum()),
         }
     return out
+
+
+def _calibration(match: NDArray[np.int64], flagged_from: NDArray[np.float64]) -> dict[str, list[int]]:
+    """Rings flagged at each nominal false discovery rate, and how many of them are campaigns."""
+    at = {level: flagged_from <= level for level in NOMINAL}
+    return {
+        str(level): [int(flagged.sum()), int((match[flagged] >= 0).sum())] for level, flagged in at.items()
+    }
 
 
 def _f1(n_right: int, n_flagged: int, n_found: int, n_planted: int) -> float:

@@ -89,6 +89,30 @@ def test_only_who_came_in_a_rings_own_time_blurs_its_edge(
     assert evidence["exclusivity"][0] == pytest.approx(exclusivity)
 
 
+@pytest.mark.parametrize(
+    ("others", "days_later", "recurrence"),
+    [
+        (5, 3, 0.5),  # as many others do the same three days later
+        (15, 3, 0.75),  # three times as many
+        (5, 0, 0.0),  # in its own time: that is the matter of sharpness
+        (0, 3, 0.0),
+    ],
+)
+def test_a_crowd_comes_back_and_a_campaign_does_not(others: int, days_later: int, recurrence: float) -> None:
+    rows = [(f"u{u}", f"i{i}", 60_000 * u + i) for u in range(5) for i in range(4)]
+    rows += [
+        (f"v{v}", f"i{i}", 1_000 * v + i + days_later * 86_400_000) for v in range(others) for i in range(3)
+    ]
+    rows += [(f"w{w}", f"i{w % 4}", w * 3_600_000) for w in range(100)]  # one target each: not the same
+    graph = graph_of(rows)
+    model = organic_model(graph)
+    inside = np.flatnonzero([name.startswith("u") for name in graph.user_ids.to_pylist()])
+    targets = np.flatnonzero([name.startswith("i") for name in graph.item_ids.to_pylist()])
+    blocks = Blocks(membership([inside], graph.n_users), membership([targets], graph.n_items))
+    evidence = gather_evidence(blocks, model, graph, naming_margins(blocks, model))
+    assert evidence["recurrence"][0] == pytest.approx(recurrence)
+
+
 def test_refinement_gives_a_ring_its_missing_member_and_drops_the_stranger() -> None:
     rng = np.random.default_rng(0)
     rows = [(f"v{k}", f"j{rng.integers(40)}", int(rng.integers(10**7))) for k in range(400) for _ in range(6)]

@@ -1,5 +1,6 @@
 """What the ring judge learns from: campaigns and hard innocents planted into copies of the user's own log."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import duckdb
@@ -71,9 +72,8 @@ def plant_and_judge(
     first: tuple[Task, list[PairArrays], Candidates] | None = None
     lessons: list[Lessons] = []
     n_campaigns = 0
-    while len(lessons) < MOST_COPIES and sum(each.n_found for each in lessons) < ENOUGH_FOUND:
-        planted, windows, candidates = planted_copy(graph, bench, seed + 1_000 * len(lessons), progress)
-        lessons.append(lessons_of(planted, candidates))
+    for planted, windows, candidates, learned in planted_copies(graph, bench, seed, progress):
+        lessons.append(learned)
         n_campaigns += len(planted.campaigns)
         if first is None:
             of_user = planted.campaign_of_user
@@ -107,6 +107,20 @@ def _check_learnable(task: Task, n_found: int) -> None:
         raise NotEnoughData(
             f"{n_planted} campaigns could be planted into a copy of the log and {n_found} found in all copies"
         )
+
+
+def planted_copies(
+    graph: GraphArrays, bench: duckdb.DuckDBPyConnection, seed: int, progress: Progress
+) -> Iterator[tuple[Planted, list[PairArrays], Candidates, Lessons]]:
+    """Planted copies of a log, pairs, candidates and lessons, until enough campaigns came out as candidates."""
+    n_found = 0
+    for number in range(MOST_COPIES):
+        planted, windows, candidates = planted_copy(graph, bench, seed + 1_000 * number, progress)
+        lessons = lessons_of(planted, candidates)
+        yield planted, windows, candidates, lessons
+        n_found += lessons.n_found
+        if n_found >= ENOUGH_FOUND:
+            return
 
 
 def planted_copy(

@@ -90,6 +90,12 @@ _MEANINGS: dict[str, tuple[str, str, str]] = {
         "percent",
         "Acts made in a session that holds another act on a target.",
     ),
+    "recurrence": (
+        "The same at other times",
+        "percent",
+        "Accounts who do half as much as a typical member, within the ring's own time or the busiest other window "
+        "just as long: the share in that other window. A crowd comes every day, a campaign once.",
+    ),
     "shared_entity_share": (
         "Shared device or address",
         "percent",
@@ -215,6 +221,12 @@ def counter_evidence(evidence: Mapping[str, float], ring: Mapping[str, Any], wea
     if number("sharpness", 1) < 0.5:
         against.append(
             "Many accounts just outside the ring act much like its members; its edge is not sharp."
+        )
+    if number("recurrence", 0) > 0.3:
+        against.append(
+            f"Other accounts do the same at another time: {words.percent(evidence['recurrence'])} of all who do so "
+            "then or in the ring's own time. It may be a habit of these items' audience, or an earlier wave of the "
+            "same campaign with other accounts."
         )
     return against + _doubts_of_size(ring, weak_members)
 

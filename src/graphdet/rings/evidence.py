@@ -15,6 +15,7 @@ from graphdet.rings.blocks import BlockActs, Blocks, block_acts
 from graphdet.rings.chunks import by_chunks
 from graphdet.rings.organic import Float, Organic
 from graphdet.rings.own_time import in_own_time
+from graphdet.rings.recurrence import recurrence
 from graphdet.tables import GraphArrays
 
 EVIDENCE = (
@@ -32,6 +33,7 @@ EVIDENCE = (
     "elsewhere_lift",  # what members share outside the targets, over expectation: high means a common taste
     "spread",  # spread of the members' times on a target over that of its whole audience
     "session_share",  # share of the block's acts made in a session with another act of the block
+    "recurrence",  # of those who do half as much, in its own time or the busiest other just as long, the share in that
     "shared_entity_share",  # share of the members who share a device, address … with another member
 )
 
@@ -78,7 +80,9 @@ def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Commo
     activity = np.asarray(blocks.users @ model.user_slices, np.float64)
     appeal = np.asarray(blocks.items @ model.item_slices, np.float64)
     expected = np.maximum(np.einsum("ij,ij->i", activity, appeal), 1e-9)
-    sharpness, exclusivity = in_own_time(blocks, acts, model, np.maximum(2, 0.5 * n_acts / m))
+    half = np.maximum(2, 0.5 * n_acts / m)
+    sharpness, exclusivity = in_own_time(blocks, acts, model, half)
+    touched = blocks.items @ model.by_item
     return {
         "n_users": m,
         "n_items": k,
@@ -89,22 +93,22 @@ def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Commo
         "exclusivity": exclusivity,
         "focus": n_acts / (blocks.users @ model.degree),
         "sharpness": sharpness,
-        "halo_lift": _halo(blocks, model, appeal, common),
+        "halo_lift": _halo(blocks, touched, model, appeal, common),
         "elsewhere_lift": _elsewhere(blocks, model, activity, common),
         "spread": _spread(blocks, model, acts, common),
         "session_share": _session_share(acts, model, len(blocks)),
+        "recurrence": recurrence(blocks, touched, acts, model, half),
         "shared_entity_share": _shared_entities(blocks, graph),
     }
 
 
-def _halo(blocks: Blocks, model: Organic, appeal: Float, common: _Common) -> Float:
-    """The lift of outsiders' pairs of targets."""
-    users, items, size = blocks.users, blocks.items, len(blocks)
-    counts = items @ model.by_item
-    touched = counts.tocoo()
-    within_block = counts.multiply(users).tocoo()
+def _halo(blocks: Blocks, touched: sp.csr_matrix, model: Organic, appeal: Float, common: _Common) -> Float:
+    """The lift of outsiders' pairs of targets; touched CSR float32[n_blocks, n_users], targets each user acts on."""
+    size = len(blocks)
+    everybody = touched.tocoo()
+    within_block = touched.multiply(blocks.users).tocoo()
     inside, inside_row = within_block.data, within_block.row
-    total = np.bincount(touched.row, touched.data * (touched.data - 1) / 2, minlength=size)
+    total = np.bincount(everybody.row, everybody.data * (everybody.data - 1) / 2, minlength=size)
     within = np.bincount(inside_row, inside * (inside - 1) / 2, minlength=size)
     pairs = total - within
     # A user's expected pairs are ((sum mu)² - sum mu²) / 2; the Gram matrix sums that over all users at once.
@@ -169,37 +173,42 @@ def _shared_entities(blocks: Blocks, graph: GraphArrays) -> Float:
     return np.asarray(np.diff(shared.tocsr().indptr) / np.maximum(np.diff(blocks.users.indptr), 1))
 
 
-# Of judge_inputs, in its order: 1 where more speaks for a ring, −1 where against, 0 where it depends. Small circles on
-# items that nobody else visits have large lift, exclusivity and focus too, so these are left to be learned.
-JUDGE_DIRECTION = (0, 0, 1, 0, 1, 0, 0, 1, -1, -1, 0, 0, 1)
+# What a judge sees, and for each: 1 where more speaks for a ring, −1 where against, 0 where it depends. Small circles
+# on items that nobody else visits have large lift, exclusivity and focus too, so these are left to be learned.
+_DIRECTION_OF = {
+    "n_users": 0,
+    "n_items": 0,
+    "density": 1,
+    "lift": 0,
+    "margin_nats": 1,
+    "exclusivity": 0,
+    "focus": 0,
+    "sharpness": 1,
+    "halo_lift": -1,
+    "elsewhere_lift": -1,
+    "spread": 0,
+    "session_share": 0,
+    "recurrence": -1,
+    "shared_entity_share": 1,
+}
+INPUTS, JUDGE_DIRECTION = tuple(_DIRECTION_OF), tuple(_DIRECTION_OF.values())
 
 
 def judge_inputs(evidence: dict[str, Float]) -> Float:
-    """Evidence on scales a judge can weigh: logarithms of sizes and lifts, logits of shares, float64[n_blocks, 13].
+    """INPUTS on scales a judge can weigh: logarithms of sizes and lifts, logits of shares, float64[n_blocks, n_inputs].
 
     expected_acts and n_acts are left out: lift, density and the two sizes say the same.
     """
-    ln = {
-        name: np.log(np.maximum(evidence[name], 1e-9)) for name in ("n_users", "n_items", "lift", "halo_lift")
-    }
-    logit = {
-        name: np.log((evidence[name] + 0.01) / (1.01 - evidence[name]))
-        for name in ("density", "focus", "sharpness", "session_share")
-    }
-    return np.column_stack(
-        [
-            ln["n_users"],
-            ln["n_items"],
-            logit["density"],
-            ln["lift"],
-            np.arcsinh(evidence["margin_nats"] / 10),
-            np.log(evidence["exclusivity"] + 1e-3),
-            logit["focus"],
-            logit["sharpness"],
-            ln["halo_lift"],
-            np.log(evidence["elsewhere_lift"] + 0.01),
-            np.log(evidence["spread"] + 1e-3),
-            logit["session_share"],
-            evidence["shared_entity_share"],
-        ]
-    ).astype(np.float64)
+    return np.column_stack([_on_scale(name, evidence[name]) for name in INPUTS]).astype(np.float64)
+
+
+def _on_scale(name: str, value: Float) -> Float:
+    if name in ("n_users", "n_items", "lift", "halo_lift"):
+        return np.log(np.maximum(value, 1e-9))
+    if name in ("density", "focus", "sharpness", "session_share", "recurrence"):
+        return np.log((value + 0.01) / (1.01 - value))
+    if name == "margin_nats":
+        return np.arcsinh(value / 10)
+    if name == "elsewhere_lift":
+        return np.log(value + 0.01)
+    return np.log(value + 1e-3) if name in ("exclusivity", "spread") else value

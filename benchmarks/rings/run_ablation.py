@@ -1,0 +1,142 @@
+"""What each part of the ring judge is worth: rings found in planted logs when the part is left out.
+
+    python benchmarks/rings/run_ablation.py DATA [--logs trivago taobao …] [--seeds 1 2 …]
+
+Candidates and lessons are made once per log; the judge is trained again without some of its inputs, or some of its
+lessons. Every judge sees the planted log as a user's: what it learns from is planted into a copy of that.
+"""
+
+import argparse
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import numpy as np
+from sklearn.metrics import average_precision_score
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from graphdet.errors import NotEnoughData
+from graphdet.models.ring_examples import Lessons
+from graphdet.models.ring_judge import RingJudge, train_ring_judge
+from graphdet.models.shipped import shipped_judge, shipped_lessons
+from graphdet.pipeline.detect import ring_candidates
+from graphdet.pipeline.ring_lessons import planted_copies
+from graphdet.ports import Silent
+from graphdet.rings.evidence import INPUTS, JUDGE_DIRECTION
+from graphdet.rings.find import Candidates, judge_rings
+from logs import LOGS, read_log
+from planted import Truth, planted_log
+from recording import record
+from scoring import matches
+
+TIME = ("spread", "session_share", "recurrence")
+TASTE = ("halo_lift", "elsewhere_lift")
+CROWD = ("sharpness", "exclusivity", "recurrence")
+SIZE = ("n_users", "n_items")
+LEFT_OUT: dict[str, Sequence[str]] = {
+    "nothing": (),
+    "time": TIME,
+    "recurrence": ("recurrence",),
+    "taste": TASTE,
+    "crowd": CROWD,
+    "margin": ("margin_nats",),
+    "sizes": SIZE,
+    "focus": ("focus",),
+    "lift": ("lift",),
+    "all but margin, density and lift": tuple(
+        name for name in INPUTS if name not in ("margin_nats", "density", "lift")
+    ),
+}
+
+
+def trained(
+    lessons: Lessons, base: Lessons | None, left_out: Sequence[str], seed: int
+) -> tuple[RingJudge, list[int]]:
+    """A judge without some inputs, and the columns that it has."""
+    kept = [place for place, name in enumerate(INPUTS) if name not in left_out]
+    direction = [JUDGE_DIRECTION[place] for place in kept]
+    narrow = [part and replace(part, inputs=part.inputs[:, kept]) for part in (lessons, base)]
+    assert narrow[0] is not None
+    return train_ring_judge(narrow[0], direction, seed, narrow[1]), kept
+
+
+def judges(lessons: Lessons, seed: int) -> dict[str, tuple[RingJudge, list[int]]]:
+    """All judges of the table."""
+    base, everything = shipped_lessons(), list(range(len(INPUTS)))
+    out = {name: trained(lessons, base, inputs, seed) for name, inputs in LEFT_OUT.items()}
+    no_innocents = lessons.of_rows(np.flatnonzero(~lessons.is_innocent))
+    out["hard innocents"] = trained(no_innocents, base.of_rows(np.flatnonzero(~base.is_innocent)), (), seed)
+    try:
+        out["lessons of other logs, trimming"] = trained(lessons, None, (), seed)
+    except NotEnoughData:
+        out["lessons of other logs, trimming"] = RingJudge.blind(), everything
+    out["lessons of the log"] = shipped_judge(), everything
+    return out
+
+
+def outcome(candidates: Candidates, truth: Truth, judge: RingJudge, kept: list[int]) -> dict[str, float]:
+    """Flagged, right, found and the average precision of the ranking, over the campaigns planted."""
+    judged = judge_rings(candidates, lambda inputs, fold: judge.logits(inputs[:, kept], fold), 0.05)
+    rings = [judged.blocks.members(row).astype(np.int64) for row in range(len(judged.blocks))]
+    match = matches(rings, truth)
+    right = match[judged.flagged]
+    listed = len(np.unique(match[match >= 0]))
+    precision = float(average_precision_score(match >= 0, judged.logit)) if listed else 0.0
+    return {
+        "flagged": int(judged.flagged.sum()),
+        "right": int((right >= 0).sum()),
+        "found": len(np.unique(right[right >= 0])),
+        "planted": len(truth.levels),
+        "average_precision": precision * listed / len(truth.levels),
+    }
+
+
+def table(rows: list[dict[str, float | str]]) -> None:
+    """Print sums over logs and seeds, a line per part left out."""
+    print(f"\n{'without':36}{'flagged':>9}{'right':>7}{'found':>9}{'F1':>6}{'AP':>7}")
+    for name in dict.fromkeys(str(row["without"]) for row in rows):
+        its = [row for row in rows if row["without"] == name]
+        flagged, right, found, planted = (
+            sum(float(r[key]) for r in its) for key in ("flagged", "right", "found", "planted")
+        )
+        precision, recall = right / max(flagged, 1), found / planted
+        f1 = 2 * precision * recall / max(precision + recall, 1e-9)
+        mean = np.mean([float(row["average_precision"]) for row in its])
+        print(f"{name:36}{flagged:9.0f}{right:7.0f}{f'{found:.0f}/{planted:.0f}':>9}{f1:6.2f}{mean:7.3f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument(
+        "--logs", nargs="*", default=["trivago", "taobao", "online_retail"], choices=list(LOGS)
+    )
+    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2])
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    rows: list[dict[str, float | str]] = []
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as bench:
+        for name in arguments.logs:
+            graph = read_log(name, arguments.data, Path(folder))
+            for seed in arguments.seeds:
+                planted, truth = planted_log(graph, LOGS[name].per_level, seed)
+                _, candidates = ring_candidates(planted, bench, seed, Silent())
+                lessons = Lessons.joined(
+                    [copy[-1] for copy in planted_copies(planted, bench, seed, Silent())]
+                )
+                for without, judge in judges(lessons, seed).items():
+                    row = {"log": name, "seed": seed, "without": without} | outcome(candidates, truth, *judge)
+                    record("ring_ablation", **row)
+                    rows.append(row)
+    table(rows)
+
+
+if __name__ == "__main__":
+    main()
