@@ -16,8 +16,11 @@ import time
 from pathlib import Path
 
 import duckdb
+from sklearn.metrics import average_precision_score
 
 from recording import command, record, stages
+
+SCORES = ("score", "gnn", "cluster_distance", "probability")
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -53,6 +56,22 @@ def judge(out: Path, truth: Path) -> dict[str, object]:
         "users_flagged": len(suspects),
         "users_flagged_planted": sum(row["user_id"] in planted for row in suspects),
         "users_planted": len(planted),
+        "user_auprc": parts_alone(out, planted),
+    }
+
+
+def parts_alone(out: Path, planted: set[str]) -> dict[str, float]:
+    """Average precision of the score over planted accounts, and of each part of it alone."""
+    sure = {row["ring_id"]: float(row["score"]) for row in rows(out / "rings.csv")}
+    ring: dict[str, float] = {}
+    for row in rows(out / "ring_members.csv"):
+        ring[row["user_id"]] = max(ring.get(row["user_id"], 0.0), sure[row["ring_id"]] * float(row["score"]))
+    users = rows(out / "suspects.csv")
+    is_planted = [row["user_id"] in planted for row in users]
+    values = {name: [float(row[name]) for row in users] for name in SCORES}
+    values["ring"] = [ring.get(row["user_id"], 0.0) for row in users]
+    return {
+        name: round(float(average_precision_score(is_planted, value)), 3) for name, value in values.items()
     }
 
 
