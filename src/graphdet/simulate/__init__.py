@@ -4,6 +4,7 @@ from graphdet.simulate.assemble import Planted, PlantedGroup
 from graphdet.simulate.campaigns import (
     KINDS,
     LEVELS,
+    TRAINED,
     Campaign,
     benchmark_plan,
     kind,
@@ -18,6 +19,7 @@ __all__ = [
     "INNOCENT_KINDS",
     "KINDS",
     "LEVELS",
+    "TRAINED",
     "Campaign",
     "Planted",
     "PlantedGroup",
