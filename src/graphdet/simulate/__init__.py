@@ -10,10 +10,13 @@ from graphdet.simulate.campaigns import (
     kind,
     level,
     training_plan,
+    unseen_plan,
+    with_knobs,
 )
 from graphdet.simulate.innocents import INNOCENT_KINDS, innocent, innocent_plan
 from graphdet.simulate.organic import organic
 from graphdet.simulate.plant import plant
+from graphdet.simulate.row_values import RowValues, organic_values, planted_values
 
 __all__ = [
     "INNOCENT_KINDS",
@@ -23,12 +26,17 @@ __all__ = [
     "Campaign",
     "Planted",
     "PlantedGroup",
+    "RowValues",
     "benchmark_plan",
     "innocent",
     "innocent_plan",
     "kind",
     "level",
     "organic",
+    "organic_values",
     "plant",
+    "planted_values",
     "training_plan",
+    "unseen_plan",
+    "with_knobs",
 ]

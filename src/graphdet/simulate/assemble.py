@@ -143,6 +143,7 @@ def assemble(
     newcomers = np.split(fresh, np.cumsum([len(g.accounts) for g in groups])[:-1]) if groups else []
     shares = [(g.campaign, m, m[f]) for g, m, f in zip(groups, members, newcomers, strict=True)]
     links = [plant_links(part, shares, graph.n_users, rng) for part in read_links(graph, user_place)]
+    of_limit = np.concatenate([np.full(graph.n_edges, np.nan), clicks.of_limit])[order]
     joined = GraphArrays(
         user_ids=user_ids,
         item_ids=graph.item_ids,
@@ -153,7 +154,7 @@ def assemble(
         session_ix=session[order].astype(np.int32),
         action_ix=graph.action_ix[row],
         at_ms=at_ms[order],
-        n=graph.n[row],
+        n=np.where(np.isnan(of_limit), graph.n[row], 1),  # a payment of an amount of its own is one payment
         **graph_fields(links, rng),
     )
     found = [_group(group, clicks, graph, number, groups) for number, group in enumerate(groups)]
@@ -173,7 +174,7 @@ def assemble(
         source_user=source_user,
         planted_edge=order >= graph.n_edges,
         source_edge=row,
-        of_limit=np.concatenate([np.full(graph.n_edges, np.nan), clicks.of_limit])[order],
+        of_limit=of_limit,
         user_of_item=user_of_item,
     )
 

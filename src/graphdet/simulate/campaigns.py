@@ -1,7 +1,7 @@
 """What a campaign is, the presets L1 … L5, the kinds, and plans of many campaigns."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -77,9 +77,10 @@ class Campaign:
         Raises:
             UsageError: a knob is outside its range; names the knob, the value and the range.
         """
+        least = 3 if self.flow == "cycle" else 1  # money that comes straight back is no cycle
         for name, low, high in (
-            ("n_accounts", 1, 1_000_000),
-            ("n_targets", 1, 1_000_000),
+            ("n_accounts", least, 1_000_000),
+            ("n_targets", least, 1_000_000),
             ("density", 1e-6, 1.0),
             ("window_s", 1.0, 1e10),
             ("camouflage", 0.0, 1000.0),
@@ -90,7 +91,7 @@ class Campaign:
             ("dwell_s", 1.0, 1e8),
         ):
             value = getattr(self, name)
-            if not low <= value <= high:
+            if not low <= value <= high:  # nan, too
                 raise UsageError(f"campaign {self.kind}: {name} is {value}, it must be in {low:g} … {high:g}")
         for name, words in (
             ("target_popularity", POPULARITIES),
@@ -259,6 +260,38 @@ def benchmark_plan(seed: int = 0) -> list[Campaign]:
         density = float(np.clip(campaign.density + rng.uniform(-0.08, 0.05), 0.3, 0.95))
         plan.append(replace(campaign, n_accounts=n_accounts, n_targets=n_targets, density=density))
     return plan
+
+
+def unseen_plan(seed: int, n: int) -> list[Campaign]:
+    """Plan n campaigns of the kinds that are not in TRAINED, by turns, with knobs drawn anew."""
+    rng = np.random.default_rng((seed, 15_487_469))
+    names = [name for name in KINDS if name not in TRAINED]
+    return [_vary(names[number % len(names)], rng) for number in range(n)]
+
+
+def with_knobs(campaign: Campaign, knobs: Mapping[str, str]) -> Campaign:
+    """Change knobs of a campaign, by name, to values given as text.
+
+    Raises:
+        UsageError: there is no such knob, or the value is of the wrong type or out of range.
+
+    >>> with_knobs(kind("tiny"), {"density": "0.4", "coattail": "true"}).density
+    0.4
+    """
+    types = {field.name: type(getattr(campaign, field.name)) for field in fields(Campaign)}
+    changed: dict[str, object] = {}
+    for name, text in knobs.items():
+        if name in ("kind", "level") or name not in types:
+            known = ", ".join(knob for knob in types if knob not in ("kind", "level"))
+            raise UsageError(f"there is no knob {name!r}; the knobs are {known}")
+        if types[name] is bool and text not in ("true", "false"):
+            raise UsageError(f"the knob {name} is {text!r}, it must be true or false")
+        try:
+            changed[name] = text == "true" if types[name] is bool else types[name](text)
+        except ValueError as error:
+            what = "a whole number" if types[name] is int else "a number"
+            raise UsageError(f"the knob {name} is {text!r}, it must be {what}") from error
+    return replace(campaign, **changed)  # type: ignore[arg-type]
 
 
 def training_plan(seed: int, n: int, without: str | None = None) -> list[Campaign]:

@@ -116,6 +116,11 @@ def _choose_mules(
     users = _choose_users(profile, campaign, strike, taken, rng)
     if campaign.flow == "cycle":
         n = min(len(users), len(strike.items))
+        if n < LEAST_ACCOUNTS:
+            raise NotEnoughData(
+                f"the log is too small for a {campaign.kind} campaign: it needs {LEAST_ACCOUNTS} accounts, "
+                f"the log has {n} to choose from; use a larger log"
+            )
         chosen = np.sort(rng.choice(len(users), n, replace=False))
         taken[users[np.setdiff1d(np.flatnonzero(users >= 0), chosen)]] = False
         users, strike = users[chosen], replace(strike, items=strike.items[:n], usual=strike.usual[:n])
