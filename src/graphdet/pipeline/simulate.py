@@ -171,8 +171,8 @@ def _campaigns(plan: str, n: int | None, seed: int) -> list[Campaign]:
 def read_values(store: Store, graph: GraphArrays, rating: str | None = None) -> RowValues:
     """Read what the rows of a store's log carry: amounts, and ratings from the attribute of that name.
 
-    graph: the store's, as `encode` gives it. Where several events make an edge, amount is their mean and rating the
-    first in byte order.
+    graph: the store's, as `encode` gives it. Where several events make an edge, each has an even share of their
+    sum as its amount, and the rating is the first in byte order.
 
     Raises:
         UsageError: the log has no such attribute, or the store keeps no events.
@@ -182,8 +182,8 @@ def read_values(store: Store, graph: GraphArrays, rating: str | None = None) -> 
     amount = None
     if sums["amount"].null_count < len(sums):
         sums = sums.take(_in_edge_order(sums, graph))
-        mean = pc.divide(sums["amount"], pc.cast(sums["n"], pa.float64()))
-        amount = np.array(pc.fill_null(mean, np.nan).to_numpy(), np.float64)
+        share = pc.divide(sums["amount"], pc.cast(sums["n"], pa.float64()))
+        amount = np.array(pc.fill_null(share, np.nan).to_numpy(), np.float64)
     if rating is None:
         return RowValues(amount)
     events = store.events()

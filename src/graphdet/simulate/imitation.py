@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphdet.simulate.profile import DAY_MS, HOUR_MS, Int, LogProfile
+from graphdet.simulate.profile import DAY_MS, Int, LogProfile
 
-TRIES = 16  # random users looked at per account
-SPARE = 1.5  # clicks that a model should have per click to imitate: some are taken already
+TRIES = 64  # random users looked at per account
+MOST = 4  # times the clicks to imitate: a hub's are nobody's way
+FEWEST = 5  # users to choose from
+NEAR_MS = DAY_MS // 2
 STEPS_BY = 3  # clicks further from the moment, per failed attempt
 
 
@@ -26,26 +28,27 @@ class Models:
     def choose(
         cls, profile: LogProfile, account: Int, at_ms: Int, size: Int, rng: np.random.Generator
     ) -> "Models":
-        """Choose for each account a user with clicks enough while the account is active, of TRIES random ones.
+        """Choose for each account, of TRIES users with clicks enough, who has most of them around its sessions.
 
         Shapes: account, size int64[n_sessions]; at_ms int64[n_sessions, longest], the first `size` of a row count.
         """
         graph = profile.graph
         key = graph.user_ix.astype(np.int64) * profile.span_ms + (graph.at_ms - profile.base_ms)
         n = int(account.max(initial=-1)) + 1
-        first, last, wanted = np.full(n, profile.end_ms), np.full(n, profile.start_ms), np.zeros(n)
-        np.minimum.at(first, account, at_ms[:, 0])
-        np.maximum.at(last, account, at_ms[np.arange(len(size)), size - 1])
-        np.add.at(wanted, account, SPARE * size)
-        active = np.flatnonzero(profile.n_clicks > 0)
-        tried = rng.choice(active, (n, TRIES))
-        base = tried * profile.span_ms
-        start = np.clip(first - HOUR_MS - profile.base_ms, 0, profile.span_ms - 1)[:, None]
-        end = np.clip(last + HOUR_MS - profile.base_ms, 0, profile.span_ms - 1)[:, None]
+        wanted = np.bincount(account, size, minlength=n)
+        low = np.searchsorted(profile.clicks_sorted, wanted)
+        high = np.searchsorted(profile.clicks_sorted, MOST * wanted, side="right")
+        low = np.minimum(low, graph.n_users - min(FEWEST, graph.n_users))
+        high = np.maximum(high, low + min(FEWEST, graph.n_users))
+        tried = profile.users_by_clicks[rng.integers(low[:, None], high[:, None], (n, TRIES))]
+        base = tried[account] * profile.span_ms
+        last = at_ms[np.arange(len(size)), size - 1]
+        start = np.clip(at_ms[:, 0] - NEAR_MS - profile.base_ms, 0, profile.span_ms - 1)[:, None]
+        end = np.clip(last + NEAR_MS - profile.base_ms, 0, profile.span_ms - 1)[:, None]
         clicks = np.searchsorted(key, base + end, side="right") - np.searchsorted(key, base + start)
-        # The first who has enough, else who has most.
-        best = np.argmax(np.minimum(clicks, wanted[:, None]), axis=1)
-        return cls(profile, tried[np.arange(n), best], key)
+        met = np.zeros((n, TRIES))
+        np.add.at(met, account, np.minimum(clicks, size[:, None]))
+        return cls(profile, tried[np.arange(n), np.argmax(met, axis=1)], key)
 
     def draw(self, account: Int, at_ms: Int, attempt: int, rng: np.random.Generator) -> Int:
         """Draw for each (account, time) a click of its model near that time; −1 where its item does not live then.

@@ -27,7 +27,7 @@ STAR_SHARES = (0.08, 0.06, 0.11, 0.25, 0.5)
 
 @dataclass(frozen=True)
 class RowValues:
-    """Values per edge of a graph, mean or first of its events.
+    """Values of each event of the edges of a graph.
 
     amount: float64[n_edges], NaN where a row has none; None in a log without amounts. rating: Arrow string[n_edges] of
     the column rating_name; None in a log without ratings.
