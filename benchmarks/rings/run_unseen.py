@@ -26,13 +26,13 @@ from graphdet.models.ring_judge import RingJudge
 from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.ring_lessons import plant_and_judge
 from graphdet.ports import Silent
-from graphdet.rings.find import Candidates
+from graphdet.rings.find import Candidates, overlap
 from graphdet.simulate import KINDS, TRAINED, innocent_plan, plant
 from graphdet.tables import GraphArrays
 from logs import LOGS, read_log
 from planted import Truth, truth_of
 from recording import record
-from scoring import f1, matches
+from scoring import MATCH, f1, matches
 
 BLOCKS = [name for name, campaign in KINDS.items() if campaign.n_targets > 1]
 UNSEEN = [name for name in BLOCKS if name not in TRAINED]
@@ -78,12 +78,15 @@ def one(
     log, truth, kinds = planted_log(graph, per_kind, seed)
     with duckdb.connect() as bench:
         _, candidates = ring_candidates(log, bench, seed, Silent())
+    campaign, jaccard = overlap(candidates.blocks, truth.campaign_of_user)
+    candidate = np.unique(campaign[jaccard >= MATCH])
     known, flagged, right = judged(candidates, trained(log, seed, None), truth, kinds)
     rows = []
     for kind in [kind for kind in BLOCKS if kind in kinds]:
         row: dict[str, object] = {"log": name, "seed": seed, "kind": kind, "n_users": log.n_users}
         row |= {"planted": kinds.count(kind), "margins": [round(truth.margins[k]) for k in _of(kinds, kind)]}
-        row |= {"found": known[kind], "flagged": flagged, "right": right}
+        row |= {"candidates": int(np.isin(_of(kinds, kind), candidate).sum()), "found": known[kind]}
+        row |= {"flagged": flagged, "right": right}
         if kind in left_out:
             found, its_flagged, its_right = judged(candidates, trained(log, seed, kind), truth, kinds)
             row |= {"found_without": found[kind], "flagged_without": its_flagged, "right_without": its_right}
@@ -106,7 +109,7 @@ def table(rows: list[dict[str, object]]) -> None:
     )
     for kind, its in by_kind.items():
         n = sum(row["planted"] for row in its)
-        text = f"{kind:14}"
+        text = f"{kind:14}{sum(row['candidates'] for row in its):10}"
         scores = []
         for ending in ("", "_without"):
             if f"found{ending}" not in its[0]:
