@@ -119,7 +119,9 @@ def table(rows: list[dict[str, object]]) -> None:
             )
             scores.append(f1(right, flagged, found, n))
             text += f"{f'{found}/{n}':>{12 if ending else 8}}{right / max(flagged, 1):11.2f}{scores[-1]:6.2f}"
-        print(text + (f"{scores[1] - scores[0]:+8.2f}" if len(scores) == 2 else "   never trained on"))
+        if len(scores) == 2:
+            text += f"{scores[1] - scores[0]:+8.2f}"
+        print(text if kind in TRAINED else f"{text}   never trained on")
 
 
 def main() -> None:
