@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -125,10 +126,7 @@ def assemble(
     fresh = source < 0
     user_of_account = np.where(fresh, graph.n_users + np.cumsum(fresh) - 1, source)
     own_item = np.array([a.item for g in groups for a in g.accounts], np.int64)
-    if shared_ids:
-        user_ids, user_place = _deal_shared_ids(graph, own_item[fresh], rng)
-    else:
-        user_ids, user_place = deal_ids(graph.user_ids, int(fresh.sum()), rng)
+    user_ids, user_place = _deal_user_ids(graph, own_item[fresh], shared_ids, rng)
     user_of_account = user_place[user_of_account]
     n_sessions = graph.n_sessions + int(clicks.session.max(initial=-1)) + 1
     session_place = rng.permutation(n_sessions)
@@ -139,8 +137,7 @@ def assemble(
     at_ms = np.concatenate([graph.at_ms, clicks.at_ms])
     order = edge_order(user, at_ms, graph.item_ix[row], session, graph.action_ix[row])
     row = row[order]
-    members = np.split(user_of_account, np.cumsum([len(g.accounts) for g in groups])[:-1]) if groups else []
-    newcomers = np.split(fresh, np.cumsum([len(g.accounts) for g in groups])[:-1]) if groups else []
+    members, newcomers = _by_group(user_of_account, groups), _by_group(fresh, groups)
     shares = [(g.campaign, m, m[f]) for g, m, f in zip(groups, members, newcomers, strict=True)]
     links = [plant_links(part, shares, graph.n_users, rng) for part in read_links(graph, user_place)]
     of_limit = np.concatenate([np.full(graph.n_edges, np.nan), clicks.of_limit])[order]
@@ -179,8 +176,18 @@ def assemble(
     )
 
 
-def _deal_shared_ids(graph: GraphArrays, own_item: Int, rng: Rng) -> tuple[pa.Array, Int]:
-    """Deal out user ids; a user who also is an item keeps its id, a newcomer who is one (own_item) gets that one's."""
+def _by_group(of_account: NDArray[Any], groups: Sequence[Group]) -> list[NDArray[Any]]:
+    """Part an array over all accounts into one per group."""
+    return np.split(of_account, np.cumsum([len(g.accounts) for g in groups])[:-1]) if groups else []
+
+
+def _deal_user_ids(graph: GraphArrays, own_item: Int, shared: bool, rng: Rng) -> tuple[pa.Array, Int]:
+    """Deal out ids to users and newcomers, as `deal_ids`; own_item: the item that a newcomer is, −1 for none.
+
+    Where ids are shared, a user who also is an item keeps its id, and a newcomer who is one gets that one's.
+    """
+    if not shared:
+        return deal_ids(graph.user_ids, len(own_item), rng)
     items = pc.cast(graph.item_ids, pa.string())
     both = np.asarray(pc.is_in(pc.cast(graph.user_ids, pa.string()), value_set=items))
     named = [items[int(item)].as_py() if item >= 0 else None for item in own_item]
