@@ -40,17 +40,18 @@ def graphdet(graph: GraphArrays, seed: int) -> Found:
     with duckdb.connect() as bench:
         judge = plant_and_judge(graph, bench, seed, Silent()).judge
         _, candidates = ring_candidates(graph, bench, seed, Silent())
-    return _named(candidates, judge)
+    return named(candidates, judge)
 
 
 def zero_shot(graph: GraphArrays, seed: int) -> Found:
     """Rings as `graphdet rings` finds them with the judge that is shipped, without training on the log."""
     with duckdb.connect() as bench:
         _, candidates = ring_candidates(graph, bench, seed, Silent())
-    return _named(candidates, shipped_judge())
+    return named(candidates, shipped_judge())
 
 
-def _named(candidates: Candidates, judge: RingJudge) -> Found:
+def named(candidates: Candidates, judge: RingJudge) -> Found:
+    """The rings that a judge names among candidates, and what they say of users."""
     judged = judge_rings(candidates, judge.logits, 0.05)
     users = judged.blocks.users
     rings = [

@@ -32,7 +32,12 @@ def planted_log(graph: GraphArrays, per_level: int, seed: int) -> tuple[GraphArr
     rng = np.random.default_rng((seed, 32_452_843))
     plan = [level(name, rng) for name in LEVELS for _ in range(per_level)]
     planted = plant(graph, plan, seed, innocent_plan(seed), leave_out_unfit=True)
-    return planted.graph, Truth(
+    return planted.graph, truth_of(planted)
+
+
+def truth_of(planted: Planted) -> Truth:
+    """What is known about a planted log."""
+    return Truth(
         planted.campaign_of_user,
         planted.innocent_of_user,
         [group.asked.level for group in planted.campaigns],

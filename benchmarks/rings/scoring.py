@@ -77,7 +77,7 @@ def figures(found: Found, truth: Truth) -> dict[str, object]:
         "right": n_right,
         "precision": precision,
         "recall": recall,
-        "f1": _f1(n_right, n, len(right), len(truth.levels)),
+        "f1": f1(n_right, n, len(right), len(truth.levels)),
         "innocents": len(truth.innocents),
         "innocents_accused": len(innocents),
         "accused": innocents,
@@ -107,7 +107,7 @@ def _calibration(match: NDArray[np.int64], flagged_from: NDArray[np.float64]) ->
     }
 
 
-def _f1(n_right: int, n_flagged: int, n_found: int, n_planted: int) -> float:
+def f1(n_right: int, n_flagged: int, n_found: int, n_planted: int) -> float:
     """Harmonic mean of ring precision and campaign recall."""
     precision, recall = n_right / max(n_flagged, 1), n_found / max(n_planted, 1)
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
@@ -117,9 +117,9 @@ def _best_cut(match: NDArray[np.int64], n_planted: int) -> int:
     best, best_n = -1.0, 0
     for n in range(1, len(match) + 1):
         right = match[:n][match[:n] >= 0]
-        f1 = _f1(len(right), n, len(np.unique(right)), n_planted)
-        if f1 > best:
-            best, best_n = f1, n
+        reached = f1(len(right), n, len(np.unique(right)), n_planted)
+        if reached > best:
+            best, best_n = reached, n
     return best_n
 
 

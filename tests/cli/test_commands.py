@@ -170,6 +170,9 @@ def test_doctor_fails_over_a_store_that_cannot_be_used(tmp_path: Path) -> None:
         (("query", "top-suspect", "--store", "STORE"), ("did you mean top-suspects?",)),
         (("query", "co-actors", "--store", "STORE"), ("needs user_id",)),
         (("query", "co-actors", "--store", "STORE", "-p", "u0"), ("KEY=VALUE",)),
+        (("simulate", "--out", "s.csv", "--knob", "density"), ("NAME=VALUE",)),
+        (("simulate", "--out", "s.csv", "--knob", "colour=red"), ("no knob 'colour'", "n_accounts")),
+        (("simulate", "--out", "s.csv", "--store", "STORE", "--rating", "stars"), ("no attribute 'stars'",)),
         (("sspects",), ("No such command",)),
     ],
 )

@@ -11,6 +11,7 @@ from graphdet.simulate import (
     INNOCENT_KINDS,
     KINDS,
     LEVELS,
+    TRAINED,
     Campaign,
     Planted,
     benchmark_plan,
@@ -172,7 +173,7 @@ def test_every_kind_looks_like_itself(name: str) -> None:
     group, graph = planted.campaigns[0], planted.graph
     rows = planted.planted_edge & np.isin(graph.item_ix, planted.targets[0])
     hours = (group.end_ms - group.start_ms) / 3_600_000
-    if name in ("burst", "throwaway"):
+    if name in ("burst", "throwaway", "disposable"):
         assert hours < 6
         sessions = np.unique(np.stack([graph.user_ix[rows], graph.session_ix[rows]]), axis=1)
         assert sessions.shape[1] < 1.3 * group.n_accounts
@@ -182,8 +183,10 @@ def test_every_kind_looks_like_itself(name: str) -> None:
         assert group.n_hijacked > 0.7 * group.n_accounts
         own = ~planted.planted_edge & planted.hijacked[graph.user_ix]
         assert own.sum() >= 2 * group.n_hijacked
-    if name == "throwaway":
+    if name in ("throwaway", "disposable"):
         assert group.n_targets == 1
+    if name == "disposable":
+        assert group.n_clicks == group.n_target_clicks == group.n_accounts
     if name == "coattail":
         views = np.bincount(log.item_ix, minlength=log.n_items)
         hot = views >= np.sort(views)[-log.n_items // 8]
@@ -289,7 +292,7 @@ def test_plans_hold_what_they_promise() -> None:
     assert 400 <= sum(campaign.n_accounts for campaign in plan) <= 480
     training = training_plan(0, 60)
     assert {c.level for c in training} >= set(LEVELS)
-    assert {c.kind for c in training} >= set(KINDS)
+    assert {c.kind for c in training} >= set(TRAINED)
     assert not set(training) & set(plan)
     assert training_plan(0, 60) == training
     assert training_plan(1, 60) != training

@@ -1,6 +1,6 @@
 """What the ring judge learns from: campaigns and hard innocents planted into copies of the user's own log."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import duckdb
@@ -55,16 +55,28 @@ class PlantedTask:
     facts: dict[str, int]
 
 
-def plan_for(graph: GraphArrays, seed: int) -> list[Campaign]:
-    """Choose the campaigns to plant into a log of this size; single-item bursts leave no block to learn from."""
+def plan_for(graph: GraphArrays, seed: int, without: str | None = None) -> list[Campaign]:
+    """Choose the campaigns to plant into a log of this size; single-item bursts leave no block to learn from.
+
+    without: a kind to leave out.
+    """
     n = int(np.clip(graph.n_users // USERS_PER_CAMPAIGN, LEAST_CAMPAIGNS, MOST_CAMPAIGNS))
-    return [campaign for campaign in training_plan(seed, n + 4) if campaign.n_targets > 1][:n]
+    return [campaign for campaign in training_plan(seed, n + 4, without) if campaign.n_targets > 1][:n]
 
 
 def plant_and_judge(
-    graph: GraphArrays, bench: duckdb.DuckDBPyConnection, seed: int, progress: Progress
+    graph: GraphArrays,
+    bench: duckdb.DuckDBPyConnection,
+    seed: int,
+    progress: Progress,
+    *,
+    without: str | None = None,
+    base: Callable[[], Lessons | None] = shipped_lessons,
 ) -> PlantedTask:
     """Plant campaigns and hard innocents into copies of the log and train the ring judge on them.
+
+    without: a kind of campaign not to learn, to see how a judge does on what it never saw. base: gives the lessons of
+    other logs, which hold campaigns of all kinds: a judge that is not to know one must do without them, too.
 
     Raises:
         NotEnoughData: the log is too small for either.
@@ -72,7 +84,7 @@ def plant_and_judge(
     first: tuple[Task, list[PairArrays], Candidates] | None = None
     lessons: list[Lessons] = []
     n_campaigns = 0
-    for planted, windows, candidates, learned in planted_copies(graph, bench, seed, progress):
+    for planted, windows, candidates, learned in planted_copies(graph, bench, seed, progress, without):
         lessons.append(learned)
         n_campaigns += len(planted.campaigns)
         if first is None:
@@ -83,7 +95,7 @@ def plant_and_judge(
         _check_learnable(first[0], sum(each.n_found for each in lessons))
     progress.start("train the ring judge")
     with measured(graph):
-        judge = train_ring_judge(Lessons.joined(lessons), JUDGE_DIRECTION, seed, shipped_lessons())
+        judge = train_ring_judge(Lessons.joined(lessons), JUDGE_DIRECTION, seed, base())
     progress.done()
     return PlantedTask(
         *first,
@@ -110,12 +122,16 @@ def _check_learnable(task: Task, n_found: int) -> None:
 
 
 def planted_copies(
-    graph: GraphArrays, bench: duckdb.DuckDBPyConnection, seed: int, progress: Progress
+    graph: GraphArrays,
+    bench: duckdb.DuckDBPyConnection,
+    seed: int,
+    progress: Progress,
+    without: str | None = None,
 ) -> Iterator[tuple[Planted, list[PairArrays], Candidates, Lessons]]:
     """Planted copies of a log, pairs, candidates and lessons, until enough campaigns came out as candidates."""
     n_found = 0
     for number in range(MOST_COPIES):
-        planted, windows, candidates = planted_copy(graph, bench, seed + 1_000 * number, progress)
+        planted, windows, candidates = planted_copy(graph, bench, seed + 1_000 * number, progress, without)
         lessons = lessons_of(planted, candidates)
         yield planted, windows, candidates, lessons
         n_found += lessons.n_found
@@ -124,15 +140,19 @@ def planted_copies(
 
 
 def planted_copy(
-    graph: GraphArrays, bench: duckdb.DuckDBPyConnection, seed: int, progress: Progress
+    graph: GraphArrays,
+    bench: duckdb.DuckDBPyConnection,
+    seed: int,
+    progress: Progress,
+    without: str | None = None,
 ) -> tuple[Planted, list[PairArrays], Candidates]:
-    """Plant campaigns and hard innocents into a copy of a log; pairs and candidates of that.
+    """Plant campaigns (all kinds but `without`) and hard innocents into a copy of a log; pairs and candidates of that.
 
     Raises:
         NotEnoughData: the log is too small for either.
     """
     progress.start("plant campaigns")
-    campaigns = plan_for(graph, seed)
+    campaigns = plan_for(graph, seed, without)
     innocents = training_innocents(seed, max(1, len(campaigns) // CAMPAIGNS_PER_ROUND))
     with measured(graph):
         planted = plant(graph, campaigns, seed, innocents, leave_out_unfit=True)

@@ -4,29 +4,39 @@ from graphdet.simulate.assemble import Planted, PlantedGroup
 from graphdet.simulate.campaigns import (
     KINDS,
     LEVELS,
+    TRAINED,
     Campaign,
     benchmark_plan,
     kind,
     level,
     training_plan,
+    unseen_plan,
+    with_knobs,
 )
 from graphdet.simulate.innocents import INNOCENT_KINDS, innocent, innocent_plan
 from graphdet.simulate.organic import organic
 from graphdet.simulate.plant import plant
+from graphdet.simulate.row_values import RowValues, organic_values, planted_values
 
 __all__ = [
     "INNOCENT_KINDS",
     "KINDS",
     "LEVELS",
+    "TRAINED",
     "Campaign",
     "Planted",
     "PlantedGroup",
+    "RowValues",
     "benchmark_plan",
     "innocent",
     "innocent_plan",
     "kind",
     "level",
     "organic",
+    "organic_values",
     "plant",
+    "planted_values",
     "training_plan",
+    "unseen_plan",
+    "with_knobs",
 ]

@@ -26,14 +26,27 @@ class Account:
 
     user: the row of the real user it is, or −1 for a fresh account. Per session: at_ms int64[size]; edge
     int64[size], the graph row of a fixed target or hot item, −1 where a walk chooses; known int8[size] as
-    in Sitting; is_target bool[size].
+    in Sitting; is_target bool[size]; of_limit float64[size], what a payment is of a round limit, NaN where its amount
+    is that of the log's row. item: the row of the item that the account is as a recipient, −1 for none.
     """
 
     user: int
+    item: int = -1
     at_ms: list[Int] = field(default_factory=list)
     edge: list[Int] = field(default_factory=list)
     known: list[NDArray[np.int8]] = field(default_factory=list)
     is_target: list[Bool] = field(default_factory=list)
+    of_limit: list[Float] = field(default_factory=list)
+
+    def add_session(
+        self, at_ms: Int, edge: Int, known: NDArray[np.int8], is_target: Bool, of_limit: Float | None = None
+    ) -> None:
+        """Add a session after those that are there."""
+        self.at_ms.append(at_ms)
+        self.edge.append(edge)
+        self.known.append(known)
+        self.is_target.append(is_target)
+        self.of_limit.append(np.full(len(at_ms), np.nan) if of_limit is None else of_limit)
 
 
 def make_account(profile: LogProfile, campaign: Campaign, strike: Strike, user: int, rng: Rng) -> Account:
@@ -56,10 +69,13 @@ def make_account(profile: LogProfile, campaign: Campaign, strike: Strike, user: 
     account = Account(user)
     for sitting, items in plan.in_time_order():
         edge, is_target = _place(profile, campaign, sitting, strike.items[items], rng)
-        account.at_ms.append(sitting.start_ms + sitting.offsets_ms)
-        account.edge.append(edge)
-        account.known.append(sitting.known)
-        account.is_target.append(is_target)
+        at_ms = sitting.start_ms + sitting.offsets_ms
+        if not campaign.disposable:
+            account.add_session(at_ms, edge, sitting.known, is_target)
+        elif is_target.any():
+            account.add_session(
+                at_ms[is_target], edge[is_target], np.zeros(len(items), np.int8), is_target[is_target]
+            )
     return account
 
 

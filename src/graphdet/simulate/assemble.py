@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graphdet.simulate.accounts import Account
 from graphdet.simulate.campaigns import Campaign
 from graphdet.simulate.entities import graph_fields, plant_links, read_links
+from graphdet.simulate.mules import possible_pairs
 from graphdet.simulate.profile import Int
-from graphdet.simulate.recode import deal_ids, decimal_ids, edge_order
+from graphdet.simulate.recode import deal_ids, deal_some_ids, decimal_ids, edge_order
 from graphdet.simulate.targets import Strike
 from graphdet.simulate.walks import Sessions
 from graphdet.tables import GraphArrays
@@ -24,8 +28,8 @@ class PlantedGroup:
     """What became of one campaign or innocent group.
 
     asked: its knobs. The rest is as realised: n_hijacked real users among n_accounts; density is the share
-    of the account × target pairs with an act; n_clicks counts all clicks added, n_target_clicks those on
-    targets; [start_ms, end_ms) holds all planned target clicks.
+    of the account × target pairs with an act (where money flows, of the pairs that the flow has); n_clicks counts all
+    clicks added, n_target_clicks those on targets; [start_ms, end_ms) holds all planned target clicks.
     """
 
     kind: str
@@ -47,7 +51,10 @@ class Planted:
 
     Shapes: campaign_of_user, innocent_of_user int32[n_users], −1 for none; source_user int32[n_users], the
     user's row in the log planted into, −1 for fresh accounts; planted_edge bool[n_edges]; targets and
-    innocent_targets hold int32 item rows per group.
+    innocent_targets hold int32 item rows per group. source_edge int64[n_edges], the row of the log planted into that an
+    edge is, or that a planted edge has its item and action from; of_limit float64[n_edges], what a planted payment is
+    of a round limit, NaN where its amount is that of the source row; user_of_item int32[n_items], the mule that a
+    target is as a user, −1 for none.
     """
 
     graph: GraphArrays
@@ -59,6 +66,9 @@ class Planted:
     innocents: list[PlantedGroup]
     source_user: NDArray[np.int32]
     planted_edge: Bool
+    source_edge: Int
+    of_limit: NDArray[np.float64]
+    user_of_item: NDArray[np.int32]
 
     @property
     def hijacked(self) -> Bool:
@@ -77,23 +87,25 @@ class Group:
 
 @dataclass(frozen=True)
 class _Clicks:
-    """Planted clicks: account, session (from 0), time, the graph row that gives item, action and count."""
+    """Planted clicks: account, session (from 0), time, the graph row that gives item, action and count, of_limit."""
 
     account: Int
     session: Int
     at_ms: Int
     source: Int
+    of_limit: NDArray[np.float64]
 
     @classmethod
     def of(cls, sessions: Sessions | None, resolution_ms: int) -> "_Clicks":
         """Read the filled positions; times are cut to the log's resolution."""
         if sessions is None:
             none = np.zeros(0, np.int64)
-            return cls(none, none, none, none)
+            return cls(none, none, none, none, np.zeros(0))
         row, position = np.nonzero(sessions.edge >= 0)
         at = sessions.at_ms[row, position] // resolution_ms * resolution_ms
         session = np.unique(row, return_inverse=True)[1]
-        return cls(sessions.account[row], session, at, sessions.edge[row, position])
+        of_limit = sessions.of_limit[row, position]
+        return cls(sessions.account[row], session, at, sessions.edge[row, position], of_limit)
 
 
 def assemble(
@@ -103,13 +115,18 @@ def assemble(
     n_campaigns: int,
     resolution_ms: int,
     rng: Rng,
+    shared_ids: bool = False,
 ) -> Planted:
-    """Join log and planted sessions; the first n_campaigns groups are campaigns, the rest innocents."""
+    """Join log and planted sessions; the first n_campaigns groups are campaigns, the rest innocents.
+
+    shared_ids: as in `plant`.
+    """
     clicks = _Clicks.of(sessions, resolution_ms)
     source = np.array([a.user for g in groups for a in g.accounts], np.int64)
     fresh = source < 0
     user_of_account = np.where(fresh, graph.n_users + np.cumsum(fresh) - 1, source)
-    user_ids, user_place = deal_ids(graph.user_ids, int(fresh.sum()), rng)
+    own_item = np.array([a.item for g in groups for a in g.accounts], np.int64)
+    user_ids, user_place = _deal_user_ids(graph, own_item[fresh], shared_ids, rng)
     user_of_account = user_place[user_of_account]
     n_sessions = graph.n_sessions + int(clicks.session.max(initial=-1)) + 1
     session_place = rng.permutation(n_sessions)
@@ -120,10 +137,10 @@ def assemble(
     at_ms = np.concatenate([graph.at_ms, clicks.at_ms])
     order = edge_order(user, at_ms, graph.item_ix[row], session, graph.action_ix[row])
     row = row[order]
-    members = np.split(user_of_account, np.cumsum([len(g.accounts) for g in groups])[:-1]) if groups else []
-    newcomers = np.split(fresh, np.cumsum([len(g.accounts) for g in groups])[:-1]) if groups else []
+    members, newcomers = _by_group(user_of_account, groups), _by_group(fresh, groups)
     shares = [(g.campaign, m, m[f]) for g, m, f in zip(groups, members, newcomers, strict=True)]
     links = [plant_links(part, shares, graph.n_users, rng) for part in read_links(graph, user_place)]
+    of_limit = np.concatenate([np.full(graph.n_edges, np.nan), clicks.of_limit])[order]
     joined = GraphArrays(
         user_ids=user_ids,
         item_ids=graph.item_ids,
@@ -134,13 +151,15 @@ def assemble(
         session_ix=session[order].astype(np.int32),
         action_ix=graph.action_ix[row],
         at_ms=at_ms[order],
-        n=graph.n[row],
+        n=np.where(np.isnan(of_limit), graph.n[row], 1),  # a payment of an amount of its own is one payment
         **graph_fields(links, rng),
     )
     found = [_group(group, clicks, graph, number, groups) for number, group in enumerate(groups)]
     targets = [group.strike.items.astype(np.int32) for group in groups]
     source_user = np.full(len(user_ids), -1, np.int32)
     source_user[user_place[: graph.n_users]] = np.arange(graph.n_users)
+    user_of_item = np.full(graph.n_items, -1, np.int32)
+    user_of_item[own_item[own_item >= 0]] = user_of_account[own_item >= 0]
     return Planted(
         graph=joined,
         campaign_of_user=_owners(members[:n_campaigns], len(user_ids)),
@@ -151,7 +170,28 @@ def assemble(
         innocents=found[n_campaigns:],
         source_user=source_user,
         planted_edge=order >= graph.n_edges,
+        source_edge=row,
+        of_limit=of_limit,
+        user_of_item=user_of_item,
     )
+
+
+def _by_group(of_account: NDArray[Any], groups: Sequence[Group]) -> list[NDArray[Any]]:
+    """Part an array over all accounts into one per group."""
+    return np.split(of_account, np.cumsum([len(g.accounts) for g in groups])[:-1]) if groups else []
+
+
+def _deal_user_ids(graph: GraphArrays, own_item: Int, shared: bool, rng: Rng) -> tuple[pa.Array, Int]:
+    """Deal out ids to users and newcomers, as `deal_ids`; own_item: the item that a newcomer is, −1 for none.
+
+    Where ids are shared, a user who also is an item keeps its id, and a newcomer who is one gets that one's.
+    """
+    if not shared:
+        return deal_ids(graph.user_ids, len(own_item), rng)
+    items = pc.cast(graph.item_ids, pa.string())
+    both = np.asarray(pc.is_in(pc.cast(graph.user_ids, pa.string()), value_set=items))
+    named = [items[int(item)].as_py() if item >= 0 else None for item in own_item]
+    return deal_some_ids(graph.user_ids, named, both, items, rng)
 
 
 def _owners(members: Sequence[Int], n_users: int) -> NDArray[np.int32]:
@@ -183,7 +223,7 @@ def _group(
         n_targets=len(group.strike.items),
         n_clicks=int(mine.sum()),
         n_target_clicks=int(on_target.sum()),
-        density=len(touched) / (n_accounts * len(group.strike.items)),
+        density=len(touched) / possible_pairs(group.campaign.flow, n_accounts, len(group.strike.items)),
         start_ms=int(at.min()),
         end_ms=int(at.max()) + 1,
     )

@@ -1,7 +1,7 @@
 """What a campaign is, the presets L1 … L5, the kinds, and plans of many campaigns."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -11,7 +11,9 @@ HOUR_S = 3600.0
 DAY_S = 86_400.0
 POPULARITIES = ("cold", "mid", "warm", "popular")
 PACES = ("human", "scripted")
-CAMOUFLAGES = ("walk", "popular", "random")
+CAMOUFLAGES = ("walk", "popular", "random", "copied")
+FLOWS = ("", "fan_in", "fan_out", "cycle")
+POLARITIES = ("", "promote", "demote")
 
 Rng = np.random.Generator
 
@@ -25,14 +27,21 @@ class Campaign:
     window_s: seconds from the first to the last touch of a target; cut to the log's own span.
     camouflage: own clicks of an account per click on a target.
     camouflage_kind: "walk" (the item-to-item steps of the hour), "popular" (its clicks), "random" (living
-    items). hijacked_share: share of the accounts that are real users of the log, who keep all their own
-    behaviour. target_popularity: "cold", "mid", "warm" or "popular" items of the log. repeats: mean number of
-    sessions in which an account touches one target. pace: "human" (gaps as in the log) or "scripted"
-    (targets in one fixed order, seconds apart). coattail: each target is clicked right after a hot item of
-    the hour, in the same session. one_sitting: all targets of an account in one session.
+    items), "copied" (what one real user clicked at the time).
+    hijacked_share: share of the accounts that are real users of the log, who keep all their own behaviour.
+    target_popularity: "cold", "mid", "warm" or "popular" items of the log.
+    repeats: mean number of sessions in which an account touches one target.
+    pace: "human" (gaps as in the log) or "scripted" (targets in one fixed order, seconds apart).
+    coattail: each target is clicked right after a hot item of the hour, in the same session.
+    one_sitting: all targets of an account in one session.
     shared_device_share, shared_ip_share: share of the accounts on a device or address of the campaign.
     related_targets: targets are near each other in the log's own transitions (one author, one topic).
     members_from_audience: real users are taken from those who touched a target anyway.
+    flow: how money moves (see `mules`): "fan_in" (all but a few accounts pay the targets, which pay on to one
+    collector, the last of the targets), "fan_out" (one account feeds the others, which pay the targets), "cycle"
+    (every account also is a target, and money goes round), or "" (each account acts for itself). dwell_s: median
+    seconds between being paid and paying on. polarity: ratings of targets, where the log has ratings, are high
+    ("promote"), low ("demote") or as usual ("").
     """
 
     kind: str
@@ -53,6 +62,14 @@ class Campaign:
     related_targets: bool = False
     members_from_audience: bool = False
     level: str = ""
+    flow: str = ""
+    dwell_s: float = 2 * HOUR_S
+    polarity: str = ""
+
+    @property
+    def disposable(self) -> bool:
+        """Whether accounts do nothing but hit the one target: no donor's session comes with the act."""
+        return self.n_targets == 1 and self.camouflage == 0.0
 
     def __post_init__(self) -> None:
         """Check the knobs.
@@ -60,9 +77,10 @@ class Campaign:
         Raises:
             UsageError: a knob is outside its range; names the knob, the value and the range.
         """
+        least = 3 if self.flow == "cycle" else 1  # money that comes straight back is no cycle
         for name, low, high in (
-            ("n_accounts", 1, 1_000_000),
-            ("n_targets", 1, 1_000_000),
+            ("n_accounts", least, 1_000_000),
+            ("n_targets", least, 1_000_000),
             ("density", 1e-6, 1.0),
             ("window_s", 1.0, 1e10),
             ("camouflage", 0.0, 1000.0),
@@ -70,20 +88,22 @@ class Campaign:
             ("repeats", 1.0, 1000.0),
             ("shared_device_share", 0.0, 1.0),
             ("shared_ip_share", 0.0, 1.0),
+            ("dwell_s", 1.0, 1e8),
         ):
             value = getattr(self, name)
-            if not low <= value <= high:
+            if not low <= value <= high:  # nan, too
                 raise UsageError(f"campaign {self.kind}: {name} is {value}, it must be in {low:g} … {high:g}")
         for name, words in (
             ("target_popularity", POPULARITIES),
             ("pace", PACES),
             ("camouflage_kind", CAMOUFLAGES),
+            ("flow", FLOWS),
+            ("polarity", POLARITIES),
         ):
             value = getattr(self, name)
             if value not in words:
-                raise UsageError(
-                    f"campaign {self.kind}: {name} is {value!r}, it must be one of {', '.join(words)}"
-                )
+                named = ", ".join(word or "empty" for word in words)
+                raise UsageError(f"campaign {self.kind}: {name} is {value!r}, it must be one of {named}")
 
 
 def _between(rng: Rng, low: int, high: int) -> int:
@@ -177,7 +197,9 @@ def level(name: str, rng: Rng) -> Campaign:
     return _LEVELS[name](rng)
 
 
-# The seven kinds with plain knobs; plans vary them.
+# The kinds with plain knobs. The first seven are those that judges of rings are trained on; whatever comes after
+# TRAINED is never seen in training, so that finding it is finding something new.
+TRAINED = ("burst", "camouflage", "slow", "hijack", "coattail", "tiny", "throwaway")
 KINDS: dict[str, Campaign] = {
     "burst": Campaign(
         "burst", 60, 8, 0.9, 1.5 * HOUR_S, one_sitting=True, pace="scripted", shared_ip_share=0.5
@@ -191,6 +213,25 @@ KINDS: dict[str, Campaign] = {
     "tiny": Campaign("tiny", 8, 6, 0.85, 2 * DAY_S, camouflage=0.5),
     "throwaway": Campaign(
         "throwaway", 100, 1, 1.0, 4 * HOUR_S, camouflage=1.0, one_sitting=True, shared_device_share=0.2
+    ),
+    "disposable": Campaign("disposable", 120, 1, 1.0, 5 * HOUR_S, one_sitting=True),
+    "demote": Campaign(
+        "demote", 32, 6, 0.7, 6 * DAY_S, camouflage=1.0, target_popularity="warm", polarity="demote"
+    ),
+    "mule_fan_in": Campaign(
+        "mule_fan_in", 44, 5, 0.8, 4 * DAY_S, camouflage=0.7, hijacked_share=0.3, flow="fan_in"
+    ),
+    "mule_fan_out": Campaign("mule_fan_out", 6, 30, 0.7, 3 * DAY_S, camouflage=0.5, flow="fan_out"),
+    "mule_cycle": Campaign(
+        "mule_cycle",
+        18,
+        18,
+        0.4,
+        10 * DAY_S,
+        camouflage=0.8,
+        hijacked_share=0.3,
+        flow="cycle",
+        dwell_s=HOUR_S,
     ),
 }
 
@@ -221,16 +262,69 @@ def benchmark_plan(seed: int = 0) -> list[Campaign]:
     return plan
 
 
-def training_plan(seed: int, n: int) -> list[Campaign]:
-    """Plan n campaigns over all kinds and levels with wide random knobs, to train a judge of rings.
+def unseen_plan(seed: int, n: int) -> list[Campaign]:
+    """Plan n campaigns of the kinds that are not in TRAINED, by turns, with knobs drawn anew."""
+    rng = np.random.default_rng((seed, 15_487_469))
+    names = [name for name in KINDS if name not in TRAINED]
+    return [_vary(names[number % len(names)], rng) for number in range(n)]
+
+
+def with_knobs(campaign: Campaign, knobs: Mapping[str, str]) -> Campaign:
+    """Change knobs of a campaign, by name, to values given as text.
+
+    Raises:
+        UsageError: there is no such knob, or the value is of the wrong type or out of range.
+
+    >>> with_knobs(kind("tiny"), {"density": "0.4", "coattail": "true"}).density
+    0.4
+    """
+    types = {field.name: type(getattr(campaign, field.name)) for field in fields(Campaign)}
+    changed: dict[str, object] = {}
+    for name, text in knobs.items():
+        if name in ("kind", "level") or name not in types:
+            known = ", ".join(knob for knob in types if knob not in ("kind", "level"))
+            raise UsageError(f"there is no knob {name!r}; the knobs are {known}")
+        if types[name] is bool and text not in ("true", "false"):
+            raise UsageError(f"the knob {name} is {text!r}, it must be true or false")
+        try:
+            changed[name] = text == "true" if types[name] is bool else types[name](text)
+        except ValueError as error:
+            what = "a whole number" if types[name] is int else "a number"
+            raise UsageError(f"the knob {name} is {text!r}, it must be {what}") from error
+    return replace(campaign, **changed)  # type: ignore[arg-type]
+
+
+def training_plan(seed: int, n: int, without: str | None = None) -> list[Campaign]:
+    """Plan n campaigns over the kinds of TRAINED and all levels with wide random knobs, to train a judge of rings.
 
     Kinds take turns, so every kind is there once n >= 12; the knobs are drawn anew and never are the
-    benchmark's.
+    benchmark's. without: a kind to leave out, with all levels and variations that are of it; the other campaigns
+    stay those of the full plan, and more of them make up for the missing ones.
+
+    Raises:
+        UsageError: `without` is no kind that is trained on.
     """
     rng = np.random.default_rng((seed, 7919))
-    names = (*KINDS, *LEVELS)
+    names = (*TRAINED, *LEVELS)
     turns = np.concatenate([rng.permutation(len(names)) for _ in range(n // len(names) + 1)])[:n]
-    return [_vary(names[turn], rng) for turn in turns]
+    plan = [_vary(names[turn], rng) for turn in turns]
+    if without is None:
+        return plan
+    if without not in TRAINED:
+        raise UsageError(
+            f"the kind {without!r} cannot be left out of training; only one of {', '.join(TRAINED)} can"
+        )
+    kept = [campaign for campaign in plan if not _is_like(campaign, without)]
+    while len(kept) < n:
+        campaign = _vary(names[int(rng.integers(len(names)))], rng)
+        if not _is_like(campaign, without):
+            kept.append(campaign)
+    return kept
+
+
+def _is_like(campaign: Campaign, name: str) -> bool:
+    """Say whether a campaign is of a kind, by name or because it was varied into it."""
+    return campaign.kind == name or (name == "coattail" and campaign.coattail)
 
 
 def _vary(name: str, rng: Rng) -> Campaign:
@@ -244,7 +338,7 @@ def _vary(name: str, rng: Rng) -> Campaign:
         density=float(np.clip(base.density * rng.uniform(0.7, 1.2), 0.15, 1.0)),
         window_s=base.window_s * float(np.exp(rng.uniform(-1.0, 0.7))),
         camouflage=base.camouflage * float(rng.uniform(0.3, 1.6)),
-        camouflage_kind=str(rng.choice(CAMOUFLAGES, p=[0.7, 0.2, 0.1])),
+        camouflage_kind=str(rng.choice(CAMOUFLAGES[:3], p=[0.7, 0.2, 0.1])),
         hijacked_share=float(np.clip(base.hijacked_share + rng.choice([0.0, 0.0, 0.2, -0.2]), 0.0, 1.0)),
         target_popularity=str(rng.choice([base.target_popularity, *POPULARITIES])),
         repeats=1.0 if rng.random() < 0.6 else float(rng.uniform(1.0, 2.0)),

@@ -14,12 +14,15 @@ from graphdet.simulate.world import HOURS_OF_DAY, Float, Items, Users, make_item
 from graphdet.tables import GraphArrays
 
 Rng = np.random.Generator
-KINDS = ("news", "shop")
+KINDS = ("news", "shop", "payments", "reviews")
 START_MS = 1_767_571_200_000  # Monday 2026-01-05 00:00 UTC
 LONGEST_SESSION = 60
 NEAREST = 6  # "related items" reach this many places up and down within an author or topic
-READ_TWICE = {"news": 0.1, "shop": 0.7}  # how often a later look at a known item happens at all
+# How often a later look at a known item happens at all: a payee is paid again, a product is reviewed once.
+READ_TWICE = {"news": 0.1, "shop": 0.7, "payments": 0.9, "reviews": 0.02}
 SHOP_ACTIONS = ("buy", "cart", "view")
+ACTIONS = {"news": ("view",), "shop": SHOP_ACTIONS, "payments": ("pay",), "reviews": ("review",)}
+ACCOUNT_SHARE = 0.6  # of the recipients of payments are accounts that also pay
 CART_SHARE, BUY_SHARE = 0.12, 0.35  # carts per view, buys per cart
 FRONT, TOPIC, AUTHOR, RELATED, ARCHIVE = range(5)
 
@@ -30,7 +33,9 @@ def organic(
     """Make a click log of n_users over n_items and `days`, with devices and addresses.
 
     kind "news": items are born, are hot for hours and are forgotten; one action, view. kind "shop": a
-    stable catalogue; view, cart and buy. The log starts on Monday 2026-01-05 UTC. Same arguments, same log.
+    stable catalogue; view, cart and buy. kind "payments": users pay items, of which most are users, too, under the same
+    id; one action, pay. kind "reviews": one action, review, mostly once per user and item. The log starts on Monday
+    2026-01-05 UTC. Same arguments, same log.
 
     Raises:
         UsageError: a number below one, or an unknown kind.
@@ -179,9 +184,7 @@ def _encode(items: Items, users: Users, clicks: _Clicks, item: Int, kind: str, r
     keep = ~known | (rng.random(len(visit)) < READ_TWICE[kind])
     user, session, at, item = clicks.user[keep], clicks.session[keep], clicks.at_ms[keep], item[keep]
     action = np.zeros(len(user), np.int64)
-    actions: tuple[str, ...] = ("view",)
     if kind == "shop":
-        actions = SHOP_ACTIONS
         user, session, at, item, action = _shop_journeys(user, session, at, item, rng)
     n = np.ones(len(user), np.int64)
     merged, total = merge_repeats(session, item, action, at, n)
@@ -194,11 +197,16 @@ def _encode(items: Items, users: Users, clicks: _Clicks, item: Int, kind: str, r
     session = rng.permutation(len(made))[session]
     at = at + START_MS
     order = edge_order(user, at, item, session, action)
+    if kind == "payments":
+        user_ids, item_ids = _account_ids(len(present), len(shown), rng)
+    else:
+        user_ids = _sample_ids(n_users, len(present), rng)
+        item_ids = _sample_ids(n_items, len(shown), rng)
     return GraphArrays(
-        user_ids=_sample_ids(n_users, len(present), rng),
-        item_ids=_sample_ids(n_items, len(shown), rng),
+        user_ids=user_ids,
+        item_ids=item_ids,
         session_ids=decimal_ids(len(made)),
-        actions=actions,
+        actions=ACTIONS[kind],
         user_ix=user[order].astype(np.int32),
         item_ix=item[order].astype(np.int32),
         session_ix=session[order].astype(np.int32),
@@ -212,6 +220,18 @@ def _encode(items: Items, users: Users, clicks: _Clicks, item: Int, kind: str, r
 def _sample_ids(n: int, n_present: int, rng: Rng) -> pa.Array:
     """Take n_present of n decimal ids, in order."""
     return decimal_ids(n).take(pa.array(np.sort(rng.choice(n, n_present, replace=False))))
+
+
+def _account_ids(n_users: int, n_items: int, rng: Rng) -> tuple[pa.Array, pa.Array]:
+    """Make ids of one kind for payers and recipients; ACCOUNT_SHARE of the recipients have the id of a payer."""
+    ids = decimal_ids(n_users + n_items)
+    payers = np.sort(rng.choice(n_users + n_items, n_users, replace=False))
+    n_both = min(round(ACCOUNT_SHARE * n_items), n_users)
+    others = np.setdiff1d(np.arange(n_users + n_items), payers)
+    recipients = np.concatenate(
+        [rng.choice(payers, n_both, replace=False), rng.choice(others, n_items - n_both, replace=False)]
+    )
+    return ids.take(pa.array(payers)), ids.take(pa.array(np.sort(recipients)))
 
 
 def _shop_journeys(

@@ -1,14 +1,17 @@
 """Plant campaigns and hard innocents into a log, without leaving a trace but the acts themselves."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from graphdet.errors import NotEnoughData
-from graphdet.simulate.accounts import make_account
+from graphdet.simulate.accounts import Account, make_account
 from graphdet.simulate.assemble import Bool, Group, Planted, assemble
 from graphdet.simulate.campaigns import Campaign
+from graphdet.simulate.mules import behind, make_mules
 from graphdet.simulate.profile import Int, LogProfile, profile_log
 from graphdet.simulate.targets import Neighbours, Strike, choose_strike
 from graphdet.simulate.transitions import Steps
@@ -28,6 +31,7 @@ def plant(
     innocents: Sequence[Campaign] = (),
     *,
     leave_out_unfit: bool = False,
+    shared_ids: bool = False,
 ) -> Planted:
     """Plant campaigns, and groups of hard innocents, into a log.
 
@@ -36,6 +40,9 @@ def plant(
     own item-to-item transitions of the hour. All user, session and entity ids are dealt out anew, items
     keep theirs. Groups share neither targets nor users. A small log gets smaller groups. With `leave_out_unfit`, groups
     for which the log is too small are left out; the result's `campaigns` and `innocents` say which are there.
+    With `shared_ids` an id means the same account as a user and as an item, as in a log of payments between accounts:
+    users who also are items keep their ids, and a mule that is paid and pays has one id. Otherwise the two sides of a
+    mule have ids of their own, as everybody's in the log, and only the result's `user_of_item` ties them together.
 
     Raises:
         NotEnoughData: the log is too small even for a small version of a group (with `leave_out_unfit`: of each);
@@ -43,31 +50,88 @@ def plant(
     """
     rng = np.random.default_rng((seed, 15_485_863))
     if not campaigns and not innocents:
-        return assemble(graph, None, [], 0, 1, rng)
+        return assemble(graph, None, [], 0, 1, rng, shared_ids)
     profile = profile_log(graph)
     steps, neighbours = Steps.of(profile), Neighbours.of(profile)
     taken_items = np.zeros(graph.n_items, np.int64)
     taken_users = np.zeros(graph.n_users, bool)
+    own_user = _users_of_items(graph) if shared_ids else None
     groups: list[Group] = []
     n_campaigns = 0
     unfit: NotEnoughData | None = None
     for place, campaign in enumerate((*campaigns, *innocents)):
         try:
-            strike = choose_strike(profile, campaign, taken_items, neighbours, rng)
-            users = _choose_users(profile, campaign, strike, taken_users, rng)
+            used = taken_items
+            if campaign.flow and own_user is not None:
+                used = taken_items | ((own_user >= 0) & taken_users[own_user])
+            strike = choose_strike(profile, campaign, used, neighbours, rng)
+            if campaign.flow:
+                strike, users = _choose_mules(profile, campaign, strike, taken_users, own_user, rng)
+            else:
+                users = _choose_users(profile, campaign, strike, taken_users, rng)
         except NotEnoughData as error:
             if not leave_out_unfit:
                 raise
             unfit = error
             continue
         taken_items[strike.items] = 1
-        accounts = [make_account(profile, campaign, strike, int(user), rng) for user in users]
+        accounts = _make_accounts(profile, campaign, strike, users, rng)
         groups.append(Group(campaign, strike, accounts))
         n_campaigns += place < len(campaigns)
     if not groups and unfit is not None:
         raise unfit
     sessions = _walk(steps, groups, rng)
-    return assemble(graph, sessions, groups, n_campaigns, profile.resolution_ms, rng)
+    return assemble(graph, sessions, groups, n_campaigns, profile.resolution_ms, rng, shared_ids)
+
+
+def _make_accounts(
+    profile: LogProfile, campaign: Campaign, strike: Strike, users: Int, rng: Rng
+) -> list[Account]:
+    """Plan the accounts of a group."""
+    if campaign.flow:
+        return make_mules(profile, campaign, strike, users, rng)
+    return [make_account(profile, campaign, strike, int(user), rng) for user in users]
+
+
+def _users_of_items(graph: GraphArrays) -> Int:
+    """Find the user that has an item's id: int64[n_items], −1 for none."""
+    found = pc.index_in(pc.cast(graph.item_ids, pa.string()), value_set=pc.cast(graph.user_ids, pa.string()))
+    return np.asarray(pc.fill_null(found, -1)).astype(np.int64)
+
+
+def _choose_mules(
+    profile: LogProfile, campaign: Campaign, strike: Strike, taken: Bool, own_user: Int | None, rng: Rng
+) -> tuple[Strike, Int]:
+    """Choose the accounts of a campaign whose money flows; in a cycle there are as many of them as targets.
+
+    own_user: with shared ids the user that an item is, int64[n_items], −1 for none.
+
+    Raises:
+        NotEnoughData: the log is too small.
+    """
+    if own_user is not None:  # these users are the campaign's own recipients and nobody to choose from
+        own = own_user[strike.items]
+        before = taken[own[own >= 0]].copy()
+        taken[own[own >= 0]] = True
+    users = _choose_users(profile, campaign, strike, taken, rng)
+    if campaign.flow == "cycle":
+        n = min(len(users), len(strike.items))
+        if n < LEAST_ACCOUNTS:
+            raise NotEnoughData(
+                f"the log is too small for a {campaign.kind} campaign: it needs {LEAST_ACCOUNTS} accounts, "
+                f"the log has {n} to choose from; use a larger log"
+            )
+        chosen = np.sort(rng.choice(len(users), n, replace=False))
+        taken[users[np.setdiff1d(np.flatnonzero(users >= 0), chosen)]] = False
+        users, strike = users[chosen], replace(strike, items=strike.items[:n], usual=strike.usual[:n])
+    if own_user is not None:
+        taken[own[own >= 0]] = before
+        place = behind(campaign.flow, len(users), len(strike.items))
+        both = place >= 0
+        taken[users[both & (users >= 0)]] = False
+        users = np.where(both, own_user[strike.items[place]], users)
+        taken[users[users >= 0]] = True
+    return strike, users
 
 
 def _choose_users(profile: LogProfile, campaign: Campaign, strike: Strike, taken: Bool, rng: Rng) -> Int:
@@ -132,10 +196,11 @@ def _walk(steps: Steps, groups: Sequence[Group], rng: Rng) -> Sessions:
     sizes = np.array([len(t) for a in accounts for t in a.at_ms], np.int64)
     filled = np.arange(int(sizes.max())) < sizes[:, None]
     at_ms, edge = np.zeros(filled.shape, np.int64), np.full(filled.shape, -1, np.int64)
-    known = np.zeros(filled.shape, np.int8)
+    known, of_limit = np.zeros(filled.shape, np.int8), np.full(filled.shape, np.nan)
     at_ms[filled] = np.concatenate([t for a in accounts for t in a.at_ms])
     edge[filled] = np.concatenate([e for a in accounts for e in a.edge])
     known[filled] = np.concatenate([k for a in accounts for k in a.known])
+    of_limit[filled] = np.concatenate([share for a in accounts for share in a.of_limit])
     sessions = Sessions(
         account=np.repeat(np.arange(len(accounts)), [len(a.at_ms) for a in accounts]),
         rank=np.concatenate([np.arange(len(a.at_ms)) for a in accounts]),
@@ -143,6 +208,7 @@ def _walk(steps: Steps, groups: Sequence[Group], rng: Rng) -> Sessions:
         at_ms=at_ms,
         known=known,
         edge=edge,
+        of_limit=of_limit,
     )
     low = np.searchsorted(graph.user_ix, [a.user for a in accounts], side="left")
     high = np.searchsorted(graph.user_ix, [a.user for a in accounts], side="right")

@@ -46,6 +46,30 @@ def deal_ids(old: pa.Array, n_new: int, rng: Rng) -> tuple[pa.Array, Int]:
     return ids, rng.permutation(n)
 
 
+def deal_some_ids(
+    old: pa.Array, named: list[str | None], keeps: NDArray[np.bool_], reserved: pa.Array, rng: Rng
+) -> tuple[pa.Array, Int]:
+    """Make ids where some are given: the owners marked in `keeps` keep theirs, newcomers may come with a name.
+
+    old: ids, Arrow string[n_old]; named: the newcomers' ids, None where one is to be made; keeps bool[n_old]; reserved:
+    names of other things, which no made id repeats. All other ids are dealt out at random among their owners and the
+    newcomers without a name. Returns as `deal_ids`.
+    """
+    names = pc.cast(old, pa.string()).to_pylist()
+    made = _shaped_like(
+        pa.concat_arrays([pc.cast(old, pa.string()), reserved]), sum(name is None for name in named), rng
+    )
+    free = [name for name, kept in zip(names, keeps, strict=True) if not kept] + made
+    dealt = iter([free[k] for k in rng.permutation(len(free))])
+    final = [name if kept else next(dealt) for name, kept in zip(names, keeps, strict=True)]
+    final += [next(dealt) if name is None else name for name in named]
+    ids = pa.array(final, pa.string())
+    order = np.asarray(pc.sort_indices(ids)).astype(np.int64)
+    place = np.empty(len(final), np.int64)
+    place[order] = np.arange(len(final))
+    return ids.take(pa.array(order)), place
+
+
 def _shaped_like(old: pa.Array, n_new: int, rng: Rng) -> list[str]:
     """Make n_new unused ids: a random old id with every digit and letter drawn anew from its class."""
     taken = set(old.to_pylist())

@@ -16,6 +16,7 @@ MOVES = 8  # moves in time compared per donor
 PLACE_TRIES = 12
 ADDED_MOST = 8  # sessions tried per visit when a donor's own do not suffice
 START_JITTER_MS = 20 * MINUTE_MS
+ONE_VISIT_MS = 30 * MINUTE_MS
 PAUSE_JITTER = 0.15
 GAP_JITTER = 0.15
 
@@ -264,3 +265,51 @@ def _keep_clear(profile: LogProfile, strike: Strike, table: Timetable, rng: Rng)
         free = before.end_ms + max(profile.least_pause_ms, 1)
         if sitting.start_ms < free <= profile.end_ms:
             sitting.start_ms = free
+
+
+def attend(
+    profile: LogProfile, strike: Strike, table: Timetable, moments_ms: Int, rng: Rng
+) -> list[tuple[Sitting, Int]]:
+    """Let sessions of a timetable hold clicks at given moments.
+
+    moments_ms int64[n], ascending. Each takes the place of a click of the nearest free session, which moves there with
+    its other clicks; moments within ONE_VISIT_MS of each other share a session. Sessions in the way are moved.
+    Returns the sessions by time, each with the moment that a click is, int64[size], −1 for none.
+    """
+    later = np.flatnonzero(np.diff(moments_ms) > ONE_VISIT_MS) + 1
+    halfway = (moments_ms[later - 1] + moments_ms[later]) // 2
+    bounds = np.concatenate([[profile.start_ms], halfway, [profile.end_ms]])
+    idle = list(table.sittings)
+    held: list[tuple[Sitting, Int]] = []
+    for k, visit in enumerate(np.split(np.arange(len(moments_ms)), later)):
+        moment = int(moments_ms[visit[0]])
+        if idle:
+            sitting = idle.pop(int(np.argmin([abs(s.start_ms - moment) for s in idle])))
+        else:
+            sitting = _sitting(profile, int(rng.integers(profile.n_sessions)), moment, rng)
+        held.append(_held(sitting, moments_ms[visit], visit, (int(bounds[k]), int(bounds[k + 1])), rng))
+    table.sittings = [sitting for sitting, _ in held]
+    for sitting in idle:
+        if table.clashes(sitting, sitting.start_ms, profile.least_pause_ms):
+            sitting.start_ms = _find_start(profile, strike, table, sitting, rng)
+            latest = max(profile.end_ms - 1 - int(sitting.offsets_ms[-1]), profile.start_ms)
+            sitting.start_ms = min(sitting.start_ms, latest)
+        table.sittings.append(sitting)
+    held += [(sitting, np.full(len(sitting.known), -1, np.int64)) for sitting in idle]
+    return sorted(held, key=lambda pair: pair[0].start_ms)
+
+
+def _held(
+    sitting: Sitting, moments_ms: Int, visit: Int, within: tuple[int, int], rng: Rng
+) -> tuple[Sitting, Int]:
+    """Put moments in the place of one click of a session; other clicks keep their distance to it, within bounds."""
+    place = int(rng.integers(len(sitting.known)))
+    others = np.delete(int(moments_ms[0]) + sitting.offsets_ms - sitting.offsets_ms[place], place)
+    kept = (others >= within[0]) & (others < within[1])
+    at = np.concatenate([moments_ms, others[kept]])
+    known = np.concatenate([np.zeros(len(visit), np.int8), np.delete(sitting.known, place)[kept]])
+    age = np.concatenate([np.full(len(visit), np.nan), np.delete(sitting.age, place)[kept]])
+    moment = np.concatenate([visit, np.full(int(kept.sum()), -1, np.int64)])
+    order = np.argsort(at, kind="stable")
+    at = at[order]
+    return Sitting(int(at[0]), at - at[0], known[order], age[order]), moment[order]

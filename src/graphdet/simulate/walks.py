@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.simulate.imitation import Models
 from graphdet.simulate.profile import DAY_MS, HOUR_MS, MINUTE_MS, Int
 from graphdet.simulate.transitions import Bool, Steps, Transitions
 
@@ -23,7 +24,8 @@ class Sessions:
 
     Shapes: account, rank int64[n] (rank: the session's number within its account); size int64[n]; at_ms
     int64, known int8 (0 new to the account, 1 known from an earlier session, 2 from this one) and edge
-    int64, the graph row a click is taken from, all [n, longest].
+    int64, the graph row a click is taken from, all [n, longest]; of_limit float64[n, longest], what a payment is of
+    a round limit, NaN where it is an amount of the log.
     """
 
     account: Int
@@ -32,6 +34,7 @@ class Sessions:
     at_ms: Int
     known: NDArray[np.int8]
     edge: Int
+    of_limit: NDArray[np.float64]
 
 
 def fill(steps: Steps, sessions: Sessions, own: Int, camouflage_kind: str, rng: np.random.Generator) -> None:
@@ -45,9 +48,12 @@ def fill(steps: Steps, sessions: Sessions, own: Int, camouflage_kind: str, rng: 
     fixed_item = graph.item_ix[sessions.edge[rows, positions]]
     barred = np.unique(sessions.account[rows] * graph.n_items + fixed_item)
     last = np.full(int(sessions.account.max(initial=-1)) + 1, -1, np.int64)
+    models = None
+    if camouflage_kind == "copied":
+        models = Models.choose(steps.profile, sessions.account, sessions.at_ms, sessions.size, rng)
     for rank in range(int(sessions.rank.max(initial=-1)) + 1):
         rows = np.flatnonzero(sessions.rank == rank)
-        round_ = _Round(steps, sessions, rows, own, barred, camouflage_kind, rng)
+        round_ = _Round(steps, sessions, rows, own, barred, camouflage_kind, models, rng)
         round_.fill(last[sessions.account[rows]])
         edge = sessions.edge[rows]
         done = edge >= 0
@@ -67,6 +73,7 @@ class _Round:
     own: Int
     barred: Int
     kind: str
+    models: Models | None
     rng: np.random.Generator
 
     def fill(self, last_edge: Int) -> None:
@@ -112,6 +119,9 @@ class _Round:
             at = self.sessions.at_ms[rows[todo], position[todo]]
             wants = wanted[todo] if attempt < TRIES else np.full(len(todo), NEW)
             edge = self._draw(origin[todo], at, transitions, attempt)
+            if self.models is not None and attempt < TRIES:
+                copied = self.models.draw(self.sessions.account[rows[todo]], at, attempt, self.rng)
+                edge = np.where(copied >= 0, copied, edge)
             returns = np.flatnonzero(wants == KNOWN)
             edge[returns] = self._return(self.sessions.account[rows[todo[returns]]], at[returns])
             same = np.flatnonzero(wants == SAME_SESSION)

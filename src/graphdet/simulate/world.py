@@ -12,6 +12,7 @@ Float = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 AUTHOR_ITEMS = 25  # items per author or brand, on average
 BREAKING_APPEAL = 25.0
+TALK = {"news": 0.35, "shop": 0.6, "payments": -1.0, "reviews": -1.3}  # log-size of sessions
 HOURS_OF_DAY = np.array(
     [2, 1, 0.7, 0.5, 0.5, 0.8, 2, 4, 5.5, 6, 6.2, 6, 6, 6, 5.6, 5.4, 5.4, 5.5, 5.6, 6, 6.5, 6.4, 5.4, 3.6]
 )
@@ -131,7 +132,7 @@ def make_users(n_users: int, items: Items, days: int, kind: str, rng: Rng) -> Us
         last_ms=first + around,
         peak_h=rng.choice([8.0, 12.5, 17.0, 20.5, 1.0], n_users, p=[0.25, 0.25, 0.15, 0.3, 0.05])
         + rng.normal(0, 1.0, n_users),
-        talk=rng.normal(0.35 if kind == "news" else 0.6, 0.35, n_users),
+        talk=rng.normal(TALK[kind], 0.35, n_users),
         pace_s=rng.lognormal(np.log(70.0), 0.5, n_users),
         taste=taste,
         taste_cut=np.cumsum(share, axis=1)[:, :2],
