@@ -40,4 +40,4 @@ def judge_and_tabulate(
 ) -> tuple[Judged, RingTables]:
     """Judge candidates; the judged rings and their tables."""
     judged = judge_rings(candidates, judge.logits, fdr)
-    return judged, tabulate(judged, candidates.model, graph)
+    return judged, tabulate(judged, candidates.model, graph, judge.logits)
