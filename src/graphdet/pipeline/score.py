@@ -21,9 +21,9 @@ from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import (
     listed,
     member_strength,
-    member_words_of,
     ring_ids,
     tabulate,
+    told_of_members,
     user_membership,
 )
 from graphdet.scores.fused import Parts
@@ -115,7 +115,12 @@ def score_graph(
     sure = _sure_members(judged, candidates, graph.n_users)
     flagged = (q_value <= fdr) | sure if review is None else _top(value, review)
     tables = tabulate(judged, candidates.model, graph, models.judge.logits)
-    did = member_words_of(tables, graph)
+    told = told_of_members(tables)
+    did = {
+        user: told.get((ring, graph.user_ids[user].as_py()), [])
+        for user, ring in enumerate(ring_id)
+        if ring is not None
+    }
     reasons = user_reasons(parts, models.fusion.strongest_part(parts), ring_id, size, flagged, did)
     table = pa.table(
         {

@@ -41,7 +41,9 @@ def read_explained(text: str | None) -> Explained:
     return Explained(
         _reasons(found.get("reasons")),
         _reasons(found.get("counter_evidence")),
-        {str(user): _reasons(rows) for user, rows in of_members.items()} if isinstance(of_members, dict) else {},
+        {str(user): _reasons(rows) for user, rows in of_members.items()}
+        if isinstance(of_members, dict)
+        else {},
         change if isinstance(change, dict) and isinstance(change.get("text"), str) else None,
     )
 

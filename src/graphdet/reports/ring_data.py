@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -98,7 +98,7 @@ class RingData:
     items: list[Item]
     acts: list[Act]
     others_ms: list[int]
-    explained: Explained = Explained()
+    explained: Explained = field(default_factory=Explained)
 
     @property
     def actions(self) -> list[str]:

@@ -21,7 +21,9 @@ OPEN = 0.3  # share of the audience inside, below which the targets are everybod
 Doubt = tuple[float, Measure]  # nats that it would take away, and what was counted
 
 
-def doubts(ring: RingView, evidence: Mapping[str, float], strengths: Mapping[str, float], window_s: float | None) -> list[Doubt]:
+def doubts(
+    ring: RingView, evidence: Mapping[str, float], strengths: Mapping[str, float], window_s: float | None
+) -> list[Doubt]:
     """All innocent explanations that the ring's numbers leave open.
 
     evidence: as in EVIDENCE; strengths: nats per code of the ring's reasons; window_s: that of its lockstep, if any.
@@ -53,7 +55,7 @@ def _tastes(ring: RingView, evidence: Mapping[str, float]) -> list[Doubt]:
 
 def _burst(ring: RingView, window_s: float) -> list[Doubt]:
     """How much of the lockstep the targets' other visitors explain, as they came at that time too."""
-    place, _, at_s = ring.audience
+    _, _, at_s = ring.audience
     first, last = ring.own_ms
     during = ring.outsider & (at_s >= first / 1000) & (at_s <= last / 1000)
     times = ring.log.model.act_times
@@ -64,7 +66,10 @@ def _burst(ring: RingView, window_s: float) -> list[Doubt]:
     n = float(len(ring.act))
     alone = float(chance_in_step(ring, window_s, evenly=True).sum())
     with_others = float(chance_in_step(ring, window_s).sum())
-    taken = [Measure("lockstep", n, mu, trials=n, per_trial=2 * ring.per_sitting).strength() for mu in (alone, with_others)]
+    taken = [
+        Measure("lockstep", n, mu, trials=n, per_trial=2 * ring.per_sitting).strength()
+        for mu in (alone, with_others)
+    ]
     numbers = {"n_outsiders": len(np.unique(ring.audience[1][during]))}
     return [(taken[0] - taken[1], Measure("natural_burst", observed, expected, numbers=numbers))]
 
@@ -76,7 +81,9 @@ def _histories(ring: RingView) -> list[Doubt]:
     n = np.bincount(ring.user, minlength=len(ring.members))
     degree = model.degree[ring.members]
     ones = np.asarray(ring.members, np.int64)
-    start, end = model.acts_by_user_time.between(ones, np.full(len(ones), first_ms), np.full(len(ones), last_ms))
+    start, end = model.acts_by_user_time.between(
+        ones, np.full(len(ones), first_ms), np.full(len(ones), last_ms)
+    )
     outside_time = degree - (end - start)
     long = (n <= (1 - LONG_SHARE) * degree) & (outside_time >= LONG_ACTS)
     if long.sum() < max(2, 0.3 * len(long)):

@@ -29,6 +29,7 @@ from graphdet.rings.measures_accounts import focus, new_accounts, shared_entitie
 from graphdet.rings.measures_time import coattail, lockstep, one_sitting, scripted
 from graphdet.rings.member_reasons import as_reason, member_nats, member_reasons, rounded
 from graphdet.rings.organic import Organic
+from graphdet.rings.own_time import MIDDLE
 from graphdet.rings.reasons import ring_words, sentence
 from graphdet.rings.ring_view import Int, LogView, RingView
 from graphdet.rings.without import MOST_ACTS, fewest_members, logit_drops
@@ -54,7 +55,7 @@ JUDGED_BY: dict[str, tuple[str, ...]] = {
 }
 LEAST = 3.0  # nats, for a reason to be told: twenty to one
 LEAST_SHARE = 0.3  # of the acts, members or targets that it could be true of
-LEAST_ODDS = 3.0
+LEAST_ODDS = 2.0
 MOST_NATURAL = 60  # natural groups looked at
 FEW_NATURAL = 5.0  # from which what they show counts more than nothing
 UPPER = 0.75  # quantile of natural groups that is held for natural
@@ -156,7 +157,8 @@ def measured(ring: RingView, natural: Natural) -> list[tuple[float, Measure]]:
             share = measure.observed / measure.trials if measure.trials else 1.0
             numbers = {**measure.numbers, "by_chance": measure.expected}
             kept = replace(measure, expected=expected, numbers=numbers)
-            if share >= LEAST_SHARE and measure.odds_ratio(ratio) >= LEAST_ODDS:
+            enough = share >= LEAST_SHARE and measure.observed >= measure.least_lift * expected
+            if enough and measure.odds_ratio(ratio) >= LEAST_ODDS:
                 found.append((strength, kept))
         if found:
             strength, best = max(found, key=lambda pair: pair[0])
@@ -177,12 +179,14 @@ def _reason(strength: float, measure: Measure, more: Mapping[str, Number]) -> Re
     return Reason(measure.code, strength, ring_words(measure.code, numbers), numbers, measure.acts)
 
 
-def explain_ring(judged: Judged, row: int, log: LogView, natural: Natural, judge: Judge | None = None) -> Explanation:
+def explain_ring(
+    judged: Judged, row: int, log: LogView, natural: Natural, judge: Judge | None = None
+) -> Explanation:
     """Explain one ring (a row of judged)."""
     ring = RingView(log, judged.blocks.take(np.array([row])))
     evidence = {name: float(values[row]) for name, values in judged.evidence.items()}
     found = measured(ring, natural)
-    span_s = float(ring.at_s.max() - ring.at_s.min())
+    span_s = float(np.diff(np.quantile(ring.at_s, MIDDLE))[0])
     drops: dict[str, float] = {}
     if judge is not None and natural.evidence is not None:
         codes = [measure.code for _, measure in found if measure.code in JUDGED_BY]
@@ -200,7 +204,9 @@ def explain_ring(judged: Judged, row: int, log: LogView, natural: Natural, judge
     counter = [_reason(strength, measure, {}) for strength, measure in against if strength >= LEAST]
     counter.sort(key=lambda reason: (-reason.strength, reason.code))
     usual = focus(ring)[0]
-    members = member_reasons(ring, evidence["margin_nats"], window, usual.expected / max(len(ring.members), 1))
+    members = member_reasons(
+        ring, evidence["margin_nats"], window, usual.expected / max(len(ring.members), 1)
+    )
     return Explanation(reasons, counter, members)
 
 
@@ -225,13 +231,19 @@ def _would_change(judged: Judged, rows: Sequence[int], log: LogView, judge: Judg
     """Per ring the fewest members, strongest first, whose acts on the targets keep it above the threshold."""
     rings = [RingView(log, judged.blocks.take(np.array([row]))) for row in rows]
     places = [np.argsort(-member_nats(ring), kind="stable") for ring in rings]
-    acts = [[ring.act[ring.user == place] for place in order] for ring, order in zip(rings, places, strict=True)]
+    acts = [
+        [ring.act[ring.user == place] for place in order] for ring, order in zip(rings, places, strict=True)
+    ]
     fewest, left = fewest_members(judged, rows, acts, log.model, log.graph, judge)
     out = []
     for ring, row, order, mine, n, logit in zip(rings, rows, places, acts, fewest, left, strict=True):
         gone = [log.graph.user_ids[int(ring.members[place])].as_py() for place in order[:n]]
         n_acts, of = sum(len(part) for part in mine[:n]), len(ring.act)
-        after = "too little is left to be a group" if not np.isfinite(logit) else f"the logit falls to {logit:.1f}"
+        after = (
+            "too little is left to be a group"
+            if not np.isfinite(logit)
+            else f"the logit falls to {logit:.1f}"
+        )
         text = (
             f"had {n} of {len(ring.members)} accounts not acted on the targets ({n_acts} of {of} acts), the group "
             f"would not be flagged: {after}, from {judged.logit[row]:.1f}, where {judged.threshold:.1f} is needed. "

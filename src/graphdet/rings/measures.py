@@ -25,7 +25,8 @@ class Measure:
 
     observed of `trials` (None: a count without a limit); expected by chance; per_trial: what one independent trial
     counts as, at least 1; acts: the rows of Organic.acts that make it up, those that carry it most first; variant tells
-    measures of one code apart (a window, a threshold), of which only the strongest is told.
+    measures of one code apart (a window, a threshold), of which only the strongest is told; least_lift: times that the
+    count must beat its expectation to be told.
     """
 
     code: str
@@ -34,6 +35,7 @@ class Measure:
     trials: float | None = None
     per_trial: float = 1.0
     variant: str = ""
+    least_lift: float = 1.0
     numbers: Mapping[str, Number] = field(default_factory=dict)
     acts: NDArray[np.int64] = field(default_factory=lambda: NONE)
 
@@ -65,9 +67,22 @@ Measuring = Callable[[RingView], list[Measure]]
 def shared_targets(ring: RingView) -> list[Measure]:
     """More acts on the same targets than accounts so active would make on items so popular at these times."""
     n, k, expected = len(ring.act), len(ring.targets), float(ring.expected.sum())
-    order = np.argsort(ring.expected[ring.user], kind="stable")
-    numbers = {"n_members": len(ring.members), "n_targets": k, "n_acts": n, "per_member": n / len(ring.members)}
-    return [Measure("shared_targets", n - min(k, n), expected, numbers=numbers, acts=ring.act[order])]
+    rarity = -ring.log.model.audience[ring.targets].astype(np.float64)
+    numbers = {
+        "n_members": len(ring.members),
+        "n_targets": k,
+        "n_acts": n,
+        "per_member": n / len(ring.members),
+    }
+    return [
+        Measure(
+            "shared_targets",
+            n - min(k, n),
+            expected,
+            numbers=numbers,
+            acts=acts_by(rarity[ring.item], np.ones(n, bool), ring),
+        )
+    ]
 
 
 def rare_targets(ring: RingView) -> list[Measure]:
@@ -88,7 +103,7 @@ def rare_targets(ring: RingView) -> list[Measure]:
                 trials=len(ring.targets),
                 variant=f"{limit}",
                 numbers={"rarest_share": limit, "n_targets": len(ring.targets), "most_outsiders": top},
-                acts=ring.act[np.argsort(outside[ring.item], kind="stable")][: int(rare[ring.item].sum())],
+                acts=acts_by(-outside[ring.item].astype(float), rare[ring.item], ring),
             )
         )
     return out
@@ -112,12 +127,14 @@ def exclusive_targets(ring: RingView) -> list[Measure]:
             trials=n,
             per_trial=max(len(ring.act) / max(len(ring.members), 1), 1.0),
             numbers={"n_audience_acts": n, "n_by_members": inside},
-            acts=ring.act[np.argsort(outside[ring.item], kind="stable")],
+            acts=acts_by(-outside[ring.item].astype(float), np.ones(len(ring.act), bool), ring),
         )
     ]
 
 
 def acts_by(weight: NDArray[np.float64], which: NDArray[np.bool_], ring: RingView) -> Int:
-    """Rows of the ring's acts where `which`, those of most weight first."""
+    """Rows of the ring's acts where `which`: each member's act of most weight, then each one's next, and so on."""
     chosen = np.flatnonzero(which)
-    return ring.act[chosen[np.argsort(-weight[chosen], kind="stable")]]
+    chosen = chosen[np.lexsort((-weight[chosen], ring.user[chosen]))]
+    turn = np.arange(len(chosen)) - np.searchsorted(ring.user[chosen], ring.user[chosen])
+    return ring.act[chosen[np.lexsort((-weight[chosen], turn))]]

@@ -7,6 +7,9 @@ from graphdet.rings.ring_view import Bool, RingView
 
 PRIOR_ACTS = 20.0  # by which USUAL_FOCUS counts beside others who share two targets
 USUAL_FOCUS = 0.3
+LEAST_SHARING = 3  # members on shared entities, and …
+SHARING = 0.1  # … share of the members: two who share one are a couple
+LEAST_FOCUS = 0.5  # of what the members do: else they do other things, too
 MOST_OF_SPAN = 0.25  # of the log, beyond which "only active in that time" says nothing
 
 
@@ -48,7 +51,7 @@ def shared_entities(ring: RingView) -> list[Measure]:
         out.append(
             Measure(
                 "shared_entities",
-                float(max(n_sharing - len(groups), 0)),
+                float(n_sharing - len(groups)) if n_sharing >= max(LEAST_SHARING, SHARING * m) else 0.0,
                 m * (m - 1) / 2 * chance,
                 variant=str(kind),
                 numbers={
@@ -74,14 +77,15 @@ def focus(ring: RingView) -> list[Measure]:
     n = np.bincount(ring.user, minlength=len(ring.members))
     share = n / np.maximum(degree[ring.members], 1)
     m = len(ring.members)
+    pooled = float(n.sum() / max(degree[ring.members].sum(), 1))
     return [
         Measure(
             "focus",
-            float(share.sum()),
+            float(share.sum()) if pooled >= LEAST_FOCUS else 0.0,
             float(usual * m),
             trials=m,
             numbers={
-                "share": float(n.sum() / max(degree[ring.members].sum(), 1)),
+                "share": pooled,
                 "usual_share": float(usual),
                 "n_members": m,
             },

@@ -1,14 +1,16 @@
 """Measures about time: in step with each other, by script, in one sitting, in the wake of hot items."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graphdet.rings.measures import Measure, acts_by
 from graphdet.rings.organic import Float
-from graphdet.rings.ring_view import RingView
+from graphdet.rings.ring_view import QUARTER_MS, Bool, Int, RingView
 
 WINDOWS_S = (10.0, 60.0, 600.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0)
 WIDEST = 1 / 20  # of the log: what comes together in a longer time is not in step
 PRIOR_VISITS = 2.0  # by which the log's own hours count beside the visits of a target's outsiders
+LEAST_LIFT = 3.0  # visitors of an item come in bursts that hours do not show
 PACE = 1.25  # gaps within this factor of the usual one keep the pace
 SAMPLE = 400  # acts of the log that say how often an act follows on a hot item
 HOT = 12
@@ -45,14 +47,14 @@ def chance_in_step(ring: RingView, window_s: float, evenly: bool = False) -> Flo
     near = np.searchsorted(key, at + window_s, side="right") - np.searchsorted(key, at - window_s)
     total = np.bincount(place, minlength=len(ring.targets))[ring.item]
     if evenly:
-        near, total = np.zeros(len(at)), np.zeros(len(at))
+        near, total = near * 0, total * 0
     times = ring.log.model.act_times / 1000
     log_near = np.searchsorted(times, ring.at_s + window_s, side="right") - np.searchsorted(
         times, ring.at_s - window_s
     )
     others = np.bincount(ring.item, minlength=len(ring.targets))[ring.item] - 1
     own = np.minimum(others + 1, log_near)  # a burst must not explain itself
-    share = (log_near - own) / max(len(times), 1)
+    share = (log_near - own + 0.5) / max(len(times), 1)  # half an act, so that no expectation is 0
     chance = np.minimum((near + PRIOR_VISITS * share) / (total + PRIOR_VISITS), 1.0)
     return np.asarray(1 - (1 - chance) ** others)
 
@@ -74,6 +76,7 @@ def lockstep(ring: RingView) -> list[Measure]:
                 trials=len(ring.act),
                 per_trial=2 * ring.per_sitting,  # of a pair that meets both are counted
                 variant=f"{window:g}",
+                least_lift=LEAST_LIFT,
                 numbers=numbers,
                 acts=acts_by(-np.where(together, near, 0.0), together, ring),
             )
@@ -81,7 +84,7 @@ def lockstep(ring: RingView) -> list[Measure]:
     return out
 
 
-def _steps(ring: RingView) -> tuple[np.ndarray, np.ndarray]:
+def _steps(ring: RingView) -> tuple[Int, Int]:
     """Successive acts on targets within a session: places (in the ring's acts) of the earlier and the later one."""
     order = np.lexsort((ring.item, ring.at_s, ring.session, ring.user))
     same = (np.diff(ring.session[order]) == 0) & (np.diff(ring.user[order]) == 0)
@@ -112,7 +115,9 @@ def scripted(ring: RingView) -> list[Measure]:
     low, high = usual / PACE - slack, usual * PACE + slack
     gaps = ring.log.gaps_s
     ours = np.searchsorted(np.sort(gap), [low, high], side="left")
-    log_near = int(np.searchsorted(gaps, high, side="right") - np.searchsorted(gaps, low)) - int(ours[1] - ours[0])
+    log_near = int(np.searchsorted(gaps, high, side="right") - np.searchsorted(gaps, low)) - int(
+        ours[1] - ours[0]
+    )
     chance = (max(log_near, 0) + 1) / (max(len(gaps) - len(gap), 0) + 2)
     paced = (gap >= low) & (gap <= high)
     kept = ordered & paced
@@ -158,19 +163,14 @@ def one_sitting(ring: RingView) -> list[Measure]:
     ]
 
 
-def _after_hot(ring: RingView, rows: np.ndarray, not_items: np.ndarray) -> np.ndarray:
+def _after_hot(ring: RingView, rows: Int, not_items: NDArray[np.int32]) -> Bool:
     """Which acts (rows of Organic.acts) follow, in their session, on an item that is hot at that time."""
     acts, before = ring.log.model.acts, ring.log.before[rows]
+    asked = np.flatnonzero((before >= 0) & ~np.isin(acts.item_ix[before], not_items))
     out = np.zeros(len(rows), bool)
-    hot: dict[int, np.ndarray] = {}
-    for place in np.flatnonzero(before >= 0):
-        item = acts.item_ix[before[place]]
-        if item in not_items:
-            continue
-        quarter = int(acts.at_ms[rows[place]]) // 900_000
-        if quarter not in hot:
-            hot[quarter] = ring.log.hot_items(quarter * 900_000 + 450_000, HOT)
-        out[place] = item in hot[quarter]
+    for place in asked:
+        hot = ring.log.hot_items(int(acts.at_ms[rows[place]]) // QUARTER_MS, HOT)
+        out[place] = acts.item_ix[before[place]] in hot
     return out
 
 

@@ -1,4 +1,4 @@
-"""The reasons of single members: what each did with the others, against expectation, and what the ring is without it."""
+"""The reasons of single members: what each did with the others, against expectation; the ring without it."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def margins_without(blocks: Blocks, model: Organic) -> Float:
 def member_reasons(
     ring: RingView, margin_nats: float, window_s: float | None, usual_focus: float
 ) -> list[list[dict[str, Any]]]:
-    """The reasons of each member, strongest first, as plain data, in the order of ring.members.
+    """The reasons of each member as plain data, in the order of ring.members: strongest first, last how sure it is.
 
     window_s: that of the ring's lockstep (None: none was told); usual_focus: the share of one's acts on targets that is
     usual. An entity's `with` lists user ids; it is the only place of a reason that names users.
@@ -80,8 +80,8 @@ def member_reasons(
         )
     if window_s is not None:
         together = np.bincount(ring.user, nearest_member_s(ring) <= window_s, minlength=m)
-        chance = np.bincount(ring.user, chance_in_step(ring, window_s), minlength=m)
-        for place, strength in enumerate(surprise(together, chance)):
+        chance = np.bincount(ring.user, chance_in_step(ring, window_s), minlength=m).astype(np.float64)
+        for place, strength in enumerate(surprise(together.astype(np.float64), chance)):
             if strength >= LEAST:
                 add(
                     place,
@@ -113,7 +113,7 @@ def member_reasons(
             drop = max(margin_nats - float(left), 0.0)
             add(place, "membership", drop, {"margin_nats": margin_nats, "margin_without_nats": float(left)})
     for reasons in out:
-        reasons.sort(key=lambda reason: (-reason["strength"], reason["code"]))
+        reasons.sort(key=lambda reason: (reason["code"] == "membership", -reason["strength"], reason["code"]))
     return out
 
 
@@ -128,7 +128,11 @@ def _add_shared(ring: RingView, add: Any) -> None:
             best.setdefault(place, entity)
     for place, entity in sorted(best.items()):
         others = [other for other in groups[entity] if other != place]
-        usual = (len(ring.members) - 1) * max(float(degree[entity]) - 1 - len(others), 0.0) / max(graph.n_users - 1, 1)
+        usual = (
+            (len(ring.members) - 1)
+            * max(float(degree[entity]) - 1 - len(others), 0.0)
+            / max(graph.n_users - 1, 1)
+        )
         usual += (len(ring.members) - 1) / max(graph.n_users - 1, 1)
         strength = float(surprise(np.array(float(len(others))), np.array(usual)))
         kind = graph.entity_kinds[entity].as_py()

@@ -36,7 +36,11 @@ def within(seconds: Number) -> str:
     ('10 seconds', 'a minute', 'an hour', '7 days')
     """
     value = float(seconds)
-    for size, one, many in ((86_400, "a day", "days"), (3_600, "an hour", "hours"), (60, "a minute", "minutes")):
+    for size, one, many in (
+        (86_400, "a day", "days"),
+        (3_600, "an hour", "hours"),
+        (60, "a minute", "minutes"),
+    ):
         if value >= size:
             return one if value == size else f"{value / size:g} {many}"
     return f"{value:g} seconds"
@@ -52,7 +56,7 @@ def _share(part: Number, of: Number) -> str:
 
 _RING: dict[str, Words] = {
     "shared_targets": lambda n: (
-        f"{n['n_members']} accounts act on the same {n['n_targets']} items within "
+        f"{n['n_members']} accounts act on the same {n['n_targets']} items, mostly within "
         f"{duration_in_words(float(n['span_s']))}: {n['n_acts']} acts where {two_digits(n['expected'])} would be "
         f"expected of them"
     ),
@@ -94,8 +98,9 @@ _RING: dict[str, Words] = {
         f"{two_digits(n['expected'])} would be expected"
     ),
     "new_accounts": lambda n: (
-        f"{n['observed']} of {n['n_members']} accounts are active only in the {duration_in_words(86_400 * float(n['days']))} of "
-        f"the group, where {two_digits(n['expected'])} would be expected"
+        f"{n['observed']} of {n['n_members']} accounts are active only in the "
+        f"{duration_in_words(86_400 * float(n['days']))} of the group, where {two_digits(n['expected'])} "
+        f"would be expected"
     ),
     # What speaks against:
     "common_taste": lambda n: (
@@ -139,10 +144,12 @@ _MEMBER: dict[str, Words] = {
         f"shares {n['kind']} with {n['observed']} other member{'' if n['observed'] == 1 else 's'}; "
         f"expected {two_digits(n['expected'])}"
     ),
-    "focus": lambda n: f"{n['observed']} of all its {n['n_acts']} acts are on targets; expected {two_digits(n['expected'])}",
+    "focus": lambda n: (
+        f"{n['observed']} of all its {n['n_acts']} acts are on targets; expected {two_digits(n['expected'])}"
+    ),
     "membership": lambda n: (
-        f"without this account the group beats chance by {two_digits_signed(n['margin_without_nats'])} nats instead of "
-        f"{two_digits_signed(n['margin_nats'])}"
+        f"without this account the group's margin over chance is {two_digits_signed(n['margin_without_nats'])} nats, "
+        f"with it {two_digits_signed(n['margin_nats'])}"
     ),
 }
 

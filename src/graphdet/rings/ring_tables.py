@@ -125,6 +125,21 @@ def _document(
     return json.dumps({**evidence, **why.plain(ids)})
 
 
+def told_of_members(tables: RingTables, most: int = 2) -> dict[tuple[str, str], list[str]]:
+    """What each member did in its ring, in words: (ring_id, user_id) → its targets, then what is strongest."""
+    out: dict[tuple[str, str], list[str]] = {}
+    for ring_id, text in zip(
+        tables.rings["ring_id"].to_pylist(), tables.rings["evidence"].to_pylist(), strict=True
+    ):
+        for user_id, reasons in json.loads(text)["member_reasons"].items():
+            first = [reason["text"] for reason in reasons if reason["code"] == "shared_targets"]
+            others = [
+                reason["text"] for reason in reasons if reason["code"] not in ("shared_targets", "membership")
+            ]
+            out[ring_id, user_id] = [*first, *others][:most]
+    return out
+
+
 _S, _F, _I, _B = pa.string(), pa.float64(), pa.int64(), pa.bool_()
 _RING_TYPES = (_S, _I, _I, _F, _F, _F, _B, _S, _S, _S, _S)
 _MEMBER_TYPES = (_S, _S, _F)

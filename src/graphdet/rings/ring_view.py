@@ -4,7 +4,7 @@ The evidence that the judge sees is computed for thousands of blocks at once. Re
 that are told, so they may look at every act.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,7 @@ from graphdet.tables import GraphArrays
 
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
+QUARTER_MS = 900_000
 NEAR_ACTS = 400  # of the whole log, around an act, that say what is hot at that time
 
 
@@ -27,6 +28,7 @@ class LogView:
 
     model: Organic
     graph: GraphArrays
+    _hot: dict[tuple[int, int], Int] = field(default_factory=dict)  # what hot_items found already
 
     @property
     def n_acts(self) -> int:
@@ -43,7 +45,9 @@ class LogView:
     def resolution_s(self) -> float:
         """The coarsest usual unit, in seconds, that all times are whole multiples of: 86400, 3600, 60, 1 or 0.001."""
         times = self.model.acts.at_ms
-        return next((unit for unit in (86_400.0, 3_600.0, 60.0, 1.0) if not np.any(times % int(unit * 1000))), 0.001)
+        return next(
+            (unit for unit in (86_400.0, 3_600.0, 60.0, 1.0) if not np.any(times % int(unit * 1000))), 0.001
+        )
 
     @cached_property
     def before(self) -> Int:
@@ -99,15 +103,18 @@ class LogView:
         order = np.argsort(self.model.acts.at_ms, kind="stable")
         return self.model.acts.item_ix[order], self.model.acts.at_ms[order]
 
-    def hot_items(self, at_ms: int, n: int) -> Int:
-        """The n items with most acts among the NEAR_ACTS of the log around a time, of those with at least two."""
-        items, times = self._by_time
-        middle = int(np.searchsorted(times, at_ms))
-        found, count = np.unique(
-            items[max(0, middle - NEAR_ACTS // 2) : middle + NEAR_ACTS // 2], return_counts=True
-        )
-        order = np.argsort(-count, kind="stable")[:n]
-        return found[order[count[order] >= 2]].astype(np.int64)
+    def hot_items(self, quarter: int, n: int) -> Int:
+        """The n items with most acts among the NEAR_ACTS of the log around a quarter of an hour (number of it since
+        1970), of those with at least two.
+        """
+        if (quarter, n) not in self._hot:
+            items, times = self._by_time
+            middle = int(np.searchsorted(times, (2 * quarter + 1) * QUARTER_MS // 2))
+            near = items[max(0, middle - NEAR_ACTS // 2) : middle + NEAR_ACTS // 2]
+            found, count = np.unique(near, return_counts=True)
+            order = np.argsort(-count, kind="stable")[:n]
+            self._hot[quarter, n] = found[order[count[order] >= 2]].astype(np.int64)
+        return self._hot[quarter, n]
 
     @cached_property
     def entity_degree(self) -> Int:
@@ -186,7 +193,7 @@ class RingView:
         """Expected acts of each member on the targets, float64[m], by the organic model without the ring's own acts."""
         acts = block_acts(self.blocks, self.log.model)
         appeal = outside_appeal(self.blocks, self.log.model, acts, left_in=np.full(1, self.first_acts))[0]
-        return self.log.model.user_slices[self.members].astype(np.float64) @ appeal
+        return np.asarray(self.log.model.user_slices[self.members].astype(np.float64) @ appeal)
 
     @cached_property
     def audience(self) -> tuple[Int, Int, Float]:
@@ -195,7 +202,9 @@ class RingView:
         first = np.full(len(self.targets), times.origin_ms, np.int64)
         start, end = times.between(self.targets, first, first + times.span_ms)
         place = np.repeat(np.arange(len(self.targets)), end - start)
-        at = np.concatenate([np.arange(a, b) for a, b in zip(start, end, strict=True)] or [np.zeros(0, np.int64)])
+        at = np.concatenate(
+            [np.arange(a, b) for a, b in zip(start, end, strict=True)] or [np.zeros(0, np.int64)]
+        )
         at_ms = times.key[at] - self.targets[place].astype(np.int64) * times.span_ms + times.origin_ms
         return place, times.other_ix[at].astype(np.int64), at_ms / 1000.0
 

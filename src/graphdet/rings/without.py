@@ -26,7 +26,9 @@ def without_acts(model: Organic, gone: Int) -> Organic:
     kept = np.ones(len(model.acts.at_ms), bool)
     kept[gone] = False
     acts = model.acts
-    left = Acts(*(part[kept] for part in (acts.user_ix, acts.item_ix, acts.session_ix, acts.at_ms, acts.slice_ix)))
+    left = Acts(
+        acts.user_ix[kept], acts.item_ix[kept], acts.session_ix[kept], acts.at_ms[kept], acts.slice_ix[kept]
+    )
     return organic_of(left, model.n_users, model.n_items)
 
 
@@ -88,7 +90,8 @@ def fewest_members(
     while (high - low > 1).any():
         middle = (low + high) // 2
         gone = [
-            np.concatenate([*members[:n], np.zeros(0, np.int64)]) for members, n in zip(order, middle, strict=True)
+            np.concatenate([*members[:n], np.zeros(0, np.int64)])
+            for members, n in zip(order, middle, strict=True)
         ]
         logits = logits_without(judged, rows, gone, model, graph, judge)
         below = (logits < judged.threshold) & (middle > low)
@@ -96,4 +99,3 @@ def fewest_members(
         high = np.where(below, middle, high)
         low = np.where(below, low, middle)
     return high, left
-
