@@ -1,5 +1,7 @@
 """A small log with one group in it, of which one thing at a time is true."""
 
+from collections.abc import Callable
+
 import duckdb
 import narwhals as nw
 import numpy as np
@@ -22,6 +24,7 @@ class SmallLog:
     def __init__(self, seed: int = 0) -> None:
         self.rng = np.random.default_rng(seed)
         self.acts: list[Act] = []
+        self.amount_of: Callable[[str, str], float | None] = lambda user, item: None
         self.links: list[tuple[str, str, str]] = []  # user, kind, entity
         weight = 1 / np.arange(3, 123)
         for user in range(300):
@@ -68,6 +71,7 @@ class SmallLog:
                 "action": ["view"] * len(self.acts),
                 "at_ms": pa.array([act[3] for act in self.acts], pa.int64()),
                 "n": pa.array([1] * len(self.acts), pa.int64()),
+                "amount": pa.array([self.amount_of(act[0], act[2]) for act in self.acts], pa.float64()),
             }
         )
         links = pa.table(

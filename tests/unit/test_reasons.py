@@ -85,6 +85,27 @@ def newcomers() -> RingView:
     return log.ring(MEMBERS, COMMON)
 
 
+def paying(same: bool) -> RingView:
+    """Everybody pays something of his own on every item, but for the members, who may all pay 990."""
+    log = SmallLog()
+    log.apart(MEMBERS, COMMON)
+    log.ordinary(MEMBERS)
+    prices = np.random.default_rng(1)
+    log.amount_of = lambda user, item: (
+        990.0 if same and user in MEMBERS else float(prices.uniform(100, 2_000))
+    )
+    return log.ring(MEMBERS, COMMON)
+
+
+def priced() -> RingView:
+    """Every item has its price, and nine in ten cost the same: that is no pattern of the members."""
+    log = SmallLog()
+    log.apart(MEMBERS, COMMON)
+    log.ordinary(MEMBERS)
+    log.amount_of = lambda user, item: 990.0 if item[-1] != "7" else 120.0
+    return log.ring(MEMBERS, COMMON)
+
+
 def own_targets() -> RingView:
     return quiet(targets=OWN)
 
@@ -101,6 +122,7 @@ TRUE: dict[str, Callable[[], RingView]] = {
     "focus": only_this,
     "throwaway": lambda: one_by_one(by_script=False, once=True),
     "new_accounts": newcomers,
+    "same_amounts": lambda: paying(same=True),
 }
 
 
@@ -140,6 +162,9 @@ def test_a_quiet_group_has_no_reason_but_its_targets() -> None:
         (only_this, {"focus"}),
         (lambda: one_by_one(by_script=False, once=True), {"one_sitting", "focus", "throwaway"}),
         (own_targets, {"rare_targets", "exclusive_targets"}),
+        (lambda: paying(same=True), {"same_amounts"}),
+        (lambda: paying(same=False), set()),
+        (priced, set()),
     ],
 )
 def test_no_reason_is_named_that_is_not_true(ring: Callable[[], RingView], codes: set[str]) -> None:
@@ -256,7 +281,7 @@ def test_a_member_in_step_is_told_so() -> None:
 
 def test_all_codes_have_words() -> None:
     names = "observed expected n_members n_targets n_acts span_s most_outsiders n_by_members n_audience_acts window_s"
-    more = "n_steps pace_s n_sharing n_entities share days lift share_outside share_of_two margin_nats"
+    more = "n_same n_events n_steps pace_s n_sharing n_entities share days lift share_outside share_of_two margin_nats"
     numbers = dict.fromkeys([*names.split(), *more.split(), "margin_without_nats"], 2) | {"kind": "device"}
     for code in (*CODES, *COUNTER_CODES):
         assert len(ring_words(code, numbers)) > 20

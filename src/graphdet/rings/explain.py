@@ -26,6 +26,7 @@ from graphdet.rings.measures import (
     shared_targets,
 )
 from graphdet.rings.measures_accounts import focus, new_accounts, shared_entities, throwaway
+from graphdet.rings.measures_amounts import same_amounts
 from graphdet.rings.measures_time import coattail, lockstep, one_sitting, scripted
 from graphdet.rings.member_reasons import as_reason, member_nats, member_reasons, rounded
 from graphdet.rings.organic import Organic
@@ -37,7 +38,7 @@ from graphdet.tables import GraphArrays
 
 MEASURES: tuple[Measuring, ...] = (
     shared_targets, rare_targets, exclusive_targets, lockstep, scripted, one_sitting, coattail, shared_entities, focus,
-    throwaway, new_accounts,
+    throwaway, new_accounts, same_amounts,
 )  # fmt: skip
 CODES = tuple(measuring.__name__ for measuring in MEASURES)
 COUNTER_CODES = (

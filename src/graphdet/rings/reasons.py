@@ -102,6 +102,10 @@ _RING: dict[str, Words] = {
         f"{duration_in_words(86_400 * float(n['days']))} of the group, where {two_digits(n['expected'])} "
         f"would be expected"
     ),
+    "same_amounts": lambda n: (
+        f"{n['n_same']} of {n['n_events']} events on targets are of the same amount, where {two_digits(n['expected'])} "
+        f"would be expected"
+    ),
     # What speaks against:
     "common_taste": lambda n: (
         f"outsiders share two of the targets {two_digits(n['lift'])} times as often as chance, so the targets may "
