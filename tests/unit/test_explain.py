@@ -18,7 +18,7 @@ from graphdet.rings.explain import CODES, Explanation, explain_rings
 from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import tabulate, told_of_members
 from graphdet.rings.ring_view import LogView, RingView
-from graphdet.rings.without import NO_RING, fewest_members, logits_without
+from graphdet.rings.without import NO_RING, fewest_members, logits_without, without_acts
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import kind
 from graphdet.simulate.organic import organic
@@ -60,6 +60,17 @@ def test_a_log_without_nothing_is_judged_as_before(case: Case) -> None:
     nothing = [np.zeros(0, np.int64)] * len(case.rows)
     logits = logits_without(case.judged, case.rows, nothing, case.candidates.model, case.planted.graph, JUDGE)
     assert logits == pytest.approx(case.judged.logit[case.rows])
+
+
+def test_the_log_without_acts_is_the_model_of_what_is_left(case: Case) -> None:
+    model = case.candidates.model
+    gone = np.arange(0, len(model.acts.at_ms), 97)
+    there, anew = without_acts(model, gone), without_acts(model, gone)
+    for name in ("user_gram", "item_gram"):
+        anew.__dict__.pop(name)
+        scale = np.abs(getattr(anew, name)).max()
+        assert np.allclose(getattr(there, name), getattr(anew, name), rtol=1e-4, atol=1e-6 * scale)
+    assert there.by_user.nnz == model.by_user.nnz - len(gone)
 
 
 def test_nothing_is_left_of_a_ring_without_its_acts(case: Case) -> None:

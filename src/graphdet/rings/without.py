@@ -29,7 +29,24 @@ def without_acts(model: Organic, gone: Int) -> Organic:
     left = Acts(
         acts.user_ix[kept], acts.item_ix[kept], acts.session_ix[kept], acts.at_ms[kept], acts.slice_ix[kept]
     )
-    return organic_of(left, model.n_users, model.n_items)
+    there = organic_of(left, model.n_users, model.n_items)
+    _update_grams(there, model, gone)
+    return there
+
+
+def _update_grams(there: Organic, model: Organic, gone: Int) -> None:
+    """Put the Gram matrices of `there` in place from those of `model`: only the rows of who lost an act differ."""
+    users, items = np.unique(model.acts.user_ix[gone]), np.unique(model.acts.item_ix[gone])
+    before, after = (each.user_slices[users].astype(np.float64) for each in (model, there))
+    totals = [np.maximum(each.slice_acts.astype(np.float64), 1.0) for each in (model, there)]
+    had, has = (
+        each.item_slices[items].astype(np.float64) * total
+        for each, total in zip((model, there), totals, strict=True)
+    )
+    counts = model.item_gram * np.outer(totals[0], totals[0]) - had.T @ had + has.T @ has
+    # Where a cached property keeps its value.
+    there.__dict__["user_gram"] = model.user_gram - before.T @ before + after.T @ after
+    there.__dict__["item_gram"] = counts / np.outer(totals[1], totals[1])
 
 
 def logits_without(
