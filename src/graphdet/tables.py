@@ -56,7 +56,8 @@ class GraphArrays:
     Edges are sorted by (user_ix, at_ms, item_ix, session_ix, action_ix), so the same log in any order gives
     the same arrays. Shapes: user_ids[n_users], item_ids[n_items], session_ids[n_sessions] Arrow strings in
     byte order; user_ix, item_ix, session_ix int32[n_edges]; action_ix int16[n_edges] into `actions`; at_ms
-    int64[n_edges]; n int64[n_edges]. Shared entities: entity_user_ix, entity_ix int32[n_links], entity_kinds
+    int64[n_edges]; n int64[n_edges]; amount float64[n_edges], the sum over the n events, NaN where there is none, and
+    empty when the log has no amounts. Shared entities: entity_user_ix, entity_ix int32[n_links], entity_kinds
     and entity_ids per entity_ix.
     """
 
@@ -74,6 +75,7 @@ class GraphArrays:
     entity_kinds: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
     entity_user_ix: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     entity_ix: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    amount: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         """Check lengths and ranges.
@@ -86,6 +88,8 @@ class GraphArrays:
         }
         if len(lengths) != 1:
             raise ValueError(f"edge arrays differ in length: {sorted(lengths)}")
+        if len(self.amount) not in (0, len(self.user_ix)):
+            raise ValueError(f"there are {len(self.amount)} amounts for {len(self.user_ix)} edges")
         for name, ix, size in (
             ("user_ix", self.user_ix, len(self.user_ids)),
             ("item_ix", self.item_ix, len(self.item_ids)),

@@ -115,7 +115,7 @@ def test_the_page_says_reason_levels_evidence_and_counter_evidence(out: Path) ->
 
 def test_the_json_document_holds_the_page(out: Path) -> None:
     document = json.loads((out / "rings/R0002.json").read_text(encoding="utf-8"))
-    assert document["schema"] == "graphdet.ring/1"
+    assert document["schema"] == "graphdet.ring/2"
     assert {member["user_id"] for member in document["members"]} == set(HOSTILE)
     assert {row["name"]: row["value"] for row in document["evidence"]}["lift"] == 12.5
     assert all(act["item_id"].startswith("thing ") for act in document["acts"])

@@ -29,8 +29,20 @@ def estimate_share(logits: Float, fitted_share: float, rounds: int = 200) -> flo
 
 def posterior(logits: Float, fitted_share: float, share: float) -> Float:
     """Probability at another share of positives than that of the fit, float64[n]."""
-    shift = np.log(share / (1 - share)) - np.log(fitted_share / (1 - fitted_share))
-    return np.asarray(expit(logits + shift))
+    return np.asarray(expit(logits + _shift(fitted_share, share)))
+
+
+def logit_for(probability: float, fitted_share: float, share: float) -> float:
+    """The log-odds from which the posterior is at least `probability`.
+
+    >>> round(float(posterior(np.array([logit_for(0.95, 0.2, 0.01)]), 0.2, 0.01)[0]), 6)
+    0.95
+    """
+    return float(np.log(probability / (1 - probability)) - _shift(fitted_share, share))
+
+
+def _shift(fitted_share: float, share: float) -> float:
+    return float(np.log(share / (1 - share)) - np.log(fitted_share / (1 - fitted_share)))
 
 
 def posterior_q_values(probability: Float) -> Float:

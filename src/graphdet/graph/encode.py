@@ -42,13 +42,14 @@ def encode(interactions: Frame, entities: Frame | None = None) -> GraphArrays:
     items = _dense(interactions, "item_id", "item_ix")
     sessions = _dense(interactions, "session_id", "session_ix")
     actions = _dense(interactions, "action", "action_ix")
+    amounts = ("amount",) if "amount" in names else ()
     edges = (
-        interactions.select("user_id", "session_id", "item_id", "action", "at_ms", "n")
+        interactions.select("user_id", "session_id", "item_id", "action", "at_ms", "n", *amounts)
         .join(users, on="user_id", how="inner")
         .join(items, on="item_id", how="inner")
         .join(sessions, on="session_id", how="inner")
         .join(actions, on="action", how="inner")
-        .select(*schema.EDGE_COLUMNS)
+        .select(*schema.EDGE_COLUMNS, *amounts)
         .sort("user_ix", "at_ms", "item_ix", "session_ix", "action_ix")
         .collect("pyarrow")
         .to_native()
@@ -68,8 +69,17 @@ def encode(interactions: Frame, entities: Frame | None = None) -> GraphArrays:
         action_ix=_column(edges, "action_ix", np.int16),
         at_ms=_column(edges, "at_ms", np.int64),
         n=_column(edges, "n", np.int64),
+        amount=_amounts(edges) if amounts else np.zeros(0),
         **links,
     )
+
+
+def _amounts(edges: pa.Table) -> NDArray[np.float64]:
+    """The amounts of the edges, NaN where there is none; empty when there is none at all."""
+    column = edges.column("amount").cast(pa.float64())
+    if column.null_count == len(column):
+        return np.zeros(0)
+    return np.ascontiguousarray(column.to_numpy().astype(np.float64))
 
 
 def _encode_entities(entities: Frame, user_ids: pa.Array) -> dict[str, Any]:

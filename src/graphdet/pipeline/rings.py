@@ -28,7 +28,9 @@ def find_rings(
     judge = RingJudge.load(model_dir) if model_dir is not None else shipped_judge()
     graph = read_graph(store, progress)
     _, candidates = ring_candidates(graph, store.bench, seed, progress)
+    progress.start("judge and explain")
     _, tables = judge_and_tabulate(candidates, graph, judge, fdr)
+    progress.done()
     progress.start("write rings")
     store.write_rings(tables)
     progress.done()
@@ -40,4 +42,4 @@ def judge_and_tabulate(
 ) -> tuple[Judged, RingTables]:
     """Judge candidates; the judged rings and their tables."""
     judged = judge_rings(candidates, judge.logits, fdr)
-    return judged, tabulate(judged, candidates.model, graph)
+    return judged, tabulate(judged, candidates.model, graph, judge.logits)

@@ -18,7 +18,14 @@ from graphdet.pipeline.rounding import six_digits
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import Candidates, Judged, judge_rings
-from graphdet.rings.ring_tables import listed, member_strength, ring_ids, tabulate, user_membership
+from graphdet.rings.ring_tables import (
+    listed,
+    member_strength,
+    ring_ids,
+    tabulate,
+    told_of_members,
+    user_membership,
+)
 from graphdet.scores.fused import Parts
 from graphdet.scores.user_reasons import user_reasons
 from graphdet.tables import GraphArrays, PairArrays, RingTables
@@ -107,7 +114,14 @@ def score_graph(
     size = np.append(np.diff(judged.blocks.users.indptr), 0)[ring_row]
     sure = _sure_members(judged, candidates, graph.n_users)
     flagged = (q_value <= fdr) | sure if review is None else _top(value, review)
-    reasons = user_reasons(parts, models.fusion.strongest_part(parts), ring_id, size, flagged)
+    tables = tabulate(judged, candidates.model, graph, models.judge.logits)
+    told = told_of_members(tables)
+    did = {
+        user: told.get((ring, graph.user_ids[user].as_py()), [])
+        for user, ring in enumerate(ring_id)
+        if ring is not None
+    }
+    reasons = user_reasons(parts, models.fusion.strongest_part(parts), ring_id, size, flagged, did)
     table = pa.table(
         {
             "user_id": graph.user_ids,
@@ -124,7 +138,7 @@ def score_graph(
     )
     progress.done()
     order = [("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending")]
-    return table.sort_by(order), tabulate(judged, candidates.model, graph)
+    return table.sort_by(order), tables
 
 
 def _sure_members(judged: Judged, candidates: Candidates, n_users: int) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -17,16 +17,17 @@ from graphdet.reports.evidence import (
     meaning_of_q,
     read_evidence,
 )
+from graphdet.reports.explanations import Explained, read_explained
 from graphdet.tables import RingTables, require_columns
 
-SCHEMA = "graphdet.ring/1"
+SCHEMA = "graphdet.ring/2"
 INTERACTIONS = ("user_id", "session_id", "item_id", "action", "at_ms", "n")
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Member:
-    """A member: its score within the ring, its own score as a user, and what it did."""
+    """A member: its score within the ring, its own score as a user, what it did, and its own reasons, ranked."""
 
     user_id: str
     score: float
@@ -40,6 +41,7 @@ class Member:
     n_sessions: int
     first_ms: int | None
     last_ms: int | None
+    reasons: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class Act:
 class RingData:
     """One ring with its evidence, members, targets and acts.
 
-    `others_ms` are the times of what the members do elsewhere.
+    `others_ms` are the times of what the members do elsewhere; `explained` are the ranked reasons and the measured
+    counter-evidence, `against` further doubts in words.
     """
 
     ring_id: str
@@ -95,6 +98,7 @@ class RingData:
     items: list[Item]
     acts: list[Act]
     others_ms: list[int]
+    explained: Explained = field(default_factory=Explained)
 
     @property
     def actions(self) -> list[str]:
@@ -120,7 +124,12 @@ class RingData:
             "reason": self.reason,
             "meaning": {"p_value": meaning_of_p(self.p_value), "q_value": meaning_of_q(self.q_value)},
             "evidence": [asdict(finding) for finding in self.findings],
-            "counter_evidence": list(self.against),
+            "reasons": list(self.explained.reasons),
+            "counter_evidence": [
+                *self.explained.counter_evidence,
+                *({"code": "doubt", "strength": None, "text": text, "numbers": {}} for text in self.against),
+            ],
+            "would_change": self.explained.would_change,
             "members": [_times(asdict(member)) for member in self.members],
             "items": [_times(asdict(item)) for item in self.items],
             "acts": [_times(asdict(act)) for act in self.acts],
@@ -225,8 +234,15 @@ def _ring(
     for act in acts:
         by_user[act.user_id].append(act)
         by_item[act.item_id].append(act)
+    explained = read_explained(ring["evidence"])
     people = [
-        _member(row, scores.get(row["user_id"], {}), by_user[row["user_id"]], n_others[row["user_id"]])
+        _member(
+            row,
+            scores.get(row["user_id"], {}),
+            by_user[row["user_id"]],
+            n_others[row["user_id"]],
+            explained.member_reasons.get(row["user_id"], ()),
+        )
         for row in members
     ]
     people.sort(key=lambda member: (-member.score, member.user_id))
@@ -246,10 +262,13 @@ def _ring(
         items=things,
         acts=acts,
         others_ms=sorted(act["at_ms"] for act in others),
+        explained=explained,
     )
 
 
-def _member(row: Row, score: Mapping[str, Any], acts: Sequence[Act], n_others: int) -> Member:
+def _member(
+    row: Row, score: Mapping[str, Any], acts: Sequence[Act], n_others: int, reasons: tuple[Row, ...]
+) -> Member:
     return Member(
         user_id=row["user_id"],
         score=row["score"],
@@ -263,6 +282,7 @@ def _member(row: Row, score: Mapping[str, Any], acts: Sequence[Act], n_others: i
         n_sessions=len({act.session_id for act in acts}),
         first_ms=acts[0].at_ms if acts else None,
         last_ms=acts[-1].at_ms if acts else None,
+        reasons=reasons,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.evaluation.log_tail import tail_p_values
-from graphdet.evaluation.posterior import estimate_share, posterior, posterior_q_values
+from graphdet.evaluation.posterior import estimate_share, logit_for, posterior, posterior_q_values
 from graphdet.rings.blocks import Blocks
 from graphdet.rings.candidates import candidate_groups
 from graphdet.rings.evidence import gather_evidence, judge_inputs
@@ -42,7 +42,10 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Judged:
-    """Rings, strongest first, nearly disjoint. Shapes: all arrays [n_rings]; evidence name → float64[n_rings]."""
+    """Rings, strongest first, nearly disjoint. Shapes: all arrays [n_rings]; evidence name → float64[n_rings].
+
+    fold int64, as in Candidates; threshold: the logit from which a ring of this log is flagged.
+    """
 
     blocks: Blocks
     evidence: dict[str, Float]
@@ -51,6 +54,8 @@ class Judged:
     p_value: Float
     q_value: Float
     flagged: NDArray[np.bool_]
+    fold: NDArray[np.int64]
+    threshold: float
 
 
 def item_keys(graph: GraphArrays) -> NDArray[np.int64]:
@@ -97,6 +102,9 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
         p_value=p_value,
         q_value=q_value,
         flagged=(q_value <= fdr) & (score >= 1 - fdr),
+        fold=candidates.fold[rows],
+        # A q-value is a mean over rings at least as strong, so it is met wherever the score is.
+        threshold=logit_for(1 - fdr, JUDGE_SHARE, share),
     )
 
 

@@ -158,13 +158,16 @@ class Organic:
 
 def organic_model(graph: GraphArrays) -> Organic:
     """Fit the organic model of a log; counts only, nothing to converge."""
-    acts = distinct_acts(graph)
-    shape = (graph.n_users, graph.n_items)
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(acts.user_ix, minlength=graph.n_users))])
+    return organic_of(distinct_acts(graph), graph.n_users, graph.n_items)
+
+
+def organic_of(acts: Acts, n_users: int, n_items: int) -> Organic:
+    """Fit the organic model of distinct acts of n_users on n_items."""
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(acts.user_ix, minlength=n_users))])
     ones = np.ones(len(acts.user_ix), np.float32)
-    by_user = sp.csr_matrix((ones, acts.item_ix, indptr.astype(np.int64)), shape=shape)
-    user_slices = _count(acts.user_ix, acts.slice_ix, graph.n_users)
-    item_slices = _count(acts.item_ix, acts.slice_ix, graph.n_items)
+    by_user = sp.csr_matrix((ones, acts.item_ix, indptr.astype(np.int64)), shape=(n_users, n_items))
+    user_slices = _count(acts.user_ix, acts.slice_ix, n_users)
+    item_slices = _count(acts.item_ix, acts.slice_ix, n_items)
     total = np.maximum(item_slices.sum(axis=0), 1)
     return Organic(acts, by_user, by_user.T.tocsr(), user_slices, item_slices / total, total)
 

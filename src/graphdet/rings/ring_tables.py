@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from graphdet import schema
 from graphdet.rings.blocks import block_acts, outside_appeal
-from graphdet.rings.find import Judged
+from graphdet.rings.explain import Explanation, explain_rings
+from graphdet.rings.find import Judge, Judged
 from graphdet.rings.moment import moments, visitors
 from graphdet.rings.organic import Float, Organic, surprise
-from graphdet.rings.reasons import ring_reason, row
 from graphdet.tables import GraphArrays, RingTables
 
 WORTH_A_LOOK = 0.05  # rings that are not flagged are listed up to this p-value
@@ -80,9 +80,14 @@ def listed(judged: Judged) -> NDArray[np.int64]:
     return np.flatnonzero(judged.flagged | (judged.p_value <= WORTH_A_LOOK))
 
 
-def tabulate(judged: Judged, model: Organic, graph: GraphArrays) -> RingTables:
-    """Write judged rings as tables: those `listed`, strongest first."""
+def tabulate(judged: Judged, model: Organic, graph: GraphArrays, judge: Judge | None = None) -> RingTables:
+    """Write judged rings as tables: those `listed`, strongest first, each explained (see explain.py).
+
+    The evidence of a ring is a JSON object of its numbers and of the ranked `reasons`, `counter_evidence`,
+    `member_reasons` (per user id) and `would_change`, the last only with the judge.
+    """
     rows = listed(judged)
+    explained = explain_rings(judged, rows.tolist(), model, graph, judge)
     names = dict(zip(rows.tolist(), ring_ids(len(rows)), strict=True))
     acts = block_acts(judged.blocks, model)
     ends = np.searchsorted(acts.block, np.arange(len(judged.blocks) + 1))
@@ -90,9 +95,9 @@ def tabulate(judged: Judged, model: Organic, graph: GraphArrays) -> RingTables:
     rings: dict[str, list[object]] = {name: [] for name in (*schema.RING_COLUMNS, schema.RING_EVIDENCE)}
     members: dict[str, list[object]] = {"ring_id": [], "user_id": [], "score": []}
     items: dict[str, list[object]] = {"ring_id": [], "item_id": [], "n_users": [], "lift": []}
-    for ring in rows.tolist():
+    for ring, why in zip(rows.tolist(), explained, strict=True):
         at_ms = model.acts.at_ms[acts.act[ends[ring] : ends[ring + 1]]]
-        evidence = row(judged.evidence, ring)
+        evidence = {name: _round(values[ring]) for name, values in judged.evidence.items()}
         first, last = int(at_ms.min()), int(at_ms.max())
         for name, value in (
             ("ring_id", names[ring]),
@@ -104,13 +109,35 @@ def tabulate(judged: Judged, model: Organic, graph: GraphArrays) -> RingTables:
             ("flagged", bool(judged.flagged[ring])),
             ("first_seen", _iso(first)),
             ("last_seen", _iso(last)),
-            ("reason", ring_reason(evidence, (last - first) / 1000)),
-            ("evidence", json.dumps(evidence)),
+            ("reason", why.sentence),
+            ("evidence", _document(evidence, why, judged.blocks.members(ring), graph)),
         ):
             rings[name].append(value)
         _add_members(members, names[ring], judged, strength, ring, graph)
         _add_items(items, names[ring], judged, model, acts.act[ends[ring] : ends[ring + 1]], ring, graph)
     return RingTables(_table(rings, _RING_TYPES), _table(members, _MEMBER_TYPES), _table(items, _ITEM_TYPES))
+
+
+def _document(
+    evidence: dict[str, float], why: Explanation, members: NDArray[np.int32], graph: GraphArrays
+) -> str:
+    ids = [graph.user_ids[int(member)].as_py() for member in members]
+    return json.dumps({**evidence, **why.plain(ids)})
+
+
+def told_of_members(tables: RingTables, most: int = 2) -> dict[tuple[str, str], list[str]]:
+    """What each member did in its ring, in words: (ring_id, user_id) → its targets, then what is strongest."""
+    out: dict[tuple[str, str], list[str]] = {}
+    for ring_id, text in zip(
+        tables.rings["ring_id"].to_pylist(), tables.rings["evidence"].to_pylist(), strict=True
+    ):
+        for user_id, reasons in json.loads(text)["member_reasons"].items():
+            first = [reason["text"] for reason in reasons if reason["code"] == "shared_targets"]
+            others = [
+                reason["text"] for reason in reasons if reason["code"] not in ("shared_targets", "membership")
+            ]
+            out[ring_id, user_id] = [*first, *others][:most]
+    return out
 
 
 _S, _F, _I, _B = pa.string(), pa.float64(), pa.int64(), pa.bool_()

@@ -1,5 +1,7 @@
 """One sentence per user."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,17 +23,20 @@ def user_reasons(
     ring_id: list[str | None],
     ring_size: NDArray[np.int64],
     flagged: NDArray[np.bool_],
+    in_ring: Mapping[int, Sequence[str]] | None = None,
 ) -> list[str]:
     """Say what speaks most against each user.
 
     Shapes: strongest int64[n] into fused.PARTS; ring_id and ring_size (members) per user, None and 0 for no
-    ring; flagged bool[n].
+    ring; flagged bool[n]; in_ring: user row → what the user did in that ring, in words, the strongest first.
     """
     out = []
     for user in range(len(ring_id)):
         said = []
         if ring_id[user] is not None:
-            said.append(f"acts together with {ring_size[user] - 1} other accounts ({ring_id[user]})")
+            together = f"acts together with {ring_size[user] - 1} other accounts ({ring_id[user]})"
+            did = (in_ring or {}).get(user, ())
+            said.append(f"{together}: {', '.join(did)}" if did else together)
         if strongest[user] == 0 and parts.gnn[user] > 0:
             said.append("moves in step with accounts that look coordinated")
         if parts.cluster_distance[user] >= _STRONG:

@@ -1,0 +1,148 @@
+"""Explanations of rings found in a planted log: ranked, stored, read back, and what would change the verdict."""
+
+import json
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pyarrow.compute as pc
+import pytest
+
+from graphdet.models.shipped import shipped_judge
+from graphdet.pipeline.detect import ring_candidates
+from graphdet.ports import Silent
+from graphdet.reports.evidence import findings, read_evidence
+from graphdet.reports.explanations import read_explained
+from graphdet.rings.evidence import EVIDENCE
+from graphdet.rings.explain import CODES, Explanation, explain_rings
+from graphdet.rings.find import Candidates, Judged, judge_rings
+from graphdet.rings.ring_tables import tabulate, told_of_members
+from graphdet.rings.ring_view import LogView, RingView
+from graphdet.rings.without import NO_RING, fewest_members, logits_without, without_acts
+from graphdet.simulate.assemble import Planted
+from graphdet.simulate.campaigns import kind
+from graphdet.simulate.organic import organic
+from graphdet.simulate.plant import plant
+from graphdet.tables import RingTables
+
+JUDGE = shipped_judge().logits
+
+
+@dataclass(frozen=True)
+class Case:
+    """A planted log, judged and explained; rows are those of flagged rings."""
+
+    planted: Planted
+    candidates: Candidates
+    judged: Judged
+    rows: list[int]
+    why: list[Explanation]
+    tables: RingTables
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    planted = plant(organic(4_000, 1_500, 20, seed=3), [kind("burst"), kind("camouflage"), kind("slow")], 5)
+    with duckdb.connect() as con:
+        _, candidates = ring_candidates(planted.graph, con, 0, Silent())
+    judged = judge_rings(candidates, JUDGE, 0.05)
+    rows = np.flatnonzero(judged.flagged).tolist()
+    why = explain_rings(judged, rows, candidates.model, planted.graph, JUDGE)
+    tables = tabulate(judged, candidates.model, planted.graph, JUDGE)
+    return Case(planted, candidates, judged, rows, why, tables)
+
+
+def test_there_are_rings_to_explain(case: Case) -> None:
+    assert len(case.rows) >= 2
+
+
+def test_a_log_without_nothing_is_judged_as_before(case: Case) -> None:
+    nothing = [np.zeros(0, np.int64)] * len(case.rows)
+    logits = logits_without(case.judged, case.rows, nothing, case.candidates.model, case.planted.graph, JUDGE)
+    assert logits == pytest.approx(case.judged.logit[case.rows])
+
+
+def test_the_log_without_acts_is_the_model_of_what_is_left(case: Case) -> None:
+    model = case.candidates.model
+    gone = np.arange(0, len(model.acts.at_ms), 97)
+    there, anew = without_acts(model, gone), without_acts(model, gone)
+    for name in ("user_gram", "item_gram"):
+        anew.__dict__.pop(name)
+        scale = np.abs(getattr(anew, name)).max()
+        assert np.allclose(getattr(there, name), getattr(anew, name), rtol=1e-4, atol=1e-6 * scale)
+    assert there.by_user.nnz == model.by_user.nnz - len(gone)
+
+
+def test_nothing_is_left_of_a_ring_without_its_acts(case: Case) -> None:
+    ring = RingView(LogView(case.candidates.model, case.planted.graph), case.judged.blocks.take(slice(0, 1)))
+    gone = [ring.act]
+    logits = logits_without(case.judged, [0], gone, case.candidates.model, case.planted.graph, JUDGE)
+    assert logits[0] == NO_RING
+
+
+def test_the_threshold_parts_flagged_rings_from_others(case: Case) -> None:
+    assert case.judged.logit[case.judged.flagged].min() >= case.judged.threshold
+    assert case.judged.logit[~case.judged.flagged].max() < case.judged.threshold
+
+
+def test_reasons_are_ranked_and_true_counts(case: Case) -> None:
+    for why in case.why:
+        strengths = [reason.strength for reason in why.reasons]
+        assert strengths == sorted(strengths, reverse=True)
+        assert {reason.code for reason in why.reasons} <= set(CODES)
+        assert all(reason.numbers["observed"] > reason.numbers["expected"] for reason in why.reasons)
+        assert why.sentence.startswith(f"{len(why.members)} accounts act on the same")
+
+
+def test_what_would_change_the_verdict_does(case: Case) -> None:
+    ids = case.planted.graph.user_ids.to_pylist()
+    model, graph = case.candidates.model, case.planted.graph
+    for row, why in zip(case.rows, case.why, strict=True):
+        change = why.would_change
+        assert change is not None
+        assert 1 <= change["n_members"] == len(change["members"]) <= change["of_members"] == len(why.members)
+        ring = RingView(LogView(model, graph), case.judged.blocks.take(np.array([row])))
+        places = [int(np.flatnonzero(ring.members == ids.index(user))[0]) for user in change["members"]]
+        gone = ring.act[np.isin(ring.user, places)]
+        assert len(gone) == change["n_acts"]
+        (left,) = logits_without(case.judged, [row], [gone], model, graph, JUDGE)
+        assert left < case.judged.threshold
+        fewer = ring.act[np.isin(ring.user, places[:-1])]
+        (still,) = logits_without(case.judged, [row], [fewer], model, graph, JUDGE)
+        assert still >= case.judged.threshold
+
+
+def test_halving_finds_the_fewest_members(case: Case) -> None:
+    members = [[np.array([k]) for k in range(9)]]
+    row = case.rows[:1]
+    n, _ = fewest_members(
+        case.judged, row, members, case.candidates.model, case.planted.graph, lambda x, _: x[:, 0] * 0 - 99
+    )
+    assert n.tolist() == [1]
+
+
+def test_the_evidence_column_holds_numbers_and_explanations(case: Case) -> None:
+    for ring_id, reason, text in zip(
+        *(case.tables.rings[name].to_pylist() for name in ("ring_id", "reason", "evidence")), strict=True
+    ):
+        assert set(read_evidence(text)) == set(EVIDENCE)
+        assert {finding.name for finding in findings(read_evidence(text))} == set(EVIDENCE)
+        explained = read_explained(text)
+        members = case.tables.members.filter(pc.equal(case.tables.members["ring_id"], ring_id))
+        assert set(explained.member_reasons) == set(members["user_id"].to_pylist())
+        assert explained.reasons
+        assert explained.reasons[0]["text"][1:] in reason
+        assert json.dumps(json.loads(text)) == text
+
+
+def test_members_are_told_what_they_did(case: Case) -> None:
+    told = told_of_members(case.tables)
+    n = case.tables.members.num_rows
+    assert len(told) == n
+    assert all(1 <= len(texts) <= 2 and texts[0].startswith("touched") for texts in told.values())
+
+
+def test_without_the_judge_nothing_is_said_of_the_verdict(case: Case) -> None:
+    (why,) = explain_rings(case.judged, case.rows[:1], case.candidates.model, case.planted.graph)
+    assert why.would_change is None
+    assert not any("judge_logit_drop" in reason.numbers for reason in why.reasons)
