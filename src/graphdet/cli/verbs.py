@@ -195,14 +195,17 @@ def score(
     from graphdet.pipeline.score import score as score_users
 
     with options.opened(store) as target:
-        scores = score_users(
+        scored = score_users(
             target, model, labels=labels, **level, seed=seed, device=device.value, progress=make_progress()
         )
         counts = {
             kind: (int(table["flagged"].to_pylist().count(True)), table.num_rows)
             for kind, table in target.labelled().items()
         }
+    scores = scored.scores
     suspects = scores.filter(scores["flagged"])
+    for line in scored.said:
+        say(f"Note: {line}")
     if json:
         show.print_json(
             {"n_users": scores.num_rows, "n_suspects": suspects.num_rows, "suspects": suspects.to_pylist()}
@@ -242,11 +245,14 @@ def rings(
         found = find_rings(target, model_dir=model, fdr=level, seed=seed, progress=make_progress())
     if model is None:
         say("Judged as other logs are; `graphdet train` learns what is ordinary in this one and finds more.")
-    table = found.rings.sort_by([("score", "descending"), ("ring_id", "ascending")])
+    for line in found.lines():
+        say(f"Note: {line}")
+    table = found.rings.rings.sort_by([("score", "descending"), ("ring_id", "ascending")])
     flagged = table.filter(table["flagged"])
     if json:
         show.print_json(
             {"n_rings": table.num_rows, "n_flagged": flagged.num_rows, "rings": table.to_pylist()}
+            | found.facts()
         )
         return
     print(f"{flagged.num_rows:,} of {table.num_rows:,} ring candidates are flagged.")

@@ -5,10 +5,10 @@ from pathlib import Path
 from graphdet.models.ring_judge import RingJudge
 from graphdet.models.shipped import shipped_judge
 from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.memory import Remembered, remember
 from graphdet.ports import Progress, Silent, Store
-from graphdet.rings.find import Candidates, Judged, judge_rings
+from graphdet.rings.find import judge_rings
 from graphdet.rings.ring_tables import tabulate
-from graphdet.tables import GraphArrays, RingTables
 
 
 def find_rings(
@@ -18,8 +18,10 @@ def find_rings(
     fdr: float = 0.05,
     seed: int = 0,
     progress: Progress | None = None,
-) -> RingTables:
+) -> Remembered:
     """Find the rings of the log in a store with a trained judge, or the one that is shipped, and write them back.
+
+    Rings of earlier runs keep their ids, and decisions of analysts hold (see pipeline.memory).
 
     Raises:
         GraphdetError: there is no trained model in `model_dir`.
@@ -28,16 +30,9 @@ def find_rings(
     judge = RingJudge.load(model_dir) if model_dir is not None else shipped_judge()
     graph = read_graph(store, progress)
     _, candidates = ring_candidates(graph, store.bench, seed, progress)
-    _, tables = judge_and_tabulate(candidates, graph, judge, fdr)
-    progress.start("write rings")
-    store.write_rings(tables)
-    progress.done()
-    return tables
-
-
-def judge_and_tabulate(
-    candidates: Candidates, graph: GraphArrays, judge: RingJudge, fdr: float
-) -> tuple[Judged, RingTables]:
-    """Judge candidates; the judged rings and their tables."""
     judged = judge_rings(candidates, judge.logits, fdr)
-    return judged, tabulate(judged, candidates.model, graph)
+    known = remember(store, tabulate(judged, candidates.model, graph))
+    progress.start("write rings")
+    store.write_rings(known.rings, known.history)
+    progress.done()
+    return known

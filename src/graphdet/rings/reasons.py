@@ -33,17 +33,37 @@ def ring_reason(evidence: dict[str, float], span_s: float) -> str:
         f"{e['n_acts']:.0f} acts where {two_digits(e['expected_acts'])} would be expected of them "
         f"({100 * e['density']:.0f} % of all account–item pairs)"
     ]
-    if e["exclusivity"] >= 0.2:
-        parts.append(f"{100 * e['exclusivity']:.0f} % of those items' audience at the time is in the group")
-    if e["sharpness"] >= 0.9:
-        parts.append("hardly anybody outside acts on half as many of them")
-    if e["shared_entity_share"] >= 0.2:
-        parts.append(f"{100 * e['shared_entity_share']:.0f} % share a device or address with another member")
-    if e["spread"] <= 0.3:
-        parts.append("they come to each item much closer together in time than its other visitors")
-    if e["session_share"] >= 0.9 and e["n_items"] >= 4:
-        parts.append("nearly all of it in sittings that visit several of the items")
+    parts += [phrase for _, phrase in _signs(e)]
     return "; ".join(parts) + "."
+
+
+def ring_signs(evidence: dict[str, float]) -> list[str]:
+    """Short names of the signs that the reason of a ring rests on; a sign whose number is absent is not there.
+
+    >>> ring_signs({"exclusivity": 0.5, "n_items": 4, "spread": 0.1})
+    ['exclusive-audience', 'in-step']
+    """
+    absent = {"exclusivity": 0, "sharpness": 0, "shared_entity_share": 0, "spread": 1, "session_share": 0}
+    return [sign for sign, _ in _signs({**absent, "n_items": 0, **evidence})]
+
+
+def _signs(e: dict[str, float]) -> list[tuple[str, str]]:
+    """Signs that an analyst would check, with the phrase for each."""
+    signs = []
+    if e["exclusivity"] >= 0.2:
+        phrase = f"{100 * e['exclusivity']:.0f} % of those items' audience at the time is in the group"
+        signs.append(("exclusive-audience", phrase))
+    if e["sharpness"] >= 0.9:
+        signs.append(("sharp-edge", "hardly anybody outside acts on half as many of them"))
+    if e["shared_entity_share"] >= 0.2:
+        phrase = f"{100 * e['shared_entity_share']:.0f} % share a device or address with another member"
+        signs.append(("shared-entities", phrase))
+    if e["spread"] <= 0.3:
+        phrase = "they come to each item much closer together in time than its other visitors"
+        signs.append(("in-step", phrase))
+    if e["session_share"] >= 0.9 and e["n_items"] >= 4:
+        signs.append(("same-sittings", "nearly all of it in sittings that visit several of the items"))
+    return signs
 
 
 def row(evidence: dict[str, Float], index: int) -> dict[str, float]:
