@@ -1,11 +1,12 @@
 """What holds now, read from the entries of the audit log in their order: the last word on each thing counts."""
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from graphdet.audit import VERDICT, iso, storable
+from graphdet.audit import VERDICT, iso
 from graphdet.desk.reasons import check_reason
 from graphdet.errors import UsageError
 from graphdet.ports import LooseVerdict
@@ -13,6 +14,20 @@ from graphdet.ports import LooseVerdict
 RING, USER = KINDS = ("ring", "user")
 ALLOW, DENY = LISTS = ("allow", "deny")
 SNOOZE = "snooze"
+NAME_WIDTH = 40
+
+
+def named(who: str) -> str:
+    r"""A name as it stands in reasons: short, control and direction characters as escapes.
+
+    >>> named("Ann\u202e"), len(named("x" * 100))
+    ('Ann\\u202e', 40)
+    """
+    cut = who if len(who) <= NAME_WIDTH else who[: NAME_WIDTH - 1] + "…"
+    hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return "".join(
+        c.encode("unicode_escape").decode("ascii") if unicodedata.category(c) in hidden else c for c in cut
+    )
 
 
 @dataclass(frozen=True)
@@ -36,7 +51,7 @@ class Verdict:
 
     def words(self) -> str:
         """Say it in the middle of a sentence, for instance "judged innocent by Ann on 2026-11-25 (fan-club)"."""
-        return f"judged {self.verdict} by {storable(self.who)} on {self.at[:10]} ({self.reason})"
+        return f"judged {self.verdict} by {named(self.who)} on {self.at[:10]} ({self.reason})"
 
 
 @dataclass(frozen=True)
@@ -53,7 +68,7 @@ class Listed:
     def words(self) -> str:
         """Say it in the middle of a sentence."""
         end = f", until {self.until[:16].replace('T', ' ')} UTC" if self.until else ""
-        return f"on the {self.list} list ({storable(self.who)}, {self.at[:10]}{end})"
+        return f"on the {self.list} list ({named(self.who)}, {self.at[:10]}{end})"
 
 
 @dataclass(frozen=True)
@@ -68,7 +83,7 @@ class Snooze:
 
     def words(self) -> str:
         """Say it in the middle of a sentence."""
-        return f"snoozed by {storable(self.who)} until {self.until[:16].replace('T', ' ')} UTC"
+        return f"snoozed by {named(self.who)} until {self.until[:16].replace('T', ' ')} UTC"
 
 
 @dataclass
