@@ -397,7 +397,9 @@ class StoreConformance:
         store.write_scores(scores)
         store.write_rings(rings)
         write(store, "two", random_log(6))
-        store.write_rings(RingTables(*(part.slice(0, 0) for part in (rings.rings, rings.members, rings.items))))
+        store.write_rings(
+            RingTables(*(part.slice(0, 0) for part in (rings.rings, rings.members, rings.items)))
+        )
         last = store.append_audit([verdict_draft("ring-2", verdict="innocent")])
         audit = store.audit()
         assert [entry.seq for entry in audit.entries] == [1, 2, 3]
@@ -427,7 +429,9 @@ class StoreConformance:
             store.append_audit([verdict_draft(ring)])
         store.append_audit([Draft("Ann", "allow", "user", "u", after={"list": "allow"})])
         answer = store.query("verdicts", {}).to_pylist()
-        assert [(row["kind"], row["subject"], row["verdict"], row["reason"], row["who"]) for row in answer] == [
+        assert [
+            (row["kind"], row["subject"], row["verdict"], row["reason"], row["who"]) for row in answer
+        ] == [
             ("ring", "ring-2", "guilty", "other", "Ann"),
             ("ring", "ring-1", "guilty", "other", "Ann"),
         ]
@@ -443,7 +447,7 @@ class StoreConformance:
         assert store.ring_history().to_pylist() == [*first.to_pylist(), *second.to_pylist()]
         assert store.ring_history().schema.equals(first.schema)
         assert store.rings().rings.num_rows == rings.rings.num_rows
-        with pytest.raises(ValueError, match="ring history lacks|ring_history lacks"):
+        with pytest.raises(ValueError, match=r"ring.history lacks"):
             store.write_rings(rings, first.drop_columns(["members"]))
         assert store.ring_history().num_rows == 2
 
@@ -457,7 +461,11 @@ class StoreConformance:
             """The two rings under provisional ids, in the order of strength."""
             name = {ring: f"R{ix + 1:04d}" for ix, ring in enumerate(order)}
             parts = [
-                [row | {"ring_id": name[row["ring_id"]]} for row in part.to_pylist() if row["ring_id"] in name]
+                [
+                    row | {"ring_id": name[row["ring_id"]]}
+                    for row in part.to_pylist()
+                    if row["ring_id"] in name
+                ]
                 for part in (rings.rings, rings.members, rings.items)
             ]
             parts[0].sort(key=lambda row: row["ring_id"])

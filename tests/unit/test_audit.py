@@ -29,7 +29,9 @@ def log_of(n: int = 6) -> AuditLog:
         text = HOSTILE[ix % len(HOSTILE)]
         after = {"verdict": "guilty", "reason": "other", "note": text, "found": {"members": ["u1", text]}}
         what = ("verdict", "report", "allow")[ix % 3]
-        drafts.append(Draft(text or "Ann", what, "ring", f"R{ix:04d}", {"old": ix} if ix % 2 else None, after))
+        drafts.append(
+            Draft(text or "Ann", what, "ring", f"R{ix:04d}", {"old": ix} if ix % 2 else None, after)
+        )
     head, entries = Head(), []
     for ix, draft in enumerate(drafts):
         new, head = chained([draft], head, f"2026-01-01T00:00:{ix:02d}.000Z")
@@ -116,7 +118,9 @@ def test_entries_that_changed_places_are_found(at: int, other: int) -> None:
 def test_a_forged_entry_is_found(at: int) -> None:
     log = log_of()
     before = Head(at, log.entries[at - 1].hash) if at else Head()
-    (forged,), _ = chained([Draft("Eve", "verdict", "ring", "R1", None, {"verdict": "innocent"})], before, "now")
+    (forged,), _ = chained(
+        [Draft("Eve", "verdict", "ring", "R1", None, {"verdict": "innocent"})], before, "now"
+    )
     entries = [*log.entries[:at], forged, *log.entries[at:]]
     assert verify(replace(log, entries=tuple(entries)))
 

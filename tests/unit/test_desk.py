@@ -46,9 +46,17 @@ def rings(*shapes: tuple[str, str, str, bool]) -> RingTables:
     items = [(name, item, 3, 9.0) for name, _, pushed, _ in shapes for item in pushed]
     return RingTables(
         pa.table(columns),
-        pa.table(dict(zip(("ring_id", "user_id", "score"), map(list, zip(*members, strict=True)), strict=True))),
         pa.table(
-            dict(zip(("ring_id", "item_id", "n_users", "lift"), map(list, zip(*items, strict=True)), strict=True))
+            dict(zip(("ring_id", "user_id", "score"), map(list, zip(*members, strict=True)), strict=True))
+        ),
+        pa.table(
+            dict(
+                zip(
+                    ("ring_id", "item_id", "n_users", "lift"),
+                    map(list, zip(*items, strict=True)),
+                    strict=True,
+                )
+            )
         ),
     )
 
@@ -56,7 +64,12 @@ def rings(*shapes: tuple[str, str, str, bool]) -> RingTables:
 def scores(**flagged: bool) -> pa.Table:
     n = len(flagged)
     return pa.table(
-        {"user_id": list(flagged), "score": [0.5] * n, "flagged": list(flagged.values()), "reason": ["Why."] * n}
+        {
+            "user_id": list(flagged),
+            "score": [0.5] * n,
+            "flagged": list(flagged.values()),
+            "reason": ["Why."] * n,
+        }
     )
 
 
@@ -97,7 +110,14 @@ def test_a_user_is_on_one_list_and_comes_off_it() -> None:
 
 
 def test_verdicts_from_neo4j_browser_count_when_they_are_whole() -> None:
-    said = {"kind": "ring", "subject": "R1", "verdict": "innocent", "reason": "fan-club", "who": "Ann", "at": "t"}
+    said = {
+        "kind": "ring",
+        "subject": "R1",
+        "verdict": "innocent",
+        "reason": "fan-club",
+        "who": "Ann",
+        "at": "t",
+    }
     wrong: list[dict[str, Any]] = [
         said | {"verdict": "maybe"}, said | {"reason": "because"}, said | {"kind": "item"}, {"subject": 7}, {},
         said | {"reason": "other"},
@@ -129,7 +149,7 @@ def test_every_reason_goes_with_its_verdict_only() -> None:
         check_reason(verdict, "other", "a note")
         with pytest.raises(UsageError, match="needs a note"):
             check_reason(verdict, "other", " \n")
-        with pytest.raises(UsageError, match="(?s)there is no reason.*Reasons for"):
+        with pytest.raises(UsageError, match=r"(?s)there is no reason.*Reasons for"):
             check_reason(verdict, "zzz", "")
 
 
@@ -164,7 +184,9 @@ def test_a_snoozed_ring_is_quiet_and_a_guilty_one_is_not() -> None:
     now = standing(
         entry(1, "snooze", "ring", "R1", until=LATER), judged(2, "ring", "R2", "guilty", members=["a"])
     )
-    found = settle_rings(rings(("R1", "ab", "x", True), ("R2", "cd", "x", True), ("R3", "ef", "x", True)), now)
+    found = settle_rings(
+        rings(("R1", "ab", "x", True), ("R2", "cd", "x", True), ("R3", "ef", "x", True)), now
+    )
     assert found.rings.rings["flagged"].to_pylist() == [False, True, True]
     assert found.counts == {"rings_snoozed": 1}
     assert "until 2026-06-02 00:00 UTC" in found.quiet["R1"]
@@ -225,7 +247,10 @@ def test_verdicts_become_labels_and_disagreement_is_told() -> None:
 
 
 def test_a_superseded_verdict_is_not_learned() -> None:
-    one, two = judged(1, "ring", "R1", "guilty", members=["a"]), judged(2, "ring", "R1", "unsure", members=["a"])
+    one, two = (
+        judged(1, "ring", "R1", "guilty", members=["a"]),
+        judged(2, "ring", "R1", "unsure", members=["a"]),
+    )
     assert verdict_labels(standing(one, two)).label == {}
 
 
