@@ -1,6 +1,6 @@
 """train: learn from a log what coordination looks like in it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,8 @@ def train(
         InputError: the labels cannot be used.
     """
     progress = progress or Silent()
-    note_loose(store)
-    verdicts = verdict_labels(standing_of(store))
-    given, warnings, facts_of_verdicts = _given(store, labels, verdicts)
+    read = given_labels(store, labels)
+    given, verdicts, warnings = read.labels, read.verdicts, read.warnings
     graph = read_graph(store, progress)
     planted: PlantedTask | None = None
     judge, facts = RingJudge.blind(), {"campaigns": 0, "campaigns_found_as_candidates": 0}
@@ -75,7 +74,7 @@ def train(
     else:
         assert given is not None  # for the type checker: without labels the error went on
         planted = None  # as large as the log
-        task = _label_task(graph, given, verdicts)
+        task = label_task(graph, given, verdicts)
         windows, candidates = ring_candidates(graph, store.bench, seed, progress)
     users, items = behaviour(task.graph, store.bench, progress)
     data = graph_in_pyg(task.graph, users, items, windows, progress)
@@ -92,7 +91,7 @@ def train(
     progress.done()
     return {
         **facts,
-        **facts_of_verdicts,
+        **read.facts,
         "learned_from": _learned_from(given, verdicts),
         "n_positive": int((task.y == 1).sum()),
         "n_negative": int((task.y == 0).sum()),
@@ -106,33 +105,44 @@ def _learned_from(given: Labels | None, verdicts: VerdictLabels) -> str:
     return f"{words} and verdicts" if verdicts.label else words
 
 
-def _given(
-    store: Store, path: Path | None, verdicts: VerdictLabels
-) -> tuple[Labels | None, list[str], dict[str, int]]:
-    """Labels of users, checked before anything long begins; None when there are none to train on.
+@dataclass(frozen=True)
+class Given:
+    """Labels of users from a file, verdicts merged into them (None: no such file); warnings; facts for people."""
 
-    Verdicts are merged into labels of users that a file gives. Also warnings, and how many users verdicts label.
+    labels: Labels | None
+    verdicts: VerdictLabels
+    warnings: list[str]
+    facts: dict[str, int]
+
+
+def given_labels(store: Store, path: Path | None) -> Given:
+    """Labels and verdicts, checked before anything long begins.
+
+    Raises:
+        InputError: the labels cannot be used.
     """
+    note_loose(store)
+    verdicts = verdict_labels(standing_of(store))
     label, conflicts = verdicts.label, verdicts.conflicts
-    if path is None:
-        return None, _told(conflicts), _counted(label, conflicts)
-    labels = read_labels(path)
-    if labels.key == "user_id":
-        ids, values = labels.table["user_id"].to_pylist(), labels.table[LABEL].to_pylist()
+    labels: Labels | None = None
+    warnings: list[str] = []
+    read = read_labels(path) if path is not None else None
+    if read is not None and read.key == "user_id":
+        ids, values = read.table["user_id"].to_pylist(), read.table[LABEL].to_pylist()
         merged, conflicts = merge(dict(zip(ids, values, strict=True)), verdicts)
         names = sorted(merged)
-        table = pa.table({"user_id": pa.array(names, pa.string()),
-            LABEL: pa.array([merged[name] for name in names], pa.int8())})  # fmt: skip
+        columns = {"user_id": pa.array(names, pa.string())}
+        columns[LABEL] = pa.array([merged[name] for name in names], pa.int8())
         known = store.interactions().select("user_id").unique().collect("pyarrow").to_native()
-        labels, warnings = check_labels(replace(labels, table=table), known["user_id"])
-        return labels, warnings + _told(conflicts), _counted(label, conflicts)
-    _, warnings = check_against(store, labels)
-    kind = kind_of(labels)
-    warnings.append(
-        f"{path}: labels of {kind}s do not train these models, which learn from planted campaigns; "
-        f"`graphdet score --labels` learns them and scores {kind}s"
-    )
-    return None, warnings + _told(conflicts), _counted(label, conflicts)
+        labels, warnings = check_labels(replace(read, table=pa.table(columns)), known["user_id"])
+    elif read is not None:
+        _, warnings = check_against(store, read)
+        kind = kind_of(read)
+        warnings.append(
+            f"{path}: labels of {kind}s do not train these models, which learn from planted campaigns; "
+            f"`graphdet score --labels` learns them and scores {kind}s"
+        )
+    return Given(labels, verdicts, warnings + _told(conflicts), _counted(label, conflicts))
 
 
 def _counted(label: dict[str, int], conflicts: dict[str, str]) -> dict[str, int]:
@@ -188,7 +198,7 @@ def with_verdicts(
     return Task(task.graph, y, campaign)
 
 
-def _label_task(graph: GraphArrays, labels: Labels, verdicts: VerdictLabels) -> Task:
+def label_task(graph: GraphArrays, labels: Labels, verdicts: VerdictLabels) -> Task:
     """Labels of users, verdicts among them, as a task on the user's own graph."""
     y = np.full(graph.n_users, -1, np.int8)
     row = {name: place for place, name in enumerate(graph.user_ids.to_pylist())}
