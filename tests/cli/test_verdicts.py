@@ -219,6 +219,10 @@ def test_an_edit_made_in_the_database_is_found(url: str, path: Path) -> None:
     done = inside("audit", "verify", "--store", url, "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["faults"][0]["seq"] == 2
+    assert "the audit log was changed (entry 2)" in inside("verdicts", "--store", url).stderr
+    store = DuckDBStore(path)
+    assert "the audit log was changed (entry 2)" in remember(store, rings(*MEMBERS)).lines()[0]
+    store.close()
 
 
 def test_a_log_that_was_cut_is_found_by_a_head_noted_elsewhere(url: str, path: Path) -> None:

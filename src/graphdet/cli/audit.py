@@ -86,10 +86,16 @@ def show_log(
 
 
 def _after(after: Any) -> str:
-    """What an entry says, in short: its plain values."""
+    """What an entry says, in short: its plain values, what was decided first.
+
+    >>> _after({"note": "n", "reason": "other", "verdict": "guilty", "found": {}, "until": None})
+    'verdict: guilty, reason: other, note: n'
+    """
     if not isinstance(after, dict):
         return "" if after is None else str(after)
     plain = {
         key: value for key, value in after.items() if isinstance(value, str | int | float) and value != ""
     }
-    return ", ".join(f"{key}: {value}" for key, value in plain.items())
+    first = ("verdict", "reason", "list", "until")
+    order = [*(key for key in first if key in plain), *(key for key in sorted(plain) if key not in first)]
+    return ", ".join(f"{key}: {plain[key]}" for key in order)

@@ -78,10 +78,12 @@ def verdicts(
 ) -> None:
     """Print the verdicts, lists and snoozes that hold in a store."""
     from graphdet.audit import utc_now
-    from graphdet.pipeline.decisions import standing_of
+    from graphdet.pipeline.decisions import doubts, standing_of
 
     with options.opened(store, read_only=True) as source:
         standing = standing_of(source).at(utc_now())
+        for warning in doubts(source):
+            say(f"Warning: {warning}")
     if precision:
         _print_precision(standing, json)
         return

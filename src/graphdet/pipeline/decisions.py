@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from graphdet.audit import VERDICT, Draft, Entry, Head, iso, utc_now
+from graphdet.audit import VERDICT, Draft, Entry, Head, iso, utc_now, verify
 from graphdet.desk.reasons import check_reason
 from graphdet.desk.standing import RING, SNOOZE, USER, Standing, Verdict, loose_verdict, read_standing
 from graphdet.errors import UsageError
@@ -18,6 +18,19 @@ MOST_DAYS = 3650
 def standing_of(store: Store) -> Standing:
     """What holds in a store, ended lists and snoozes among it (see Standing.at); writes nothing."""
     return _standing(store.audit().entries, store)
+
+
+def doubts(store: Store) -> list[str]:
+    """A warning where the audit log was changed: what it says was decided may not have been."""
+    faults = verify(store.audit())
+    if not faults:
+        return []
+    places = sorted({fault.seq for fault in faults if fault.seq is not None})
+    where = f" (entry {places[0]})" if places else ""
+    return [
+        f"the audit log was changed{where}, so verdicts and lists may not be what was decided; "
+        "look with: graphdet audit verify"
+    ]
 
 
 def _standing(entries: Sequence[Entry], store: Store) -> Standing:

@@ -9,7 +9,7 @@ from graphdet import schema
 from graphdet.audit import iso, utc_now
 from graphdet.desk.effects import in_words, settle_rings, settle_users
 from graphdet.desk.standing import Standing
-from graphdet.pipeline.decisions import note_loose, standing_of
+from graphdet.pipeline.decisions import doubts, note_loose, standing_of
 from graphdet.pipeline.found import known_rings, shapes_of
 from graphdet.ports import Store
 from graphdet.rings.identity import Identity, Shape, recognise
@@ -22,7 +22,7 @@ class Remembered:
 
     quiet: why a ring is kept quiet, by ring_id. history: rows to add to the rings' history. counts: flags that
     decisions changed, by why. changes: how many rings are known again, new, and gone since the last run. said: lines
-    for people on splits and merges.
+    for people on splits and merges, and on an audit log that was changed.
     """
 
     rings: RingTables
@@ -70,7 +70,7 @@ def remember(store: Store, found: RingTables) -> Remembered:
             "new": len(identities) - again,
             "gone": len(last - set(name.values())),
         },
-        said=tuple(_said(identities)),
+        said=(*doubts(store), *_said(identities)),
     )
 
 
