@@ -2,6 +2,6 @@
 MATCH (r:Ring {ringId: $ring_id})
 WHERE $verdict IN ['guilty', 'innocent', 'unsure']
 CREATE (v:Verdict {kind: 'ring', subject: r.ringId, verdict: $verdict, reason: $reason, note: $note, who: $who,
-  at: toString(datetime.realtime('UTC'))})
+  at: toString(datetime({epochMillis: timestamp()}))})
 RETURN v.subject AS ring_id, v.verdict AS verdict, v.reason AS reason, v.note AS note, v.who AS who, v.at AS at
 LIMIT 1
