@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import duckdb
 import pyarrow as pa
 
+from graphdet.audit import AuditLog, Draft, Head
 from graphdet.tables import Frame, LogTables, RingTables
 
 
@@ -34,6 +35,17 @@ class Silent:
 
     def done(self) -> None:
         """Ignore."""
+
+
+@dataclass(frozen=True)
+class LooseVerdict:
+    """A verdict that was written straight into the graph, past the audit log: its key there and what it says.
+
+    `said` holds whatever properties it was given: kind, subject, verdict, reason, note, who, at.
+    """
+
+    key: str
+    said: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -110,11 +122,30 @@ class Store(Protocol):
     def scores(self) -> pa.Table:
         """Scores as last written, most suspicious first; empty with the right columns when there are none."""
 
-    def write_rings(self, rings: RingTables) -> None:
-        """Replace all rings, their members and items."""
+    def write_rings(self, rings: RingTables, history: pa.Table | None = None) -> None:
+        """Replace all rings, their members and items; add rows to the rings' history in the same transaction."""
 
     def rings(self) -> RingTables:
         """Rings as last written; empty tables when there are none."""
+
+    def ring_history(self) -> pa.Table:
+        """What rings were in every run (schema.RING_HISTORY_COLUMNS), by run and ring_id; nothing removes it."""
+
+    def append_audit(self, drafts: Sequence[Draft]) -> Head:
+        """Add entries to the audit log, all or none, and give the new head.
+
+        Two processes at a time never fork the chain. A draft of a loose verdict that another process was faster
+        to note is left out.
+
+        Raises:
+            GraphdetError: the log has entries and no head.
+        """
+
+    def audit(self) -> AuditLog:
+        """The audit log as it stands, unchecked (see graphdet.audit.verify); nothing removes it."""
+
+    def loose_verdicts(self) -> list[LooseVerdict]:
+        """Verdicts that somebody wrote straight into the graph (Neo4j Browser), the oldest first."""
 
     def write_labelled(self, labelled: Mapping[str, pa.Table]) -> None:
         """Replace all scores of items, sessions and events: by kind, KIND_id and schema.LABELLED_COLUMNS.

@@ -68,6 +68,23 @@ RING_COLUMNS = (
 RING_EVIDENCE = "evidence"  # one more column of the rings table: VARCHAR, a JSON object name → number
 RING_MEMBER_COLUMNS = ("ring_id", "user_id", "score")
 RING_ITEM_COLUMNS = ("ring_id", "item_id", "n_users", "lift")
+# One row per ring and run: what a ring was when it was found, so that it is known again. `origin` says what became of
+# other rings in it ("split from R0003"), or null; members and items are lists of ids, in byte order.
+RING_HISTORY_COLUMNS = (
+    "run",  # BIGINT, from 1
+    "at",  # ISO 8601 UTC with milliseconds: when the run wrote its rings
+    "ring_id",
+    "n_users",
+    "n_items",
+    "n_joined",  # members since the ring was last found
+    "n_left",
+    "score",
+    "q_value",
+    "flagged",
+    "origin",
+    "members",
+    "items",
+)
 LABELLED_KINDS = ("item", "session", "event")  # what labels may name, besides users
 LABELLED_COLUMNS = ("score", "p_value", "flagged", "reason")  # after KIND_id
 LABEL_KEYS = ("user_id", "item_id", "session_id", "event_id")

@@ -24,9 +24,15 @@ COMMANDS = (
         "report",
         "suspects",
         "query",
+        "verdict",
+        "verdicts",
+        "allow",
+        "deny",
+        "snooze",
         "simulate",
         "doctor",
     ),
+    *("audit show", "audit verify"),
     *("neo4j start", "neo4j stop", "neo4j status"),
 )
 EVIL = "<b>u0\x1b[31m"

@@ -8,8 +8,10 @@ import pytest
 
 from graphdet import schema
 from graphdet.config import load_config
+from graphdet.pipeline.decisions import give_verdict, put_on_list
 from graphdet.pipeline.run import run
 from graphdet.pipeline.simulate import simulate
+from graphdet.store.duckdb import DuckDBStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -74,3 +76,45 @@ def test_what_is_flagged_was_planted(folder: Path) -> None:
     ]
     assert len(right) >= 2
     assert len(right) >= 2 / 3 * len(flagged)
+
+
+def test_a_ring_judged_innocent_stays_quiet_and_ids_stay(folder: Path) -> None:
+    """Last of this file: it works on the second run's store."""
+    out, model = folder / "two", folder / "one" / "model"
+    before, before_users = rows(out / "rings.csv"), rows(out / "suspects.csv")
+    store = DuckDBStore(out / "graph.duckdb")
+    ring_id = next(row["ring_id"] for row in before if row["flagged"] == "true")
+    give_verdict(store, "ring", ring_id, "innocent", "fan-club", "", "Ann")
+    deny = before_users[-1]["user_id"]
+    put_on_list(store, "deny", [deny], who="Ann")
+    store.close()
+    run([folder / "log.parquet"], load_config("simulated"), out, seed=1, model_dir=model)
+
+    after, after_users = rows(out / "rings.csv"), rows(out / "suspects.csv")
+    plain = [name for name in schema.RING_COLUMNS if name not in ("flagged", "reason")]
+    assert [[row[name] for name in plain] for row in after] == [
+        [row[name] for name in plain] for row in before
+    ]
+    for was, now in zip(before, after, strict=True):
+        assert now["flagged"] == ("false" if now["ring_id"] == ring_id else was["flagged"])
+    members = {row["user_id"] for row in rows(out / "ring_members.csv") if row["ring_id"] == ring_id}
+    was_flagged = {row["user_id"] for row in before_users if row["flagged"] == "true"}
+    is_flagged = {row["user_id"] for row in after_users if row["flagged"] == "true"}
+    muted = was_flagged - is_flagged
+    assert muted <= members
+    assert len(muted) >= len(members & was_flagged) / 2
+    assert is_flagged - was_flagged == {deny}
+    scores = {row["user_id"]: row["score"] for row in before_users}
+    for row in after_users:
+        assert row["score"] == scores[row["user_id"]]
+        if row["user_id"] in muted:
+            assert row["reason"].startswith(
+                f"Not flagged, though it would be: in {ring_id}, judged innocent by"
+            )
+    about = json.loads((out / "run.json").read_text())
+    assert about["muted"] == {
+        "rings_judged_innocent": 1, "members_of_quiet_rings": len(muted), "users_on_deny_list": 1,
+    }  # fmt: skip
+    assert about["ring_changes"] == {"known_again": len(before), "new": 0, "gone": 0}
+    assert "would be flagged but was judged innocent" in (out / "report.html").read_text()
+    assert not (out / "rings" / f"{ring_id}.html").exists()

@@ -8,6 +8,7 @@ import random
 
 import pyarrow as pa
 import pytest
+from decision_conformance import DecisionConformance, verdict_draft
 from sample_logs import (
     ENTITIES,
     INTERACTIONS,
@@ -48,6 +49,7 @@ QUERY_COLUMNS = {
     "suspects-of-item": ["user_id", "score", "at"],
     "busy-sessions": ["session_id", "user_id", "n_items", "seconds"],
     "counts": ["what", "n"],
+    "verdicts": ["kind", "subject", "verdict", "reason", "note", "who", "at"],
 }
 QUERY_PARAMETERS = {
     "ring": {"ring_id": "ring-1"},
@@ -94,7 +96,7 @@ def write(store: Store, name: str, log: SampleLog) -> None:
     store.write_log(log_tables(store.bench, log), source(name, log), Silent())
 
 
-class StoreConformance:
+class StoreConformance(DecisionConformance):
     """The suite; subclasses provide the fixture `store`."""
 
     # --- the log -----------------------------------------------------------------------------------------
@@ -386,6 +388,7 @@ class StoreConformance:
             write(store, "one", log)
             store.write_scores(scores)
             store.write_rings(rings)
+            store.append_audit([verdict_draft("ring-1")])
 
     def test_queries_answer(self, store: Store) -> None:
         log, scores, rings = findings()

@@ -66,6 +66,16 @@ RINGS = {
 }
 RING_MEMBERS = {"ring_id": STRING, "user_id": STRING, "score": FLOAT}
 RING_ITEMS = {"ring_id": STRING, "item_id": STRING, "n_users": INT, "lift": FLOAT}
+RING_HISTORY = {
+    "run": INT,
+    "at": STRING,
+    "ring_id": STRING,
+    **dict.fromkeys(("n_users", "n_items", "n_joined", "n_left"), INT),
+    **dict.fromkeys(("score", "q_value"), FLOAT),
+    "flagged": pa.bool_(),
+    "origin": STRING,
+    **dict.fromkeys(("members", "items"), pa.list_(STRING)),
+}
 
 START = 1_700_000_000_123
 

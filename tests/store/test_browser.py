@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from sample_logs import findings, log_tables, source
 
+from graphdet.audit import verify
+from graphdet.pipeline.decisions import note_loose, standing_of
 from graphdet.ports import Silent
 from graphdet.store.neo4j import Neo4jStore, server
 from graphdet.store.neo4j.statements import text_of
@@ -71,3 +73,20 @@ def test_saved_queries_run_in_the_browser(page: object, tmp_path: Path) -> None:
     page.screenshot(path=tmp_path / "draw-ring.png")  # type: ignore[attr-defined]
     nodes = page.locator("svg .node").count()  # type: ignore[attr-defined]
     assert nodes == 1 + 3 + 3 + 2  # ring, members, their sessions, targets
+
+
+def test_a_verdict_is_given_in_the_browser(page: object, neo4j_url: str, tmp_path: Path) -> None:
+    said = "verdict: 'innocent', reason: 'fan-club', note: 'a forum', who: 'Ann'"
+    run(page, f":params {{ring_id: 'ring-1', {said}}}")
+    page.get_by_text('"ring_id": "ring-1"').first.wait_for()  # type: ignore[attr-defined]
+    run(page, text_of("browser/give-verdict"))
+    page.get_by_text('"a forum"').last.wait_for()  # type: ignore[attr-defined]
+    page.wait_for_timeout(2000)  # type: ignore[attr-defined]
+    page.screenshot(path=tmp_path / "give-verdict.png")  # type: ignore[attr-defined]
+    store = Neo4jStore(neo4j_url, bulk=False)
+    given = standing_of(store).of_ring("ring-1")
+    assert given is not None
+    assert (given.verdict, given.reason, given.note, given.who) == ("innocent", "fan-club", "a forum", "Ann")
+    assert note_loose(store) == 1
+    assert verify(store.audit()) == []
+    store.close()

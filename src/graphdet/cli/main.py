@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from graphdet import __version__
-from graphdet.cli import foresight, look, neo4j, simulated, verbs
+from graphdet.cli import audit, foresight, lists, look, neo4j, simulated, verbs, verdicts
 from graphdet.cli.guard import catch_signals, explain
 
 app = typer.Typer(
@@ -45,11 +45,17 @@ for _command in (
     verbs.report,
     look.suspects,
     look.query,
+    verdicts.verdict,
+    verdicts.verdicts,
+    lists.allow,
+    lists.deny,
+    lists.snooze,
     foresight.power,
     simulated.simulate,
     look.doctor,
 ):
     app.command()(_command)
+app.add_typer(audit.app)
 app.add_typer(neo4j.app)
 
 

@@ -1,6 +1,7 @@
 """Findings and other rows on stdout: tables for people, CSV and JSON for programs."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,13 +17,14 @@ from graphdet.reports.csv_tables import csv_parts
 from graphdet.reports.files import plain
 
 Row = Mapping[str, Any]
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_WIDTH = 160  # of tables in a pipe or a file, where no terminal gives a width
 
 
 def print_json(document: Any) -> None:
-    """Write one JSON document and a line feed on stdout."""
-    json.dump(plain(document), sys.stdout, ensure_ascii=False, indent=1)
-    sys.stdout.write("\n")
+    """Write one JSON document and a line feed on stdout; a lone surrogate, which no encoding has, as an escape."""
+    text = json.dumps(plain(document), ensure_ascii=False, indent=1)
+    sys.stdout.write(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def print_csv(table: pa.Table) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphdet.cli import options
+from graphdet.cli.deciding import By, who
 from graphdet.cli.guard import guarded, say
 from graphdet.cli.progress import make_progress
 
@@ -195,14 +196,17 @@ def score(
     from graphdet.pipeline.score import score as score_users
 
     with options.opened(store) as target:
-        scores = score_users(
+        scored = score_users(
             target, model, labels=labels, **level, seed=seed, device=device.value, progress=make_progress()
         )
         counts = {
             kind: (int(table["flagged"].to_pylist().count(True)), table.num_rows)
             for kind, table in target.labelled().items()
         }
+    scores = scored.scores
     suspects = scores.filter(scores["flagged"])
+    for line in scored.said:
+        say(f"Note: {line}")
     if json:
         show.print_json(
             {"n_users": scores.num_rows, "n_suspects": suspects.num_rows, "suspects": suspects.to_pylist()}
@@ -242,11 +246,14 @@ def rings(
         found = find_rings(target, model_dir=model, fdr=level, seed=seed, progress=make_progress())
     if model is None:
         say("Judged as other logs are; `graphdet train` learns what is ordinary in this one and finds more.")
-    table = found.rings.sort_by([("score", "descending"), ("ring_id", "ascending")])
+    for line in found.lines():
+        say(f"Note: {line}")
+    table = found.rings.rings.sort_by([("score", "descending"), ("ring_id", "ascending")])
     flagged = table.filter(table["flagged"])
     if json:
         show.print_json(
             {"n_rings": table.num_rows, "n_flagged": flagged.num_rows, "rings": table.to_pylist()}
+            | found.facts()
         )
         return
     print(f"{flagged.num_rows:,} of {table.num_rows:,} ring candidates are flagged.")
@@ -259,16 +266,20 @@ def report(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for the findings and the report.")
     ],
+    by: By = None,
     store: options.StoreUrl = None,
     json: options.Json = False,
 ) -> None:
-    """Write the findings of a store to DIR.
+    """Write the findings of a store to DIR, and note in its audit log who did.
 
     CSV files, report.html, and a page, JSON and GraphML per flagged ring."""
     from graphdet.cli import show
+    from graphdet.pipeline.decisions import record
     from graphdet.pipeline.report import report as write_report
 
-    with options.opened(store, read_only=True) as source:
+    with options.opened(store) as source:
+        # Before anything is written: what cannot be noted is not given out.
+        record(source, who(by), "report", "store", source.url, after={"out": str(out.absolute())})
         page = write_report(source, out, run_info=None, progress=make_progress())
     if json:
         show.print_json({"report": str(page)})

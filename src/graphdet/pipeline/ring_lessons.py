@@ -46,9 +46,13 @@ class Task:
 
 @dataclass(frozen=True)
 class PlantedTask:
-    """The first planted copy of the log, the judge trained on all of them, and facts for people."""
+    """The first planted copy of the log, the judge trained on all of them, and facts for people.
+
+    source_user: int32[n_users of the copy], the user's row in the log, −1 for planted accounts.
+    """
 
     task: Task
+    source_user: NDArray[np.int32]
     windows: list[PairArrays]
     candidates: Candidates
     judge: RingJudge
@@ -81,7 +85,7 @@ def plant_and_judge(
     Raises:
         NotEnoughData: the log is too small for either.
     """
-    first: tuple[Task, list[PairArrays], Candidates] | None = None
+    first: tuple[Task, NDArray[np.int32], list[PairArrays], Candidates] | None = None
     lessons: list[Lessons] = []
     n_campaigns = 0
     for planted, windows, candidates, learned in planted_copies(graph, bench, seed, progress, without):
@@ -89,7 +93,8 @@ def plant_and_judge(
         n_campaigns += len(planted.campaigns)
         if first is None:
             of_user = planted.campaign_of_user
-            first = Task(planted.graph, (of_user >= 0).astype(np.int8), of_user), windows, candidates
+            task = Task(planted.graph, (of_user >= 0).astype(np.int8), of_user)
+            first = task, planted.source_user, windows, candidates
     assert first is not None  # for the type checker: there is at least one copy
     with measured(graph):
         _check_learnable(first[0], sum(each.n_found for each in lessons))

@@ -5,6 +5,7 @@ from pathlib import Path
 from graphdet.models.ring_judge import RingJudge
 from graphdet.models.shipped import shipped_judge
 from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.memory import Remembered, remember
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import tabulate
@@ -18,8 +19,10 @@ def find_rings(
     fdr: float = 0.05,
     seed: int = 0,
     progress: Progress | None = None,
-) -> RingTables:
+) -> Remembered:
     """Find the rings of the log in a store with a trained judge, or the one that is shipped, and write them back.
+
+    Rings of earlier runs keep their ids, and decisions of analysts hold (see pipeline.memory).
 
     Raises:
         GraphdetError: there is no trained model in `model_dir`.
@@ -31,10 +34,11 @@ def find_rings(
     progress.start("judge and explain")
     _, tables = judge_and_tabulate(candidates, graph, judge, fdr)
     progress.done()
+    known = remember(store, tables)
     progress.start("write rings")
-    store.write_rings(tables)
+    store.write_rings(known.rings, known.history)
     progress.done()
-    return tables
+    return known
 
 
 def judge_and_tabulate(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.ingest import IngestResult, ingest
 from graphdet.pipeline.insufficient import no_findings
 from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
+from graphdet.pipeline.memory import Remembered, remember, settle
 from graphdet.pipeline.models import load_models
 from graphdet.pipeline.report import RUN_INFO, report
 from graphdet.pipeline.score import score_graph
@@ -27,7 +28,7 @@ from graphdet.ports import Progress, Silent, Store
 from graphdet.reports import write_run_json
 from graphdet.reports.files import make_folder
 from graphdet.store import open_store
-from graphdet.tables import GraphArrays, RingTables
+from graphdet.tables import GraphArrays
 
 PACKAGES = (
     "duckdb",
@@ -93,8 +94,10 @@ def run(
             graph = read_graph(store, progress)
         if NOT_ENOUGH in learned:
             scores, rings = no_findings(graph)
+            scores, known = settle(scores, remember(store, rings))
+            known = replace(known, history=None)  # nobody looked for rings, so none is gone
         else:
-            scores, rings = _find(store, graph, model_dir, fdr, review, seed, device, clock, progress)
+            scores, known = _find(store, graph, model_dir, fdr, review, seed, device, clock, progress)
         labelled: dict[str, pa.Table] = {}
         if given is not None and not of_users:
             with clock.stage("score by labels"):
@@ -105,13 +108,14 @@ def run(
         with clock.stage("write back"):
             progress.start("write scores and rings")
             store.write_scores(scores)
-            store.write_rings(rings)
+            store.write_rings(known.rings, known.history)
             store.write_labelled(labelled)
             progress.done()
         info = _about(store, read, config, learned, device, labels) | {
             "seed": seed, "fdr": fdr, "review": review,
         }  # fmt: skip
-        info["warnings"] += said
+        info["warnings"] += [*said, *known.lines()]
+        info |= known.facts()
         store.set_meta(RUN_INFO, json.dumps(info))
         with clock.stage("report"):
             page = report(store, out, run_info=info, progress=progress)
@@ -124,7 +128,7 @@ def run(
     return {
         "counts": info["counts"],
         "suspects": suspects,
-        "rings": rings.rings.filter(rings.rings["flagged"]).slice(0, TOP).to_pylist(),
+        "rings": known.rings.rings.filter(known.rings.rings["flagged"]).slice(0, TOP).to_pylist(),
         "warnings": [*info["warnings"], *_too_little(learned)],
         "report": str(page),
     }
@@ -156,7 +160,7 @@ def _find(
     device: str,
     clock: Clock,
     progress: Progress,
-) -> tuple[pa.Table, RingTables]:
+) -> tuple[pa.Table, Remembered]:
     """Find rings and score users with a trained model."""
     models = load_models(model_dir)
     with clock.stage("candidates"):

@@ -1,5 +1,6 @@
 """score: one calibrated score per user, written back to the store."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from graphdet.evaluation.posterior import posterior_q_values
 from graphdet.logs.labels import read_labels
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
+from graphdet.pipeline.memory import Remembered, remember, settle
 from graphdet.pipeline.models import Models, load_models
 from graphdet.pipeline.rounding import six_digits
 from graphdet.pipeline.users import behaviour, graph_in_pyg
@@ -21,16 +23,24 @@ from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import (
     listed,
     member_strength,
-    ring_ids,
     tabulate,
     told_of_members,
     user_membership,
 )
-from graphdet.scores.fused import Parts
+from graphdet.scores.fused import Fusion, Parts
 from graphdet.scores.user_reasons import user_reasons
-from graphdet.tables import GraphArrays, PairArrays, RingTables
+from graphdet.tables import GraphArrays, PairArrays
 
 SURE_MEMBER = 0.5  # membership from which a member of a flagged ring is a suspect
+KEPT_QUIET = "Not flagged, though it would be: in {ring}, {why}."
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores (schema.SCORE_COLUMNS, most suspicious first), and what decisions of analysts changed in them."""
+
+    scores: pa.Table
+    said: list[str]
 
 
 def score(
@@ -43,8 +53,8 @@ def score(
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
-) -> pa.Table:
-    """Score every user with a trained model; returns schema.SCORE_COLUMNS, most suspicious first.
+) -> Scored:
+    """Score every user with a trained model.
 
     Labels of items, sessions or events are learned on top, and everything of their kind gets a score too, in
     the store. Without labels such scores of an earlier time are removed: they were of another state.
@@ -65,7 +75,7 @@ def score(
         given, _ = check_against(store, given)
     graph = read_graph(store, progress)
     windows, candidates = ring_candidates(graph, store.bench, seed, progress)
-    scores, _ = score_graph(store, graph, windows, candidates, models, fdr, review, device, progress)
+    scores, known = score_graph(store, graph, windows, candidates, models, fdr, review, device, progress)
     found: dict[str, pa.Table] = {}
     if given is not None:
         found[kind_of(given)] = score_labelled(
@@ -75,7 +85,7 @@ def score(
     store.write_scores(scores)
     store.write_labelled(found)
     progress.done()
-    return scores
+    return Scored(scores, known.lines())
 
 
 def score_graph(
@@ -88,14 +98,16 @@ def score_graph(
     review: int | None,
     device: str,
     progress: Progress,
-) -> tuple[pa.Table, RingTables]:
-    """Score users and rings of an encoded graph; nothing is written.
+) -> tuple[pa.Table, Remembered]:
+    """Score users and rings of an encoded graph; of the store only the audit log is written (see memory.remember).
 
     A user's score is a probability (see scores/fused.py), its q_value the expected share of ordinary users among all
     that score at least as high, its p_value how often an ordinary user of this log would. Flagged are users with
-    q_value at most fdr and sure members of flagged rings; with `review`, the so many that score highest.
+    q_value at most fdr and sure members of flagged rings; with `review`, the so many that score highest. Members of a
+    ring that is kept quiet are flagged only for what is left without that ring; then lists and verdicts have their say.
     """
     judged = judge_rings(candidates, models.judge.logits, fdr)
+    known = remember(store, tabulate(judged, candidates.model, graph, models.judge.logits))
     users, items = behaviour(graph, store.bench, progress)
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")
@@ -107,21 +119,25 @@ def score_graph(
     logits = logit(value)
     p_value = tail_p_values(logits)
     q_value = posterior_q_values(value)
-    rows = listed(judged)
-    name = dict(zip(rows.tolist(), ring_ids(len(rows)), strict=True))
+    name = dict(zip(listed(judged).tolist(), known.rings.rings["ring_id"].to_pylist(), strict=True))
     ring_id = [name.get(row) for row in ring_row.tolist()]
     # One more for the users of no ring (row −1), who are all there is when no block was found.
     size = np.append(np.diff(judged.blocks.users.indptr), 0)[ring_row]
-    sure = _sure_members(judged, candidates, graph.n_users)
-    flagged = (q_value <= fdr) | sure if review is None else _top(value, review)
-    tables = tabulate(judged, candidates.model, graph, models.judge.logits)
-    told = told_of_members(tables)
+    quiet = np.array([name.get(row) in known.quiet for row in range(len(judged.score))], bool)
+    flags = _Flags(fdr, review, judged, candidates)
+    flagged, muted_by = flags.settled(models.fusion, parts, value, q_value, ring_row, quiet)
+    told = told_of_members(known.rings)
     did = {
         user: told.get((ring, graph.user_ids[user].as_py()), [])
         for user, ring in enumerate(ring_id)
         if ring is not None
     }
     reasons = user_reasons(parts, models.fusion.strongest_part(parts), ring_id, size, flagged, did)
+    for user in np.flatnonzero(muted_by >= 0).tolist():
+        ring_name = name[int(muted_by[user])]
+        reasons[user] = f"{KEPT_QUIET.format(ring=ring_name, why=known.quiet[ring_name])} {reasons[user]}"
+    if (muted_by >= 0).any():
+        known = replace(known, counts=known.counts | {"members_of_quiet_rings": int((muted_by >= 0).sum())})
     table = pa.table(
         {
             "user_id": graph.user_ids,
@@ -138,17 +154,62 @@ def score_graph(
     )
     progress.done()
     order = [("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending")]
-    return table.sort_by(order), tables
+    return settle(table.sort_by(order), known)
 
 
-def _sure_members(judged: Judged, candidates: Candidates, n_users: int) -> NDArray[np.bool_]:
-    """Users who are surely members of a flagged ring, bool[n_users]."""
-    users = judged.blocks.users
-    at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
-    strength = member_strength(judged, candidates.model)
-    out = np.zeros(n_users, bool)
-    out[users.indices[judged.flagged[at] & (strength >= SURE_MEMBER)]] = True
-    return out
+@dataclass(frozen=True)
+class _Flags:
+    """How users are flagged: by q-value and as sure members of flagged rings, or the `review` highest."""
+
+    fdr: float
+    review: int | None
+    judged: Judged
+    candidates: Candidates
+
+    def of(
+        self, value: NDArray[np.float64], q_value: NDArray[np.float64], rings: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Who is flagged, bool[n_users]; `rings`, bool[n_rings], are those whose sure members are."""
+        if self.review is not None:
+            return _top(value, self.review)
+        return np.asarray((q_value <= self.fdr) | self._sure_members(rings))
+
+    def settled(
+        self,
+        fusion: Fusion,
+        parts: Parts,
+        value: NDArray[np.float64],
+        q_value: NDArray[np.float64],
+        ring_row: NDArray[np.int64],
+        quiet: NDArray[np.bool_],
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Who is flagged though some rings are kept quiet (bool[n_rings]).
+
+        Returns bool[n_users], and for users who would be flagged but for a quiet ring that ring's row, else −1.
+        """
+        would = self.of(value, q_value, self.judged.flagged)
+        quiet_of = np.full(len(value), -1, np.int64)
+        if not quiet.any():
+            return would, quiet_of
+        users = self.judged.blocks.users
+        at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
+        mine = np.flatnonzero(quiet[at])[::-1]  # of several the strongest ring
+        quiet_of[users.indices[mine]] = at[mine]
+        without = np.where(np.append(quiet, False)[ring_row], 0.0, parts.ring)
+        rest = fusion.score(replace(parts, ring=without))
+        left = self.of(rest, posterior_q_values(rest), self.judged.flagged & ~quiet)
+        # Nobody else loses a flag because sure members of a quiet ring do not vouch for them any more.
+        flagged = left if self.review is not None else would & (left | (quiet_of < 0))
+        return flagged, np.where(would & ~flagged, quiet_of, -1)
+
+    def _sure_members(self, rings: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Users who are surely members of one of these rings, bool[n_users]."""
+        users = self.judged.blocks.users
+        at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
+        strength = member_strength(self.judged, self.candidates.model)
+        out = np.zeros(self.candidates.model.n_users, bool)
+        out[users.indices[rings[at] & (strength >= SURE_MEMBER)]] = True
+        return out
 
 
 def _top(value: NDArray[np.float64], n: int) -> NDArray[np.bool_]:

@@ -54,6 +54,21 @@ def read_labelled(kind: str) -> str:
     return f"SELECT {listed} FROM {kind}_scores ORDER BY score DESC, p_value, {kind}_id"
 
 
+def append(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: tuple[str, ...], table: pa.Table
+) -> None:
+    """Add rows to a table; columns are taken by name, others are left out.
+
+    Raises:
+        ValueError: a column is missing.
+    """
+    require_columns(table.column_names, columns, name)
+    listed = ", ".join(map(quoted, columns))
+    incoming = connection.from_arrow(table.select(list(columns)))
+    incoming.query(INCOMING, f"INSERT INTO {name} ({listed}) SELECT {listed} FROM {INCOMING}")
+    connection.execute(f"DROP VIEW IF EXISTS {INCOMING}")
+
+
 def replace(connection: duckdb.DuckDBPyConnection, name: str, types: dict[str, str], table: pa.Table) -> None:
     """Replace the rows of a table; columns are taken by name, others are left out.
 
@@ -61,8 +76,5 @@ def replace(connection: duckdb.DuckDBPyConnection, name: str, types: dict[str, s
         ValueError: a column is missing.
     """
     require_columns(table.column_names, tuple(types), name)
-    listed = ", ".join(map(quoted, types))
     connection.execute(f"DELETE FROM {name}")
-    incoming = connection.from_arrow(table.select(list(types)))
-    incoming.query(INCOMING, f"INSERT INTO {name} ({listed}) SELECT {listed} FROM {INCOMING}")
-    connection.execute(f"DROP VIEW IF EXISTS {INCOMING}")
+    append(connection, name, tuple(types), table)

@@ -12,9 +12,10 @@ import narwhals as nw
 import pyarrow as pa
 
 from graphdet import schema
+from graphdet.audit import AuditLog, Draft, Head
 from graphdet.errors import UsageError
-from graphdet.ports import Progress, Source
-from graphdet.store.duckdb import findings, tables, twins, writing
+from graphdet.ports import LooseVerdict, Progress, Source
+from graphdet.store.duckdb import audit_log, findings, tables, twins, writing
 from graphdet.store.duckdb.problems import check_file, in_words
 from graphdet.store.neighbourhood import in_window, neighbourhood
 from graphdet.tables import Frame, LogTables, RingTables
@@ -49,6 +50,7 @@ class DuckDBStore:
             with in_words(self.path, "opening"):
                 self._settle()
                 tables.prepare(self._connection, self.path, may_create)
+                tables.add_later_tables(self._connection, read_only)
         except BaseException:
             self._connection.close()
             raise
@@ -201,16 +203,41 @@ class DuckDBStore:
             kinds = findings.labelled_kinds(self._connection)
         return {kind: self._arrow(findings.read_labelled(kind)) for kind in kinds}
 
-    def write_rings(self, rings: RingTables) -> None:
-        """Replace all rings, their members and items, in one transaction."""
+    def write_rings(self, rings: RingTables, history: pa.Table | None = None) -> None:
+        """Replace all rings, their members and items, and add to their history, in one transaction."""
         with self._transaction("writing rings to") as connection:
             findings.replace(connection, "rings", tables.RING_TYPES, rings.rings)
             findings.replace(connection, "ring_members", tables.RING_MEMBER_TYPES, rings.members)
             findings.replace(connection, "ring_items", tables.RING_ITEM_TYPES, rings.items)
+            if history is not None:
+                findings.append(connection, "ring_history", schema.RING_HISTORY_COLUMNS, history)
 
     def rings(self) -> RingTables:
         """Rings as last written, by score, their members and items in the same order."""
         return RingTables(**{part: self._arrow(sql) for part, sql in findings.READ_RINGS.items()})
+
+    def ring_history(self) -> pa.Table:
+        """What rings were in every run (schema.RING_HISTORY_COLUMNS), by run and ring_id."""
+        listed = ", ".join(map(tables.quoted, schema.RING_HISTORY_COLUMNS))
+        return self._arrow(f"SELECT {listed} FROM ring_history ORDER BY run, ring_id")
+
+    # --- the audit log ------------------------------------------------------------------------------------
+    def append_audit(self, drafts: Sequence[Draft]) -> Head:
+        """Add entries to the audit log, all or none.
+
+        Raises:
+            GraphdetError: the log has entries and no head.
+        """
+        return audit_log.append(self._transaction, drafts)
+
+    def audit(self) -> AuditLog:
+        """The audit log as it stands, unchecked."""
+        with in_words(self.path, "reading"):
+            return audit_log.read(self._connection)
+
+    def loose_verdicts(self) -> list[LooseVerdict]:
+        """None: only Neo4j Browser writes past the log."""
+        return []
 
     # --- meta and queries ---------------------------------------------------------------------------------
     def set_meta(self, key: str, value: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from graphdet import schema
+from graphdet import audit, schema
 from graphdet.errors import InputError
 
 SCHEMA_VERSION = "1"
@@ -84,6 +84,31 @@ TABLES = {
     "ring_members": RING_MEMBER_TYPES,
     "ring_items": RING_ITEM_TYPES,
 }
+# Came later: a file without them gets them when it is next opened to write, and seems to have empty ones until then.
+LATER_TABLES = {
+    "ring_history": {
+        "run": "BIGINT NOT NULL",
+        "at": "VARCHAR NOT NULL",
+        "ring_id": "VARCHAR NOT NULL",
+        "n_users": "BIGINT",
+        "n_items": "BIGINT",
+        "n_joined": "BIGINT",
+        "n_left": "BIGINT",
+        "score": "DOUBLE",
+        "q_value": "DOUBLE",
+        "flagged": "BOOLEAN",
+        "origin": "VARCHAR",
+        "members": "VARCHAR[]",
+        "items": "VARCHAR[]",
+    },
+    "audit": {
+        "seq": "BIGINT NOT NULL",
+        "entry": "VARCHAR NOT NULL",
+        "hash": "VARCHAR NOT NULL",
+        **dict.fromkeys(audit.SHOWN, "VARCHAR"),
+    },
+    "audit_head": {"count": "BIGINT NOT NULL", "hash": "VARCHAR NOT NULL"},
+}
 # fsum (Kahan) and rounding because the order in which threads add is not fixed, and the same log must give
 # the same sums. The log's own interactions are rounded alike.
 VIEWS = {
@@ -154,11 +179,27 @@ def prepare(connection: duckdb.DuckDBPyConnection, path: Path, may_create: bool)
         )
 
 
+def add_later_tables(connection: duckdb.DuckDBPyConnection, read_only: bool) -> None:
+    """Make the tables that an older file lacks; for a reader empty ones beside the file."""
+    found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary")
+    have = {name for (name,) in found.fetchall()}
+    for name in LATER_TABLES.keys() - have:
+        _create_table(connection, name, LATER_TABLES[name], "TEMP TABLE" if read_only else "TABLE")
+
+
+def _create_table(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, str], what: str = "TABLE"
+) -> None:
+    body = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns.items())
+    connection.execute(f"CREATE {what} {name} ({body})")
+    if name == "audit_head":  # always there, so that a missing one was removed
+        connection.execute("INSERT INTO audit_head VALUES (?, ?)", [audit.Head().count, audit.Head().hash])
+
+
 def _create(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("BEGIN")
-    for name, columns in TABLES.items():
-        body = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns.items())
-        connection.execute(f"CREATE TABLE {name} ({body})")
+    for name, columns in (TABLES | LATER_TABLES).items():
+        _create_table(connection, name, columns)
     for name, select in VIEWS.items():
         connection.execute(f"CREATE VIEW {name} AS {select}")
     show_events(connection)

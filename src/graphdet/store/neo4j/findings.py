@@ -1,6 +1,7 @@
 """Scores and rings in and out of the graph."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,6 +17,9 @@ STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 TYPES = {
     "n_users": INT,
     "n_items": INT,
+    "run": INT,
+    "n_joined": INT,
+    "n_left": INT,
     "n": INT,
     "score": FLOAT,
     "p_value": FLOAT,
@@ -26,6 +30,8 @@ TYPES = {
     "lift": FLOAT,
     "seconds": FLOAT,
     "flagged": BOOL,
+    "members": pa.list_(STRING),
+    "items": pa.list_(STRING),
 }
 
 
@@ -104,8 +110,8 @@ def read_scores(client: Client) -> pa.Table:
     return table.sort_by([("score", "descending"), ("user_id", "ascending")])
 
 
-def write_rings(client: Client, rings: RingTables) -> None:
-    """Replace all rings, their members and items, in one transaction.
+def write_rings(client: Client, rings: RingTables, history: pa.Table | None = None) -> None:
+    """Replace all rings, their members and items, and add to their history, in one transaction.
 
     Raises:
         GraphdetError: a member or an item is not in the graph, or its ring is not among the rings.
@@ -114,6 +120,7 @@ def write_rings(client: Client, rings: RingTables) -> None:
     named = rings.rings.select(columns).rename_columns([property_name(name) for name in columns])
     members = rings.members.select(list(schema.RING_MEMBER_COLUMNS)).to_pylist()
     items = rings.items.select(list(schema.RING_ITEM_COLUMNS)).to_pylist()
+    seen = named_history(history)
 
     def write(tx: Transaction) -> None:
         tx.run(cypher("write/clear-rings")).consume()
@@ -124,8 +131,35 @@ def write_rings(client: Client, rings: RingTables) -> None:
         ):
             found = tx.run(cypher(statement), rows=rows).data()[0]["n"]
             check_found(found, len(rows), what)
+        if seen:
+            tx.run(cypher("write/ring-seen"), rows=seen).consume()
 
     client.write(write)
+
+
+def named_history(history: pa.Table | None) -> list[dict[str, Any]]:
+    """Rows of the rings' history with the names of properties.
+
+    Raises:
+        ValueError: a column is missing.
+    """
+    if history is None:
+        return []
+    require_columns(history.column_names, schema.RING_HISTORY_COLUMNS, "ring history")
+    columns = list(schema.RING_HISTORY_COLUMNS)
+    named: list[dict[str, Any]] = (
+        history.select(columns).rename_columns([property_name(name) for name in columns]).to_pylist()
+    )
+    return named
+
+
+def read_ring_history(client: Client) -> pa.Table:
+    """What rings were in every run, by run and ring_id."""
+    columns = schema.RING_HISTORY_COLUMNS
+    found = [row["seen"] for row in client.rows(cypher("read/ring-history"))]
+    rows = [{name: seen.get(property_name(name)) for name in columns} for seen in found]
+    rows.sort(key=lambda row: (row["run"], row["ring_id"].encode()))
+    return pa.Table.from_pylist(rows, schema=schema_of(columns))
 
 
 def read_rings(client: Client) -> RingTables:

@@ -23,9 +23,17 @@ KEYS = ("userId", "sessionId", "itemId", "ringId", "entityId", "digest", "key")
 _LIMIT = re.compile(r"LIMIT \d+\s*\Z")
 
 
+_WRITES = re.compile(r"^\s*(CREATE|MERGE|SET|REMOVE|DELETE|DETACH)\b", re.MULTILINE)
+
+
+def reading() -> tuple[str, ...]:
+    """Names of the queries that only read, sorted; those that write are for Neo4j Browser alone."""
+    return tuple(name for name in names("browser") if not _WRITES.search(cypher(f"browser/{name}")))
+
+
 def titles() -> dict[str, str]:
     """Titles of the queries by name, sorted by name."""
-    return {name: title_of(text_of(f"browser/{name}")) for name in names("browser")}
+    return {name: title_of(text_of(f"browser/{name}")) for name in reading()}
 
 
 def run(client: Client, name: str, parameters: Mapping[str, Any]) -> pa.Table:
@@ -34,7 +42,7 @@ def run(client: Client, name: str, parameters: Mapping[str, Any]) -> pa.Table:
     Raises:
         UsageError: no such query; a parameter is missing, unknown or no number.
     """
-    check_name(name, names("browser"))
+    check_name(name, reading())
     statement = _LIMIT.sub("LIMIT $limit", cypher(f"browser/{name}"))
     filled = fill_parameters(name, statement, parameters)
     columns, rows = client.table(statement, filled)

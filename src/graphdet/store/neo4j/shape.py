@@ -5,7 +5,10 @@ from functools import cache
 from graphdet import schema
 
 RESERVED_LABELS = frozenset(
-    {"User", "Session", "Item", "Ring", "Suspect", "Meta", "Ingest", "Unsettled", "Entity"}
+    {
+        *("User", "Session", "Item", "Ring", "Suspect", "Meta", "Ingest", "Unsettled", "Entity"),
+        *("AuditEntry", "AuditHead", "Verdict", "RingSeen"),
+    }
 )
 
 

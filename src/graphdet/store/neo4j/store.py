@@ -11,10 +11,20 @@ import narwhals as nw
 import pyarrow as pa
 
 from graphdet import schema
+from graphdet.audit import AuditLog, Draft, Head
 from graphdet.errors import StoreError, UsageError
-from graphdet.ports import Progress, Source
+from graphdet.ports import LooseVerdict, Progress, Source
 from graphdet.store.neighbourhood import in_window
-from graphdet.store.neo4j import findings, importing, labelled_scores, packed, saved, server, writing
+from graphdet.store.neo4j import (
+    audit_log,
+    findings,
+    importing,
+    labelled_scores,
+    packed,
+    saved,
+    server,
+    writing,
+)
 from graphdet.store.neo4j.client import Client
 from graphdet.store.neo4j.credentials import home_of, login
 from graphdet.store.neo4j.processes import claim, is_same, read_note
@@ -283,13 +293,36 @@ class Neo4jStore:
         """Scores of items and sessions as last written, most suspicious first."""
         return labelled_scores.read(self._client)
 
-    def write_rings(self, rings: RingTables) -> None:
-        """Replace all rings, their members and items, in one transaction."""
-        findings.write_rings(self._client, rings)
+    def write_rings(self, rings: RingTables, history: pa.Table | None = None) -> None:
+        """Replace all rings, their members and items, and add to their history, in one transaction."""
+        findings.write_rings(self._client, rings, history)
 
     def rings(self) -> RingTables:
         """Rings as last written, most suspicious first."""
         return findings.read_rings(self._client)
+
+    def ring_history(self) -> pa.Table:
+        """What rings were in every run (schema.RING_HISTORY_COLUMNS), by run and ring_id."""
+        return findings.read_ring_history(self._client)
+
+    # --- the audit log ------------------------------------------------------------------------------------
+    def append_audit(self, drafts: Sequence[Draft]) -> Head:
+        """Add entries to the audit log, all or none; writers wait for each other at its head.
+
+        Raises:
+            GraphdetError: the log has entries and no head.
+        """
+        return audit_log.append(self._client, drafts)
+
+    def audit(self) -> AuditLog:
+        """The audit log as it stands, unchecked."""
+        return audit_log.read(self._client)
+
+    def loose_verdicts(self) -> list[LooseVerdict]:
+        """Verdicts given in Neo4j Browser that are not in the audit log yet, the oldest first."""
+        return audit_log.loose_verdicts(self._client)
+
+    # --- meta and queries ---------------------------------------------------------------------------------
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a small text (a JSON document) under a key; replaces what was there."""
