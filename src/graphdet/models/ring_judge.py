@@ -37,7 +37,7 @@ DOUBT_AT = (
 WEIGHT_DECAY = 1.0
 NOT_RING_WEIGHT = 4.0  # of all that is no ring, campaigns weigh 1
 INNOCENT_WEIGHT = 1.0  # of which hard innocents
-FEW_NATURAL = 4.0  # natural groups in a log, from which its own lessons weigh more than those of other logs
+FEW_NATURAL = 20.0  # natural groups in a log, from which its own lessons weigh more than those of other logs
 BLIND = -30.0  # logit of a judge that learned nothing
 FORMAT = 5
 

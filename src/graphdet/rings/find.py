@@ -23,6 +23,9 @@ JUDGE_SHARE = 0.2  # of rings among what the judge was trained on: campaigns and
 # A group is told apart when most of the accounts that act like a member are members. Of a slice of a larger crowd
 # nobody could say why just these are accused, however much they have in common.
 LEAST_SHARPNESS = 0.5
+MOST_DOUBT = (
+    2.0  # times the level that a flagged ring may be doubted by itself; their average keeps the level
+)
 Judge = Callable[[Float, NDArray[np.int64]], Float]  # (inputs, fold) → logits
 
 
@@ -82,7 +85,8 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
     score: the probability that a candidate is a campaign of the kinds planted for training, at the share of
     such among this log's candidates (estimated by EM). q_value: the expected share of natural groups among
     the rings at least this strong. p_value: how often a natural group of this log would look as strong (its
-    own tail). flagged: q_value at most fdr and score at least 1 − fdr: sure rings do not vouch for one that is not.
+    own tail). flagged: q_value at most fdr, and score at least `least_score`: sure rings do not vouch for one that is
+    not.
     """
     logits = judge(candidates.inputs, candidates.fold)
     apart = candidates.evidence["sharpness"] >= LEAST_SHARPNESS
@@ -101,11 +105,20 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
         score=score,
         p_value=p_value,
         q_value=q_value,
-        flagged=(q_value <= fdr) & (score >= 1 - fdr),
+        flagged=(q_value <= fdr) & (score >= least_score(fdr)),
         fold=candidates.fold[rows],
         # A q-value is a mean over rings at least as strong, so it is met wherever the score is.
-        threshold=logit_for(1 - fdr, JUDGE_SHARE, share),
+        threshold=logit_for(least_score(fdr), JUDGE_SHARE, share),
     )
+
+
+def least_score(fdr: float) -> float:
+    """The score from which a ring may be flagged at a false discovery rate; never below one half.
+
+    >>> least_score(0.05), least_score(0.4)
+    (0.9, 0.5)
+    """
+    return max(1 - MOST_DOUBT * fdr, 0.5)
 
 
 def overlap(blocks: Blocks, campaign_of_user: NDArray[np.int32]) -> tuple[NDArray[np.int64], Float]:
