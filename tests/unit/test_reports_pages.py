@@ -9,12 +9,12 @@ import networkx
 import numpy as np
 import pyarrow as pa
 import pytest
+from graphdet.reports.drawing import ITEMS_DRAWN, MEMBERS_DRAWN, choose
+from graphdet.reports.layout import crossings, two_columns
 from report_findings import HOSTILE, make_findings
 
 from graphdet.reports import overview, ring_pages
-from graphdet.reports.drawing import ITEMS_DRAWN, MEMBERS_DRAWN, choose
 from graphdet.reports.evidence import counter_evidence, findings
-from graphdet.reports.layout import crossings, two_columns
 from graphdet.reports.ring_data import gather
 from graphdet.reports.ring_page import page_name, ring_page
 from graphdet.reports.words import visible

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from graphdet import __version__
-from graphdet.cli import foresight, look, neo4j, simulated, verbs
+from graphdet.cli import foresight, look, neo4j, reporting, simulated, verbs
 from graphdet.cli.guard import catch_signals, explain
 
 app = typer.Typer(
@@ -42,7 +42,8 @@ for _command in (
     verbs.train,
     verbs.score,
     verbs.rings,
-    verbs.report,
+    reporting.report,
+    reporting.reveal,
     look.suspects,
     look.query,
     foresight.power,

@@ -252,25 +252,3 @@ def rings(
     print(f"{flagged.num_rows:,} of {table.num_rows:,} ring candidates are flagged.")
     if flagged.num_rows:
         show.print_rings(flagged.slice(0, TOP).to_pylist(), "Rings")
-
-
-@guarded
-def report(
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for the findings and the report.")
-    ],
-    store: options.StoreUrl = None,
-    json: options.Json = False,
-) -> None:
-    """Write the findings of a store to DIR.
-
-    CSV files, report.html, and a page, JSON and GraphML per flagged ring."""
-    from graphdet.cli import show
-    from graphdet.pipeline.report import report as write_report
-
-    with options.opened(store, read_only=True) as source:
-        page = write_report(source, out, run_info=None, progress=make_progress())
-    if json:
-        show.print_json({"report": str(page)})
-    else:
-        print(f"Report: {page}")

@@ -1,5 +1,6 @@
 """The trained models of a log: what train makes and score uses."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,3 +68,15 @@ def load_models(directory: Path) -> Models:
         raise GraphdetError(
             f"no trained model in {directory} ({error}); run `graphdet train --model {directory}` first"
         ) from error
+
+
+def model_digest(directory: Path) -> str | None:
+    """Digest a model's files, their names and bytes (SHA-256, hex); None where there is no model."""
+    files = sorted(path for path in directory.glob("*") if path.is_file())
+    if not files:
+        return None
+    digest = hashlib.sha256()
+    for path in files:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.name} {content}\n".encode())
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The template environment: autoescape always on, no script, styles pinned by their hash."""
+"""The template environment: autoescape always on; the one style and the one script are pinned by their hashes."""
 
 import base64
 import hashlib
@@ -22,9 +22,20 @@ def _stamp(text: str) -> str:
 
 
 @cache
+def template_text(name: str) -> str:
+    """Read a file of the templates' folder."""
+    return resources.files("graphdet.reports").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
 def _style() -> str:
-    # The hash of the policy covers the element's text, so it must hold exactly the bytes of the file.
-    return resources.files("graphdet.reports").joinpath("templates/style.css").read_text(encoding="utf-8")
+    # The hash of the policy covers the element's text, so it must hold exactly these bytes.
+    return "".join(template_text(name) for name in ("tokens.css", "figures.css", "style.css"))
+
+
+def _digest(text: str) -> Markup:
+    found = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Markup(f"sha256-{found}")
 
 
 @cache
@@ -38,6 +49,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         visible=words.visible,
+        shorten=words.shorten,
         thousands=words.thousands,
         figure=words.figure,
         score=words.score,
@@ -51,9 +63,13 @@ def _environment() -> Environment:
 
 def render(template: str, **values: Any) -> str:
     """Render a page; every value is escaped unless it is Markup that this package made."""
-    style = _style()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style, script = _style(), template_text("script.js")
     page = _environment().get_template(template)
     return page.render(
-        **values, style=Markup(style), style_hash=Markup(f"sha256-{digest}"), version=__version__
+        **values,
+        style=Markup(style),
+        style_hash=_digest(style),
+        script=Markup(script),
+        script_hash=_digest(script),
+        version=__version__,
     )

@@ -7,12 +7,10 @@ from markupsafe import Markup, escape
 
 from graphdet.reports import words
 
-SHAPES = (
-    6  # how many actions have a colour and a shape of their own (the palette of Okabe and Ito, style.css)
-)
+SHAPES = 7  # of marks: told apart without colour
 
 
-# Square, diamond, triangle, cross and bar of radius 1, as (right, down).
+# Square, diamond, triangle, cross, bar and triangle on its head of radius 1, as (right, down).
 _OUTLINES: tuple[tuple[tuple[float, float], ...], ...] = (
     ((-1, -1), (1, -1), (1, 1), (-1, 1)),
     ((0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)),
@@ -21,7 +19,8 @@ _OUTLINES: tuple[tuple[tuple[float, float], ...], ...] = (
         *((-0.4, -1.2), (0.4, -1.2), (0.4, -0.4), (1.2, -0.4), (1.2, 0.4), (0.4, 0.4)),
         *((0.4, 1.2), (-0.4, 1.2), (-0.4, 0.4), (-1.2, 0.4), (-1.2, -0.4), (-0.4, -0.4)),
     ),
-    ((-0.7, -1.4), (0.7, -1.4), (0.7, 1.4), (-0.7, 1.4)),
+    ((-0.6, -1.4), (0.6, -1.4), (0.6, 1.4), (-0.6, 1.4)),
+    ((0, 1.2), (1.2, -1), (-1.2, -1)),
 )
 
 
@@ -63,12 +62,12 @@ def label(at: Label) -> Markup:
     return tag("text", title + escape(words.shorten(at.text, at.width)), x=at.x, y=at.y, css=at.css)
 
 
-def mark(kind: int, x: float, y: float, r: float, title: str) -> Markup:
-    """Draw the mark of the kind-th action.
+def mark(kind: int, x: float, y: float, r: float, title: str, colour: str) -> Markup:
+    """Draw the mark of the kind-th thing in a class of colour.
 
-    Circle, square, diamond, triangle, cross or bar: told apart without colour.
+    Circle, square, diamond, triangle, cross, bar or triangle on its head: told apart without colour.
     """
-    css = f"mark a{min(kind, SHAPES - 1)}"
+    css = f"mark {colour}"
     hover = tag("title", title)
     if kind <= 0:
         return tag("circle", hover, cx=x, cy=y, r=r, css=css)
