@@ -2,9 +2,9 @@
 
     python benchmarks/run_reports.py LOG [--rings 500] [--largest 2000] [--keep DIR]
 
-Rings of known members are planted into the log of clicks and written into a store as if they had been found, so that
-reporting alone is timed: a report of the largest ring, of all rings, and the size of every page. The evidence is measured from
-the log; the scores are made up.
+Rings of known members are planted into the log of clicks and written into a store as if they had been found, so
+that reporting alone is timed: a report of the largest ring, of all rings, and the size of every page. The evidence
+is measured from the log; the scores are made up.
 """
 
 import argparse
@@ -104,7 +104,9 @@ def write_findings(store_url: str, planted: list[dict], n_flagged: int) -> None:
             "exclusivity": float(np.isin(acts.user_ix[during], users).mean()), "focus": len(on) / len(mine),
         }  # fmt: skip
         stamp = [np.datetime64(at, "ms").astype(str) + "Z" for at in (first, last)]
-        reason = f"{len(users)} accounts act on the same {len(targets)} items: {len(on)} acts of {cells} there could be."
+        reason = (
+            f"{len(users)} accounts act on the same {len(targets)} items: {len(on)} acts of {cells} possible."
+        )
         rings.append(
             (ring_id, len(users), len(targets), score, 1e-4, 1e-3 + number * 4e-5, number < n_flagged, *stamp, reason,
              json.dumps(evidence))

@@ -23,7 +23,7 @@ ACTS_QUERY = "ring"  # the saved query that lists the acts of a ring
 def ring_sources(
     store: Store, rings: RingTables, ring_ids: Sequence[str], scores: pa.Table, progress: Progress
 ) -> Sources:
-    """Read what the pages of some rings need: their members' interactions, items, shared things, and the whole log once."""
+    """Read what the pages of some rings need: what members did and share, items, and the whole log when looked at."""
     wanted = pa.array(list(ring_ids), pa.string())
     mine = rings.members.filter(pc.is_in(rings.members["ring_id"], value_set=wanted))
     users = sorted(set(mine["user_id"].to_pylist()))

@@ -10,7 +10,7 @@ from graphdet.reports.ring_data import RingData
 from graphdet.reports.run_facts import RunFacts
 
 NAMED = 5  # members and targets that are named in a sentence
-SURE_Q = 0.01
+SURE_Q = 0.02
 MANY_DOUBTS = 2
 SMALL = 6  # members below which friends or a family may look the same
 
@@ -94,10 +94,13 @@ def _who(ring: RingData) -> tuple[str, ...]:
 def _when(ring: RingData, facts: RunFacts) -> tuple[str, ...]:
     if not ring.acts:
         return (f"From {ring.first_seen or '–'} to {ring.last_seen or '–'}.",)
-    first, last = ring.acts[0].at_ms, ring.acts[-1].at_ms
+    first, last = ring.window_ms
     lines = [
-        f"From {words.clock(first)} to {words.clock(last)} UTC, {words.duration((last - first) / 1000)} in all."
+        f"From {words.clock(first)} to {words.clock(last)} UTC, {words.duration((last - first) / 1000)} in all: the "
+        f"first acts of members on targets."
     ]
+    if ring.acts[-1].at_ms > last:
+        lines.append(f"Members came back to targets until {words.clock(ring.acts[-1].at_ms)}.")
     if facts.first_ms is not None and facts.last_ms is not None and facts.last_ms > facts.first_ms:
         share = min(1.0, (last - first) / (facts.last_ms - facts.first_ms))
         lines.append(
@@ -167,9 +170,9 @@ def how_sure(ring: RingData) -> list[str]:
     if context is not None and context.matched is not None:
         best = int(context.matched.groups.max())
         lines.append(
-            f"Held against {len(context.matched.groups)} groups of {words.thousands(ring.n_users)} other accounts, as "
-            f"active in the same time, each on the {words.thousands(ring.n_items)} items it shares most: the most that any "
-            f"gathered was {words.plural(best, 'account–item pair')}; this ring has "
+            f"Held against {len(context.matched.groups)} groups of {words.thousands(ring.n_users)} other accounts, "
+            f"as active in the same time, each on the {words.thousands(ring.n_items)} items it shares most: the most "
+            f"that any gathered was {words.plural(best, 'account–item pair')}; this ring has "
             f"{words.thousands(context.matched.observed)}."
         )
     return lines
@@ -204,7 +207,7 @@ def advice(ring: RingData) -> Advice:
                 "Stop the gain first: leave these acts out of rankings, counts and payouts. That harms no account "
                 "and can be undone.",
                 "Check three members by hand in the log, among them the least sure one.",
-                "If they hold, ask the accounts for verification or suspend them, as your rules say, and note the verdict.",
+                "If they hold, ask for verification or suspend the accounts, as your rules say, and note the verdict.",
             ),
             tuple(never),
         )

@@ -55,7 +55,7 @@ def look_around(
     touched = acts.on_items(items)
     touched = touched[~np.isin(acts.user_ix[touched], users)]
     within = touched[(acts.at_ms[touched] >= first_ms) & (acts.at_ms[touched] <= last_ms)]
-    who, at, count = np.unique(acts.user_ix[within], return_inverse=True, return_counts=True)
+    who, at, count = np.unique(acts.user_ix[within].astype(np.int64), return_inverse=True, return_counts=True)
     names = dict(zip(items.tolist(), acts.item_ids.take(pa.array(items)).to_pylist(), strict=True))
     bands = dict(zip(*(part.tolist() for part in np.unique(count, return_counts=True)), strict=True))
     matched = matched_null(acts, users, items, first_ms, last_ms, seed)
@@ -66,7 +66,7 @@ def look_around(
             for item, name in names.items()
         },
         bands=bands,
-        band_items=_by_band(acts.item_ix[within], count[at], names),
+        band_items=_by_band(acts.item_ix[within].astype(np.int64), count[at], names),
         audience_ms=_curve(np.sort(acts.at_ms[touched])),
         n_audience=len(touched),
         organic=organic_null(acts, users, items),

@@ -5,11 +5,12 @@ Two nulls, each with its own question.
 **Organic model.** Would these accounts act on these very items anyway? Each account u meets each item i
 independently with probability 1 - exp(-mu_ui), mu_ui = sum over 64 time slices of (acts of u) x (acts on i) /
 (all acts), the ring's own acts left in, which favours innocence. The count of filled cells of members x targets
-is then a sum of unequal coins, a Poisson-binomial variable, computed exactly (up to rounding). It takes the items as given.
+is then a sum of unequal coins, a Poisson-binomial variable, computed exactly (up to rounding). It takes the items
+as given.
 
 **Matched groups.** But the items were picked because they are shared. So groups of as many other accounts are drawn
-from the log, each as active as its counterpart while the ring was at work, and for each group the same number of items is
-picked as well as can be: those that most of the group touch. It says how much gathering picking alone can show.
+from the log, each as active as its counterpart while the ring was at work, and for each group the same number of
+items is picked as well as can be: those that most of the group touch. It says how much picking alone can show.
 """
 
 from dataclasses import dataclass

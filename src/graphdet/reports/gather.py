@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -125,9 +125,7 @@ def _ring(
         for row in members
     ]
     things = [_item(row, names.get(row["item_id"]), by_item[row["item_id"]]) for row in targets]
-    users, items = [row["user_id"] for row in members], sorted(pushed)
-    window = (acts[0].at_ms, acts[-1].at_ms) if acts else (0, 0)
-    return RingData(
+    found = RingData(
         **{name: ring[name] for name in ("ring_id", "n_users", "n_items", "score", "p_value", "q_value")},
         flagged=bool(ring["flagged"]),
         first_seen=str(ring["first_seen"] or ""),
@@ -143,8 +141,10 @@ def _ring(
         others_ms=sorted(act["at_ms"] for act in others),
         sittings=_sittings(rows, pushed),
         shared=shared,
-        context=look(users, items, *window) if look is not None and acts else None,
     )
+    if look is None or not acts:
+        return found
+    return replace(found, context=look([row["user_id"] for row in members], sorted(pushed), *found.window_ms))
 
 
 def _acts_by(acts: Sequence[Act], key: str) -> dict[str, list[Act]]:

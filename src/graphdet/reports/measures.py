@@ -16,8 +16,8 @@ class InStep:
     """Measures of synchrony; None where too little is there to measure.
 
     median_gap_s: from a member's first act on a target to the nearest first act of another member on the same target,
-    in seconds. order_share: of two sessions that both hold two targets, how often they take them in the same order (½ is
-    chance), over n_order_pairs comparisons.
+    in seconds. order_share: of two sessions that both hold two targets, how often they take them in the same order
+    (½ is chance), over n_order_pairs comparisons.
     """
 
     median_gap_s: float | None

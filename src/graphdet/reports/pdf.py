@@ -68,6 +68,6 @@ def _for_paper(page: str) -> str:
             return found.group()
         wide, high = int(size.group(1)), int(size.group(2))
         room = 660 if wide > 100 else wide  # CSS pixels across A4, less its margins; legends keep their size
-        return f'<svg {found.group(1)} width="{room}" height="{room * high / wide:.0f}">{style if wide > 100 else style}'
+        return f'<svg {found.group(1)} width="{room}" height="{room * high / wide:.0f}">{style}'
 
     return _PICTURE.sub(picture, _SCRIPT.sub("", page))

@@ -11,7 +11,7 @@ import hmac
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import pyarrow as pa
@@ -26,7 +26,8 @@ PREFIX = {"user": "u", "item": "i", "session": "s", "entity": "x", "event": "e"}
 BITS = 100  # two of a billion ids share a pseudonym with a chance of 1 in 10^12
 _WORD = re.compile(r"[^\s()\[\]{}<>,;:!?\"']*[^\s()\[\]{}<>,;:!?\"'.]")
 _SHAPE = re.compile(r"[uisxe]-[a-z2-7]{20}")
-# "kind" keeps what sort of thing is shared. Keys of a reason's extra facts whose texts are ids of that kind; any other text is hidden as an entity.
+# Keys of a reason's extra facts whose texts are ids of that kind; "kind" says what is shared and is no id. Any other
+# text is hidden as an entity.
 _KIND_OF_KEY = {
     "with": "user",
     "members": "user",
@@ -73,8 +74,8 @@ def hide_column(table: pa.Table, name: str, kind: str, names: Pseudonyms) -> pa.
 def hide_words(table: pa.Table, name: str, known: Mapping[str, str]) -> pa.Table:
     """Replace words of a column of free text that are ids: known maps an id to its pseudonym.
 
-    Words are what lies between white space, without brackets and marks around it. Short numbers are left, as they cannot be
-    told from counts.
+    Words are what lies between white space, without brackets and marks around it. Short numbers are left, as they
+    cannot be told from counts.
     """
 
     def hidden(found: re.Match[str]) -> str:
@@ -126,9 +127,7 @@ def find(
 
 def hide_ring(ring: RingData, names: Pseudonyms) -> RingData:
     """Replace every id of a ring by its pseudonym; names of items are left out, and ids in free text replaced."""
-    user, item, session = (
-        lambda text, kind=kind: names.of(kind, text) for kind in ("user", "item", "session")
-    )
+    user, item, session = (partial(names.of, kind) for kind in ("user", "item", "session"))
     scrub = _Scrub(ring, names)
     return replace(
         ring,

@@ -55,9 +55,8 @@ def read_explanation(ring: Mapping[str, Any], sentence: str, doubts: Sequence[st
     evidence = _parsed(ring.get("evidence"))
     evidence = evidence if isinstance(evidence, Mapping) else {}
     of_members, change = evidence.get(MEMBERS), evidence.get(CHANGE)
-    plain = tuple(
-        Reason("sentence", part.strip().rstrip(".") + ".") for part in sentence.split("; ") if part.strip()
-    )
+    parts = [part.strip().rstrip(".") for part in sentence.split("; ") if part.strip()]
+    plain = tuple(Reason("sentence", f"{part[:1].upper()}{part[1:]}.") for part in parts)
     return Explanation(
         reasons=read_reasons(evidence.get(REASONS)) or plain,
         against=read_reasons(evidence.get(COUNTER)) + tuple(Reason("doubt", line) for line in doubts),

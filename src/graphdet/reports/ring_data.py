@@ -119,6 +119,17 @@ class RingData:
         return sorted(count, key=lambda action: (-count[action], action))
 
     @property
+    def window_ms(self) -> tuple[int, int]:
+        """When the ring was at work: from the first to the last of the first acts of members on targets, in ms.
+
+        Acts that repeat one do not count. (0, 0) where there are none.
+        """
+        first: dict[tuple[str, str], int] = {}
+        for act in self.acts:
+            first.setdefault((act.user_id, act.item_id), act.at_ms)
+        return (min(first.values()), max(first.values())) if first else (0, 0)
+
+    @property
     def evidence(self) -> dict[str, float]:
         """The finite numbers of the evidence by name."""
         return {row.name: row.value for row in self.findings if row.value is not None}

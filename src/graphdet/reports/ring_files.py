@@ -13,7 +13,7 @@ from graphdet.reports.graphml import write_graphml
 from graphdet.reports.pseudonyms import Pseudonyms, hide_ring
 from graphdet.reports.ring_data import RingData
 from graphdet.reports.ring_json import SCHEMA, write_ring_json
-from graphdet.reports.ring_page import page_name, ring_page
+from graphdet.reports.ring_page import ROWS_ON_PAPER, page_name, ring_page
 from graphdet.reports.run_facts import RunFacts
 from graphdet.reports.spreadsheet import write_ring_sheets
 from graphdet.tables import RingTables
@@ -78,16 +78,15 @@ def write_ring(
     """Write the files of one ring; see `write_rings`."""
     name = page_name(ring.ring_id)
     written: list[Path] = []
-    if {"html", "pdf"} & set(formats):
-        page = ring_page(
-            ring, facts, links=_links(name, formats), has_overview=has_overview, pseudonymised=pseudonymised
-        )
-        if "html" in formats:
-            written.append(write_text(folder / f"{name}.html", page))
-        if "pdf" in formats:
-            from graphdet.reports.pdf import write_pdf  # a heavy package, and not everybody has it
+    if "html" in formats:
+        links = _links(name, formats)
+        page = ring_page(ring, facts, links=links, has_overview=has_overview, pseudonymised=pseudonymised)
+        written.append(write_text(folder / f"{name}.html", page))
+    if "pdf" in formats:
+        from graphdet.reports.pdf import write_pdf  # a heavy package, and not everybody has it
 
-            written.append(write_pdf(folder / f"{name}.pdf", page))
+        paper = ring_page(ring, facts, has_overview=False, pseudonymised=pseudonymised, rows=ROWS_ON_PAPER)
+        written.append(write_pdf(folder / f"{name}.pdf", paper))
     if "json" in formats:
         written.append(write_ring_json(folder / f"{name}.json", ring, facts))
     if "graphml" in formats:

@@ -100,8 +100,8 @@ def _expectation(context: Context) -> Row:
         },
         "matched": matched
         and {
-            "null": "groups of other accounts, each within a quarter as active in the ring's window as its counterpart; "
-            "per group the same number of items, those most of it touch",
+            "null": "groups of other accounts, each within a quarter as active in the ring's window as its "
+            "counterpart; per group the same number of items, those most of it touch",
             "observed": matched.observed,
             "groups": matched.groups.tolist(),
             "p_value": matched.p_value,

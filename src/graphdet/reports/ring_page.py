@@ -20,6 +20,7 @@ from graphdet.reports.ring_data import RingData
 from graphdet.reports.run_facts import NOT_RECORDED, RunFacts
 
 ROWS_SHOWN = 2_000
+ROWS_ON_PAPER = 300  # of a table in a PDF
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -43,10 +44,11 @@ def ring_page(
     links: Mapping[str, str] | None = None,
     has_overview: bool = True,
     pseudonymised: bool = False,
+    rows: int = ROWS_SHOWN,
 ) -> str:
     """Render the page of one ring as a whole HTML document that needs no network, and no script to be complete.
 
-    links: names of other formats → their files beside the page.
+    links: names of other formats → their files beside the page. rows: the most that a table shows.
     """
     facts = facts or RunFacts()
     step = in_step(ring.acts, ring.sittings)
@@ -64,13 +66,13 @@ def ring_page(
         commands=facts.commands(ring.ring_id),
         queries=facts.queries_of(ring.ring_id),
         run=_run(ring, facts),
-        members=ring.members[:ROWS_SHOWN],
-        members_note=_shown("members", len(ring.members), "the strongest first"),
+        members=ring.members[:rows],
+        members_note=_shown("members", len(ring.members), "the strongest first", rows),
         member_reasons=any(member.reasons for member in ring.members),
-        items=ring.items[:ROWS_SHOWN],
-        items_note=_shown("targets", len(ring.items), "those with most members first")
+        items=ring.items[:rows],
+        items_note=_shown("targets", len(ring.items), "those with most members first", rows)
         + " The number is the same in all pictures.",
-        colours=[colour(place) for place in range(min(len(ring.items), ROWS_SHOWN))],
+        colours=[colour(place) for place in range(min(len(ring.items), rows))],
         named=any(item.name for item in ring.items),
         around=ring.context.outside_by_item if ring.context is not None else None,
         **_pictures(ring),
@@ -100,7 +102,9 @@ def _pictures(ring: RingData) -> dict[str, Markup | str]:
 def _network_note(ring: RingData) -> str:
     note = "Members on the left, targets in the middle with their number, a line where the one acted on the other"
     if len(ring.members) > MEMBERS_DRAWN:
-        note += "; members with much the same targets share a box, and a line is stronger the more of them it stands for"
+        note += (
+            "; members with much the same targets share a box, and a line is stronger the more of them act"
+        )
     note += "."
     if ring.context is not None:
         note += (
@@ -131,9 +135,9 @@ def _lockstep_note(ring: RingData) -> str:
     )
     if len(ring.members) > ROWS_NAMED:
         note = (
-            "Above: all acts of the members, those on the targets in red; the band marks the ring's window. Below, that "
-            "window alone: members from top to bottom, their acts gathered in cells, darker for more. Upright stripes "
-            "are members in step."
+            "Above: all acts of the members, those on the targets in red; the band marks the ring's window. Below, "
+            "that window alone: members from top to bottom, their acts gathered in cells, darker for more. Upright "
+            "stripes are members in step."
         )
     return note + " Grey bars across the time axis are silences left out."
 
@@ -144,16 +148,17 @@ def _chance_note(ring: RingData) -> str:
         return ""
     note = (
         "Left, the organic model: every member meets every target independently, as often as its own activity, the "
-        "target's popularity and the time of both would have it (in 64 time slices of equal numbers of acts; the ring's "
-        "own acts are left in, which favours innocence). The grey hill is the exact distribution of the number of "
-        "account–item pairs under it."
+        "target's popularity and the time of both would have it (in 64 time slices of equal numbers of acts; the "
+        "ring's own acts are left in, which favours innocence). The grey hill is the exact distribution of the number "
+        "of account–item pairs under it."
     )
     if context.matched is not None:
         note += (
-            f" Right, groups of equal size and activity: {len(context.matched.groups)} times, each member is replaced "
-            f"by an account outside that did about as much (within a quarter) while the ring was at work, drawn at random; each "
-            f"group then gets the {words.plural(ring.n_items, 'item')} that most of it touch. It answers whether picking "
-            f"the best items after the fact could explain the ring. Here only acts within the window count."
+            f" Right, groups of equal size and activity: {len(context.matched.groups)} times, each member is "
+            f"replaced by an account outside that did about as much (within a quarter) while the ring was at work, "
+            f"drawn at random; each group then gets the {words.plural(ring.n_items, 'item')} that most of it touch. "
+            f"It answers whether picking the best items after the fact could explain the ring. Here only acts within "
+            f"the window count."
         )
     return note
 
@@ -205,8 +210,8 @@ def _run(ring: RingData, facts: RunFacts) -> list[tuple[str, str]]:
     ]
 
 
-def _shown(what: str, n: int, order: str) -> str:
+def _shown(what: str, n: int, order: str, rows: int) -> str:
     """Say how many rows of a table are shown."""
-    if n <= ROWS_SHOWN:
+    if n <= rows:
         return f"All {words.thousands(n)} {what}, {order}."
-    return f"{words.thousands(ROWS_SHOWN)} of {words.thousands(n)} {what}, {order}; the JSON file holds all."
+    return f"{words.thousands(rows)} of {words.thousands(n)} {what}, {order}; the JSON file holds all."

@@ -1,9 +1,10 @@
 """CSV that is safe to open in a spreadsheet: no field can run as a formula, and every text comes back.
 
 A spreadsheet runs a field that begins with =, +, - or @ as a formula, also after white space, and some read the
-full-width forms of these signs alike. So a text that begins with one of them, with white space or a control character, or
-with an apostrophe, gets an apostrophe in front. To read a text back, remove one leading apostrophe if there is one;
-that is exact, as a text that begins with an apostrophe of its own has got one more. Numbers are written as they are.
+full-width forms of these signs alike. So a text that begins with one of them, with white space or a control
+character, or with an apostrophe, gets an apostrophe in front. To read a text back, remove one
+leading apostrophe if there is one; that is exact, as a text that begins with an apostrophe of its own has got one
+more. Numbers are written as they are.
 All texts are quoted. Characters that are not text (lone halves of surrogate pairs) are written as visible escapes.
 """
 

@@ -71,7 +71,7 @@ def _matched(context: Context) -> _Panel:
         heights,
         matched.observed,
         f"{len(matched.groups)} groups: at most {words.thousands(most)}",
-        f"{words.thousands(matched.observed)} observed, {words.thousands(most)} at most in {len(matched.groups)} groups",
+        f"{words.thousands(matched.observed)} observed, at most {words.thousands(most)} in the groups",
     )
 
 
@@ -82,15 +82,16 @@ def _binned(
     last = max(int(values[-1]) if len(values) else 0, observed)
     width = max(1, int(np.ceil((last + 1) / _MOST_BARS)))
     heights = np.bincount(values // width, weight).astype(np.float64)
-    return np.arange(len(heights)) * float(width), float(width), heights
+    return np.arange(len(heights), dtype=np.float64) * width, float(width), heights
 
 
 def _draw(panel: _Panel, left: float) -> list[Markup]:
     right = left + _PANEL
     last = max(panel.observed, float(panel.values[-1] + panel.width) if len(panel.values) else 1.0) * 1.06 + 1
     wide, tall = (_PANEL - 6) / last, (_BOTTOM - _TOP - 8) / max(float(panel.heights.max()), 1e-12)
+    bar = max(panel.width * wide - 0.8, 0.8)
     bars = "".join(
-        f"M{left + value * wide:.1f} {_BOTTOM:.1f}v{-height * tall:.1f}h{max(panel.width * wide - 0.8, 0.8):.1f}V{_BOTTOM:.1f}z"
+        f"M{left + value * wide:.1f} {_BOTTOM:.1f}v{-height * tall:.1f}h{bar:.1f}V{_BOTTOM:.1f}z"
         for value, height in zip(panel.values.tolist(), panel.heights.tolist(), strict=True)
         if height * tall >= 0.15
     )

@@ -44,9 +44,9 @@ def draw_growth(ring: RingData) -> Markup:
     curves = [curve for curve in curves if len(curve.times)]
     everything = np.concatenate([curve.times for curve in curves])
     whole = TimeAxis([int(everything.min()), int(everything.max())], *_WHOLE, cut=False)
-    close = TimeAxis([int(acts[0]), int(acts[-1])], *_CLOSE, cut=False)
+    close = TimeAxis(ring.window_ms, *_CLOSE, cut=False)
     parts = [
-        *_panel("over the whole time", whole, curves, (int(acts[0]), int(acts[-1]))),
+        *_panel("over the whole time", whole, curves, ring.window_ms),
         *_panel("within the ring's window", close, curves, None),
     ]
     for place, curve in enumerate(curves):

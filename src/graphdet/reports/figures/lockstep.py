@@ -133,7 +133,7 @@ def _strip(ring: RingData) -> list[Markup]:
         b = room * other[place] / tallest
         low += f"M{x:.1f} {base:.1f}v{-a:.1f}h{width - 0.8:.1f}v{a:.1f}z" if a else ""
         high += f"M{x:.1f} {base - a:.1f}v{-b:.1f}h{width - 0.8:.1f}v{b:.1f}z" if b else ""
-    first, last = axis.x(ring.acts[0].at_ms), axis.x(ring.acts[-1].at_ms)
+    first, last = (axis.x(at_ms) for at_ms in ring.window_ms)
     return [
         svg.tag("rect", x=first - 2, y=4.0, width=last - first + 4, height=base - 4, css="window"),
         svg.tag("path", d=high, css="elsewhere"),

@@ -19,6 +19,7 @@ MEMBERS_DRAWN, GROUPS_DRAWN, ITEMS_DRAWN = 24, 12, 30
 OUTSIDERS_DRAWN = 5
 WIDTH = 1000.0
 _LEFT, _ITEM_LEFT, _ITEM_RIGHT, _RIGHT = 226.0, 372.0, 652.0, 786.0
+_MIDDLE = (_ITEM_LEFT + _ITEM_RIGHT) / 2
 _TOP = 30.0
 
 
@@ -52,7 +53,7 @@ def draw_network(ring: RingData) -> Markup:
     right_y = _spread(list(range(len(right))), height)
     parts = [
         svg.tag("text", words.plural(ring.n_users, "member"), x=_LEFT, y=16, css="head end"),
-        svg.tag("text", words.plural(ring.n_items, "target"), x=(_ITEM_LEFT + _ITEM_RIGHT) / 2, y=16, css="head middle"),
+        svg.tag("text", words.plural(ring.n_items, "target"), x=_MIDDLE, y=16, css="head middle"),
     ]  # fmt: skip
     if right:
         parts.append(svg.tag("text", "not in the ring, same time", x=_RIGHT, y=16, css="head soft"))
@@ -68,9 +69,8 @@ def draw_network(ring: RingData) -> Markup:
     for row in order_items.tolist():
         parts.append(_item(ring, row, drawn, item_y[row]))
     described = (
-        f"{words.plural(len(left), 'box', 'boxes')} of members on the left, {words.plural(n_rows, 'box', 'boxes')} of targets "
-        f"in the middle, {words.plural(len(right), 'box', 'boxes')} of other accounts on the right. The tables below hold the "
-        f"same data."
+        f"{words.plural(len(left), 'box', 'boxes')} of members on the left, {words.thousands(n_rows)} of targets in "
+        f"the middle, {words.thousands(len(right))} of other accounts on the right. The tables hold the same data."
     )
     title = f"Graph of ring {words.visible(ring.ring_id)}"
     return svg.picture(parts, WIDTH, height, title, described, "figure-network")

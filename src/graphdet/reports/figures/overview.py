@@ -77,13 +77,13 @@ def draw_ring_map(rings: Sequence[Mapping[str, Any]], files: Mapping[str, str]) 
         x = _LEFT + (np.log10(max(int(ring["n_users"]), 1)) - low) / (high - low) * (_RIGHT - _LEFT)
         y = _certainty(float(ring["score"] or 0), top, bottom)
         told = (
-            f"Ring {words.visible(ring['ring_id'])}: score {words.score(ring['score'])}, q {words.chance(ring['q_value'])}, "
+            f"Ring {words.visible(ring['ring_id'])}: score {words.score(ring['score'])}, "
+            f"q {words.chance(ring['q_value'])}, "
             f"{words.plural(ring['n_users'], 'member')}, {words.plural(ring['n_items'], 'target')}"
         )
         size = 4.0 + 8.0 * float(np.sqrt(int(ring["n_items"]) / most))
-        dot = svg.tag(
-            "circle", svg.tag("title", told), cx=float(x), cy=y, r=size, css="dot" if ring["flagged"] else "dot unflagged"
-        )  # fmt: skip
+        css = "dot" if ring["flagged"] else "dot unflagged"
+        dot = svg.tag("circle", svg.tag("title", told), cx=float(x), cy=y, r=size, css=css)
         page = files.get(ring["ring_id"])
         parts.append(dot if page is None else svg.tag("a", dot, href=f"rings/{page}.html"))
     told = f"{words.plural(len(rings), 'ring')}; the table below holds the same numbers."

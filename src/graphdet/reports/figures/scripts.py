@@ -68,7 +68,8 @@ def _gaps_s(sittings: Sequence[Sitting]) -> list[float]:
             if item is not None:
                 first.setdefault(item, at_ms)
         steps.append(np.diff(np.fromiter(first.values(), np.int64)))
-    return (np.median(np.array(steps), axis=0) / 1000).tolist()
+    median: list[float] = (np.median(np.array(steps), axis=0) / 1000).tolist()
+    return median
 
 
 def _row(
