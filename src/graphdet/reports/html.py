@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -11,6 +12,9 @@ from markupsafe import Markup
 
 from graphdet import __version__
 from graphdet.reports import words
+
+# Control characters but line feed and tab, direction marks, halves of surrogate pairs.
+_HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def _stamp(text: str) -> str:
@@ -62,10 +66,13 @@ def _environment() -> Environment:
 
 
 def render(template: str, **values: Any) -> str:
-    """Render a page; every value is escaped unless it is Markup that this package made."""
+    """Render a page; every value is escaped unless it is Markup that this package made.
+
+    Templates show names with `visible`; should one forget it, what could hide or turn text is still shown as escapes.
+    """
     style, script = _style(), template_text("script.js")
     page = _environment().get_template(template)
-    return page.render(
+    text = page.render(
         **values,
         style=Markup(style),
         style_hash=_digest(style),
@@ -73,3 +80,4 @@ def render(template: str, **values: Any) -> str:
         script_hash=_digest(script),
         version=__version__,
     )
+    return _HARMFUL.sub(lambda found: words.visible(found.group()), text)
