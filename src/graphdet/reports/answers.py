@@ -180,7 +180,7 @@ def how_sure(ring: RingData) -> list[str]:
 
 def advice(ring: RingData) -> Advice:
     """Recommend what to do, from the error rate, the doubts and how sure each membership is."""
-    unsure = [member for member in ring.members if member.score < 0.5]
+    unsure = [member for member in ring.members if member.score is not None and member.score < 0.5]
     never = [
         "Do not treat membership alone as proof about one account: look at its own row below.",
         "Do not tell the accounts which pattern gave them away.",

@@ -49,7 +49,8 @@ def look_around(
     acts: Acts, user_ids: list[str], item_ids: list[str], first_ms: int, last_ms: int, seed: int = 0
 ) -> Context | None:
     """Collect the surroundings of a ring, at work from first_ms to last_ms, both included; None: no act of it."""
-    users, items = acts.rows_of_users(user_ids), acts.rows_of_items(item_ids)
+    # Sorted, so that sums and draws do not depend on the order given.
+    users, items = np.sort(acts.rows_of_users(user_ids)), np.sort(acts.rows_of_items(item_ids))
     if not len(users) or not len(items):
         return None
     touched = acts.on_items(items)

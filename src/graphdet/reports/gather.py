@@ -1,5 +1,6 @@
 """Collect the data of rings from the tables of a store."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -135,8 +136,8 @@ def _ring(
         reasons=told.reasons,
         against=told.against,
         would_change=told.would_change,
-        members=sorted(people, key=lambda member: (-member.score, member.user_id)),
-        items=sorted(things, key=lambda item: (-item.n_users, -item.lift, item.item_id)),
+        members=sorted(people, key=lambda member: (_last(member.score), member.user_id)),
+        items=sorted(things, key=lambda item: (_last(item.n_users), _last(item.lift), item.item_id)),
         acts=acts,
         others_ms=sorted(act["at_ms"] for act in others),
         sittings=_sittings(rows, pushed),
@@ -145,6 +146,11 @@ def _ring(
     if look is None or not acts:
         return found
     return replace(found, context=look([row["user_id"] for row in members], sorted(pushed), *found.window_ms))
+
+
+def _last(value: float | None) -> float:
+    """Sort from large to small, unknown ones last."""
+    return math.inf if value is None else -value
 
 
 def _acts_by(acts: Sequence[Act], key: str) -> dict[str, list[Act]]:

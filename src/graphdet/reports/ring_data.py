@@ -15,7 +15,7 @@ class Member:
     """A member: its score within the ring, its own score as a user, and what it did."""
 
     user_id: str
-    score: float
+    score: float | None
     user_score: float | None
     p_value: float | None
     flagged: bool | None
@@ -36,7 +36,7 @@ class Item:
     item_id: str
     name: str | None
     n_users: int
-    lift: float
+    lift: float | None
     n_acts: int
     first_ms: int | None
     last_ms: int | None
