@@ -13,6 +13,7 @@ from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion
 
 SCORERS = "scorers.json"
+MODEL_DIGEST = "model_digest"  # meta key: which model found what a store holds
 FORMAT = 2
 
 

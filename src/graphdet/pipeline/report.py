@@ -1,6 +1,7 @@
 """report: write the output folder, or the files of some rings, from what a store holds."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ import pyarrow as pa
 from graphdet import schema
 from graphdet.errors import UsageError
 from graphdet.pipeline.disclosure import Disclosure, Listener, disclose
+from graphdet.pipeline.ingest import earlier_ingests
+from graphdet.pipeline.models import MODEL_DIGEST
 from graphdet.pipeline.ring_sources import acts_queries, ring_sources
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports import overview, write_rings, write_tables
@@ -23,7 +26,6 @@ from graphdet.reports.spreadsheet import write_sheets
 from graphdet.tables import RingTables
 
 RUN_INFO = "run_info"  # meta key: the summary of the last run over a store, a JSON document
-MODEL_DIGEST, CONFIG = "model_digest", "config"  # meta keys, for stores filled verb by verb
 
 
 @dataclass(frozen=True)
@@ -110,14 +112,32 @@ def _check_ids(store: Store, rings: RingTables, ring_ids: Sequence[str]) -> None
 
 
 def _info(store: Store) -> dict[str, Any]:
-    """What the last run said of itself; for a store filled verb by verb, what those left."""
+    """What the last run said of itself; for a store filled verb by verb, what its ingests and models left."""
     info: dict[str, Any] = json.loads(store.meta(RUN_INFO) or "{}")
-    digest, config = store.meta(MODEL_DIGEST), store.meta(CONFIG)
-    if digest:
-        info.setdefault("model_digest", digest)
-    if config:
-        info.setdefault("config", json.loads(config))
+    digest = store.meta(MODEL_DIGEST)
+    if digest:  # of `rings` or `score`, which may have been later than the run
+        info["model_digest"] = digest
+    ingests = [result for result in earlier_ingests(store).values() if result is not None]
+    if not info.get("inputs") and ingests:
+        info |= {
+            "inputs": [
+                {"file": Path(file).name, "sha256": sha, "n_rows": n}
+                for result in ingests
+                for file, sha, n in result.files
+            ],
+            "config": {"digest": ", ".join(sorted({result.config_digest for result in ingests}))},
+            "n_rows": sum(result.n_rows for result in ingests),
+            "n_rejects": sum(result.n_rejects for result in ingests),
+            "rejects_by_reason": _added([result.rejects_by_reason for result in ingests]),
+        }
     return info
+
+
+def _added(counts: Sequence[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)
 
 
 def _findings(

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+from graphdet import __version__
 from graphdet.models.ring_judge import RingJudge
 from graphdet.models.shipped import shipped_judge
 from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.models import MODEL_DIGEST, model_digest
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import tabulate
 from graphdet.tables import GraphArrays, RingTables
+
+SHIPPED = f"of the judge shipped with graphdet {__version__}"
 
 
 def find_rings(
@@ -31,6 +35,7 @@ def find_rings(
     _, tables = judge_and_tabulate(candidates, graph, judge, fdr)
     progress.start("write rings")
     store.write_rings(tables)
+    store.set_meta(MODEL_DIGEST, (model_digest(model_dir) if model_dir is not None else None) or SHIPPED)
     progress.done()
     return tables
 

@@ -19,8 +19,8 @@ from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.ingest import IngestResult, ingest
 from graphdet.pipeline.insufficient import no_findings
 from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
-from graphdet.pipeline.models import load_models, model_digest
-from graphdet.pipeline.report import MODEL_DIGEST, RUN_INFO, report
+from graphdet.pipeline.models import MODEL_DIGEST, load_models, model_digest
+from graphdet.pipeline.report import RUN_INFO, report
 from graphdet.pipeline.score import score_graph
 from graphdet.pipeline.train import train
 from graphdet.ports import Progress, Silent, Store
@@ -112,6 +112,7 @@ def run(
             "seed": seed, "fdr": fdr, "review": review, MODEL_DIGEST: model_digest(model_dir),
         }  # fmt: skip
         info["warnings"] += said
+        store.set_meta(MODEL_DIGEST, info[MODEL_DIGEST] or "")
         store.set_meta(RUN_INFO, json.dumps(info))
         with clock.stage("report"):
             page = report(store, out, run_info=info, progress=progress)[0]

@@ -13,7 +13,7 @@ from graphdet.evaluation.posterior import posterior_q_values
 from graphdet.logs.labels import read_labels
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
-from graphdet.pipeline.models import Models, load_models
+from graphdet.pipeline.models import MODEL_DIGEST, Models, load_models, model_digest
 from graphdet.pipeline.rounding import six_digits
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
@@ -67,6 +67,7 @@ def score(
     progress.start("write scores")
     store.write_scores(scores)
     store.write_labelled(found)
+    store.set_meta(MODEL_DIGEST, model_digest(model_dir) or "")
     progress.done()
     return scores
 
