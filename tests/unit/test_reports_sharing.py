@@ -11,7 +11,7 @@ from report_findings import make_findings
 
 from graphdet import schema
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.pipeline.models import model_digest
+from graphdet.pipeline.digests import model_digest
 from graphdet.pipeline.pseudonym_key import make_key, read_key
 from graphdet.reports import write_tables
 from graphdet.reports.drift import compare, of_folder, of_tables, settle

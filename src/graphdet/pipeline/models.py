@@ -1,6 +1,5 @@
 """The trained models of a log: what train makes and score uses."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion
 
 SCORERS = "scorers.json"
-MODEL_DIGEST = "model_digest"  # meta key: which model found what a store holds
 FORMAT = 2
 
 
@@ -69,15 +67,3 @@ def load_models(directory: Path) -> Models:
         raise GraphdetError(
             f"no trained model in {directory} ({error}); run `graphdet train --model {directory}` first"
         ) from error
-
-
-def model_digest(directory: Path) -> str | None:
-    """Digest a model's files, their names and bytes (SHA-256, hex); None where there is no model."""
-    files = sorted(path for path in directory.glob("*") if path.is_file())
-    if not files:
-        return None
-    digest = hashlib.sha256()
-    for path in files:
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        digest.update(f"{path.name} {content}\n".encode())
-    return digest.hexdigest()

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from graphdet import schema
 from graphdet.errors import UsageError
+from graphdet.pipeline.digests import MODEL_DIGEST
 from graphdet.pipeline.disclosure import Disclosure, Listener, disclose
 from graphdet.pipeline.ingest import earlier_ingests
-from graphdet.pipeline.models import MODEL_DIGEST
 from graphdet.pipeline.ring_sources import acts_queries, ring_sources
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports import overview, write_rings, write_tables

@@ -6,7 +6,7 @@ from graphdet import __version__
 from graphdet.models.ring_judge import RingJudge
 from graphdet.models.shipped import shipped_judge
 from graphdet.pipeline.detect import read_graph, ring_candidates
-from graphdet.pipeline.models import MODEL_DIGEST, model_digest
+from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import tabulate

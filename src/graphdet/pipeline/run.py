@@ -16,10 +16,11 @@ from graphdet.logs.labels import read_labels
 from graphdet.models.gnn import pick_device
 from graphdet.pipeline.clock import Clock
 from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.ingest import IngestResult, ingest
 from graphdet.pipeline.insufficient import no_findings
 from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
-from graphdet.pipeline.models import MODEL_DIGEST, load_models, model_digest
+from graphdet.pipeline.models import load_models
 from graphdet.pipeline.report import RUN_INFO, report
 from graphdet.pipeline.score import score_graph
 from graphdet.pipeline.train import train

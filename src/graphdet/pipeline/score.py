@@ -12,8 +12,9 @@ from graphdet.evaluation.log_tail import tail_p_values
 from graphdet.evaluation.posterior import posterior_q_values
 from graphdet.logs.labels import read_labels
 from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
-from graphdet.pipeline.models import MODEL_DIGEST, Models, load_models, model_digest
+from graphdet.pipeline.models import Models, load_models
 from graphdet.pipeline.rounding import six_digits
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store

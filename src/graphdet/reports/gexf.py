@@ -4,6 +4,7 @@ Colours and sizes are given, so that Gephi shows members, sessions and targets a
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -17,6 +18,7 @@ _LOOKS = {"user": (0, 114, 178, 12), "item": (213, 94, 0, 12), "session": (150, 
 _OTHER_LOOK = (204, 121, 167, 8)
 
 
+@lru_cache(maxsize=1 << 16)  # ids come again and again
 def _attribute(text: str) -> str:
     r"""Escape a text for a double-quoted XML attribute, white space kept.
 
@@ -30,7 +32,7 @@ def _values(values: Mapping[str, Value], keys: Mapping[str, str]) -> str:
     """Write the attributes of a node or an edge; missing ones are left out."""
     places = {name: place for place, name in enumerate(keys)}
     found = "".join(
-        f'<attvalue for="{places[name]}" value="{_attribute(str(value))}"/>'
+        f'<attvalue for="{places[name]}" value="{_attribute(value) if isinstance(value, str) else value}"/>'
         for name, value in values.items()
         if value is not None and value == value
     )

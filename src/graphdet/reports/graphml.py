@@ -1,6 +1,7 @@
 """A ring as GraphML, for Gephi, yEd, Cytoscape and networkx; see `ring_graph` for what is in it."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -17,6 +18,7 @@ _KEYS = {
 }
 
 
+@lru_cache(maxsize=1 << 16)  # ids come again and again
 def xml_text(text: str) -> str:
     r"""Escape a text for XML 1.0; characters that XML cannot hold become visible escapes.
 
@@ -29,7 +31,7 @@ def xml_text(text: str) -> str:
 def _data(values: Mapping[str, Value], domain: str) -> str:
     """Write the attributes of a node or an edge; missing ones are left out."""
     return "".join(
-        f'<data key="{_KEYS[domain, name][0]}">{xml_text(str(value))}</data>'
+        f'<data key="{_KEYS[domain, name][0]}">{xml_text(value) if isinstance(value, str) else value}</data>'
         for name, value in values.items()
         if value is not None and value == value
     )
