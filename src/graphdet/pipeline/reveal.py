@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import narwhals as nw
+import pyarrow as pa
 
 from graphdet.errors import UsageError
 from graphdet.pipeline.disclosure import Disclosure, Listener, disclose
@@ -49,7 +50,7 @@ def _reader(store: Store) -> Callable[[str], Iterable[str]]:
     def ids_of(kind: str) -> Iterable[str]:
         read, column = frames[kind]
         ids = read().select(nw.col(column)).unique().collect("pyarrow").to_native()
-        found: list[str] = ids[column].to_pylist()
+        found: list[str] = ids[column].cast(pa.string()).to_pylist()
         return found
 
     return ids_of

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from graphdet.reports.log_acts import N_SLICES, Acts, Ints
 
 N_GROUPS = 199  # so that the smallest p-value is a round 0.005
-MOST_DRAWN = 400_000  # accounts drawn for one ring; a huge one gets fewer groups
+MOST_DRAWN = 200_000  # accounts drawn for one ring; a huge one gets fewer groups
 LEAST_GROUPS = 40
 _AT_ONCE = 200_000  # accounts drawn before their acts are looked up: bounded memory
 _NEAREST = 25  # an account is matched with one of at least so many

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from graphdet.tables import require_columns
@@ -17,7 +18,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Acts:
-    """Distinct (user, item) acts with their first time, by user, then item.
+    """Distinct (user, item) acts with their first time, by user.
 
     Shapes: user_ids, item_ids Arrow strings in byte order; user_ix, item_ix int32[n_acts] into them; at_ms
     int64[n_acts].
@@ -31,7 +32,7 @@ class Acts:
 
     @classmethod
     def of(cls, table: pa.Table) -> "Acts":
-        """Encode a table of user_id, item_id, at_ms, one row per pair, in any order.
+        """Encode a table of user_id, item_id, at_ms, one row per pair, in any order; ids may be whole numbers.
 
         Raises:
             ValueError: a column is missing.
@@ -40,7 +41,7 @@ class Acts:
         user_ids, user_ix = _encoded(table["user_id"])
         item_ids, item_ix = _encoded(table["item_id"])
         at_ms = table["at_ms"].to_numpy().astype(np.int64, copy=False)
-        order = np.argsort(user_ix.astype(np.int64) * max(len(item_ids), 1) + item_ix)
+        order, _ = _by_key(user_ix, len(user_ids))
         return cls(user_ids, item_ids, user_ix[order], item_ix[order], at_ms[order])
 
     @property
@@ -56,7 +57,7 @@ class Acts:
     @cached_property
     def user_ends(self) -> Ints:
         """Where the acts of each user begin, int64[n_users + 1]."""
-        return np.concatenate([[0], np.cumsum(np.bincount(self.user_ix, minlength=self.n_users))])
+        return np.searchsorted(self.user_ix, np.arange(self.n_users + 1)).astype(np.int64)
 
     @cached_property
     def degree(self) -> Ints:
@@ -75,8 +76,7 @@ class Acts:
 
     @cached_property
     def _by_item(self) -> tuple[Ints, Ints]:
-        order = np.argsort(self.item_ix)
-        return order, np.concatenate([[0], np.cumsum(np.bincount(self.item_ix, minlength=self.n_items))])
+        return _by_key(self.item_ix, self.n_items)
 
     @cached_property
     def cuts(self) -> NDArray[np.float64]:
@@ -127,12 +127,20 @@ def _encoded(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int32]]:
     """Number the distinct ids in byte order."""
     joined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if isinstance(joined, pa.ChunkedArray):  # no chunk, or more text than one array holds
-        joined = pa.concat_arrays(joined.chunks) if joined.num_chunks else pa.array([], pa.string())
+        joined = pa.concat_arrays(joined.chunks) if joined.num_chunks else pa.array([], column.type)
     coded = pc.dictionary_encode(joined)
-    order = pc.sort_indices(coded.dictionary).to_numpy()
+    ids = coded.dictionary.cast(pa.string())
+    order = pc.sort_indices(ids).to_numpy()
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
-    return coded.dictionary.take(pa.array(order)), rank[coded.indices.to_numpy()]
+    return ids.take(pa.array(order)), rank[coded.indices.to_numpy()]
+
+
+def _by_key(key: NDArray[np.int32], n_keys: int) -> tuple[Ints, Ints]:
+    """Sort rows by a key below n_keys by counting: the order, and where the rows of each key begin."""
+    n = len(key)
+    table = sp.csr_matrix((np.arange(n), (key, np.arange(n, dtype=np.int32))), shape=(n_keys, n))
+    return table.data.astype(np.int64), table.indptr.astype(np.int64)
 
 
 class _Sorted:

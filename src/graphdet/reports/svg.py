@@ -87,6 +87,4 @@ def picture(
 ) -> Markup:
     """Wrap elements as a picture that scales with the page and that screen readers can announce."""
     head = tag("title", title) + tag("desc", described)
-    return tag(
-        "svg", head + joined(parts), viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", css=css
-    )
+    return tag("svg", head + joined(parts), viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", css=css)

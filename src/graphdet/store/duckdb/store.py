@@ -22,7 +22,7 @@ from graphdet.tables import Frame, LogTables, RingTables
 # DuckDB's newer string compression is both smaller and faster to write; the package needs DuckDB 1.5 anyway.
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.5.0"}
 MEMORY_LIMIT = "4GiB"  # beyond this DuckDB spills to disk
-FEW_USERS = 4_000  # whose interactions are read without grouping the whole log
+SEEDS = "graphdet_seeds"  # the users whose interactions are read
 READ_INTERACTIONS = "graphdet_interactions"  # temporary table: the view, computed once per opened store
 
 
@@ -148,24 +148,29 @@ class DuckDBStore:
         return in_window(self._frame(f"SELECT * FROM temp.{READ_INTERACTIONS}"), since_ms, until_ms)
 
     def distinct_acts(self) -> Frame:
-        """The first act of every user on every item: user_id, item_id, at_ms."""
+        """The first act of every user on every item: user_id, item_id, at_ms; ids as they are packed."""
         return self._frame(
-            "SELECT CAST(user_id AS VARCHAR) AS user_id, CAST(item_id AS VARCHAR) AS item_id, at_ms FROM "
-            "(SELECT user_id, item_id, min(at_ms) AS at_ms FROM event_log GROUP BY user_id, item_id)"
+            "SELECT user_id, item_id, min(at_ms) AS at_ms FROM event_log GROUP BY user_id, item_id"
         )
 
     def neighbourhood(
         self, user_ids: Sequence[str], hops: int, since_ms: int | None = None, until_ms: int | None = None
     ) -> Frame:
         """Interactions of the k-hop subgraph around users; see `graphdet.store.neighbourhood`."""
-        seeds = sorted(set(user_ids))
-        if hops == 1 and not self._has_read_interactions and 0 < len(seeds) <= FEW_USERS:
-            # Constants reach the scan of the events, a semi-join does not: the whole log need not be grouped.
-            listed = ", ".join("?" * len(seeds))
-            sql = f"SELECT {', '.join(schema.INTERACTION_COLUMNS)} FROM interactions WHERE user_id IN ({listed})"
-            with in_words(self.path, "reading"):
-                return in_window(nw.from_native(self._connection.sql(sql, params=seeds)), since_ms, until_ms)
+        if hops == 1 and not self._has_read_interactions:
+            return in_window(self._interactions_of(user_ids), since_ms, until_ms)
         return neighbourhood(self._connection, self.interactions(since_ms, until_ms), user_ids, hops)
+
+    def _interactions_of(self, user_ids: Sequence[str]) -> Frame:
+        """The interactions of some users, read at once: they are chosen before the events are grouped."""
+        seeds = pa.table({"user_id": pa.array(sorted(set(user_ids)), pa.string())})
+        with in_words(self.path, "reading"):
+            self._connection.register(SEEDS, seeds)
+            try:
+                found = self._connection.sql(tables.interactions_of(SEEDS)).to_arrow_table()
+            finally:
+                self._connection.unregister(SEEDS)
+            return nw.from_native(self._connection.from_arrow(found))
 
     def events(self) -> Frame:
         """Events of all sources: schema.EVENT_COLUMNS, then one column per attribute, then `source_ix`.
