@@ -22,6 +22,7 @@ COMMANDS = (
         "rings",
         "power",
         "report",
+        "reveal",
         "suspects",
         "query",
         "verdict",

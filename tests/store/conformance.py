@@ -6,6 +6,7 @@ A store's tests inherit `StoreConformance` and give it a `store` fixture, empty 
 import math
 import random
 
+import narwhals as nw
 import pyarrow as pa
 import pytest
 from decision_conformance import DecisionConformance, verdict_draft
@@ -179,6 +180,18 @@ class StoreConformance(DecisionConformance):
             same_rows(near, reached(everything, seeds, hops), *INTERACTION_KEY)
             near = rows_of(store.neighbourhood(seeds, hops, since, until), INTERACTIONS)
             same_rows(near, reached(within, seeds, hops), *INTERACTION_KEY)
+
+    def test_distinct_acts_are_the_first_of_each_user_on_each_item(self, store: Store) -> None:
+        log = random_log(8, n_events=60, n_users=5, n_items=6)
+        write(store, "one", log)
+        first: dict[tuple[object, object], int] = {}
+        for row in interactions_of(log):
+            pair = row["user_id"], row["item_id"]
+            first[pair] = min(first.get(pair, int(row["at_ms"])), int(row["at_ms"]))
+        expected = [{"user_id": u, "item_id": i, "at_ms": at} for (u, i), at in first.items()]
+        acts = store.distinct_acts().with_columns(nw.col("user_id", "item_id").cast(nw.String))
+        types = {name: INTERACTIONS[name] for name in ("user_id", "item_id", "at_ms")}
+        same_rows(rows_of(acts, types), expected, "user_id", "item_id")
 
     def test_hops_below_one_are_a_usage_error(self, store: Store) -> None:
         with pytest.raises(UsageError, match="hops must be 1 or more"):

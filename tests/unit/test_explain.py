@@ -12,7 +12,7 @@ from graphdet.models.shipped import shipped_judge
 from graphdet.pipeline.detect import ring_candidates
 from graphdet.ports import Silent
 from graphdet.reports.evidence import findings, read_evidence
-from graphdet.reports.explanations import read_explained
+from graphdet.reports.reasons import read_explanation
 from graphdet.rings.evidence import EVIDENCE
 from graphdet.rings.explain import CODES, Explanation, explain_rings
 from graphdet.rings.find import Candidates, Judged, judge_rings
@@ -127,11 +127,11 @@ def test_the_evidence_column_holds_numbers_and_explanations(case: Case) -> None:
     ):
         assert set(read_evidence(text)) == set(EVIDENCE)
         assert {finding.name for finding in findings(read_evidence(text))} == set(EVIDENCE)
-        explained = read_explained(text)
+        explained = read_explanation({"evidence": text}, reason, ())
         members = case.tables.members.filter(pc.equal(case.tables.members["ring_id"], ring_id))
-        assert set(explained.member_reasons) == set(members["user_id"].to_pylist())
+        assert set(explained.members) == set(members["user_id"].to_pylist())
         assert explained.reasons
-        assert explained.reasons[0]["text"][1:] in reason
+        assert explained.reasons[0].text[1:] in reason
         assert json.dumps(json.loads(text)) == text
 
 

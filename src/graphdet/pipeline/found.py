@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from graphdet.desk.standing import RING
 from graphdet.errors import UsageError
 from graphdet.ports import Store
-from graphdet.reports.explanations import read_explained
+from graphdet.reports.reasons import read_explanation
 from graphdet.rings.identity import Shape, number_of
 from graphdet.tables import RingTables
 
@@ -82,7 +82,7 @@ def _ring(store: Store, ring_id: str) -> dict[str, Any]:
     members = rings.members.filter(pc.equal(rings.members["ring_id"], ring_id)).to_pylist()
     items = rings.items.filter(pc.equal(rings.items["ring_id"], ring_id))["item_id"].to_pylist()
     least = SURE * (ring["score"] or 0.0)
-    strongest = read_explained(ring["evidence"]).reasons[:TOP_REASONS]
+    strongest = read_explanation(ring, "", ()).reasons[:TOP_REASONS]
     return {
         "members": sorted(row["user_id"] for row in members),
         "sure_members": sorted(row["user_id"] for row in members if (row["score"] or 0.0) >= least),
@@ -90,7 +90,7 @@ def _ring(store: Store, ring_id: str) -> dict[str, Any]:
         "flagged": bool(ring["flagged"]),
         "score": ring["score"],
         "q_value": ring["q_value"],
-        "detectors": ["ring judge", *(reason["code"] for reason in strongest)],
+        "detectors": ["ring judge", *(reason.code for reason in strongest)],
     }
 
 

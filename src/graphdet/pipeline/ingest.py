@@ -75,7 +75,7 @@ def ingest(
     progress = progress or Silent()
     started = time.perf_counter()
     files = find_files(paths)
-    earlier = _earlier(store)
+    earlier = earlier_ingests(store)
     digest, meaning = log_digest(files, config), config_digest(config)
     new, skipped, warnings = _sort_out(files, digest, meaning, earlier)
     if not new:
@@ -129,7 +129,7 @@ def _from_json(text: str) -> IngestResult:
     return IngestResult(**(found | {name: tuple(found[name]) for name in ("warnings", "skipped")}))
 
 
-def _earlier(store: Store) -> dict[str, IngestResult | None]:
+def earlier_ingests(store: Store) -> dict[str, IngestResult | None]:
     """What was ingested before, by digest of the source; None where only the digest is known."""
     texts = {digest: store.meta(META_PREFIX + digest) for digest in store.sources()}
     return {digest: _from_json(text) if text else None for digest, text in texts.items()}

@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
+from graphdet import __version__
 from graphdet.models.ring_judge import RingJudge
 from graphdet.models.shipped import shipped_judge
 from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.memory import Remembered, remember
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import tabulate
 from graphdet.tables import GraphArrays, RingTables
+
+SHIPPED = f"of the judge shipped with graphdet {__version__}"
 
 
 def find_rings(
@@ -37,6 +41,7 @@ def find_rings(
     known = remember(store, tables)
     progress.start("write rings")
     store.write_rings(known.rings, known.history)
+    store.set_meta(MODEL_DIGEST, (model_digest(model_dir) if model_dir is not None else None) or SHIPPED)
     progress.done()
     return known
 

@@ -16,6 +16,7 @@ from graphdet.logs.labels import read_labels
 from graphdet.models.gnn import pick_device
 from graphdet.pipeline.clock import Clock
 from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.ingest import IngestResult, ingest
 from graphdet.pipeline.insufficient import no_findings
 from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
@@ -112,13 +113,14 @@ def run(
             store.write_labelled(labelled)
             progress.done()
         info = _about(store, read, config, learned, device, labels) | {
-            "seed": seed, "fdr": fdr, "review": review,
+            "seed": seed, "fdr": fdr, "review": review, MODEL_DIGEST: model_digest(model_dir),
         }  # fmt: skip
         info["warnings"] += [*said, *known.lines()]
         info |= known.facts()
+        store.set_meta(MODEL_DIGEST, info[MODEL_DIGEST] or "")
         store.set_meta(RUN_INFO, json.dumps(info))
         with clock.stage("report"):
-            page = report(store, out, run_info=info, progress=progress)
+            page = report(store, out, run_info=info, progress=progress)[0]
         info["stages"] = clock.stages
         info["versions"] = {name: version(name) for name in PACKAGES}
         write_run_json(out, info)

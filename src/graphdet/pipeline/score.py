@@ -13,6 +13,7 @@ from graphdet.evaluation.log_tail import tail_p_values
 from graphdet.evaluation.posterior import posterior_q_values
 from graphdet.logs.labels import read_labels
 from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
 from graphdet.pipeline.memory import Remembered, remember, settle
 from graphdet.pipeline.models import Models, load_models
@@ -84,6 +85,7 @@ def score(
     progress.start("write scores")
     store.write_scores(scores)
     store.write_labelled(found)
+    store.set_meta(MODEL_DIGEST, model_digest(model_dir) or "")
     progress.done()
     return Scored(scores, known.lines())
 

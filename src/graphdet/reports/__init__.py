@@ -1,4 +1,4 @@
-"""The output folder: CSV, HTML, JSON and GraphML.
+"""The output folder: CSV, HTML, PDF, JSON, GraphML and GEXF.
 
 The writers are imported when first asked for: the command line uses the words of this package for its
 messages, and a wrong option must not wait for Arrow and the templates.
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from graphdet.reports.csv_tables import write_csv, write_tables
     from graphdet.reports.report_page import overview
-    from graphdet.reports.ring_page import ring_pages
+    from graphdet.reports.ring_files import write_rings
     from graphdet.reports.run_info import write_run_json
 
 _HOMES = {
     "overview": "report_page",
-    "ring_pages": "ring_page",
     "write_csv": "csv_tables",
+    "write_rings": "ring_files",
     "write_run_json": "run_info",
     "write_tables": "csv_tables",
 }
-__all__ = ["overview", "ring_pages", "write_csv", "write_run_json", "write_tables"]
+__all__ = ["overview", "write_csv", "write_rings", "write_run_json", "write_tables"]
 
 
 def __getattr__(name: str) -> Any:

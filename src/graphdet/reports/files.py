@@ -4,12 +4,15 @@ import errno
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from graphdet.errors import GraphdetError
+
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def explain(error: OSError, path: Path) -> GraphdetError:
@@ -94,10 +97,21 @@ def plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else str(value)  # NumPy scalars; paths and times as text
 
 
+def half_pairs_escaped(text: str) -> str:
+    r"""Escape lone halves of surrogate pairs in JSON text: JSON can hold them, UTF-8 cannot.
+
+    >>> half_pairs_escaped('"\ud800"') == '"' + chr(92) + 'ud800"'
+    True
+    """
+    return _HALF_PAIR.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
 def write_json(path: Path, document: Any) -> Path:
     """Write one JSON document, indented, keys in the order given.
 
     Raises:
         GraphdetError: as `replacing`.
     """
-    return write_text(path, json.dumps(plain(document), ensure_ascii=False, indent=1) + "\n")
+    return write_text(
+        path, half_pairs_escaped(json.dumps(plain(document), ensure_ascii=False, indent=1)) + "\n"
+    )

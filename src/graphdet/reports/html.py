@@ -1,7 +1,8 @@
-"""The template environment: autoescape always on, no script, styles pinned by their hash."""
+"""The template environment: autoescape always on; the one style and the one script are pinned by their hashes."""
 
 import base64
 import hashlib
+import re
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -11,6 +12,9 @@ from markupsafe import Markup
 
 from graphdet import __version__
 from graphdet.reports import words
+
+# Control characters but line feed and tab, direction marks, halves of surrogate pairs.
+_HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def _stamp(text: str) -> str:
@@ -22,9 +26,20 @@ def _stamp(text: str) -> str:
 
 
 @cache
+def template_text(name: str) -> str:
+    """Read a file of the templates' folder."""
+    return resources.files("graphdet.reports").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
 def _style() -> str:
-    # The hash of the policy covers the element's text, so it must hold exactly the bytes of the file.
-    return resources.files("graphdet.reports").joinpath("templates/style.css").read_text(encoding="utf-8")
+    # The hash of the policy covers the element's text, so it must hold exactly these bytes.
+    return "".join(template_text(name) for name in ("tokens.css", "figures.css", "style.css"))
+
+
+def _digest(text: str) -> Markup:
+    found = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Markup(f"sha256-{found}")
 
 
 @cache
@@ -38,6 +53,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         visible=words.visible,
+        shorten=words.shorten,
         thousands=words.thousands,
         figure=words.figure,
         score=words.score,
@@ -50,10 +66,18 @@ def _environment() -> Environment:
 
 
 def render(template: str, **values: Any) -> str:
-    """Render a page; every value is escaped unless it is Markup that this package made."""
-    style = _style()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    """Render a page; every value is escaped unless it is Markup that this package made.
+
+    Templates show names with `visible`; should one forget it, what could hide or turn text is still shown as escapes.
+    """
+    style, script = _style(), template_text("script.js")
     page = _environment().get_template(template)
-    return page.render(
-        **values, style=Markup(style), style_hash=Markup(f"sha256-{digest}"), version=__version__
+    text = page.render(
+        **values,
+        style=Markup(style),
+        style_hash=_digest(style),
+        script=Markup(script),
+        script_hash=_digest(script),
+        version=__version__,
     )
+    return _HARMFUL.sub(lambda found: words.visible(found.group()), text)

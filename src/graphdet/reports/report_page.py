@@ -4,22 +4,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphdet.reports import html, words
+from graphdet.reports.drift import Drift
+from graphdet.reports.figures.overview import draw_ring_map, draw_scores
 from graphdet.reports.files import write_text
 from graphdet.reports.limits import blind_spots, not_enough
-from graphdet.reports.ring_page import flagged_ids, page_name
+from graphdet.reports.ring_files import flagged_ids
+from graphdet.reports.ring_page import page_name
 from graphdet.tables import RingTables
 
-SUSPECTS_SHOWN = 200
-CANDIDATES_SHOWN = 50
+SUSPECTS_SHOWN = 1000
+CANDIDATES_SHOWN = 200
+MAPPED = 2_000  # rings in the map
 _STRONGEST = [("score", "descending"), ("p_value", "ascending")]
 
 
-def overview(out: Path, scores: pa.Table, rings: RingTables, info: Mapping[str, Any] | None = None) -> Path:
-    """Write report.html, which needs no network and no script.
+def overview(
+    out: Path,
+    scores: pa.Table,
+    rings: RingTables,
+    info: Mapping[str, Any] | None = None,
+    drift: Drift | None = None,
+    pseudonymised: bool = False,
+) -> Path:
+    """Write report.html, which needs no network, and no script to be complete.
 
     Shapes: scores schema.SCORE_COLUMNS, one row per user; `info` as in run_info. The same findings and facts
     give the same bytes: times, memory and versions are in run.json only.
@@ -52,12 +64,28 @@ def overview(out: Path, scores: pa.Table, rings: RingTables, info: Mapping[str, 
         score_meaning=score_meaning(facts),
         inputs=_inputs(facts),
         rows=_rows(facts),
+        n_rows=facts.get("n_rows"),
         rejects=sorted((facts.get("rejects_by_reason") or {}).items(), key=lambda pair: (-pair[1], pair[0])),
         warnings=[str(line) for line in facts.get("warnings") or ()],
         limits=blind_spots(facts, counts, rings, suspects.num_rows),
         how=_how(facts),
+        drift=drift,
+        drift_pages={ring_id: page_name(ring_id) for ring_id in flagged},
+        pseudonymised=pseudonymised,
+        **_pictures(scores, rings, flagged),
     )
     return write_text(out / "report.html", page)
+
+
+def _pictures(scores: pa.Table, rings: RingTables, flagged: list[str]) -> dict[str, Any]:
+    """The spread of scores with the lowest that is flagged, and the map of rings."""
+    values = scores["score"].to_numpy().astype(np.float64)
+    above = values[np.asarray(pc.fill_null(scores["flagged"], False))]
+    mapped = rings.rings.sort_by([*_STRONGEST, ("ring_id", "ascending")]).slice(0, MAPPED).to_pylist()
+    return {
+        "score_picture": draw_scores(values, float(above.min()) if len(above) else None),
+        "ring_map": draw_ring_map(mapped, {ring_id: page_name(ring_id) for ring_id in flagged}),
+    }
 
 
 def headline(n_suspects: int, n_rings: int, n_users: int) -> str:

@@ -23,6 +23,7 @@ from graphdet.tables import Frame, LogTables, RingTables
 # DuckDB's newer string compression is both smaller and faster to write; the package needs DuckDB 1.5 anyway.
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.5.0"}
 MEMORY_LIMIT = "4GiB"  # beyond this DuckDB spills to disk
+SEEDS = "graphdet_seeds"  # the users whose interactions are read
 READ_INTERACTIONS = "graphdet_interactions"  # temporary table: the view, computed once per opened store
 
 
@@ -148,11 +149,30 @@ class DuckDBStore:
             self._has_read_interactions = True
         return in_window(self._frame(f"SELECT * FROM temp.{READ_INTERACTIONS}"), since_ms, until_ms)
 
+    def distinct_acts(self) -> Frame:
+        """The first act of every user on every item: user_id, item_id, at_ms; ids as they are packed."""
+        return self._frame(
+            "SELECT user_id, item_id, min(at_ms) AS at_ms FROM event_log GROUP BY user_id, item_id"
+        )
+
     def neighbourhood(
         self, user_ids: Sequence[str], hops: int, since_ms: int | None = None, until_ms: int | None = None
     ) -> Frame:
         """Interactions of the k-hop subgraph around users; see `graphdet.store.neighbourhood`."""
+        if hops == 1 and not self._has_read_interactions:
+            return in_window(self._interactions_of(user_ids), since_ms, until_ms)
         return neighbourhood(self._connection, self.interactions(since_ms, until_ms), user_ids, hops)
+
+    def _interactions_of(self, user_ids: Sequence[str]) -> Frame:
+        """The interactions of some users, read at once: they are chosen before the events are grouped."""
+        seeds = pa.table({"user_id": pa.array(sorted(set(user_ids)), pa.string())})
+        with in_words(self.path, "reading"):
+            self._connection.register(SEEDS, seeds)
+            try:
+                found = self._connection.sql(tables.interactions_of(SEEDS)).to_arrow_table()
+            finally:
+                self._connection.unregister(SEEDS)
+            return nw.from_native(self._connection.from_arrow(found))
 
     def events(self) -> Frame:
         """Events of all sources: schema.EVENT_COLUMNS, then one column per attribute, then `source_ix`.

@@ -130,6 +130,12 @@ VIEWS = {
 }
 
 
+def interactions_of(users: str) -> str:
+    """Write the query of the interactions of those users whose user_id is in a table of that name."""
+    chosen = f"WHERE CAST(user_id AS VARCHAR) IN (SELECT user_id FROM {quoted(users)}) GROUP BY"
+    return VIEWS["interactions"].replace("GROUP BY", chosen)
+
+
 def show_events(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the view `events` anew, after a column of event_log came or changed."""
     shown = {name: f"CAST({name} AS VARCHAR)" for name in PACKED_IDS}

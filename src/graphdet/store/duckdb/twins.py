@@ -29,3 +29,8 @@ def load(name: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
     check_name(name, titles())
     text = _texts()[name]
     return text, fill_parameters(name, text, parameters)
+
+
+def text_of(name: str) -> str:
+    """The whole text of a query, with its title."""
+    return _texts()[name]

@@ -1,0 +1,65 @@
+"""From a store to what the pages of rings are made from."""
+
+from collections.abc import Sequence
+
+import narwhals as nw
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graphdet import schema
+from graphdet.ports import Progress, Store
+from graphdet.reports.context import Context, look_around
+from graphdet.reports.gather import Look, Sources
+from graphdet.reports.log_acts import Acts
+from graphdet.reports.run_facts import Query
+from graphdet.store.duckdb.twins import text_of as sql_of
+from graphdet.store.neo4j.statements import names as cypher_names
+from graphdet.store.neo4j.statements import text_of as cypher_of
+from graphdet.tables import RingTables
+
+ACTS_QUERY = "ring"  # the saved query that lists the acts of a ring
+
+
+def ring_sources(
+    store: Store, rings: RingTables, ring_ids: Sequence[str], scores: pa.Table, progress: Progress
+) -> Sources:
+    """Read what the pages of some rings need: what members did and share, items, and the whole log when looked at."""
+    wanted = pa.array(list(ring_ids), pa.string())
+    mine = rings.members.filter(pc.is_in(rings.members["ring_id"], value_set=wanted))
+    users = sorted(set(mine["user_id"].to_pylist()))
+    if not users:
+        nothing = pa.table({name: pa.array([], pa.string()) for name in schema.INTERACTION_COLUMNS})
+        return Sources(rings, nothing, scores)
+    progress.start("read the rings' acts")
+    acts = store.neighbourhood(users, 1).select(*schema.INTERACTION_COLUMNS).collect("pyarrow").to_native()
+    people = nw.from_native(
+        store.bench.from_arrow(pa.table({"user_id": pa.array(users, pa.string())}))
+    ).lazy()
+    entities = store.entities().join(people, on="user_id", how="semi").collect("pyarrow").to_native()
+    items = store.items().collect("pyarrow").to_native()
+    progress.done()
+    return Sources(rings, acts, scores, items, entities, _look(store, progress))
+
+
+def _look(store: Store, progress: Progress) -> Look:
+    """Look around rings in the whole log, which is read when the first ring is looked at."""
+    kept: list[Acts] = []
+
+    def look(users: list[str], items: list[str], first_ms: int, last_ms: int) -> Context | None:
+        if not kept:
+            kept.append(Acts.of(store.distinct_acts().collect("pyarrow").to_native()))
+        return look_around(kept[0], users, items, first_ms, last_ms)
+
+    return look
+
+
+def acts_queries() -> list[Query]:
+    """The texts of the query that lists a ring's acts, for both kinds of store."""
+    if ACTS_QUERY not in cypher_names("browser"):
+        return []
+    title = "The query that lists the ring's acts"
+    cypher, sql = cypher_of(f"browser/{ACTS_QUERY}"), sql_of(ACTS_QUERY)
+    return [
+        Query(title, "Cypher, for Neo4j Browser", ":param ring_id => '{ring_id}';", cypher),
+        Query(title, "SQL, for DuckDB", "-- with $ring_id = '{ring_id}' and $limit = 100000", sql),
+    ]

@@ -1,0 +1,163 @@
+"""The whole log as a report sees it: the first act of every user on every item, as arrays."""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from graphdet.tables import require_columns
+
+N_SLICES = 64  # time slices of equal numbers of acts, as in the organic model of ring finding
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Acts:
+    """Distinct (user, item) acts with their first time, by user.
+
+    Shapes: user_ids, item_ids Arrow strings in byte order; user_ix, item_ix int32[n_acts] into them; at_ms
+    int64[n_acts].
+    """
+
+    user_ids: pa.Array
+    item_ids: pa.Array
+    user_ix: NDArray[np.int32]
+    item_ix: NDArray[np.int32]
+    at_ms: Ints
+
+    @classmethod
+    def of(cls, table: pa.Table) -> "Acts":
+        """Encode a table of user_id, item_id, at_ms, one row per pair, in any order; ids may be whole numbers.
+
+        Raises:
+            ValueError: a column is missing.
+        """
+        require_columns(table.column_names, ("user_id", "item_id", "at_ms"), "acts")
+        user_ids, user_ix = _encoded(table["user_id"])
+        item_ids, item_ix = _encoded(table["item_id"])
+        at_ms = table["at_ms"].to_numpy().astype(np.int64, copy=False)
+        order, _ = _by_key(user_ix, len(user_ids))
+        return cls(user_ids, item_ids, user_ix[order], item_ix[order], at_ms[order])
+
+    @property
+    def n_users(self) -> int:
+        """How many users."""
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        """How many items."""
+        return len(self.item_ids)
+
+    @cached_property
+    def user_ends(self) -> Ints:
+        """Where the acts of each user begin, int64[n_users + 1]."""
+        return np.searchsorted(self.user_ix, np.arange(self.n_users + 1)).astype(np.int64)
+
+    @cached_property
+    def degree(self) -> Ints:
+        """Distinct items per user, int64[n_users]."""
+        return np.diff(self.user_ends)
+
+    @cached_property
+    def by_time(self) -> Ints:
+        """The acts in their order in time, int64[n_acts]."""
+        return np.argsort(self.at_ms)
+
+    @cached_property
+    def times(self) -> Ints:
+        """The times of all acts, ascending, int64[n_acts]."""
+        return self.at_ms[self.by_time]
+
+    @cached_property
+    def _by_item(self) -> tuple[Ints, Ints]:
+        return _by_key(self.item_ix, self.n_items)
+
+    @cached_property
+    def cuts(self) -> NDArray[np.float64]:
+        """The times between slices, float64[N_SLICES - 1]."""
+        if not len(self.at_ms):
+            return np.zeros(0)
+        return np.quantile(self.times, np.linspace(0, 1, N_SLICES + 1)[1:-1])
+
+    @cached_property
+    def slice_acts(self) -> NDArray[np.float64]:
+        """How many acts fall into each slice, float64[N_SLICES]."""
+        edges = np.searchsorted(self.times, self.cuts, side="left")
+        return np.diff(np.concatenate([[0], edges, [len(self.times)]])).astype(np.float64)
+
+    def slices_of(self, acts: Ints) -> Ints:
+        """The slice of some acts."""
+        return np.searchsorted(self.cuts, self.at_ms[acts], side="right")
+
+    def rows_of_users(self, ids: list[str]) -> Ints:
+        """The rows of user ids; those that the log lacks are left out."""
+        return _rows(self.user_ids, ids)
+
+    def rows_of_items(self, ids: list[str]) -> Ints:
+        """The rows of item ids, in the order given; those that the log lacks are left out."""
+        return _rows(self.item_ids, ids)
+
+    def on_items(self, items: Ints) -> Ints:
+        """The acts on some items, item by item."""
+        order, ends = self._by_item
+        parts = [order[ends[item] : ends[item + 1]] for item in items.tolist()]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+    def of_users(self, users: Ints) -> tuple[Ints, Ints]:
+        """The acts of some users, user by user, and for each its place in `users`."""
+        n = self.degree[users]
+        place = np.repeat(np.arange(len(users)), n)
+        first = np.repeat(self.user_ends[users] - np.concatenate([[0], np.cumsum(n)[:-1]]), n)
+        return first + np.arange(len(place)), place
+
+    def between(self, first_ms: int, last_ms: int) -> Ints:
+        """The acts with first_ms <= at_ms <= last_ms, in their order in time."""
+        low = int(np.searchsorted(self.times, first_ms, side="left"))
+        high = int(np.searchsorted(self.times, last_ms, side="right"))
+        return self.by_time[low:high]
+
+
+def _encoded(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int32]]:
+    """Number the distinct ids in byte order."""
+    joined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(joined, pa.ChunkedArray):  # no chunk, or more text than one array holds
+        joined = pa.concat_arrays(joined.chunks) if joined.num_chunks else pa.array([], column.type)
+    coded = pc.dictionary_encode(joined)
+    ids = coded.dictionary.cast(pa.string())
+    order = pc.sort_indices(ids).to_numpy()
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return ids.take(pa.array(order)), rank[coded.indices.to_numpy()]
+
+
+def _by_key(key: NDArray[np.int32], n_keys: int) -> tuple[Ints, Ints]:
+    """Sort rows by a key below n_keys by counting: the order, and where the rows of each key begin."""
+    n = len(key)
+    table = sp.csr_matrix((np.arange(n), (key, np.arange(n, dtype=np.int32))), shape=(n_keys, n))
+    return table.data.astype(np.int64), table.indptr.astype(np.int64)
+
+
+class _Sorted:
+    """Sorted Arrow strings as a sequence, for bisection: a hash table of them all would cost more."""
+
+    def __init__(self, ids: pa.Array) -> None:
+        self.ids = ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, place: int) -> str:
+        return str(self.ids[place].as_py())
+
+
+def _rows(ids: pa.Array, wanted: list[str]) -> Ints:
+    # UTF-8 bytes and code points sort alike.
+    known = _Sorted(ids)
+    found = [(bisect_left(known, name), name) for name in wanted]
+    return np.array([place for place, name in found if place < len(ids) and known[place] == name], np.int64)

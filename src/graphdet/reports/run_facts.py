@@ -1,0 +1,98 @@
+"""What a ring page says of the run that found the ring: data, digests, and how to do it again."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphdet import __version__
+
+NOT_RECORDED = "not recorded"
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query that shows a ring's acts: its language, how its parameter is set ({ring_id}), and its text."""
+
+    title: str
+    language: str
+    setting: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """The part of a run's facts (see run_info) that is the same each time and belongs beside an accusation."""
+
+    version: str = __version__
+    config_name: str = NOT_RECORDED
+    config_digest: str = NOT_RECORDED
+    model_digest: str = NOT_RECORDED
+    seed: int | None = None
+    fdr: float | None = None
+    labels: str | None = None
+    n_rows: int | None = None
+    n_rejects: int | None = None
+    first_ms: int | None = None
+    last_ms: int | None = None
+    has_entities: bool = False
+    inputs: tuple[tuple[str, str, int | None], ...] = ()  # file, SHA-256, rows
+    queries: tuple[Query, ...] = field(default=(), repr=False)
+
+    def queries_of(self, ring_id: str) -> list[tuple[str, str, str]]:
+        """Title, language and text of the queries, with the ring's id set first."""
+        quoted = ring_id.replace("\\", "\\\\").replace("'", "\\'")
+        return [
+            (query.title, query.language, f"{query.setting.format(ring_id=quoted)}\n\n{query.text}")
+            for query in self.queries
+        ]
+
+    def commands(self, ring_id: str) -> list[str]:
+        """The commands that find the ring again and show it, for a shell."""
+        run = ["graphdet", "run", *(file for file, _, _ in self.inputs)] if self.inputs else []
+        if run and self.config_name != NOT_RECORDED:
+            run += ["--config", self.config_name]
+        if run:
+            run += ["--out", "findings"]
+            run += [] if self.labels is None else ["--labels", self.labels]
+            run += [] if self.fdr is None else ["--fdr", f"{self.fdr:g}"]
+            run += [] if self.seed is None else ["--seed", str(self.seed)]
+        store = ["--store", "duckdb:findings/graph.duckdb"]
+        shown = ["graphdet", "report", *store, "--ring", ring_id, "--format", "html,json", "--out", "again"]
+        acts = [
+            "graphdet",
+            "query",
+            "ring",
+            *store,
+            "--param",
+            f"ring_id={ring_id}",
+            "--param",
+            "limit=100000",
+        ]
+        return [shlex.join(words) for words in (run, shown, acts) if words]
+
+
+def run_facts(info: Mapping[str, Any], queries: Sequence[Query] = ()) -> RunFacts:
+    """Read the facts from a run's info; absent ones stay unknown."""
+    config = info.get("config")
+    config = config if isinstance(config, Mapping) else {"name": config} if config else {}
+    period, labels = info.get("period") or {}, info.get("labels")
+    inputs = [entry if isinstance(entry, Mapping) else {"file": entry} for entry in info.get("inputs") or ()]
+    return RunFacts(
+        config_name=str(config.get("name") or NOT_RECORDED),
+        config_digest=str(config.get("digest") or NOT_RECORDED),
+        model_digest=str(info.get("model_digest") or NOT_RECORDED),
+        seed=info.get("seed"),
+        fdr=info.get("fdr"),
+        labels=str(labels.get("file")) if isinstance(labels, Mapping) else None,
+        n_rows=info.get("n_rows"),
+        n_rejects=info.get("n_rejects"),
+        first_ms=period.get("first_ms"),
+        last_ms=period.get("last_ms"),
+        has_entities=bool((info.get("counts") or {}).get("entities")),
+        inputs=tuple(
+            (str(entry.get("file", "?")), str(entry.get("sha256") or ""), entry.get("n_rows"))
+            for entry in inputs
+        ),
+        queries=tuple(queries),
+    )
