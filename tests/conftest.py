@@ -1,6 +1,7 @@
 """For all tests."""
 
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 # the tests that interrupt a command need the ordinary meaning.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests of commands use the sample logs of the stores' tests.
+sys.path.append(str(Path(__file__).parent / "store"))
 
 # Tests in these folders run whole commands, as a person would.
 WHOLE_COMMANDS = ("cli", "zoo")

@@ -25,6 +25,8 @@ from graphdet.simulate.organic import organic
 from graphdet.simulate.plant import plant
 from graphdet.tables import RingTables
 
+pytestmark = pytest.mark.slow
+
 JUDGE = shipped_judge().logits
 
 

@@ -10,6 +10,8 @@ from graphdet.errors import GraphdetError
 from graphdet.models.ring_examples import Lessons
 from graphdet.models.ring_judge import RingJudge, train_ring_judge
 
+pytestmark = pytest.mark.slow
+
 DIRECTION = (1, 0, -1)
 N_RINGS, N_NATURAL = 24, 400
 

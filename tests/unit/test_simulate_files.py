@@ -16,6 +16,8 @@ from graphdet.pipeline.simulate import FORMATS, SimulateResult, simulate
 from graphdet.simulate import organic
 from graphdet.tables import GraphArrays
 
+pytestmark = pytest.mark.slow
+
 
 def small(out: Path, **changes: object) -> SimulateResult:
     knobs: dict[str, object] = {"n_users": 700, "n_items": 300, "days": 10, "plan": "L2", "n_campaigns": 2}
