@@ -12,7 +12,7 @@ from graphdet.pipeline.detect import find_pairs
 from graphdet.ports import Silent
 from graphdet.rings.blocks import Blocks, block_acts, membership
 from graphdet.rings.evidence import EVIDENCE, gather_evidence
-from graphdet.rings.find import Candidates, find_candidates, overlap
+from graphdet.rings.find import Candidates, find_candidates, overlap, told_apart
 from graphdet.rings.margin import naming_margins
 from graphdet.rings.organic import organic_model
 from graphdet.rings.refine import refine
@@ -144,6 +144,11 @@ def test_the_whole_is_named_before_its_parts(logit_of_whole: float, named: list[
     users = membership([np.arange(20), np.arange(10), np.arange(11, 20)], 20)
     blocks = Blocks(users, membership([np.arange(3)] * 3, 5))
     assert strongest(blocks, np.array([logit_of_whole, 4.0, 3.8])).tolist() == named
+
+
+def test_slices_of_a_crowd_are_not_told_apart() -> None:
+    evidence = {"sharpness": np.array([1.0, 0.4, 1.0, 0.5]), "recurrence": np.array([0.0, 0.0, 0.9, 0.5])}
+    assert told_apart(evidence).tolist() == [True, False, False, True]
 
 
 def test_few_groups_give_no_small_p_value() -> None:

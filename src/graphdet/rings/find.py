@@ -23,6 +23,8 @@ JUDGE_SHARE = 0.2  # of rings among what the judge was trained on: campaigns and
 # A group is told apart when most of the accounts that act like a member are members. Of a slice of a larger crowd
 # nobody could say why just these are accused, however much they have in common.
 LEAST_SHARPNESS = 0.5
+# Nor of one visit of a crowd that comes in greater numbers at another time.
+MOST_RECURRENCE = 0.5
 MOST_DOUBT = (
     2.0  # times the level that a flagged ring may be doubted by itself; their average keeps the level
 )
@@ -89,7 +91,7 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
     not.
     """
     logits = judge(candidates.inputs, candidates.fold)
-    apart = candidates.evidence["sharpness"] >= LEAST_SHARPNESS
+    apart = told_apart(candidates.evidence)
     # Slices of a crowd come after all others. They are no rings, but count among the natural groups.
     rows = strongest(candidates.blocks, np.where(apart, logits, logits - 1e6))
     share = estimate_share(logits[rows], JUDGE_SHARE)
@@ -110,6 +112,12 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
         # A q-value is a mean over rings at least as strong, so it is met wherever the score is.
         threshold=logit_for(least_score(fdr), JUDGE_SHARE, share),
     )
+
+
+def told_apart(evidence: dict[str, Float]) -> NDArray[np.bool_]:
+    """Groups that are no slice of a larger crowd, neither of their own time nor of another, bool[n]."""
+    sharp = evidence["sharpness"] >= LEAST_SHARPNESS
+    return np.asarray(sharp & (evidence["recurrence"] <= MOST_RECURRENCE))
 
 
 def least_score(fdr: float) -> float:

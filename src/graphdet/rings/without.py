@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from graphdet.rings.blocks import MIN_ITEMS, MIN_USERS, Blocks, block_acts, membership
 from graphdet.rings.evidence import gather_evidence, judge_inputs
-from graphdet.rings.find import LEAST_SHARPNESS, Judge, Judged
+from graphdet.rings.find import Judge, Judged, told_apart
 from graphdet.rings.margin import naming_margins
 from graphdet.rings.organic import Acts, Float, Organic, organic_of
 from graphdet.tables import GraphArrays
@@ -73,7 +73,7 @@ def logits_without(
         left = Blocks(membership(users, model.n_users), membership(items, model.n_items))
         evidence = gather_evidence(left, there, graph, naming_margins(left, there))
         logits = judge(judge_inputs(evidence), judged.fold[np.asarray(rows, np.int64)[kept]])
-        out[kept] = np.where(evidence["sharpness"] >= LEAST_SHARPNESS, logits, NO_RING)
+        out[kept] = np.where(told_apart(evidence), logits, NO_RING)
     return out
 
 
