@@ -129,7 +129,7 @@ def test_the_evidence_column_holds_numbers_and_explanations(case: Case) -> None:
     ):
         assert set(read_evidence(text)) == set(EVIDENCE)
         assert {finding.name for finding in findings(read_evidence(text))} == set(EVIDENCE)
-        explained = read_explanation({"evidence": text}, reason, ())
+        explained = read_explanation({"evidence": text}, reason)
         members = case.tables.members.filter(pc.equal(case.tables.members["ring_id"], ring_id))
         assert set(explained.members) == set(members["user_id"].to_pylist())
         assert explained.reasons

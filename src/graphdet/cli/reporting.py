@@ -120,9 +120,12 @@ def _noted(by: str | None) -> "Listener":
     """Note what is given out in the audit log of its store, before it is."""
     from graphdet.pipeline.decisions import record
 
+    kind = {"report": "ring", "reveal": "pseudonym"}
+
     def note(store: "Store", given: "Disclosure") -> None:
         after = {"formats": list(given.formats), "out": given.out, "pseudonymised": given.pseudonymised}
-        record(store, who(by), given.what, "store", ", ".join(given.subjects) or store.url, after=after)
+        about = (kind[given.what], ", ".join(given.subjects)) if given.subjects else ("store", store.url)
+        record(store, who(by), given.what, *about, after=after)
 
     return note
 

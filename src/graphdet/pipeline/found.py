@@ -82,7 +82,7 @@ def _ring(store: Store, ring_id: str) -> dict[str, Any]:
     members = rings.members.filter(pc.equal(rings.members["ring_id"], ring_id)).to_pylist()
     items = rings.items.filter(pc.equal(rings.items["ring_id"], ring_id))["item_id"].to_pylist()
     least = SURE * (ring["score"] or 0.0)
-    strongest = read_explanation(ring, "", ()).reasons[:TOP_REASONS]
+    strongest = read_explanation(ring, "").reasons[:TOP_REASONS]
     return {
         "members": sorted(row["user_id"] for row in members),
         "sure_members": sorted(row["user_id"] for row in members if (row["score"] or 0.0) >= least),

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,8 +178,19 @@ def meaning_of_q(q_value: float | None) -> str:
     return f"{start} about {q_value * 100:.0f} in 100 are expected to be false alarms."
 
 
-def counter_evidence(evidence: Mapping[str, float], ring: Mapping[str, Any], weak_members: int) -> list[str]:
-    """Say what speaks against the ring, or what we cannot know.
+# What the ring's own measured counter-evidence says already: its code, by the number that would say it again.
+_MEASURED = {
+    "halo_lift": "common_taste",
+    "elsewhere_lift": "taste_elsewhere",
+    "exclusivity": "open_targets",
+    "focus": "long_histories",
+}
+
+
+def counter_evidence(
+    evidence: Mapping[str, float], ring: Mapping[str, Any], weak_members: int, measured: Collection[str] = ()
+) -> list[str]:
+    """Say what speaks against the ring, or what we cannot know, but for the codes that are `measured` already.
 
     `weak_members` have a user score below one half.
 
@@ -188,7 +199,7 @@ def counter_evidence(evidence: Mapping[str, float], ring: Mapping[str, Any], wea
     against = []
 
     def number(name: str, default: float) -> float:
-        value = evidence.get(name, default)
+        value = default if _MEASURED.get(name) in measured else evidence.get(name, default)
         return value if math.isfinite(value) else default
 
     if number("halo_lift", 1) > 3:
@@ -228,14 +239,14 @@ def counter_evidence(evidence: Mapping[str, float], ring: Mapping[str, Any], wea
             "then or in the ring's own time. It may be a habit of these items' audience, or an earlier wave of the "
             "same campaign with other accounts."
         )
-    return against + _doubts_of_size(ring, weak_members)
+    return against + _doubts_of_size(ring, weak_members, "small" in measured)
 
 
-def _doubts_of_size(ring: Mapping[str, Any], weak_members: int) -> list[str]:
+def _doubts_of_size(ring: Mapping[str, Any], weak_members: int, said_small: bool) -> list[str]:
     """Doubts that do not come from the evidence: a small ring, a weak level, weak members."""
     against = []
     n_users, q_value = int(ring["n_users"]), ring.get("q_value")
-    if n_users < 6:
+    if n_users < 6 and not said_small:
         against.append(
             f"The ring is small ({words.plural(n_users, 'member')}); friends or a family may look the same."
         )

@@ -120,7 +120,9 @@ def _ring(
     evidence = read_evidence(ring["evidence"])
     own = [scores.get(row["user_id"], {}).get("score") for row in members]
     weak = sum(score is not None and score < 0.5 for score in own)
-    told = read_explanation(ring, str(ring["reason"] or ""), counter_evidence(evidence, ring, weak))
+    told = read_explanation(ring, str(ring["reason"] or ""))
+    measured = {reason.code for reason in told.against}
+    doubts = tuple(Reason("doubt", line) for line in counter_evidence(evidence, ring, weak, measured))
     people = [
         _member(row, scores.get(row["user_id"], {}), by_user[row["user_id"]], n_others, told.members)
         for row in members
@@ -134,7 +136,7 @@ def _ring(
         reason=str(ring["reason"] or ""),
         findings=tuple(findings(evidence)),
         reasons=told.reasons,
-        against=told.against,
+        against=told.against + doubts,
         would_change=told.would_change,
         members=sorted(people, key=lambda member: (_last(member.score), member.user_id)),
         items=sorted(things, key=lambda item: (_last(item.n_users), _last(item.lift), item.item_id)),

@@ -46,8 +46,8 @@ class Explanation:
     members: Mapping[str, tuple[Reason, ...]]
 
 
-def read_explanation(ring: Mapping[str, Any], sentence: str, doubts: Sequence[str]) -> Explanation:
-    """Read a ring's own reasons out of its evidence; what is absent comes from `sentence`, and `doubts` are added.
+def read_explanation(ring: Mapping[str, Any], sentence: str) -> Explanation:
+    """Read a ring's own reasons out of its evidence; reasons that are absent come from `sentence`.
 
     The evidence (JSON text) may hold `reasons` and `counter_evidence`, lists of {code, strength, text, numbers};
     `member_reasons`, user_id → such a list; and `would_change`, an object with a `text`.
@@ -59,7 +59,7 @@ def read_explanation(ring: Mapping[str, Any], sentence: str, doubts: Sequence[st
     plain = tuple(Reason("sentence", f"{part[:1].upper()}{part[1:]}.") for part in parts)
     return Explanation(
         reasons=read_reasons(evidence.get(REASONS)) or plain,
-        against=read_reasons(evidence.get(COUNTER)) + tuple(Reason("doubt", line) for line in doubts),
+        against=read_reasons(evidence.get(COUNTER)),
         would_change=change if isinstance(change, Mapping) and isinstance(change.get("text"), str) else None,
         members={str(user): read_reasons(rows) for user, rows in of_members.items()}
         if isinstance(of_members, Mapping)

@@ -246,9 +246,9 @@ def _would_change(judged: Judged, rows: Sequence[int], log: LogView, judge: Judg
             else f"the logit falls to {logit:.1f}"
         )
         text = (
-            f"had {n} of {len(ring.members)} accounts not acted on the targets ({n_acts} of {of} acts), the group "
+            f"Had {n} of {len(ring.members)} accounts not acted on the targets ({n_acts} of {of} acts), the group "
             f"would not be flagged: {after}, from {judged.logit[row]:.1f}, where {judged.threshold:.1f} is needed. "
-            f"Taken were the accounts with most evidence, one after the other; another choice may need fewer"
+            f"Taken were the accounts with most evidence, one after the other; another choice may need fewer."
         )
         out.append(
             {
