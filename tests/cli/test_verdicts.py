@@ -204,7 +204,22 @@ def test_reports_are_noted(url: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (entry,) = document("audit", "show", "--store", url)["entries"]  # type: ignore[misc]
     assert (entry["who"], entry["what"]) == ("Ann", "report")
-    assert entry["after"] == {"out": str(tmp_path / "out")}
+    assert entry["after"] == {
+        "out": str(tmp_path / "out"), "formats": ["html", "json", "graphml"], "pseudonymised": False
+    }  # fmt: skip
+
+
+def test_who_asks_what_is_behind_a_pseudonym_is_noted(url: str, tmp_path: Path) -> None:
+    key = ("--key-file", tmp_path / "elsewhere/key")
+    (tmp_path / "elsewhere").mkdir()
+    done = inside("report", "--out", tmp_path / "out", "--pseudonymise", *key, "--new-key", "--store", url)
+    assert done.returncode == 0, done.stderr
+    suspects = (tmp_path / "out/suspects.csv").read_text(encoding="utf-8").splitlines()
+    pseudonym = suspects[1].split(",")[0]
+    revealed = document("reveal", pseudonym, *key, "--by", "Ann", "--store", url)["revealed"]
+    assert revealed[0]["id"]  # type: ignore[index]
+    entry = document("audit", "show", "--store", url)["entries"][-1]  # type: ignore[index]
+    assert (entry["who"], entry["what"], entry["subject"]) == ("Ann", "reveal", pseudonym)
 
 
 def test_an_edit_made_in_the_database_is_found(url: str, path: Path) -> None:

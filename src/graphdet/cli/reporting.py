@@ -77,7 +77,9 @@ def report(
     with options.opened(store) as source:
         names = _names(key_file, new_key, source.url, out) if pseudonymise else None
         asked = Asked(tuple(ring or ()), formats, names)
-        written = write_report(source, out, asked=asked, listener=_noted(by), progress=make_progress())
+        written = write_report(
+            source, out.absolute(), asked=asked, listener=_noted(by), progress=make_progress()
+        )
     if json:
         show.print_json({"report": str(written[0]), "files": [str(path) for path in written]})
         return
