@@ -11,6 +11,8 @@ import pytest
 from graphdet.features.events import event_feature_names, event_features
 from graphdet.features.history import history
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, object]
 HOUR = 3_600_000
 

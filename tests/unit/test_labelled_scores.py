@@ -8,6 +8,8 @@ from graphdet.evaluation.folds import grouped_folds
 from graphdet.scores.labelled import score_by_labels
 from graphdet.scores.labelled_reasons import PLAIN, labelled_reasons
 
+pytestmark = pytest.mark.slow
+
 
 def sample(seed: int, n: int = 1_500, users: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Three features, of which the second tells, one with gaps; a third of the rows is unlabelled."""

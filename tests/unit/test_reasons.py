@@ -14,6 +14,8 @@ from graphdet.rings.member_reasons import member_reasons
 from graphdet.rings.reasons import member_words, ring_words
 from graphdet.rings.ring_view import RingView
 
+pytestmark = pytest.mark.slow
+
 COMMON = [f"j{k:03}" for k in range(20, 26)]  # items with an audience
 OWN = [f"t{k}" for k in range(6)]  # items of nobody else
 NOTHING_KNOWN = Natural({}, None)

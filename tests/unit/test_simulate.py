@@ -25,6 +25,8 @@ from graphdet.simulate import (
 )
 from graphdet.tables import GraphArrays
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=["news", "shop"])
 def log(request: pytest.FixtureRequest) -> GraphArrays:

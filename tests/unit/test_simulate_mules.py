@@ -20,6 +20,8 @@ from graphdet.simulate.mules import laps
 from graphdet.simulate.row_values import round_limit
 from graphdet.tables import GraphArrays
 
+pytestmark = pytest.mark.slow
+
 HOUR_MS = 3_600_000
 MULES = ("mule_fan_in", "mule_fan_out", "mule_cycle")
 FEE_MOST = 0.03
