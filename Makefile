@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $(STAMP)
 
-unit: setup  ## the fast part of the tests, under a minute
+unit: setup  ## the fast part of the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not neo4j and not data and not slow and not browser"
 
 lint: setup
