@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts
 from graphdet.rings.chunks import by_chunks
 from graphdet.rings.organic import Float, Organic
-from graphdet.rings.own_time import in_own_time
+from graphdet.rings.own_time import in_own_time, own_time
 from graphdet.rings.recurrence import recurrence
 from graphdet.tables import GraphArrays
 
@@ -81,7 +81,8 @@ def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Commo
     appeal = np.asarray(blocks.items @ model.item_slices, np.float64)
     expected = np.maximum(np.einsum("ij,ij->i", activity, appeal), 1e-9)
     half = np.maximum(2, 0.5 * n_acts / m)
-    sharpness, exclusivity = in_own_time(blocks, acts, model, half)
+    own = own_time(acts, model, len(blocks))
+    sharpness, exclusivity = in_own_time(blocks, own, model, half)
     touched = blocks.items @ model.by_item
     return {
         "n_users": m,
@@ -97,7 +98,7 @@ def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Commo
         "elsewhere_lift": _elsewhere(blocks, model, activity, common),
         "spread": _spread(blocks, model, acts, common),
         "session_share": _session_share(acts, model, len(blocks)),
-        "recurrence": recurrence(blocks, touched, acts, model, half),
+        "recurrence": recurrence(blocks, touched, acts, own, model, half),
         "shared_entity_share": _shared_entities(blocks, graph),
     }
 
@@ -157,15 +158,21 @@ def _session_share(acts: BlockActs, model: Organic, n_blocks: int) -> Float:
     return together / np.maximum(np.bincount(acts.block, minlength=n_blocks), 1)
 
 
-def _shared_entities(blocks: Blocks, graph: GraphArrays) -> Float:
-    """Share of members who share an entity with another member; 0 where the log has none."""
-    if not len(graph.entity_ix):
-        return np.zeros(len(blocks))
+def entity_links(graph: GraphArrays) -> sp.csr_matrix:
+    """Users × shared entities, CSR float32[n_users, n_entities] of ones."""
     links = sp.csr_matrix(
         (np.ones(len(graph.entity_ix), np.float32), (graph.entity_user_ix, graph.entity_ix)),
         shape=(graph.n_users, len(graph.entity_ids)),
     )
     links.data[:] = 1
+    return links
+
+
+def _shared_entities(blocks: Blocks, graph: GraphArrays) -> Float:
+    """Share of members who share an entity with another member; 0 where the log has none."""
+    if not len(graph.entity_ix):
+        return np.zeros(len(blocks))
+    links = entity_links(graph)
     counts = blocks.users @ links
     counts.data = (counts.data >= 2).astype(np.float32)
     counts.eliminate_zeros()

@@ -70,14 +70,16 @@ def ranges(start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64
     return out
 
 
-def in_own_time(blocks: Blocks, acts: BlockActs, model: Organic, half: Float) -> tuple[Float, Float]:
-    """Sharpness and exclusivity within each block's own time, float64[n_blocks] each.
+def in_own_time(
+    blocks: Blocks, own: tuple[NDArray[np.int64], NDArray[np.int64]], model: Organic, half: Float
+) -> tuple[Float, Float]:
+    """Sharpness and exclusivity within each block's own time (`own`, as own_time gives it), float64[n_blocks] each.
 
     sharpness: of the users with at least `half` (float64[n_blocks]) of the targets in that time, the share inside.
     exclusivity: of the distinct acts on the targets in that time, the share by members.
     """
     n = len(blocks)
-    found = touches(blocks, *own_time(acts, model, n), model)
+    found = touches(blocks, *own, model)
     near = found.count >= half[found.block]
     sharpness = np.bincount(found.block[near & found.inside], minlength=n) / np.maximum(
         np.bincount(found.block[near], minlength=n), 1

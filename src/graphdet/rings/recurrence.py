@@ -11,20 +11,25 @@ from numpy.typing import NDArray
 
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts
 from graphdet.rings.organic import Float, Organic
-from graphdet.rings.own_time import own_time
 
 
-def recurrence(blocks: Blocks, touched: sp.csr_matrix, acts: BlockActs, model: Organic, half: Float) -> Float:
+def recurrence(
+    blocks: Blocks,
+    touched: sp.csr_matrix,
+    acts: BlockActs,
+    own: tuple[NDArray[np.int64], NDArray[np.int64]],
+    model: Organic,
+    half: Float,
+) -> Float:
     """Of those who do half as much as a typical member in its own time or in the busiest other, the share in the other.
 
     Windows are as long as the block's own time and lie end to end over the whole log; accounts who need two of them are
     missed. 0 where no other window has anybody, 1/2 where as many others do it as members do in their own time.
 
     Shapes: touched CSR float32[n_blocks, n_users], on how many targets of a block each user acts; acts, those of the
-    block; half float64[n_blocks] targets; returns float64[n_blocks] in [0, 1).
+    block; own, as own_time gives it; half float64[n_blocks] targets; returns float64[n_blocks] in [0, 1).
     """
     n = len(blocks)
-    first, last = own_time(acts, model, n)
     cells = touched.tocoo()
     near = cells.data >= half[cells.row]
     users = sp.csr_matrix(
@@ -32,22 +37,21 @@ def recurrence(blocks: Blocks, touched: sp.csr_matrix, acts: BlockActs, model: O
     )
     outside = users - users.multiply(blocks.users)
     outside.eliminate_zeros()
-    theirs = _by_window(Blocks(outside.tocsr(), blocks.items), model, first, last, half)
+    theirs = _by_window(block_acts(Blocks(outside.tocsr(), blocks.items), model), model, *own, half)
     elsewhen = np.zeros(n)
     np.maximum.at(elsewhen, theirs[0][theirs[1] != 0], theirs[2][theirs[1] != 0])
-    block, window, members = _by_window(blocks, model, first, last, half)
+    block, window, members = _by_window(acts, model, *own, half)
     inside = np.zeros(n)
     inside[block[window == 0]] = members[window == 0]
     return elsewhen / np.maximum(elsewhen + inside, 1.0)
 
 
 def _by_window(
-    blocks: Blocks, model: Organic, first: NDArray[np.int64], last: NDArray[np.int64], half: Float
+    acts: BlockActs, model: Organic, first: NDArray[np.int64], last: NDArray[np.int64], half: Float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Float]:
-    """How many of the blocks' users act on at least `half` of the targets in a window: block, window (0 is the block's
+    """How many users act on at least `half` of the targets in a window: block, window (0 is the block's
     own), number; a row for each window that has any.
     """
-    acts = block_acts(blocks, model)
     if not len(acts.act):
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
     window = (model.acts.at_ms[acts.act] - first[acts.block]) // np.maximum(last - first, 1)[acts.block]

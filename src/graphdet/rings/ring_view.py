@@ -11,9 +11,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from graphdet.rings.blocks import Blocks, block_acts, outside_appeal
+from graphdet.rings.blocks import BlockActs, Blocks, block_acts, outside_appeal
+from graphdet.rings.evidence import entity_links
 from graphdet.rings.organic import Float, Organic
-from graphdet.rings.own_time import own_time
+from graphdet.rings.own_time import own_time, ranges
 from graphdet.tables import GraphArrays
 
 Int = NDArray[np.int64]
@@ -124,13 +125,7 @@ class LogView:
     @cached_property
     def links(self) -> sp.csr_matrix:
         """Users × entities, CSR float32 of ones."""
-        graph = self.graph
-        matrix = sp.csr_matrix(
-            (np.ones(len(graph.entity_ix), np.float32), (graph.entity_user_ix, graph.entity_ix)),
-            shape=(graph.n_users, len(graph.entity_ids)),
-        )
-        matrix.data[:] = 1
-        return matrix
+        return entity_links(self.graph)
 
 
 @dataclass(frozen=True)
@@ -153,9 +148,13 @@ class RingView:
         return self.blocks.targets(0)
 
     @cached_property
+    def _acts(self) -> BlockActs:
+        return block_acts(self.blocks, self.log.model)
+
+    @cached_property
     def act(self) -> Int:
         """Rows of the ring's acts."""
-        return np.sort(block_acts(self.blocks, self.log.model).act)
+        return np.sort(self._acts.act)
 
     @cached_property
     def user(self) -> Int:
@@ -180,7 +179,7 @@ class RingView:
     @cached_property
     def own_ms(self) -> tuple[int, int]:
         """The ring's own time, first and last millisecond (see own_time.py)."""
-        first, last = own_time(block_acts(self.blocks, self.log.model), self.log.model, 1)
+        first, last = own_time(self._acts, self.log.model, 1)
         return int(first[0]), int(last[0])
 
     @cached_property
@@ -191,8 +190,9 @@ class RingView:
     @cached_property
     def expected(self) -> Float:
         """Expected acts of each member on the targets, float64[m], by the organic model without the ring's own acts."""
-        acts = block_acts(self.blocks, self.log.model)
-        appeal = outside_appeal(self.blocks, self.log.model, acts, left_in=np.full(1, self.first_acts))[0]
+        appeal = outside_appeal(self.blocks, self.log.model, self._acts, left_in=np.full(1, self.first_acts))[
+            0
+        ]
         return np.asarray(self.log.model.user_slices[self.members].astype(np.float64) @ appeal)
 
     @cached_property
@@ -202,9 +202,7 @@ class RingView:
         first = np.full(len(self.targets), times.origin_ms, np.int64)
         start, end = times.between(self.targets, first, first + times.span_ms)
         place = np.repeat(np.arange(len(self.targets)), end - start)
-        at = np.concatenate(
-            [np.arange(a, b) for a, b in zip(start, end, strict=True)] or [np.zeros(0, np.int64)]
-        )
+        at = ranges(start, end)
         at_ms = times.key[at] - self.targets[place].astype(np.int64) * times.span_ms + times.origin_ms
         return place, times.other_ix[at].astype(np.int64), at_ms / 1000.0
 
