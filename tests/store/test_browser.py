@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium import FLAGS
 from sample_logs import findings, log_tables, source
 
 from graphdet.audit import verify
@@ -14,15 +15,6 @@ from graphdet.store.neo4j import Neo4jStore, server
 from graphdet.store.neo4j.statements import text_of
 
 pytestmark = [pytest.mark.neo4j, pytest.mark.browser]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE_MS = 60_000
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import networkx
 import pyarrow as pa
 import pytest
+from chromium import FLAGS
 from hostile import NAMES
 from jsonschema import Draft202012Validator
 
@@ -24,15 +25,6 @@ from graphdet.reports.run_facts import Query, RunFacts
 from graphdet.reports.spreadsheet import FORMULA, original, write_sheets
 from graphdet.tables import RingTables
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 START = 1_506_826_800_000
 STORABLE = [name for name in NAMES if "\x00" not in name and name.isprintable()]
 
