@@ -18,7 +18,7 @@ from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.ring_lessons import plant_and_judge
 from graphdet.pipeline.users import behaviour
 from graphdet.ports import Silent
-from graphdet.rings.find import MOST_DOUBT, Candidates, judge_rings
+from graphdet.rings.find import Candidates, judge_rings
 from graphdet.rings.organic import distinct_acts
 from graphdet.rings.ring_tables import user_membership
 from graphdet.tables import GraphArrays
@@ -57,9 +57,7 @@ def named(candidates: Candidates, judge: RingJudge) -> Found:
     rings = [
         users.indices[a:b].astype(np.int64) for a, b in zip(users.indptr, users.indptr[1:], strict=False)
     ]
-    doubt = np.where(judged.score >= 0.5, (1 - judged.score) / MOST_DOUBT, np.inf)
-    flagged_from = np.maximum(judged.q_value, doubt)  # the rule of judge_rings
-    return Found(rings, int(judged.flagged.sum()), user_membership(judged, candidates.model)[0], flagged_from)
+    return Found(rings, int(judged.flagged.sum()), user_membership(judged, candidates.model)[0], judged.level)
 
 
 def co_action(graph: GraphArrays, seed: int) -> Found:

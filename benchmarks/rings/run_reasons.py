@@ -172,7 +172,17 @@ def innocents_explained(known: Known, found: Told) -> list[dict[str, object]]:
     evidence = gather_evidence(blocks, model, planted.graph, naming_margins(blocks, model))
     n, nothing = len(groups), np.zeros(len(groups))
     judged = Judged(
-        blocks, evidence, nothing, nothing, nothing, nothing, np.zeros(n, bool), np.zeros(n, np.int64), 0.0
+        blocks,
+        evidence,
+        logit=nothing,
+        score=nothing,
+        p_value=nothing,
+        q_value=nothing,
+        level=nothing,
+        flagged=np.zeros(n, bool),
+        fold=np.zeros(n, np.int64),
+        threshold=0.0,
+        overruled=0,
     )
     log = LogView(model, planted.graph)
     natural = natural_groups(found.judged, log)

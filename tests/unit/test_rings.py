@@ -12,7 +12,7 @@ from graphdet.pipeline.detect import find_pairs
 from graphdet.ports import Silent
 from graphdet.rings.blocks import Blocks, block_acts, membership
 from graphdet.rings.evidence import EVIDENCE, gather_evidence
-from graphdet.rings.find import Candidates, find_candidates, overlap, told_apart
+from graphdet.rings.find import Candidates, find_candidates, judge_rings, overlap, told_apart
 from graphdet.rings.margin import naming_margins
 from graphdet.rings.organic import organic_model
 from graphdet.rings.refine import refine
@@ -146,9 +146,30 @@ def test_the_whole_is_named_before_its_parts(logit_of_whole: float, named: list[
     assert strongest(blocks, np.array([logit_of_whole, 4.0, 3.8])).tolist() == named
 
 
-def test_slices_of_a_crowd_are_not_told_apart() -> None:
-    evidence = {"sharpness": np.array([1.0, 0.4, 1.0, 0.5]), "recurrence": np.array([0.0, 0.0, 0.9, 0.5])}
-    assert told_apart(evidence).tolist() == [True, False, False, True]
+def test_slices_of_a_crowd_and_chance_meetings_are_not_told_apart() -> None:
+    evidence = {
+        "sharpness": np.array([1.0, 0.4, 1.0, 0.5, 1.0]),
+        "recurrence": np.array([0.0, 0.0, 0.9, 0.5, 0.0]),
+        "margin_nats": np.array([90.0, 90.0, 90.0, -39.0, -44.0]),
+    }
+    assert told_apart(evidence).tolist() == [True, False, False, True, False]
+
+
+@pytest.mark.parametrize(("ordinary", "flagged"), [((-9.0, 2.0), 5), ((-4.0, 4.0), 0)])
+def test_a_judge_to_whom_a_whole_log_looks_alike_accuses_nobody(
+    candidates: Candidates, ordinary: tuple[float, float], flagged: int
+) -> None:
+    """Five groups at logit 6 among 400 that are far below, or that trail up to it."""
+    n = 405
+    logits = np.random.default_rng(1).normal(*ordinary, n)
+    logits[:5] = 6.0
+    apart = {"sharpness": np.ones(n), "recurrence": np.zeros(n), "margin_nats": np.full(n, 50.0)}
+    pairs = membership([np.array([2 * row, 2 * row + 1]) for row in range(n)], 2 * n)
+    many = Candidates(candidates.model, Blocks(pairs, pairs), apart, np.zeros((n, 1)), np.zeros(n, np.int64))
+    judged = judge_rings(many, lambda inputs, fold: logits, 0.05)
+    assert judged.flagged.sum() == flagged
+    assert judged.overruled >= 5 - flagged
+    assert (judged.flagged == (judged.level <= 0.05)).all()
 
 
 def test_few_groups_give_no_small_p_value() -> None:

@@ -1,5 +1,6 @@
 """rings: find, judge and store the rings of a log."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from graphdet import __version__
@@ -36,14 +37,31 @@ def find_rings(
     graph = read_graph(store, progress)
     _, candidates = ring_candidates(graph, store.bench, seed, progress)
     progress.start("judge and explain")
-    _, tables = judge_and_tabulate(candidates, graph, judge, fdr)
+    judged, tables = judge_and_tabulate(candidates, graph, judge, fdr)
     progress.done()
     known = remember(store, tables)
+    known = replace(known, said=(*known.said, *overruled_line(judged, shipped=model_dir is None)))
     progress.start("write rings")
     store.write_rings(known.rings, known.history)
     store.set_meta(MODEL_DIGEST, (model_digest(model_dir) if model_dir is not None else None) or SHIPPED)
     progress.done()
     return known
+
+
+def overruled_line(judged: Judged, *, shipped: bool) -> list[str]:
+    """What people should know when a judge does not know a log well enough for its flags to stand."""
+    if not judged.overruled:
+        return []
+    remedy = (
+        "train one on this log: graphdet train --model DIR, then graphdet rings --model DIR"
+        if shipped
+        else "train on this log again"
+    )
+    groups = "1 group" if judged.overruled == 1 else f"{judged.overruled} groups"
+    return [
+        f"{groups} would be flagged, but to this judge too many ordinary groups of the log look nearly as strong; "
+        f"{remedy}."
+    ]
 
 
 def judge_and_tabulate(

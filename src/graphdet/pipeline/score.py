@@ -17,6 +17,7 @@ from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
 from graphdet.pipeline.memory import Remembered, remember, settle
 from graphdet.pipeline.models import Models, load_models
+from graphdet.pipeline.rings import overruled_line
 from graphdet.pipeline.rounding import six_digits
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
@@ -110,6 +111,7 @@ def score_graph(
     """
     judged = judge_rings(candidates, models.judge.logits, fdr)
     known = remember(store, tabulate(judged, candidates.model, graph, models.judge.logits))
+    known = replace(known, said=(*known.said, *overruled_line(judged, shipped=False)))
     users, items = behaviour(graph, store.bench, progress)
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.evaluation.fdr import benjamini_hochberg
 from graphdet.evaluation.log_tail import tail_p_values
 from graphdet.evaluation.posterior import estimate_share, logit_for, posterior, posterior_q_values
 from graphdet.rings.blocks import Blocks
@@ -25,9 +26,11 @@ JUDGE_SHARE = 0.2  # of rings among what the judge was trained on: campaigns and
 LEAST_SHARPNESS = 0.5
 # Nor of one visit of a crowd that comes in greater numbers at another time.
 MOST_RECURRENCE = 0.5
-MOST_DOUBT = (
-    2.0  # times the level that a flagged ring may be doubted by itself; their average keeps the level
-)
+# Nor of a handful who met a few times: below this many nats chance meetings outnumber whatever was planted.
+LEAST_TOLD_MARGIN = -40.0
+MOST_DOUBT = 2.0  # times the level that a flagged ring may be doubted by itself, and by the log's own tail
+LEAST_SCORE = 0.5  # of a flagged ring, at any level
+LEAST_ORDINARY = 100  # ordinary groups from which on a log's own tail has a say
 Judge = Callable[[Float, NDArray[np.int64]], Float]  # (inputs, fold) → logits
 
 
@@ -49,7 +52,9 @@ class Candidates:
 class Judged:
     """Rings, strongest first, nearly disjoint. Shapes: all arrays [n_rings]; evidence name → float64[n_rings].
 
-    fold int64, as in Candidates; threshold: the logit from which a ring of this log is flagged.
+    level: the lowest false discovery rate at which a ring is flagged, infinite where it is at none; fold int64, as in
+    Candidates; threshold: the logit from which a ring of this log is flagged, as far as the judge has the say;
+    overruled: how many rings the judge would flag but the log's own tail does not let it.
     """
 
     blocks: Blocks
@@ -58,9 +63,11 @@ class Judged:
     score: Float
     p_value: Float
     q_value: Float
+    level: Float
     flagged: NDArray[np.bool_]
     fold: NDArray[np.int64]
     threshold: float
+    overruled: int
 
 
 def item_keys(graph: GraphArrays) -> NDArray[np.int64]:
@@ -87,37 +94,50 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
     score: the probability that a candidate is a campaign of the kinds planted for training, at the share of
     such among this log's candidates (estimated by EM). q_value: the expected share of natural groups among
     the rings at least this strong. p_value: how often a natural group of this log would look as strong (its
-    own tail). flagged: q_value at most fdr, and score at least `least_score`: sure rings do not vouch for one that is
-    not.
+    own tail). flagged: q_value at most fdr; score at least `least_score`, for sure rings do not vouch for one that is
+    not; and, in a log with LEAST_ORDINARY ordinary groups to compare with, a false discovery rate by its own tail
+    (Benjamini–Hochberg over p_value) of at most MOST_DOUBT times fdr: a judge to whom half of a log looks
+    alike does not know it.
     """
     logits = judge(candidates.inputs, candidates.fold)
     apart = told_apart(candidates.evidence)
     # Slices of a crowd come after all others. They are no rings, but count among the natural groups.
     rows = strongest(candidates.blocks, np.where(apart, logits, logits - 1e6))
     share = estimate_share(logits[rows], JUDGE_SHARE)
-    p_value = tail_p_values(logits[rows])[apart[rows]]
+    p_value = tail_p_values(logits[rows])
+    tail = np.zeros(len(rows))
+    if (logits[rows] < 0).sum() >= LEAST_ORDINARY:
+        tail = benjamini_hochberg(p_value) / MOST_DOUBT
+    tail, p_value = tail[apart[rows]], p_value[apart[rows]]
     rows = rows[apart[rows]]
     logit = logits[rows]
     score = posterior(logit, JUDGE_SHARE, share)
     q_value = posterior_q_values(score)
+    evidence = {name: values[rows] for name, values in candidates.evidence.items()}
+    doubt = np.where(score >= LEAST_SCORE, (1 - score) / MOST_DOUBT, np.inf)
+    by_judge = np.maximum(q_value, doubt)
+    level = np.maximum(by_judge, tail)
     return Judged(
         blocks=candidates.blocks.take(rows),
-        evidence={name: values[rows] for name, values in candidates.evidence.items()},
+        evidence=evidence,
         logit=logit,
         score=score,
         p_value=p_value,
         q_value=q_value,
-        flagged=(q_value <= fdr) & (score >= least_score(fdr)),
+        level=level,
+        flagged=level <= fdr,
         fold=candidates.fold[rows],
         # A q-value is a mean over rings at least as strong, so it is met wherever the score is.
         threshold=logit_for(least_score(fdr), JUDGE_SHARE, share),
+        overruled=int(((by_judge <= fdr) & (level > fdr)).sum()),
     )
 
 
 def told_apart(evidence: dict[str, Float]) -> NDArray[np.bool_]:
-    """Groups that are no slice of a larger crowd, neither of their own time nor of another, bool[n]."""
+    """Groups that are no slice of a larger crowd, neither of their own time nor of another, nor by chance, bool[n]."""
     sharp = evidence["sharpness"] >= LEAST_SHARPNESS
-    return np.asarray(sharp & (evidence["recurrence"] <= MOST_RECURRENCE))
+    meant = evidence["margin_nats"] >= LEAST_TOLD_MARGIN
+    return np.asarray(sharp & meant & (evidence["recurrence"] <= MOST_RECURRENCE))
 
 
 def least_score(fdr: float) -> float:
@@ -126,7 +146,7 @@ def least_score(fdr: float) -> float:
     >>> least_score(0.05), least_score(0.4)
     (0.9, 0.5)
     """
-    return max(1 - MOST_DOUBT * fdr, 0.5)
+    return max(1 - MOST_DOUBT * fdr, LEAST_SCORE)
 
 
 def overlap(blocks: Blocks, campaign_of_user: NDArray[np.int32]) -> tuple[NDArray[np.int64], Float]:
