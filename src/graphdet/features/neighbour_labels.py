@@ -61,7 +61,7 @@ def _heard(relations: Relations, fraud: NDArray[np.bool_], known: NDArray[np.boo
 
 
 def _degree(graph: sp.csr_matrix) -> NDArray[np.float64]:
-    return np.diff(graph.indptr).astype(np.float64)[:, None]
+    return np.asarray(np.diff(graph.indptr), np.float64)[:, None]
 
 
 def _share(both: NDArray[np.float64], prior: float) -> NDArray[np.float64]:

@@ -81,7 +81,7 @@ def _symmetric(n_nodes: int, name: str, ends: NDArray[Any]) -> sp.csr_matrix:
 
 def degrees(graph: sp.csr_matrix) -> NDArray[np.int64]:
     """How many neighbours each node has, int64[n]."""
-    return np.diff(graph.indptr).astype(np.int64)
+    return np.asarray(np.diff(graph.indptr), np.int64)
 
 
 def place_features(relations: Relations) -> Columns:

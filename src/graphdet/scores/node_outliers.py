@@ -6,7 +6,7 @@ fit to labels and nothing is chosen per graph.
 * affinity: 1 − mean cosine of the node's standardised features with its neighbours' (local node affinity; Qiao and
   Pang, "Truncated Affinity Maximization", NeurIPS 2023, without their learned representation);
 * reconstruction: what a ridge regression on the neighbourhoods at one and two hops and ln degree leaves of the
-  node's normal scores (the linear form of graph autoencoders such as DOMINANT, Ding et al. 2019), ‖·‖₂ of the scaled rest;
+  node's normal scores, ‖·‖₂ of the scaled rest (the linear form of graph autoencoders, Ding et al., DOMINANT, 2019);
 * residual: tail probabilities of node minus neighbourhood mean, summed over features (ECOD, Li et al. 2022:
   the largest of Σ −ln left, Σ −ln right and Σ of the side to which the feature is skewed);
 * isolation: isolation forest (Liu et al. 2008) on the node's own normal scores.

@@ -75,7 +75,7 @@ class NodeTrees:
         gain = np.sum(
             [lgb.Booster(model_str=text).feature_importance("gain") for text in self.members], axis=0
         ).astype(np.float64)
-        return gain / max(float(gain.sum()), 1e-12)
+        return np.asarray(gain / max(float(gain.sum()), 1e-12), np.float64)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -122,8 +122,8 @@ def fit_node_trees(
 ) -> NodeTrees:
     """Grow trees on the known rows (y ≥ 0) that are not checked.
 
-    Shapes: x float32[n, d], NaN where nothing was measured; y int[n], 1 fraud, 0 clean, −1 unknown; checked bool[n], known
-    rows that are kept from growing and say when to stop (None: all rounds are grown).
+    Shapes: x float32[n, d], NaN where nothing was measured; y int[n], 1 fraud, 0 clean, −1 unknown; checked
+    bool[n], known rows that are kept from growing and say when to stop (None: all rounds are grown).
 
     Raises:
         GraphdetError: fewer than two rows of a label to learn from.

@@ -1,0 +1,158 @@
+"""Figures of a case on nodes: measures of a score, their mean and interval over seeds, rows and pictures."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+
+from graphdet.reports import svg
+from recording import record
+
+Float = NDArray[np.float64]
+GRID = np.linspace(0, 1, 101)
+MEASURES = ("auprc", "auroc", "precision_at_n_frauds", "recall_at_precision_90")
+
+
+def measures(y: NDArray[np.integer], score: Float) -> dict[str, float]:
+    """MEASURES of one score; precision_at_n_frauds flags as many nodes as there are frauds."""
+    precision, recall, _ = precision_recall_curve(y, score)
+    top = np.argsort(-score, kind="stable")[: int(y.sum())]
+    good = recall[precision >= 0.9]
+    return {
+        "auprc": float(average_precision_score(y, score)),
+        "auroc": float(roc_auc_score(y, score)),
+        "precision_at_n_frauds": float(y[top].mean()),
+        "recall_at_precision_90": float(good.max()) if len(good) else 0.0,
+    }
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Mean, and half the width of its 95 % t interval over seeds (0 for one).
+
+    Random splits share nodes, so the seeds are not independent and the truth is somewhat wider.
+    """
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return mean, 0.0
+    return mean, float(student.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+
+
+class Table:
+    """Collects what every method does on every split of a task, then gives rows, text and pictures."""
+
+    def __init__(self, case: str) -> None:
+        self.case = case
+        self.found: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
+        self.curves: dict[tuple[str, str], list[Float]] = defaultdict(list)
+        self.base: dict[str, float] = {}
+
+    def add(self, task: str, method: str, y: NDArray[np.integer], score: Float, **more: float) -> None:
+        """One method on one split: y and its scores on the test rows only."""
+        self.found[task, method].append(measures(y, score) | more)
+        precision, recall, _ = precision_recall_curve(y, score)
+        self.curves[task, method].append(np.interp(GRID, recall[::-1], precision[::-1]))
+        self.base[task] = float(y.mean())
+
+    def timed(self, task: str, method: str, y: NDArray[np.integer], rows: NDArray[np.bool_], run: Callable[[], Float]) -> None:
+        """Run a method and add it with its seconds of processor time."""
+        started = time.process_time()
+        score = run()
+        self.add(task, method, y[rows], score[rows], seconds=time.process_time() - started)
+
+    def record(self, **more: object) -> None:
+        """One row per task and method; prints a table too."""
+        for (task, method), rows in self.found.items():
+            values: dict[str, object] = {"seeds": len(rows), "base_rate": round(self.base[task], 4)}
+            for name in rows[0]:
+                mean, half = interval([row[name] for row in rows])
+                values[name] = round(mean, 4)
+                if name in MEASURES:
+                    values[f"{name}_interval"] = round(half, 4)
+            record(self.case, task=task, method=method, **values, **more)
+        print("\n" + self.text(), flush=True)
+
+    def text(self) -> str:
+        """The table as Markdown."""
+        lines = ["| task | method | AUPRC | AUROC | precision at n frauds | seeds |", "|---|---|---|---|---|---|"]
+        for (task, method), rows in self.found.items():
+            cells = [
+                "{:.3f} ± {:.3f}".format(*interval([row[name] for row in rows])) for name in MEASURES[:3]
+            ]
+            lines.append(f"| {task} | {method} | {' | '.join(cells)} | {len(rows)} |")
+        return "\n".join(lines)
+
+    def draw(self, folder: Path, measure: dict[str, str]) -> None:
+        """Bars of each task (the measure it is named with) and its precision–recall curves, as SVG files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for task, name in measure.items():
+            stem = f"{self.case}-{task}".replace(" ", "-").replace("%", "").replace(",", "")
+            (folder / f"{stem}-bars.svg").write_text(self.bars(task, name) + "\n", encoding="utf-8")
+            (folder / f"{stem}-curves.svg").write_text(self.curve(task) + "\n", encoding="utf-8")
+
+    def bars(self, task: str, name: str) -> str:
+        """Bars with intervals; the dashed line is what a blind guess gets."""
+        methods = [method for at, method in self.found if at == task]
+        left, width, step = 190, 420, 24
+        blind = 0.5 if name == "auroc" else self.base[task]
+        values = {m: interval([row[name] for row in self.found[task, m]]) for m in methods}
+        top = max(*(mean + half for mean, half in values.values()), blind) * 1.1
+        parts, height = [], 40 + step * len(methods)
+        for k, method in enumerate(methods):
+            mean, half = values[method]
+            y, end = 34 + k * step, left + width * mean / top
+            low, high = (left + width * max(v, 0) / top for v in (mean - half, mean + half))
+            parts += [
+                svg.tag("text", method, x=left - 8, y=y + 11, text_anchor="end"),
+                svg.tag("rect", x=left, y=y, width=float(end - left), height=15, fill=_colour(method)),
+                svg.tag("line", x1=float(low), x2=float(high), y1=y + 7.5, y2=y + 7.5, stroke="#222"),
+                svg.tag("text", f"{mean:.3f}", x=float(high + 6), y=y + 12),
+            ]
+        at = float(left + width * blind / top)
+        parts.append(svg.tag("line", x1=at, x2=at, y1=26, y2=height, stroke="#777", stroke_dasharray="4 3"))
+        title = f"{task}: {name.upper()}, mean and 95 % interval over seeds"
+        return _page(parts, left + width + 60, height + 8, title)
+
+    def curve(self, task: str) -> str:
+        """Precision over recall, mean over the seeds."""
+        left, top, size = 46, 34, 300
+        parts = [svg.tag("rect", x=left, y=top, width=size, height=size, fill="none", stroke="#999")]
+        for k in range(6):
+            text = f"{k / 5:.1f}"
+            parts.append(svg.tag("text", text, x=left + size * k / 5, y=top + size + 16, text_anchor="middle"))
+            parts.append(svg.tag("text", text, x=left - 6, y=top + size - size * k / 5 + 4, text_anchor="end"))
+        parts.append(svg.tag("text", "recall", x=left + size / 2, y=top + size + 32, text_anchor="middle"))
+        parts.append(svg.tag("text", "precision", x=4, y=top - 8))
+        methods = [method for at, method in self.curves if at == task]
+        for k, method in enumerate(methods):
+            mean = np.mean(self.curves[task, method], axis=0)
+            points = " ".join(
+                f"{left + size * r:.1f},{top + size * (1 - p):.1f}" for r, p in zip(GRID, mean, strict=True)
+            )
+            dash = None if k < len(_PALETTE) else "5 3"
+            look = {"fill": "none", "stroke": _PALETTE[k % len(_PALETTE)], "stroke_width": 2, "stroke_dasharray": dash}
+            parts.append(svg.tag("polyline", points=points, **look))
+            y = top + 10 + 20 * k
+            parts.append(svg.tag("line", x1=left + size + 16, x2=left + size + 40, y1=y, y2=y, **look))
+            parts.append(svg.tag("text", method, x=left + size + 46, y=y + 4))
+        height = max(top + size + 44, top + 24 + 20 * len(methods))
+        return _page(parts, left + size + 240, height, f"{task}: precision and recall on test nodes")
+
+
+_PALETTE = ("#0b5fa5", "#d1495b", "#2e8b57", "#8a5a00", "#6f42c1", "#00798c", "#b23a8f", "#4a4a4a")
+
+
+def _colour(method: str) -> str:
+    return "#0b5fa5" if method.startswith("graphdet") else "#9fb4c7"
+
+
+def _page(parts: list[svg.Markup], width: float, height: float, title: str) -> str:
+    head = svg.tag("text", title, x=8, y=18, font_weight="bold")
+    back = svg.tag("rect", x=0, y=0, width=width, height=height, fill="#fff")
+    body = svg.tag("g", svg.joined([back, head, *parts]), font_family="sans-serif", font_size=12)
+    made = svg.tag("svg", svg.tag("title", title) + body, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", width=width)
+    return str(made).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
