@@ -33,7 +33,7 @@ CASE = "node-benchmarks"
 
 @dataclass(frozen=True)
 class NodeTask:
-    """A graph with truth: x float32[n, d], y int64[n], edges int64[2, m], fixed (train, validation, test) masks if any."""
+    """A graph with truth: x float32[n, d], y int64[n], edges int64[2, m]; fixed (learn, check, test) masks if any."""
 
     x: NDArray[np.float32]
     y: NDArray[np.int64]

@@ -58,7 +58,14 @@ class Table:
         self.curves[task, method].append(np.interp(GRID, recall[::-1], precision[::-1]))
         self.base[task] = float(y.mean())
 
-    def timed(self, task: str, method: str, y: NDArray[np.integer], rows: NDArray[np.bool_], run: Callable[[], Float]) -> None:
+    def timed(
+        self,
+        task: str,
+        method: str,
+        y: NDArray[np.integer],
+        rows: NDArray[np.bool_],
+        run: Callable[[], Float],
+    ) -> None:
         """Run a method and add it with its seconds of processor time."""
         started = time.process_time()
         score = run()
@@ -78,7 +85,10 @@ class Table:
 
     def text(self) -> str:
         """The table as Markdown."""
-        lines = ["| task | method | AUPRC | AUROC | precision at n frauds | seeds |", "|---|---|---|---|---|---|"]
+        lines = [
+            "| task | method | AUPRC | AUROC | precision at n frauds | seeds |",
+            "|---|---|---|---|---|---|",
+        ]
         for (task, method), rows in self.found.items():
             cells = [
                 "{:.3f} ± {:.3f}".format(*interval([row[name] for row in rows])) for name in MEASURES[:3]
@@ -123,8 +133,12 @@ class Table:
         parts = [svg.tag("rect", x=left, y=top, width=size, height=size, fill="none", stroke="#999")]
         for k in range(6):
             text = f"{k / 5:.1f}"
-            parts.append(svg.tag("text", text, x=left + size * k / 5, y=top + size + 16, text_anchor="middle"))
-            parts.append(svg.tag("text", text, x=left - 6, y=top + size - size * k / 5 + 4, text_anchor="end"))
+            parts.append(
+                svg.tag("text", text, x=left + size * k / 5, y=top + size + 16, text_anchor="middle")
+            )
+            parts.append(
+                svg.tag("text", text, x=left - 6, y=top + size - size * k / 5 + 4, text_anchor="end")
+            )
         parts.append(svg.tag("text", "recall", x=left + size / 2, y=top + size + 32, text_anchor="middle"))
         parts.append(svg.tag("text", "precision", x=4, y=top - 8))
         methods = [method for at, method in self.curves if at == task]
@@ -134,7 +148,12 @@ class Table:
                 f"{left + size * r:.1f},{top + size * (1 - p):.1f}" for r, p in zip(GRID, mean, strict=True)
             )
             dash = None if k < len(_PALETTE) else "5 3"
-            look = {"fill": "none", "stroke": _PALETTE[k % len(_PALETTE)], "stroke_width": 2, "stroke_dasharray": dash}
+            look = {
+                "fill": "none",
+                "stroke": _PALETTE[k % len(_PALETTE)],
+                "stroke_width": 2,
+                "stroke_dasharray": dash,
+            }
             parts.append(svg.tag("polyline", points=points, **look))
             y = top + 10 + 20 * k
             parts.append(svg.tag("line", x1=left + size + 16, x2=left + size + 40, y1=y, y2=y, **look))
@@ -154,5 +173,11 @@ def _page(parts: list[svg.Markup], width: float, height: float, title: str) -> s
     head = svg.tag("text", title, x=8, y=18, font_weight="bold")
     back = svg.tag("rect", x=0, y=0, width=width, height=height, fill="#fff")
     body = svg.tag("g", svg.joined([back, head, *parts]), font_family="sans-serif", font_size=12)
-    made = svg.tag("svg", svg.tag("title", title) + body, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", width=width)
+    made = svg.tag(
+        "svg",
+        svg.tag("title", title) + body,
+        viewBox=f"0 0 {width:.0f} {height:.0f}",
+        role="img",
+        width=width,
+    )
     return str(made).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
