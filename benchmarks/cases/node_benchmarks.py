@@ -72,6 +72,8 @@ def with_labels(table: Table, name: str, task: NodeTask, n_seeds: int) -> None:
     columns = NodeColumns.of(Columns(tuple(f"x{j}" for j in range(task.x.shape[1])), task.x), relations)
     near = aggregated(task.x, relations)
     for seed, (learn, check, test) in enumerate(task.splits(n_seeds)):
+        if (name, seed) in table.done:
+            continue
         for method, x, run in (
             ("XGBoost, flat", task.x, xgb),
             ("random forest, flat", task.x, forest),
@@ -86,6 +88,7 @@ def with_labels(table: Table, name: str, task: NodeTask, n_seeds: int) -> None:
             table.add(name, f"graphdet {method}", task.y[test], score[test], **more)
         chosen = found.scores[found.chosen]
         table.add(name, "graphdet, chosen on validation", task.y[test], chosen[test])
+        table.close(seed)
         print(name, seed, found.chosen, {k: round(v, 4) for k, v in found.validation.items()}, flush=True)
 
 
@@ -94,6 +97,8 @@ def without_labels(table: Table, name: str, task: NodeTask, n_seeds: int) -> Non
     graph = Relations.from_edges(len(task.y), {"edge": task.edges}).graphs["edge"]
     every = np.ones(len(task.y), bool)
     for seed in range(n_seeds):
+        if (f"{name} without labels", seed) in table.done:
+            continue
         runs = {
             "isolation forest (PyOD)": partial(isolation_forest, task.x, seed),
             "GAE (PyGOD)": partial(graph_autoencoder, task.x, graph, seed),
@@ -106,6 +111,7 @@ def without_labels(table: Table, name: str, task: NodeTask, n_seeds: int) -> Non
         for view, ranks in found.views.items():
             table.add(f"{name} without labels", f"graphdet view {view}", task.y, ranks)
         table.add(f"{name} without labels", "graphdet, mean rank of four views", task.y, found.score)
+        table.close(seed)
 
 
 def main() -> None:
@@ -115,12 +121,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--figures", type=Path, help="folder for SVG pictures")
     parser.add_argument("--rows", type=Path, help="file for the JSON lines instead of results.jsonl")
+    parser.add_argument(
+        "--splits", type=Path, help="folder that keeps each split as it is done, to go on from"
+    )
     given = parser.parse_args()
     if given.rows:
         recording.RESULTS = given.rows
     torch.set_num_threads(THREADS)
     for name in given.graphs:
-        table = Table(CASE)
+        table = Table(CASE, given.splits and given.splits / f"{CASE}-{name}.jsonl")
         task = read(given.data / "node_benchmarks", name)
         without_labels(table, name, task, given.seeds)
         with_labels(table, name, task, given.seeds)

@@ -1,9 +1,11 @@
 """Figures of a case on nodes: measures of a score, their mean and interval over seeds, rows and pictures."""
 
+import json
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,20 +45,30 @@ def interval(values: list[float]) -> tuple[float, float]:
 
 
 class Table:
-    """Collects what every method does on every split of a task, then gives rows, text and pictures."""
+    """Collects what every method does on every split of a task, then gives rows, text and pictures.
 
-    def __init__(self, case: str) -> None:
-        self.case = case
+    With `kept`, a file of JSON lines, each split is written as soon as it is done, and a later run goes on from there.
+    """
+
+    def __init__(self, case: str, kept: Path | None = None) -> None:
+        self.case, self.kept = case, kept
         self.found: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
         self.curves: dict[tuple[str, str], list[Float]] = defaultdict(list)
         self.base: dict[str, float] = {}
+        self.done: set[tuple[str, int]] = set()
+        self.fresh: list[dict[str, object]] = []
+        if kept and kept.exists():
+            for line in kept.read_text(encoding="utf-8").splitlines():
+                self._take(json.loads(line))
 
     def add(self, task: str, method: str, y: NDArray[np.integer], score: Float, **more: float) -> None:
         """One method on one split: y and its scores on the test rows only."""
-        self.found[task, method].append(measures(y, score) | more)
         precision, recall, _ = precision_recall_curve(y, score)
-        self.curves[task, method].append(np.interp(GRID, recall[::-1], precision[::-1]))
-        self.base[task] = float(y.mean())
+        curve = np.interp(GRID, recall[::-1], precision[::-1]).round(4).tolist()
+        found = {name: round(value, 6) for name, value in (measures(y, score) | more).items()}
+        self.fresh.append(
+            {"task": task, "method": method, "base": float(y.mean()), "found": found, "curve": curve}
+        )
 
     def timed(
         self,
@@ -70,6 +82,23 @@ class Table:
         started = time.process_time()
         score = run()
         self.add(task, method, y[rows], score[rows], seconds=time.process_time() - started)
+
+    def close(self, seed: int) -> None:
+        """A split is done: keep what was added."""
+        fresh = [row | {"seed": seed} for row in self.fresh]
+        self.fresh = []
+        if self.kept:
+            with self.kept.open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps(row) + "\n" for row in fresh)
+        for row in fresh:
+            self._take(row)
+
+    def _take(self, row: dict[str, Any]) -> None:
+        at = row["task"], row["method"]
+        self.found[at].append(row["found"])
+        self.curves[at].append(np.array(row["curve"]))
+        self.base[row["task"]] = row["base"]
+        self.done.add((row["task"], row["seed"]))
 
     def record(self, **more: object) -> None:
         """One row per task and method; prints a table too."""

@@ -58,8 +58,8 @@ def isolation_forest(x: NDArray[np.float32], seed: int) -> Float:
         return np.asarray(IForest(random_state=seed, n_jobs=THREADS).fit(x).decision_scores_, np.float64)
 
 
-def graph_autoencoder(x: NDArray[np.float32], graph: sp.csr_matrix, seed: int, epochs: int = 100) -> Float:
-    """PyGOD's GAE at its defaults, in one batch (its loaders need compiled extras): who is rebuilt badly."""
+def graph_autoencoder(x: NDArray[np.float32], graph: sp.csr_matrix, seed: int, epochs: int = 30) -> Float:
+    """PyGOD's GAE at its defaults but fewer epochs, in one batch (its loaders need compiled extras)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pygod.nn import GAEBase

@@ -79,6 +79,8 @@ def with_labels(table: Table, task: str, log: Reviews, relations: Relations, n_s
     by_rule = rules(own, causal)
     by_rule["rules, mean rank"] = np.mean([rankdata(score) for score in by_rule.values()], axis=0)
     for seed, (learn, check, test) in enumerate(splits):
+        if (task, seed) in table.done:
+            continue
         for rule, score in by_rule.items():
             table.add(task, rule, y[test], score[test])
         for method, x, run in (
@@ -93,6 +95,7 @@ def with_labels(table: Table, task: str, log: Reviews, relations: Relations, n_s
             more = {"validation_auprc": found.validation[method]}
             table.add(task, f"graphdet {method}", y[test], score[test], **more)
         table.add(task, "graphdet, chosen on validation", y[test], found.scores[found.chosen][test])
+        table.close(seed)
         print(task, seed, found.chosen, {k: round(v, 4) for k, v in found.validation.items()}, flush=True)
 
 
@@ -101,6 +104,8 @@ def without_labels(table: Table, task: str, log: Reviews, n_seeds: int) -> None:
     x, edges, y, is_user = two_sided(log)
     graph = Relations.from_edges(len(y), {"edge": edges}).graphs["edge"]
     for seed in range(n_seeds):
+        if (task, seed) in table.done:
+            continue
         if seed == 0:
             table.timed(task, "ECOD (PyOD)", y[is_user], is_user[is_user], partial(ecod, x[is_user], seed))
         run = partial(isolation_forest, x[is_user], seed)
@@ -109,6 +114,7 @@ def without_labels(table: Table, task: str, log: Reviews, n_seeds: int) -> None:
         for view, ranks in found.views.items():
             table.add(task, f"graphdet view {view}", y[is_user], ranks[is_user])
         table.add(task, "graphdet, mean rank of four views", y[is_user], found.score[is_user])
+        table.close(seed)
 
 
 def main() -> None:
@@ -118,6 +124,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--figures", type=Path, help="folder for SVG pictures")
     parser.add_argument("--rows", type=Path, help="file for the JSON lines instead of results.jsonl")
+    parser.add_argument(
+        "--splits", type=Path, help="folder that keeps each split as it is done, to go on from"
+    )
     given = parser.parse_args()
     if given.rows:
         recording.RESULTS = given.rows
@@ -128,7 +137,8 @@ def main() -> None:
     print("edges", counts, "as published" if counts == PUBLISHED else f"published: {PUBLISHED}", flush=True)
     relations = Relations.from_edges(int(log.kept.sum()), edges)
     for task in given.tasks:
-        table = Table(CASE)
+        stem = f"{CASE}-{task}".replace(" ", "-").replace("%", "percent")
+        table = Table(CASE, given.splits and given.splits / f"{stem}.jsonl")
         if task == "users without labels":
             without_labels(table, task, log, given.seeds)
         else:

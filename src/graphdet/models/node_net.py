@@ -34,17 +34,17 @@ class NodeNetSettings:
     the known nodes, how many tell their label in a step.
     """
 
-    width: int = 64
+    width: int = 32
     n_rounds: int = 2
     n_bins: int = 8
     dropout: float = 0.3
     learning_rate: float = 0.01
     weight_decay: float = 1e-3
-    n_steps: int = 150
+    n_steps: int = 120
     eval_every: int = 10
     patience: int = 5
     told_share: float = 0.5
-    most_neighbours: int = 32
+    most_neighbours: int = 16
 
 
 class _Mean(torch.autograd.Function):

@@ -29,7 +29,7 @@ class TreeSettings:
     different seeds whose logits are averaged.
     """
 
-    n_rounds: int = 500
+    n_rounds: int = 400
     learning_rate: float = 0.03
     n_leaves: int = 15
     fewest_in_leaf: int = 20
@@ -37,8 +37,8 @@ class TreeSettings:
     row_share: float = 0.7
     l2: float = 5.0
     n_bins: int = 63
-    patience: int = 100
-    n_members: int = 2
+    patience: int = 80
+    n_members: int = 1
 
 
 @dataclass(frozen=True)
