@@ -39,6 +39,7 @@ def names(x: np.ndarray) -> tuple[str, ...]:
     return tuple(f"x{k}" for k in range(x.shape[1]))
 
 
+@pytest.mark.slow
 def test_trees_on_neighbours_see_what_flat_trees_cannot() -> None:
     x, relations, y = planted(0)
     rng = np.random.default_rng(1)
@@ -55,6 +56,7 @@ def test_trees_on_neighbours_see_what_flat_trees_cannot() -> None:
     assert all(((score >= 0) & (score <= 1)).all() for score in found.scores.values())
 
 
+@pytest.mark.slow
 def test_test_labels_change_nothing() -> None:
     x, relations, y = planted(2)
     columns = NodeColumns.of(Columns(names(x), x), relations)

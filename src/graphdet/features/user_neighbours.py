@@ -4,6 +4,7 @@ Shared devices, addresses and the like are relations of their own, so that a use
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ MOST_OF_AN_ENTITY = 50  # users; whatever more than these share tells nobody apa
 
 def user_relations(graph: GraphArrays, windows: Mapping[str, PairArrays]) -> Relations:
     """Relations over user_ix: the co-action pairs of each named window, and "shared" for common entities."""
-    edges = {name: np.stack([pairs.a, pairs.b]) for name, pairs in windows.items()}
+    edges: dict[str, NDArray[Any]] = {name: np.stack([pairs.a, pairs.b]) for name, pairs in windows.items()}
     if len(graph.entity_ix):
         edges["shared"] = _sharing(graph.entity_user_ix, graph.entity_ix)
     return Relations.from_edges(graph.n_users, edges)
