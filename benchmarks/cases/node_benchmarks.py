@@ -24,7 +24,7 @@ import recording
 from graphdet.features.relations import Columns, Relations
 from graphdet.pipeline.nodes import NodeColumns, score_by_known_nodes
 from graphdet.scores.node_outliers import score_nodes
-from node_figures import Table
+from node_figures import Table, write_table
 from node_peers import THREADS, aggregated, ecod, forest, graph_autoencoder, isolation_forest, xgb
 
 GRAPHS = ("tolokers", "reddit", "amazon")
@@ -124,6 +124,7 @@ def main() -> None:
     parser.add_argument(
         "--splits", type=Path, help="folder that keeps each split as it is done, to go on from"
     )
+    parser.add_argument("--page", type=Path, help="Markdown page whose tables are replaced")
     given = parser.parse_args()
     if given.rows:
         recording.RESULTS = given.rows
@@ -131,9 +132,11 @@ def main() -> None:
     for name in given.graphs:
         table = Table(CASE, given.splits and given.splits / f"{CASE}-{name}.jsonl")
         task = read(given.data / "node_benchmarks", name)
-        without_labels(table, name, task, given.seeds)
         with_labels(table, name, task, given.seeds)
+        without_labels(table, name, task, given.seeds)
         table.record()
+        if given.page:
+            write_table(given.page, name, table.text())
         if given.figures:
             table.draw(given.figures, {name: "auprc", f"{name} without labels": "auroc"})
 

@@ -44,6 +44,21 @@ def interval(values: list[float]) -> tuple[float, float]:
     return mean, float(student.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
 
 
+def stem_of(case: str, task: str) -> str:
+    """Name of the files of a task, without an ending."""
+    return f"{case}-{task}".replace(" % ", "-percent-").replace(" ", "-")
+
+
+def write_table(page: Path, task: str, table: str) -> None:
+    """Put a table between the lines <!-- TASK --> and <!-- end --> of a Markdown page, in place of what is there."""
+    text = page.read_text(encoding="utf-8")
+    before, mark, rest = text.partition(f"<!-- {task} -->\n")
+    if not mark or "<!-- end -->" not in rest:
+        raise SystemExit(f"{page} has no place for the table of {task}: <!-- {task} --> … <!-- end -->")
+    after = rest[rest.index("<!-- end -->") :]
+    page.write_text(f"{before}{mark}\n{table}\n\n{after}", encoding="utf-8")
+
+
 class Table:
     """Collects what every method does on every split of a task, then gives rows, text and pictures.
 
@@ -129,7 +144,7 @@ class Table:
         """Bars of each task (the measure it is named with) and its precision–recall curves, as SVG files."""
         folder.mkdir(parents=True, exist_ok=True)
         for task, name in measure.items():
-            stem = f"{self.case}-{task}".replace(" ", "-").replace("%", "").replace(",", "")
+            stem = stem_of(self.case, task)
             (folder / f"{stem}-bars.svg").write_text(self.bars(task, name) + "\n", encoding="utf-8")
             (folder / f"{stem}-curves.svg").write_text(self.curve(task) + "\n", encoding="utf-8")
 

@@ -25,7 +25,7 @@ from graphdet.features.relations import Columns, Relations, degrees, place_featu
 from graphdet.models.node_net import NodeNetSettings
 from graphdet.pipeline.nodes import NodeColumns, score_by_known_nodes
 from graphdet.scores.node_outliers import score_nodes
-from node_figures import Table
+from node_figures import Table, stem_of, write_table
 from node_peers import THREADS, aggregated, ecod, forest, isolation_forest, xgb
 from yelpchi import PUBLISHED, Reviews, behaviour, earlier_only, read_reviews, review_edges, rules, two_sided
 
@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument(
         "--splits", type=Path, help="folder that keeps each split as it is done, to go on from"
     )
+    parser.add_argument("--page", type=Path, help="Markdown page whose tables are replaced")
     given = parser.parse_args()
     if given.rows:
         recording.RESULTS = given.rows
@@ -137,13 +138,14 @@ def main() -> None:
     print("edges", counts, "as published" if counts == PUBLISHED else f"published: {PUBLISHED}", flush=True)
     relations = Relations.from_edges(int(log.kept.sum()), edges)
     for task in given.tasks:
-        stem = f"{CASE}-{task}".replace(" ", "-").replace("%", "percent")
-        table = Table(CASE, given.splits and given.splits / f"{stem}.jsonl")
+        table = Table(CASE, given.splits and given.splits / f"{stem_of(CASE, task)}.jsonl")
         if task == "users without labels":
             without_labels(table, task, log, given.seeds)
         else:
             with_labels(table, task, log, relations, given.seeds)
         table.record()
+        if given.page:
+            write_table(given.page, task, table.text())
         if given.figures:
             table.draw(given.figures, {task: "auroc" if task.startswith("users") else "auprc"})
 
