@@ -151,7 +151,7 @@ class Table:
     def bars(self, task: str, name: str) -> str:
         """Bars with intervals; the dashed line is what a blind guess gets."""
         methods = [method for at, method in self.found if at == task]
-        left, width, step = 190, 420, 24
+        left, width, step = 230, 400, 24
         blind = 0.5 if name == "auroc" else self.base[task]
         values = {m: interval([row[name] for row in self.found[task, m]]) for m in methods}
         top = max(*(mean + half for mean, half in values.values()), blind) * 1.1
@@ -173,7 +173,7 @@ class Table:
 
     def curve(self, task: str) -> str:
         """Precision over recall, mean over the seeds."""
-        left, top, size = 46, 34, 300
+        left, top, size = 46, 46, 300
         parts = [svg.tag("rect", x=left, y=top, width=size, height=size, fill="none", stroke="#999")]
         for k in range(6):
             text = f"{k / 5:.1f}"
@@ -184,8 +184,8 @@ class Table:
                 svg.tag("text", text, x=left - 6, y=top + size - size * k / 5 + 4, text_anchor="end")
             )
         parts.append(svg.tag("text", "recall", x=left + size / 2, y=top + size + 32, text_anchor="middle"))
-        parts.append(svg.tag("text", "precision", x=4, y=top - 8))
-        methods = [method for at, method in self.curves if at == task]
+        parts.append(svg.tag("text", "precision", x=left, y=top - 6))
+        methods = [m for at, m in self.curves if at == task and not m.startswith(_NOT_DRAWN)]
         for k, method in enumerate(methods):
             mean = np.mean(self.curves[task, method], axis=0)
             points = " ".join(
@@ -203,9 +203,10 @@ class Table:
             parts.append(svg.tag("line", x1=left + size + 16, x2=left + size + 40, y1=y, y2=y, **look))
             parts.append(svg.tag("text", method, x=left + size + 46, y=y + 4))
         height = max(top + size + 44, top + 24 + 20 * len(methods))
-        return _page(parts, left + size + 240, height, f"{task}: precision and recall on test nodes")
+        return _page(parts, left + size + 300, height, f"{task}: precision and recall on test nodes")
 
 
+_NOT_DRAWN = ("rule: ", "graphdet view ")  # in the bars; here they would hide the others
 _PALETTE = ("#0b5fa5", "#d1495b", "#2e8b57", "#8a5a00", "#6f42c1", "#00798c", "#b23a8f", "#4a4a4a")
 
 
