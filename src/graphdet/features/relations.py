@@ -38,9 +38,10 @@ class Columns:
 
 @dataclass(frozen=True)
 class Relations:
-    """One undirected graph per relation over the same nodes.
+    """One graph per relation over the same nodes; a row hears its columns.
 
-    Shapes: graphs[name] csr float32[n_nodes, n_nodes], symmetric, ones, empty diagonal.
+    Shapes: graphs[name] csr float32[n_nodes, n_nodes], ones, empty diagonal; symmetric from `from_edges`. Who may
+    hear earlier nodes only makes the matrices so.
     """
 
     n_nodes: int
