@@ -62,7 +62,8 @@ def write_table(page: Path, task: str, table: str) -> None:
 class Table:
     """Collects what every method does on every split of a task, then gives rows, text and pictures.
 
-    With `kept`, a file of JSON lines, each split is written as soon as it is done, and a later run goes on from there.
+    With `kept`, a file of JSON lines, each split is written as soon as it is done, and a later run goes on from there:
+    take a new folder when code or settings have changed.
     """
 
     def __init__(self, case: str, kept: Path | None = None) -> None:
@@ -72,6 +73,8 @@ class Table:
         self.base: dict[str, float] = {}
         self.done: set[tuple[str, int]] = set()
         self.fresh: list[dict[str, object]] = []
+        if kept:
+            kept.parent.mkdir(parents=True, exist_ok=True)
         if kept and kept.exists():
             for line in kept.read_text(encoding="utf-8").splitlines():
                 self._take(json.loads(line))
