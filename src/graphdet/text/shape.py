@@ -100,7 +100,7 @@ def _shape(text: str) -> list[float]:
         sum(domain in SHORTENERS for domain in domains),
         len(MENTION.findall(low)),
         len(phones),
-        len(_CODE.findall(plain)),
+        len(_CODE.findall(_PHONE.sub(" ", plain))),
         len(_MONEY.findall(low)),
         sum(unicodedata.category(char) in ("Cf", "Cc", "Cs") and char not in "\t\n\r" for char in head),
         len(_TAG.findall(head)),
