@@ -51,13 +51,14 @@ class Ngrams:
 
     def matrix(self, texts: Sequence[str | None]) -> sp.csr_matrix:
         """TF-IDF of the texts, csr float32[n, n_columns]: words and characters of unit length each, 0 for none."""
+        return self.weigh(count_ngrams(texts, self.settings))
+
+    def weigh(self, counts: sp.csr_matrix) -> sp.csr_matrix:
+        """What `matrix` gives, from the counts of the texts (count_ngrams of the same settings)."""
         half = self.n_columns // 2
-        counts = _counts(texts, self.settings)
-        parts = []
-        for which, part in enumerate(counts):
-            part.data = 1 + np.log(part.data)
-            part = part @ sp.diags(self.rarity[which * half : (which + 1) * half])
-            parts.append(normalize(part.tocsr(), copy=False))
+        logs = sp.csr_matrix((1 + np.log(counts.data), counts.indices, counts.indptr), counts.shape)
+        x = (logs @ sp.diags(self.rarity)).tocsr()
+        parts = [normalize(x[:, :half], copy=False), normalize(x[:, half:], copy=False)]
         return sp.hstack(parts, format="csr", dtype=np.float32)
 
     def save(self, folder: Path) -> None:
@@ -91,13 +92,18 @@ class Ngrams:
 def learn_ngrams(texts: Sequence[str | None], settings: NgramSettings | None = None) -> Ngrams:
     """Learn how rare each gram is, from the texts of the training part only. A missing text is an empty one."""
     settings = settings or NgramSettings()
-    counts = sp.hstack(_counts(texts, settings), format="csr")
+    return learn_from_counts(count_ngrams(texts, settings), settings)
+
+
+def learn_from_counts(counts: sp.csr_matrix, settings: NgramSettings) -> Ngrams:
+    """What `learn_ngrams` gives, from counts: rows of the training part only."""
     n_texts = np.bincount(counts.indices, minlength=counts.shape[1])
-    rarity = np.log((1 + len(texts)) / (1 + n_texts)) + 1
+    rarity = np.log((1 + counts.shape[0]) / (1 + n_texts)) + 1
     return Ngrams(settings, rarity.astype(np.float32))
 
 
-def _counts(texts: Sequence[str | None], settings: NgramSettings) -> list[sp.csr_matrix]:
+def count_ngrams(texts: Sequence[str | None], settings: NgramSettings) -> sp.csr_matrix:
+    """How often each gram is in each text, csr float32[n, 2 × 2 ** n_bits]. Nothing is learned."""
     spelled = [_spelled(text or "", settings) for text in texts]
     common = {
         "n_features": 1 << settings.n_bits,
@@ -110,7 +116,7 @@ def _counts(texts: Sequence[str | None], settings: NgramSettings) -> list[sp.csr
     analyzer = "char" if settings.over_words else "char_wb"
     chars = HashingVectorizer(analyzer=analyzer, ngram_range=settings.chars, **common)
     plain = [text.split("\n", 1)[0] for text in spelled]
-    return [words.transform(spelled), chars.transform(plain)]
+    return sp.hstack([words.transform(spelled), chars.transform(plain)], format="csr")
 
 
 def _spelled(text: str, settings: NgramSettings) -> str:
