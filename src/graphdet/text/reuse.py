@@ -50,7 +50,7 @@ def reuse(
             _, key = np.unique(keys[:, band], return_inverse=True)
             near = np.maximum(near, others(key[kind], user, at))
         out[said, 2] = near
-    opening = _openings(names)[kind]
+    opening = openings(names)[kind]
     has = opening >= 0
     out[said[has], 3] = others(opening[has], user[has], None if at is None else at[has])
     out[said[~has], 3] = 0
@@ -83,7 +83,7 @@ def others(key: Int, user: Int, at_ms: Int | None) -> Int:
     return np.asarray(before - (own < rank), np.int64)
 
 
-def _openings(names: Sequence[str]) -> Int:
+def openings(names: Sequence[str]) -> Int:
     """Which opening a template has, −1 for none."""
     found = []
     for name in names:
