@@ -139,11 +139,13 @@ def youtube(comments: Comments, out: Path, n_seeds: int, encoder: bool) -> None:
     methods: dict[str, list[Pool]] = {}
     chosen: dict[str, list[str]] = {"learner": [], "settings": []}
     prob = np.zeros(n)
+    parts = {}
+    for video in np.unique(comments.video):
+        train, test = np.flatnonzero(comments.video != video), np.flatnonzero(comments.video == video)
+        parts[video] = train, test, *linear(log, y, train, test)
     for seed in range(n_seeds):
         pools: dict[str, Pool] = {}
-        for video in np.unique(comments.video):
-            train, test = np.flatnonzero(comments.video != video), np.flatnonzero(comments.video == video)
-            base, oof = linear(log, y, train, test, seed)
+        for train, test, base, oof in parts.values():
             found = stacked(log, y, train, test, seed, base, oof)
             found["lightgbm, no words"] = flat_trees(own, y, comments.video, train, test, seed)
             found["IsolationForest"] = outliers("IsolationForest", own, y, train, test, seed)
@@ -243,7 +245,7 @@ def sms(texts: list[str], y: NDArray[np.int8], out: Path, n_seeds: int) -> None:
             log = Log(made, numbers, np.column_stack([near]), fold)
             for k in range(5):
                 train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-                found = {"text": linear(log, y, train, test, seed)[0]}
+                found = {"text": linear(log, y, train, test, grid=((10.0, 0.1),))[0]}
                 if seed == 0:
                     found["tf-idf + logistic regression"] = peer_tfidf(texts, y, train, test)
                     found["lightgbm, no words"] = flat_trees(numbers, y, fold, train, test, seed)
