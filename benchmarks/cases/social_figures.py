@@ -10,6 +10,7 @@ Float = NDArray[np.float64]
 _SIZE, _MARGIN = 360, 44
 _COLOURS = ("#1f5fa8", "#c2571a", "#3c8d40", "#7a4fa3")
 Curve = tuple[Float, Float]
+_ACTIVE = frozenset("&<>|`[]*_!\\@:~#")
 
 
 def precision_recall(score: Float, y: NDArray[np.int8]) -> Curve:
@@ -38,7 +39,8 @@ def draw(
         )
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_SIZE} {_SIZE}" font-family="sans-serif" font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_SIZE} {_SIZE}"',
+        ' font-family="sans-serif" font-size="11">',
         f'<rect width="{_SIZE}" height="{_SIZE}" fill="white"/>',
     ]
     for tick in np.linspace(low, 1, 6).round(3).tolist():
@@ -62,7 +64,8 @@ def draw(
         )
     parts += [
         f'<text x="{_SIZE / 2}" y="{_SIZE - 10}" text-anchor="middle">{x_name}</text>',
-        f'<text x="12" y="{_SIZE / 2}" text-anchor="middle" transform="rotate(-90 12 {_SIZE / 2})">{y_name}</text></svg>',
+        f'<text x="12" y="{_SIZE / 2}" text-anchor="middle" transform="rotate(-90 12 {_SIZE / 2})">{y_name}</text>',
+        "</svg>",
     ]
     path.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
@@ -71,8 +74,4 @@ def shown(text: str, most: int = 70) -> str:
     """A hostile text as a cell of a Markdown table: code, nothing in it can act or end the cell."""
     plain = "".join(c if c.isprintable() else " " for c in text[: 4 * most])
     plain = " ".join(plain.split())[:most]
-    for char, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("`", "&#96;"),
-                          ("[", "&#91;"), ("]", "&#93;"), ("*", "&#42;"), ("_", "&#95;"), ("!", "&#33;"), ("\\", "&#92;"),
-                          ("@", "&#64;"), (":", "&#58;")):  # fmt: skip
-        plain = plain.replace(char, written)
-    return plain
+    return "".join(f"&#{ord(c)};" if c in _ACTIVE else c for c in plain)

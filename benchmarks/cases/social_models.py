@@ -50,7 +50,10 @@ def neighbours(logit: Float, keys: Int) -> Float:
         n = np.bincount(place, weights=has, minlength=1)[place] - 1
         total = np.bincount(place, weights=np.where(has, logit, 0), minlength=1)[place] - logit
         tied = has & (n > 0)
-        columns += [np.where(tied, total / np.maximum(n, 1), 0), np.where(tied, np.log1p(np.maximum(n, 0)), 0)]
+        columns += [
+            np.where(tied, total / np.maximum(n, 1), 0),
+            np.where(tied, np.log1p(np.maximum(n, 0)), 0),
+        ]
     return np.column_stack(columns)
 
 
@@ -117,13 +120,26 @@ def _fit_graph(x: Float, y: NDArray[np.int8], seed: int):
 
 def _fit_trees(x: Float, y: NDArray[np.int8], seed: int):
     model = LGBMClassifier(
-        n_estimators=150, learning_rate=0.05, num_leaves=8, min_child_samples=15, subsample=0.8, subsample_freq=1,
-        colsample_bytree=0.6, reg_lambda=5.0, random_state=seed, n_jobs=1, verbose=-1, deterministic=True, force_row_wise=True,
-    ).fit(x, y)  # fmt: skip
+        n_estimators=150,
+        learning_rate=0.05,
+        num_leaves=8,
+        min_child_samples=15,
+        subsample=0.8,
+        subsample_freq=1,
+        colsample_bytree=0.6,
+        reg_lambda=5.0,
+        random_state=seed,
+        n_jobs=1,
+        verbose=-1,
+        deterministic=True,
+        force_row_wise=True,
+    ).fit(x, y)
     return lambda rows: model.predict_proba(rows, raw_score=True)
 
 
-def flat_trees(x: NDArray[np.float32], y: NDArray[np.int8], fold: Int, train: Int, test: Int, seed: int) -> Outcome:
+def flat_trees(
+    x: NDArray[np.float32], y: NDArray[np.int8], fold: Int, train: Int, test: Int, seed: int
+) -> Outcome:
     """A peer: LightGBM on numbers without words."""
     inner = np.zeros(len(train))
     for k in np.unique(fold[train]):

@@ -2,8 +2,8 @@
 
 Run: python benchmarks/cases/social_spam.py --data ../shared/data --out DIR [--quick]
 
-Rows go to benchmarks/results.jsonl; pictures, the largest templates and the wrong ones to DIR. Nothing is chosen by what
-is tested: strength, blend, learner and threshold come from the training videos (folds) alone, by leaving out one of them.
+Rows go to benchmarks/results.jsonl; pictures, the largest templates and the wrong ones to DIR. Nothing is chosen by
+what is tested: strength, blend, learner and threshold come from the training videos alone, by leaving out one of them.
 """
 
 import argparse
@@ -22,19 +22,24 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline, make_union
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from recording import record  # noqa: E402
-from social_figures import calibration, draw, precision_recall, shown  # noqa: E402
-from social_models import (  # noqa: E402
-    Log, Outcome, flat_trees, linear, probability, stacked,
+from social_figures import calibration, draw, precision_recall, shown
+from social_models import (
+    Log,
+    Outcome,
+    flat_trees,
+    linear,
+    probability,
+    stacked,
 )  # fmt: skip
-from social_text import Comments, read_comments, read_sms  # noqa: E402
+from social_text import Comments, read_comments, read_sms
 
-from graphdet.features.text import text_features  # noqa: E402
-from graphdet.models.text_encoder import train_text_encoder  # noqa: E402
-from graphdet.scores.text import ready  # noqa: E402
-from graphdet.text.near import distinct_templates, near_clusters  # noqa: E402
-from graphdet.text.reuse import openings  # noqa: E402
-from graphdet.text.shape import shape  # noqa: E402
+from graphdet.features.text import text_features
+from graphdet.models.text_encoder import train_text_encoder
+from graphdet.scores.text import ready
+from graphdet.text.near import distinct_templates, near_clusters
+from graphdet.text.reuse import openings
+from graphdet.text.shape import shape
+from recording import record
 
 Int = NDArray[np.int64]
 Float = NDArray[np.float64]
@@ -65,7 +70,9 @@ def figures(flag: NDArray[np.bool_], score: Float, y: NDArray[np.int8]) -> dict[
     }  # fmt: skip
 
 
-def intervals(flag: NDArray[np.bool_], score: Float, y: NDArray[np.int8], group: Int) -> dict[str, list[float]]:
+def intervals(
+    flag: NDArray[np.bool_], score: Float, y: NDArray[np.int8], group: Int
+) -> dict[str, list[float]]:
     """95 % intervals of precision, recall and F1 by drawing groups (authors) anew."""
     _, group = np.unique(group, return_inverse=True)
     hits, flags, spam = (np.bincount(group, weights=w) for w in (flag & (y == 1), flag, y))
@@ -82,7 +89,9 @@ def intervals(flag: NDArray[np.bool_], score: Float, y: NDArray[np.int8], group:
     }
 
 
-def report(name: str, method: str, pools: list[Pool], y: NDArray[np.int8], group: Int, **more: object) -> None:
+def report(
+    name: str, method: str, pools: list[Pool], y: NDArray[np.int8], group: Int, **more: object
+) -> None:
     """One row: means over seeds, their spread, and the interval of the first seed."""
     each = [figures(pool.flag, pool.margin, y) for pool in pools]
     means = {key: round(float(np.mean([e[key] for e in each])), 4) for key in each[0]}
@@ -106,7 +115,9 @@ def peer_tfidf(texts: list[str], y: NDArray[np.int8], train: Int, test: Int) -> 
     return Outcome(model.decision_function([texts[i] for i in test]), 0.0, "")
 
 
-def outliers(kind: str, x: NDArray[np.float32], y: NDArray[np.int8], train: Int, test: Int, seed: int) -> Outcome:
+def outliers(
+    kind: str, x: NDArray[np.float32], y: NDArray[np.int8], train: Int, test: Int, seed: int
+) -> Outcome:
     """Peers without labels; given, as a gift, the share of spam of the training videos as their threshold."""
     x = np.nan_to_num(np.sign(x) * np.log1p(np.abs(x)))
     if kind == "IsolationForest":
@@ -163,13 +174,19 @@ def youtube(comments: Comments, out: Path, n_seeds: int, encoder: bool) -> None:
                 pools.setdefault(name, Pool(n)).add(test, outcome)
         for name, pool in pools.items():
             methods.setdefault(name, []).append(pool)
-    authors, author_row = np.unique(np.column_stack([comments.author, comments.video]), axis=0, return_inverse=True)
+    authors, author_row = np.unique(
+        np.column_stack([comments.author, comments.video]), axis=0, return_inverse=True
+    )
     author_row = author_row.reshape(-1)
     author_y = (np.bincount(author_row, weights=y) > 0).astype(np.int8)
     for name, got in methods.items():
         more: dict[str, object] = {}
         if name == "chosen":
-            more = {"learners": chosen["learner"], "settings": chosen["settings"], "by_video": _by_video(comments, got[0])}
+            more = {
+                "learners": chosen["learner"],
+                "settings": chosen["settings"],
+                "by_video": _by_video(comments, got[0]),
+            }
         report("social_spam.youtube.comment", name, got, y, comments.author, **more)
         report(
             "social_spam.youtube.author", name, [_by_author(pool, author_row, len(authors)) for pool in got], author_y,
@@ -178,11 +195,14 @@ def youtube(comments: Comments, out: Path, n_seeds: int, encoder: bool) -> None:
     best = methods["chosen"][0]
     curves = {
         "text, reuse, behaviour (chosen)": precision_recall(best.margin, y),
-        "tf-idf + logistic regression": precision_recall(methods["tf-idf + logistic regression"][0].margin, y),
+        "tf-idf + logistic regression": precision_recall(
+            methods["tf-idf + logistic regression"][0].margin, y
+        ),
         "trees without words": precision_recall(methods["lightgbm, no words"][0].margin, y),
     }
     draw(out / "social-spam-pr.svg", curves, "recall", "precision", 0.5)
-    draw(out / "social-spam-calibration.svg", {"linear model": calibration(prob, y)}, "probability", "share of spam", 0.0, diagonal=True)  # fmt: skip
+    curves = {"linear model": calibration(prob, y)}
+    draw(out / "social-spam-calibration.svg", curves, "probability", "share of spam", 0.0, diagonal=True)
     _tables(comments, best, near, out)
 
 
@@ -205,22 +225,27 @@ def _by_author(pool: Pool, author_row: Int, n: int) -> Pool:
 
 
 def _tables(comments: Comments, pool: Pool, near: Int, out: Path) -> None:
-    lines = ["| accounts | comments | videos | spam | the longest of them, shortened |", "|---|---|---|---|---|"]
+    lines = [
+        "| accounts | comments | videos | spam | the longest of them, shortened |",
+        "|---|---|---|---|---|",
+    ]
     found = []
     for cluster in np.unique(near[near >= 0]):
         rows = np.flatnonzero(near == cluster)
         found.append((len(set(comments.author[rows].tolist())), rows))
     for n_authors, rows in sorted(found, key=lambda f: (-f[0], f[1][0]))[:12]:
         text = max((comments.texts[i] for i in rows), key=len)
-        lines.append(
-            f"| {n_authors} | {len(rows)} | {len(set(comments.video[rows].tolist()))} | {int(comments.y[rows].sum())} | {shown(text)} |"
-        )
+        n_videos = len(set(comments.video[rows].tolist()))
+        n_spam = int(comments.y[rows].sum())
+        lines.append(f"| {n_authors} | {len(rows)} | {n_videos} | {n_spam} | {shown(text)} |")
     (out / "templates.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     wrong = np.flatnonzero(pool.flag != (comments.y == 1))
     lines = ["| video | truth | margin | text |", "|---|---|---|---|"]
     for i in wrong[np.argsort(-np.abs(pool.margin[wrong]))]:
         truth = "spam" if comments.y[i] else "fine"
-        lines.append(f"| {comments.videos[i]} | {truth} | {pool.margin[i]:.2f} | {shown(comments.texts[i], 160)} |")
+        lines.append(
+            f"| {comments.videos[i]} | {truth} | {pool.margin[i]:.2f} | {shown(comments.texts[i], 160)} |"
+        )
     (out / "wrong.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -259,7 +284,9 @@ def sms(texts: list[str], y: NDArray[np.int8], out: Path, n_seeds: int) -> None:
         if split != "plain stratified":
             pool = methods["text"][0]
             wrong = np.flatnonzero(pool.flag != (y == 1))
-            lines = [f"{'spam' if y[i] else 'fine'} {pool.margin[i]:.2f} {shown(texts[i], 150)}" for i in wrong]
+            lines = [
+                f"{'spam' if y[i] else 'fine'} {pool.margin[i]:.2f} {shown(texts[i], 150)}" for i in wrong
+            ]
             (out / "wrong_sms.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

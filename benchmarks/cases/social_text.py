@@ -45,7 +45,9 @@ def read_comments(folder: Path) -> Comments:
     for path in sorted(folder.glob("Youtube*.csv")):
         video = path.stem.split("-", 1)[1]
         with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(line for line in file if line.strip()):  # one file begins with a blank line
+            for row in csv.DictReader(
+                line for line in file if line.strip()
+            ):  # one file begins with a blank line
                 y = int(row["CLASS"])
                 rows.append((row["CONTENT"], row["AUTHOR"], video, y))
                 spam, other = missing.get(video, (0, 0))

@@ -382,7 +382,10 @@ class StoreConformance(DecisionConformance):
             ("b", "check out my channel: https://b.net/22 NOW"),
             ("c", "nice song"),
         ]
-        more = [("d", "ch\u0435ck out my ch\u200bannel http://c.org now"), ("a", "check out my channel bit.ly/x now")]
+        more = [
+            ("d", "ch\u0435ck out my ch\u200bannel http://c.org now"),
+            ("a", "check out my channel bit.ly/x now"),
+        ]
         columns = Columns(user_id="user", item_id="item", timestamp="at", text="text")
         config = Config(name="said", columns=columns, time=Time(unit="s"), text=Text(templates=True))
         for name, rows in (("one", said), ("two", more)):

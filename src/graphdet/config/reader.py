@@ -27,6 +27,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(_is_text(v) for v in value)
 
@@ -78,7 +82,7 @@ _KEYS: dict[str, dict[str | None, tuple[Check, str]]] = {
     "entities": {None: _TEXT},
     "text": {
         "templates": _FLAG,
-        "min_width": (lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 1, "a whole number of columns above 0"),
+        "min_width": (_is_count, "a whole number of columns above 0"),
     },
     "attributes": {None: _TEXT},
     "filters": {None: (_is_filter, "a value, a list of values, or { min = …, max = … }")},

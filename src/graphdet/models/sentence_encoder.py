@@ -97,7 +97,7 @@ class SentenceEncoder:
         if missing:
             raise GraphdetError(
                 f"sentence encoder {folder}: there is no {', '.join(missing)}; give a folder that holds the "
-                f"model as safetensors with its {FILES[0]} and {FILES[1]}, or go without --sentence-encoder"
+                f"model as safetensors with its {FILES[0]} and {FILES[1]}, or go without one"
             )
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

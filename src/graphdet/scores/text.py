@@ -76,7 +76,9 @@ class TextScore:
         """
         if texts.settings != self.ngrams.settings or texts.names != self.names:
             raise ValueError("the texts were made ready for another model")
-        x = sp.hstack([self.ngrams.weigh(texts.counts), _scaled(texts.numbers, self.mean, self.scale, self.blend)])
+        x = sp.hstack(
+            [self.ngrams.weigh(texts.counts), _scaled(texts.numbers, self.mean, self.scale, self.blend)]
+        )
         return np.asarray(x.tocsr() @ self.weight.astype(np.float64) + self.bias)
 
     def save(self, folder: Path) -> None:
@@ -125,7 +127,9 @@ def fit_text_score(
     mean, scale = mean.astype(np.float32), np.where(scale > 1e-6, scale, 1).astype(np.float32)
     x = sp.hstack([ngrams.weigh(texts.counts), _scaled(texts.numbers, mean, scale, blend)], format="csr")
     seen = np.unique(x.indices)  # of half a million buckets few are filled
-    model = LogisticRegression(C=strength, solver="liblinear", dual=True, max_iter=1000, tol=1e-3, random_state=seed)
+    model = LogisticRegression(
+        C=strength, solver="liblinear", dual=True, max_iter=1000, tol=1e-3, random_state=seed
+    )
     model.fit(x[:, seen], y)
     weight = np.zeros(x.shape[1], np.float32)
     weight[seen] = model.coef_[0]
@@ -133,7 +137,13 @@ def fit_text_score(
 
 
 def out_of_fold(
-    texts: Texts, y: NDArray[np.int8], fold: NDArray[np.int64], seed: int, *, strength: float = 10.0, blend: float = 0.1
+    texts: Texts,
+    y: NDArray[np.int8],
+    fold: NDArray[np.int64],
+    seed: int,
+    *,
+    strength: float = 10.0,
+    blend: float = 0.1,
 ) -> Float:
     """Logits of labelled texts, each by a model that saw nothing of its fold, float64[n].
 

@@ -19,7 +19,9 @@ import unicodedata
 
 MOST_CHARS = 10_000
 LINK, NUMBER, NAME = "link", "0", "@"
-MIN_WIDTH = 20  # columns of a template: shorter texts ("nice song") are said by many without knowing each other
+MIN_WIDTH = (
+    20  # columns of a template: shorter texts ("nice song") are said by many without knowing each other
+)
 _SHOWN = 60  # characters of a template's id that a reader sees
 
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -35,7 +35,25 @@ SHAPE_FEATURES = (
     "text_word_variety",  # different words ÷ words
 )
 SHORTENERS = frozenset(
-    "adf.ly bit.ly bit.do buff.ly cutt.ly goo.gl is.gd j.mp ow.ly rb.gy shorte.st shorturl.at t.co t.ly tiny.cc tinyurl.com v.gd".split()
+    (
+        "adf.ly",
+        "bit.do",
+        "bit.ly",
+        "buff.ly",
+        "cutt.ly",
+        "goo.gl",
+        "is.gd",
+        "j.mp",
+        "ow.ly",
+        "rb.gy",
+        "shorte.st",
+        "shorturl.at",
+        "t.co",
+        "t.ly",
+        "tiny.cc",
+        "tinyurl.com",
+        "v.gd",
+    )
 )
 _PHONE = re.compile(r"(?<![\w.])\+?\(?\d[\d ().-]{5,18}\d(?!\w)")
 _CODE = re.compile(r"(?<![\w.,])\d{4,6}(?![\w.,]*\d)")
