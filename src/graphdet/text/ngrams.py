@@ -79,8 +79,8 @@ class Ngrams:
             document = json.loads((folder / _DOCUMENT).read_text(encoding="utf-8"))
             if document.pop("format") != FORMAT:
                 raise ValueError("another format")
-            ranges = {name: tuple(document.pop(name)) for name in ("words", "chars")}
-            settings = NgramSettings(**ranges, **document)
+            words, chars = (tuple(document.pop(name)) for name in ("words", "chars"))
+            settings = NgramSettings(words, chars, **document)
             rarity = load_file(folder / _NUMBERS)["rarity"]
             if rarity.shape != (2 << settings.n_bits,):
                 raise ValueError("its numbers do not fit its settings")
