@@ -124,7 +124,8 @@ def fit_text_score(
     logs = _logs(texts.numbers)
     mean = logs.mean(axis=0) if len(logs) else np.zeros(logs.shape[1])
     scale = logs.std(axis=0)
-    mean, scale = mean.astype(np.float32), np.where(scale > 1e-6, scale, 1).astype(np.float32)
+    mean, scale = np.asarray(mean, np.float32), np.where(scale > 1e-6, scale, 1.0)
+    scale = np.asarray(scale, np.float32)
     x = sp.hstack([ngrams.weigh(texts.counts), _scaled(texts.numbers, mean, scale, blend)], format="csr")
     seen = np.unique(x.indices)  # of half a million buckets few are filled
     model = LogisticRegression(

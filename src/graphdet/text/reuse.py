@@ -85,7 +85,7 @@ def others(key: Int, user: Int, at_ms: Int | None) -> Int:
 
 def openings(names: Sequence[str]) -> Int:
     """Which opening a template has, −1 for none."""
-    found = []
+    found: list[str | None] = []
     for name in names:
         words = name.split(" ", OPENING)
         if len(words) >= OPENING:
