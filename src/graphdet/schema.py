@@ -35,6 +35,7 @@ USER_COLUMNS = ("user_id",)
 ITEM_COLUMNS = ("item_id", "name")  # name: VARCHAR or null, from the mapped `item_name`
 SESSION_COLUMNS = ("session_id", "user_id", "started_ms", "ended_ms")
 ENTITY_COLUMNS = ("user_id", "kind", "entity_id", "first_ms", "n")  # kind: as in `[entities]`, e.g. device
+TEMPLATE = "template"  # the kind of entity that `[text] templates` makes
 
 # --- the encoded log: what the whole-log expressions and the array code work on -------------------------------
 # user_ix, item_ix, session_ix are dense, from 0, in the byte order of their ids.

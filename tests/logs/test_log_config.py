@@ -57,6 +57,9 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         device = "device_id"
         [attributes]
         country = "geo"
+        [text]
+        templates = true
+        min_width = 12
         [filters]
         geo = ["BR", "PT"]
         price = { min = 1 }
@@ -71,6 +74,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
     assert config.actions.keep == ("click", "view")
     assert config.actions.rename == {"pv": "view"}
     assert config.gap_s == 60.0
+    assert (config.text.templates, config.text.min_width) == (True, 12)
     assert config.filters == {"geo": ["BR", "PT"], "price": {"min": 1}}
     assert (config.max_reject_share, config.duplicates) == (0.5, False)
 
@@ -105,6 +109,13 @@ def test_defaults(tmp_path: Path) -> None:
         (REQUIRED + "[filters]\na = { between = 3 }\n", ["[filters] a", "min"]),
         (REQUIRED + '[attributes]\nuser_id = "u"\n', ["[attributes] user_id", "standard column"]),
         (REQUIRED + '[entities]\n"my ip" = "ip"\n', ["[entities]", "letters"]),
+        (REQUIRED + "[text]\ntemplate = true\n", ["[text]", "did you mean 'templates'"]),
+        (REQUIRED + "[text]\nmin_width = 0\n", ["min_width", "above 0"]),
+        (REQUIRED + "[text]\ntemplates = true\n", ["[text] templates", "[columns]"]),
+        (
+            REQUIRED + 'text = "c"\n[text]\ntemplates = true\n[entities]\ntemplate = "c"\n',
+            ["[entities] template", "leave one of them out"],
+        ),
         ("[columns\n", ["not valid TOML"]),
     ],
 )

@@ -3,8 +3,10 @@
 A store's tests inherit `StoreConformance` and give it a `store` fixture, empty each time.
 """
 
+import json
 import math
 import random
+from pathlib import Path
 
 import narwhals as nw
 import pyarrow as pa
@@ -36,8 +38,10 @@ from sample_logs import (
     table,
 )
 
+from graphdet.config import Columns, Config, Text, Time
 from graphdet.errors import UsageError
 from graphdet.pipeline.extract import extract
+from graphdet.pipeline.ingest import ingest
 from graphdet.ports import Silent, Store
 from graphdet.tables import Frame, RingTables
 
@@ -370,6 +374,34 @@ class StoreConformance(DecisionConformance):
         assert store.meta("model") == '{"seed": 1}\n"quoted"'
         assert store.meta("other") == ""
         assert store.meta("Model") is None
+
+    def test_accounts_of_one_template_share_an_entity(self, store: Store, tmp_path: Path) -> None:
+        """Files one after the other: the same wording, other links and numbers, is one node."""
+        said = [
+            ("a", "CHECK out my channel http://a.co/1 now!!!"),
+            ("b", "check out my channel: https://b.net/22 NOW"),
+            ("c", "nice song"),
+        ]
+        more = [
+            ("d", "ch\u0435ck out my ch\u200bannel http://c.org now"),
+            ("a", "check out my channel bit.ly/x now"),
+        ]
+        columns = Columns(user_id="user", item_id="item", timestamp="at", text="text")
+        config = Config(name="said", columns=columns, time=Time(unit="s"), text=Text(templates=True))
+        for name, rows in (("one", said), ("two", more)):
+            path = tmp_path / f"{name}.jsonl"
+            lines = [
+                json.dumps({"user": user, "item": "i", "at": 1_600_000_000 + n, "text": text})
+                for n, (user, text) in enumerate(rows)
+            ]
+            path.write_text("\n".join(lines), encoding="utf-8")
+            ingest(store, [path], config)
+        links = rows_of(store.entities(), ENTITIES)
+        assert sorted((row["user_id"], row["n"]) for row in links) == [("a", 2), ("b", 1), ("d", 1)]
+        assert {row["kind"] for row in links} == {"template"}
+        [entity] = {str(row["entity_id"]) for row in links}
+        assert entity.startswith("check out my channel link now #")
+        assert store.counts()["entities"] == 1
 
     def test_counts(self, store: Store) -> None:
         log, scores, rings = findings()

@@ -64,11 +64,11 @@ def after_hot() -> RingView:
     return log.ring(MEMBERS, COMMON)
 
 
-def linked(n_sharing: int) -> RingView:
+def linked(n_sharing: int, kind: str = "device") -> RingView:
     log = SmallLog()
     log.apart(MEMBERS, COMMON)
     log.ordinary(MEMBERS)
-    log.links += [(user, "device", "x" if k < n_sharing else f"own{k}") for k, user in enumerate(MEMBERS)]
+    log.links += [(user, kind, "x" if k < n_sharing else f"own{k}") for k, user in enumerate(MEMBERS)]
     return log.ring(MEMBERS, COMMON)
 
 
@@ -248,6 +248,13 @@ def test_small_groups_and_households_speak_against() -> None:
     assert "small" in against(quiet(MEMBERS[:4]))
     assert "household" not in against(linked(4))
     assert "household" in against(linked(8))
+
+
+def test_a_wording_is_shared_like_a_device_but_makes_no_household() -> None:
+    ring = linked(8, "template")
+    assert "household" not in against(ring)
+    assert named(ring)["shared_entities"].observed == named(linked(8))["shared_entities"].observed > 0
+    assert named(ring)["shared_entities"].variant == "template"
 
 
 def test_targets_of_everybody_speak_against() -> None:

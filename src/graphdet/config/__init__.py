@@ -22,6 +22,9 @@ keep = ["view", "buy"]     # others are left out and counted as filtered
 negative_quantity = "return"
 [entities]
 device = "device_id"       # kind = column; becomes (:Device)
+[text]
+templates = true           # texts that are the same but for links, numbers and decoration share a (:Template)
+min_width = 20             # shorter ones do not; columns, of which a Chinese character fills two
 [attributes]
 country = "geo_country"    # name = column; kept with each event
 [filters]
@@ -32,13 +35,14 @@ duplicates = true          # exact duplicates are put aside
 """
 
 from graphdet.config.reader import config_digest, iso_ms, load_config, parse_config, shipped_configs
-from graphdet.config.settings import Actions, Columns, Config, Read, Time
+from graphdet.config.settings import Actions, Columns, Config, Read, Text, Time
 
 __all__ = [
     "Actions",
     "Columns",
     "Config",
     "Read",
+    "Text",
     "Time",
     "config_digest",
     "iso_ms",

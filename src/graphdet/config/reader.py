@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from graphdet import schema
-from graphdet.config.settings import Actions, Columns, Config, Read, Time
+from graphdet.config.settings import Actions, Columns, Config, Read, Text, Time
 from graphdet.errors import ConfigError
 
 Check = Callable[[Any], bool]
@@ -25,6 +25,10 @@ def _is_text(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _is_texts(value: Any) -> bool:
@@ -76,6 +80,10 @@ _KEYS: dict[str, dict[str | None, tuple[Check, str]]] = {
         "negative_quantity": _TEXT,
     },
     "entities": {None: _TEXT},
+    "text": {
+        "templates": _FLAG,
+        "min_width": (_is_count, "a whole number of columns above 0"),
+    },
     "attributes": {None: _TEXT},
     "filters": {None: (_is_filter, "a value, a list of values, or { min = …, max = … }")},
     "reject": {
@@ -178,6 +186,7 @@ def parse_config(raw: Mapping[str, Any], *, name: str, where: str) -> Config:
         time=Time(**tables["time"]),
         gap_s=float(tables["sessions"].get("gap_s", 1800.0)),
         actions=Actions(**actions),
+        text=Text(**tables["text"]),
         entities=tables["entities"],
         attributes=tables["attributes"],
         filters=tables["filters"],
@@ -247,6 +256,14 @@ def _check_meaning(config: Config, where: str) -> None:
         raise ConfigError(
             f"config {where}: [attributes] {taken[0]} is the name of a standard column; map it in [columns]"
         )
+    if config.text.templates and config.columns.text is None:
+        raise ConfigError(
+            f'config {where}: [text] templates needs the text; add text = "NAME OF THE COLUMN" to [columns]'
+        )
+    if config.text.templates and schema.TEMPLATE in config.entities:
+        raise ConfigError(
+            f"config {where}: [entities] {schema.TEMPLATE} is what [text] templates makes; leave one of them out"
+        )
     for kind in config.entities:
         if not kind.isascii() or not kind.replace("_", "").isalnum() or not kind[0].isalpha():
             raise ConfigError(
@@ -271,9 +288,12 @@ def iso_ms(text: str) -> int:
 def config_digest(config: Config) -> str:
     """Digest what a config means: two spellings of the same settings have the same digest (SHA-256, hex).
 
-    The name does not count, nor does max_reject_share: it decides whether a log is taken, not what it gives.
+    The name does not count, nor does max_reject_share: it decides whether a log is taken, not what it gives. [text]
+    counts where it makes something, so that stores written before it was there know their logs again.
     """
     meaning = asdict(config)
     del meaning["name"], meaning["max_reject_share"]
+    if not config.text.templates:
+        del meaning["text"]
     text = json.dumps(meaning, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

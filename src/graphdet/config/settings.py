@@ -57,6 +57,18 @@ class Actions:
 
 
 @dataclass(frozen=True)
+class Text:
+    """What is made of the mapped text.
+
+    templates: events whose texts are the same but for addresses, numbers, names and decoration share an entity of the
+    kind schema.TEMPLATE. min_width: columns below which a text is too short to be one.
+    """
+
+    templates: bool = False
+    min_width: int = 20
+
+
+@dataclass(frozen=True)
 class Config:
     """A whole config; see the package's docstring and README, "The config"."""
 
@@ -66,6 +78,7 @@ class Config:
     time: Time = Time()
     gap_s: float = 1800.0
     actions: Actions = Actions()
+    text: Text = Text()
     entities: dict[str, str] = field(default_factory=dict)  # kind → column
     attributes: dict[str, str] = field(default_factory=dict)  # name → column
     filters: dict[str, object] = field(default_factory=dict)

@@ -83,7 +83,7 @@ def _items(clean: Frame, have: set[str]) -> Frame:
 
 def _entities(clean: Frame, config: Config) -> Frame:
     links = []
-    for kind in sorted(config.entities):
+    for kind in sorted([*config.entities, *([schema.TEMPLATE] if config.text.templates else [])]):
         used = clean.select(
             "at_ms", user_id=nw.col("user_id").cast(_TEXT), entity_id=nw.col(f"entity {kind}")
         )

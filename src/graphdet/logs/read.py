@@ -22,6 +22,7 @@ from graphdet.logs.raw import RawFile, add_file_column, first_words
 from graphdet.logs.rejects import Rejects, check_share, collect_rejects, write_rejects
 from graphdet.logs.rules import DUPLICATE, FILTERED, judge
 from graphdet.logs.sessions import cut_by_gap, tell_apart
+from graphdet.logs.templates import with_templates
 from graphdet.logs.text import read_text
 from graphdet.ports import Progress, Silent
 from graphdet.tables import Frame, LogTables
@@ -166,6 +167,7 @@ def _clean(
             "check [filters] and [actions] keep in the config"
         )
     clean, warnings = _with_sessions(bench, clean, config, existing, n_loose)
+    clean = with_templates(bench, clean, config)
     drop_working_tables(bench)
     return _Cleaned(
         derive_tables(clean, config), n_clean - n_duplicates, n_filtered, found.by_reason, warnings

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from graphdet import schema
 from graphdet.rings.measures import NONE, Measure
 from graphdet.rings.measures_accounts import sharing
 from graphdet.rings.measures_time import chance_in_step
@@ -109,6 +110,9 @@ def _household(ring: RingView, nats: float) -> list[Doubt]:
     """A small group nearly all on one entity may live together; then its sharing says nothing."""
     m = len(ring.members)
     _, groups = sharing(ring)
+    # People who live together share a device, not a wording.
+    kinds = ring.log.graph.entity_kinds
+    groups = {e: who for e, who in groups.items() if kinds[e].as_py() != schema.TEMPLATE}
     entity = max(groups, key=lambda row: (len(groups[row]), -row), default=-1)
     if m > HOUSEHOLD or entity < 0 or len(groups[entity]) < MOSTLY * m:
         return []
