@@ -55,7 +55,9 @@ def _fit(values: NDArray[np.int64], n: NDArray[np.int64]) -> PowerLaw:
     x_min, total = int(values[0]), int(n.sum())
     log_sum = float((n * np.log(values)).sum())
     found = minimize_scalar(
-        lambda alpha: total * np.log(zeta(alpha, x_min)) + alpha * log_sum, bounds=_EXPONENTS, method="bounded"
+        lambda alpha: total * np.log(zeta(alpha, x_min)) + alpha * log_sum,
+        bounds=_EXPONENTS,
+        method="bounded",
     )
     alpha = float(found.x)
     model = zeta(alpha, values.astype(np.float64)) / zeta(alpha, x_min)
@@ -64,6 +66,11 @@ def _fit(values: NDArray[np.int64], n: NDArray[np.int64]) -> PowerLaw:
     return PowerLaw(
         alpha, (alpha - 1) / total**0.5, 1 + total / spread, x_min, total, float(np.abs(model - seen).max())
     )
+
+
+def expected_tail(law: PowerLaw, k: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P(K ≥ k | K ≥ x_min) by a fitted law. Shapes: k float64[m] from x_min on; returns float64[m]."""
+    return np.asarray(zeta(law.alpha, k) / zeta(law.alpha, law.x_min))
 
 
 def gini(values: NDArray[np.int64], n: NDArray[np.int64]) -> float:

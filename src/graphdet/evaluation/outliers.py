@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 FAR_Z = 3.0  # standard deviations
 FAR_IQR = 3.0  # Tukey's far-out fences: quartile ± 3 interquartile ranges
+NO_SPAN = 1e-4
 
 
 def z_scores(x: Float) -> Float:
@@ -24,7 +25,7 @@ def z_scores(x: Float) -> Float:
 def iqr_distances(x: Float) -> Float:
     """Distance of each value beyond its feature's quartiles, in interquartile ranges; 0 between them.
 
-    A feature whose quartiles are equal has no scale and gives 0 throughout.
+    A feature whose quartiles are equal, or nearer than NO_SPAN of its whole range, has no scale and gives 0 throughout.
 
     Shapes: x float64[n, d] without gaps; returns float64[n, d], never negative.
 
@@ -34,7 +35,7 @@ def iqr_distances(x: Float) -> Float:
     low, high = np.quantile(x, (0.25, 0.75), axis=0)
     span = high - low
     beyond = np.maximum(np.maximum(low - x, x - high), 0.0)
-    varied = span > 1e-12 * np.maximum(np.abs(x).max(axis=0), 1.0)
+    varied = span > NO_SPAN * np.ptp(x, axis=0)
     return np.asarray(np.where(varied, beyond / np.where(varied, span, 1.0), 0.0))
 
 

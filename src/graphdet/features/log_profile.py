@@ -34,9 +34,15 @@ def coded(events: Frame, users: Frame, items: Frame, sessions: Frame, actions: F
     names = events.collect_schema().names()
     require_columns(names, schema.EVENT_COLUMNS, "events")
     rows = events.with_columns(
-        nw.col("text").str.len_chars().cast(nw.Float64).alias("text_length"), nw.lit(1).cast(nw.Int64).alias("n")
+        nw.col("text").str.len_chars().cast(nw.Float64).alias("text_length"),
+        nw.lit(1).cast(nw.Int64).alias("n"),
     )
-    for column, table in (("user_id", users), ("item_id", items), ("session_id", sessions), ("action", actions)):
+    for column, table in (
+        ("user_id", users),
+        ("item_id", items),
+        ("session_id", sessions),
+        ("action", actions),
+    ):
         rows = rows.join(table, on=column, how="inner")
     more = [name for name in names if name not in schema.EVENT_COLUMNS]
     return rows.select(*CODED_COLUMNS, *more)
@@ -66,7 +72,11 @@ def per_hour(events: Frame) -> Frame:
 def per_span(events: Frame, origin_ms: int, width_ms: int) -> Frame:
     """Events and users in each span of time from `origin_ms` on: (span, events, users), ascending."""
     rows = events.select("user_ix", ((nw.col("at_ms") - origin_ms) // width_ms).alias("span"))
-    return rows.group_by("span").agg(nw.len().alias("events"), nw.col("user_ix").n_unique().alias("users")).sort("span")
+    return (
+        rows.group_by("span")
+        .agg(nw.len().alias("events"), nw.col("user_ix").n_unique().alias("users"))
+        .sort("span")
+    )
 
 
 def session_sizes(events: Frame) -> Frame:
@@ -107,7 +117,12 @@ def log_bins(values: Frame) -> Frame:
     size = nw.col("value").clip(_LEAST, _MOST)
     # The small addition keeps whole powers of ten in the bin that they begin, whatever the last bit of the logarithm.
     place = (size.log(10) * BINS_A_DECADE + 1e-9).floor().cast(nw.Int64)
-    return values.filter(nw.col("value") > 0).group_by(place.alias("bin")).agg(nw.len().alias("things")).sort("bin")
+    return (
+        values.filter(nw.col("value") > 0)
+        .group_by(place.alias("bin"))
+        .agg(nw.len().alias("things"))
+        .sort("bin")
+    )
 
 
 def value_counts(events: Frame, column: str) -> Frame:

@@ -53,7 +53,12 @@ def profile_columns(bench: duckdb.DuckDBPyConnection, raw: RawFile) -> list[Colu
         else:
             low, high = (f"left(({end}({ends}))::VARCHAR, {_SHOWN})" for end in ("min", "max"))
         # DuckDB's estimate is off by a fifth at times; of texts the hashes take less room than the texts.
-        parts += [f"count({value})", f"count(DISTINCT {f'hash({value})' if ends != sql else value})", low, high]
+        parts += [
+            f"count({value})",
+            f"count(DISTINCT {f'hash({value})' if ends != sql else value})",
+            low,
+            high,
+        ]
         kinds.append(kind)
     row = bench.execute(f"SELECT count(*), {', '.join(parts)} FROM {raw.source}").fetchone()
     assert row is not None

@@ -60,7 +60,9 @@ def eda(
             document = _about(config, seed, looked, None)
             document |= {"cleaning": cleaning(None, looked, config, rejects), "findings": [str(error)]}
             _write(out, document, clock)
-            raise InputError(f"{error}. {out / 'eda.html'} says what the files hold and why no row is used") from error
+            raise InputError(
+                f"{error}. {out / 'eda.html'} says what the files hold and why no row is used"
+            ) from error
         document = _about(config, seed, looked, desk)
         document["cleaning"] = cleaning(desk.log, looked, config, rejects)
         document |= _looks(desk, config, given, seed, clock, progress)
@@ -134,10 +136,9 @@ def _compare(
     pairs = {"user": (("n_events", "n_items"), ("n_events", "span_h")), "item": (("n_events", "n_users"),)}
     for sheet in (users, items):
         found["correlation"].append(features.correlation(sheet, rng))
-        far, table = features.outliers(sheet)
-        found["outliers"].append(far)
-        if table is not None:
-            found["outlier_rows"].append(table)
+        far = features.outliers(sheet)
+        found["outliers"].append(far.found)
+        found["outlier_rows"] += [far.table] if far.table is not None else []
         for across, up in pairs[sheet.of]:
             one = features.scatter(sheet, across, up, far, label[sheet.of], rng)
             found["scatter"] += [one] if one is not None else []

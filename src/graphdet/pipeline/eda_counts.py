@@ -9,7 +9,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.evaluation.heavy_tail import fit_power_law, gini, top_share
+from graphdet.evaluation.heavy_tail import PowerLaw, expected_tail, fit_power_law, gini, top_share
 from graphdet.features import log_profile as profile
 from graphdet.pipeline.eda_read import Desk, collect
 from graphdet.tables import Frame
@@ -18,7 +18,17 @@ HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.9, 0.99)
 MOST_BINS = 150  # of the time line
 MOST_DAYS = 366 * 12  # of the calendar
-WIDTHS_S = (1, 10, 60, 600, 3600, 3 * 3600, 6 * 3600, 12 * 3600, *(86400 * d for d in (1, 7, 28, 91, 364, 3640)))
+WIDTHS_S = (
+    1,
+    10,
+    60,
+    600,
+    3600,
+    3 * 3600,
+    6 * 3600,
+    12 * 3600,
+    *(86400 * d for d in (1, 7, 28, 91, 364, 3640)),
+)
 MOST_CCDF = 160  # points of a tail
 TOP_VALUES = 8
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]  # distinct counts, and how many things have each
@@ -56,7 +66,9 @@ def times(desk: Desk, zone: str, counts: dict[str, Any]) -> dict[str, Any]:
         week[at.weekday(), at.hour] += n
         day = at.date().isoformat()
         days[day] = days.get(day, 0) + n
-    moments = desk.events.select((nw.col("at_ms") % HOUR_MS).alias("m")).select(nw.col("m").n_unique()).collect()
+    moments = (
+        desk.events.select((nw.col("at_ms") % HOUR_MS).alias("m")).select(nw.col("m").n_unique()).collect()
+    )
     span_s = (counts["last_ms"] - counts["first_ms"]) / 1000
     return {
         "zone": zone,
@@ -107,12 +119,19 @@ def tails(desk: Desk) -> list[dict[str, Any]]:
                 "n": int(things.sum()),
                 "most": int(k[-1]),
                 "ccdf": [[int(k[i]), float(share[i])] for i in shown],
-                "power_law": None if law is None else asdict(law),
+                "power_law": None if law is None else asdict(law) | {"line": _line_of(law, k, share)},
                 "gini": gini(k, things),
                 "top_1_percent_share": top_share(k, things, 0.01),
             }
         )
     return found
+
+
+def _line_of(law: PowerLaw, k: NDArray[np.int64], share: NDArray[np.float64]) -> list[list[float]]:
+    """The fitted law as a line of the picture: from x_min to the largest count, [k, share of all]."""
+    at = np.geomspace(law.x_min, k[-1], 24)
+    whole = share[np.searchsorted(k, law.x_min)]
+    return [[float(a), float(b)] for a, b in zip(at, expected_tail(law, at) * whole, strict=True)]
 
 
 def count_table(frame: Frame) -> Counts:
@@ -171,7 +190,10 @@ def _of_values(name: str, values: Frame) -> dict[str, Any] | None:
         "low": float(row["low"]),
         "high": float(row["high"]),
         "quantiles": {f"{q:g}": float(row[f"q{i}"]) for i, q in enumerate(QUANTILES)},
-        "log_bins": [[int(b), int(n)] for b, n in zip(table["bin"].to_pylist(), table["things"].to_pylist(), strict=True)],
+        "log_bins": [
+            [int(b), int(n)]
+            for b, n in zip(table["bin"].to_pylist(), table["things"].to_pylist(), strict=True)
+        ],
     }
 
 
@@ -181,7 +203,12 @@ def values(desk: Desk) -> list[dict[str, Any]]:
     found = []
     for name, frame in (("action", named), *((name, desk.events) for name in desk.attributes)):
         counts = profile.value_counts(frame, name)
-        n = counts.select(n=nw.len(), known=nw.col("events").sum()).collect("pyarrow").to_native().to_pylist()[0]
+        n = (
+            counts.select(n=nw.len(), known=nw.col("events").sum())
+            .collect("pyarrow")
+            .to_native()
+            .to_pylist()[0]
+        )
         top = collect(counts.head(TOP_VALUES))
         known = int(n["known"] or 0)
         found.append(
@@ -189,7 +216,10 @@ def values(desk: Desk) -> list[dict[str, Any]]:
                 "column": name,
                 "n_distinct": int(n["n"]),
                 "n_missing": desk.log.n_events - known,
-                "top": [[str(v), int(k)] for v, k in zip(top["value"].to_pylist(), top["events"].to_pylist(), strict=True)],
+                "top": [
+                    [str(v), int(k)]
+                    for v, k in zip(top["value"].to_pylist(), top["events"].to_pylist(), strict=True)
+                ],
             }
         )
     return found

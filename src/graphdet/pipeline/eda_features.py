@@ -1,6 +1,7 @@
 """eda, third part: behaviour of users and items: what goes together, what lies far out, what moves with time."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,12 +22,20 @@ from graphdet.pipeline.eda_read import Desk, collect
 LEAST = 20  # users or items from which on distributions of features mean something
 TOP_SHARE = 0.01  # of the users or items each way of finding outliers names, for how far they agree
 MOST_SCATTER = 3_000  # dots
-MOST_RANKED = 200_000  # rows whose ranks are correlated; more are sampled
+MOST_RANKED = 50_000  # rows whose ranks are correlated; more are sampled
 CLOSE = 0.9  # |Spearman| from which two features say nearly the same
+SHOWN = 15  # far-out ones on the page
 SKEWED = 2.0  # skewness from which z-scores and fences are taken of ln(1 + x)
 LEAST_EVENTS, LEAST_USERS = 200, 30  # of a period that is compared
 MOST_PERIODS = 15
-PERIODS_S = (600, 3600, 3 * 3600, 6 * 3600, 12 * 3600, *(86400 * d for d in (1, 2, 7, 14, 28, 91, 182, 364, 1820)))
+PERIODS_S = (
+    600,
+    3600,
+    3 * 3600,
+    6 * 3600,
+    12 * 3600,
+    *(86400 * d for d in (1, 2, 7, 14, 28, 91, 182, 364, 1820)),
+)
 MOST_KINDS = 30  # values of an attribute whose mix is compared; the others count as one
 
 
@@ -116,16 +125,25 @@ def tamed(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return x
 
 
-def outliers(sheet: Sheet) -> tuple[dict[str, Any], pa.Table | None]:
-    """Users or items that lie far out by z-score, fences and ECOD; how far the three agree; and a table of all.
+@dataclass(frozen=True)
+class Far:
+    """Those that lie far out: what is told of them, a table of the first thousand (None if too few), and their rows.
 
-    The table has of, id, z, iqr, ecod, in_top (how many of the three name it) and rank, best first; None if too few.
+    The table has of, id, rank, and per way its value, the feature it is most in, and in_top: how many ways name it.
     """
+
+    found: dict[str, Any]
+    table: pa.Table | None = None
+    rows: tuple[int, ...] = ()
+
+
+def outliers(sheet: Sheet) -> Far:
+    """Users or items that lie far out by z-score, fences and ECOD, and how far the three agree."""
     plain = varied(sheet)
     n = len(sheet.x)
     if n < LEAST or not plain.names:
         note = too_few(sheet) if n < LEAST else f"All {sheet.of}s behave exactly alike, so none lies far out."
-        return {"of": sheet.of, "n": n, "note": note}, None
+        return Far({"of": sheet.of, "n": n, "note": note})
     parts, score, where = _three(plain)
     k = max(5, round(TOP_SHARE * n))
     # The place of each in each list; equal ones by number, so that lists have exactly k.
@@ -140,7 +158,7 @@ def outliers(sheet: Sheet) -> tuple[dict[str, Any], pa.Table | None]:
         {"id": plain.ids[int(i)].as_py(), "in_top": int(together[i])}
         | {name: float(score[name][i]) for name in methods}
         | {f"{name}_by": plain.names[int(where[name][i])] for name in methods}
-        for i in rank[:15]
+        for i in rank[:SHOWN]
     ]
     found = {
         "of": sheet.of,
@@ -152,7 +170,10 @@ def outliers(sheet: Sheet) -> tuple[dict[str, Any], pa.Table | None]:
         "far_z": FAR_Z,
         "far_iqr": FAR_IQR,
         "agreement": [
-            {"methods": [name for bit, name in enumerate(methods) if mask >> bit & 1], "n": int(regions[mask])}
+            {
+                "methods": [name for bit, name in enumerate(methods) if mask >> bit & 1],
+                "n": int(regions[mask]),
+            }
             for mask in range(1, 8)
         ],
         "rank_correlation": spearman(np.column_stack(list(score.values()))).round(4).tolist(),
@@ -162,12 +183,16 @@ def outliers(sheet: Sheet) -> tuple[dict[str, Any], pa.Table | None]:
     }
     kept = rank[: min(n, 1000)]
     table = pa.table(
-        {"of": [sheet.of] * len(kept), "id": plain.ids.take(pa.array(kept)), "rank": np.arange(1, len(kept) + 1)}
+        {
+            "of": [sheet.of] * len(kept),
+            "id": plain.ids.take(pa.array(kept)),
+            "rank": np.arange(1, len(kept) + 1),
+        }
         | {name: score[name][kept] for name in methods}
         | {f"{name}_by": [plain.names[int(j)] for j in where[name][kept]] for name in methods}
         | {"in_top": together[kept]}
     )
-    return found, table
+    return Far(found, table, tuple(int(i) for i in rank[:SHOWN]))
 
 
 def _three(
@@ -177,7 +202,9 @@ def _three(
     calm = tamed(sheet.x)
     parts = {"z": z_scores(calm), "iqr": iqr_distances(calm), "ecod": ecod_parts(sheet.x)}
     parts = {name: values.round(9) for name, values in parts.items()}
-    score = {name: values.sum(axis=1) if name == "ecod" else values.max(axis=1) for name, values in parts.items()}
+    score = {
+        name: values.sum(axis=1) if name == "ecod" else values.max(axis=1) for name, values in parts.items()
+    }
     return parts, {n: v.round(6) for n, v in score.items()}, {n: v.argmax(axis=1) for n, v in parts.items()}
 
 
@@ -198,7 +225,7 @@ def scatter(
     sheet: Sheet,
     across: str,
     up: str,
-    far: dict[str, Any],
+    far: Far,
     label: NDArray[np.int8] | None,
     rng: np.random.Generator,
 ) -> dict[str, Any] | None:
@@ -213,18 +240,17 @@ def scatter(
     some = fraud[_sampled(len(fraud), MOST_SCATTER // 4, rng)]
     rest = np.setdiff1d(np.arange(len(sheet.x)), some)
     rows = np.sort(np.concatenate([some, rest[_sampled(len(rest), MOST_SCATTER - len(some), rng)]]))
-    places = {str(value): place for place, value in enumerate(sheet.ids.to_pylist())} if far.get("top") else {}
-    marked = [places[one["id"]] for one in far.get("top", []) if one["id"] in places]
-    r = spearman(sheet.x[:, (j, i)])[0, 1] if len(sheet.x) <= MOST_RANKED else None
+    ranked = sheet.x[_sampled(len(sheet.x), MOST_RANKED, rng)][:, (j, i)]
+    r = float(spearman(ranked)[0, 1])
     return {
         "of": sheet.of,
         "x": across,
         "y": up,
         "n": len(sheet.x),
-        "spearman": None if r is None else float(r),
+        "spearman": r if r == r else None,
         "dots": sheet.x[rows][:, (j, i)].round(4).tolist(),
         "fraud": np.flatnonzero(np.isin(rows, fraud)).tolist(),
-        "far": [[*sheet.x[p, (j, i)].round(4).tolist(), sheet.ids[p].as_py()] for p in marked],
+        "far": [[*sheet.x[p, (j, i)].round(4).tolist(), sheet.ids[p].as_py()] for p in far.rows],
         "n_fraud": len(fraud),
     }
 
@@ -260,7 +286,7 @@ def drift(desk: Desk, counts: dict[str, Any], zone: str) -> dict[str, Any]:
             f"There are not two periods with {LEAST_EVENTS} events of {LEAST_USERS} users or more to compare."
         )
         return found
-    steps = list(zip(enough, enough[1:], strict=False))
+    steps = list(pairwise(enough))
     found["steps"] = [[origin + int(a) * width, origin + int(b) * width] for a, b in steps]
     found["rows"] = [*_behaviour_moves(desk, enough, origin, width), *_mix_moves(desk, enough, origin, width)]
     found["rows"].sort(key=lambda row: (-max(row["psi"]), row["name"]))
@@ -286,7 +312,12 @@ def _behaviour_moves(desk: Desk, spans: list[int], origin: int, width: int) -> l
                 row.append(moved(before[:, j], now[:, j]))
         before = now
     return [
-        {"name": name, "what": "behaviour of users", "psi": [s[0] for s in steps], "ks": [s[1] for s in steps]}
+        {
+            "name": name,
+            "what": "behaviour of users",
+            "psi": [s[0] for s in steps],
+            "ks": [s[1] for s in steps],
+        }
         for name, steps in zip(FEATURE_NAMES, found, strict=True)
         if max(s[1] for s in steps) > 0
     ]
@@ -294,7 +325,10 @@ def _behaviour_moves(desk: Desk, spans: list[int], origin: int, width: int) -> l
 
 def _mix_moves(desk: Desk, spans: list[int], origin: int, width: int) -> list[dict[str, Any]]:
     """PSI of hours, actions, sizes of amounts and values of attributes, over events; KS where there is an order."""
-    wanted = [("hour_of_day", profile.hour_of_day(), False), ("action", nw.col("action_ix").cast(nw.Int64), False)]
+    wanted = [
+        ("hour_of_day", profile.hour_of_day(), False),
+        ("action", nw.col("action_ix").cast(nw.Int64), False),
+    ]
     wanted += [(n, profile.size_class(n), True) for n in ("amount", "quantity", "text_length")]
     wanted += [(n, nw.col(n), False) for n in desk.attributes]
     rows = []
@@ -309,8 +343,12 @@ def _mix_moves(desk: Desk, spans: list[int], origin: int, width: int) -> list[di
         counts[places[inside], codes[inside]] = table["events"].to_numpy()[inside]
         if not ordered and len(kinds) > MOST_KINDS:
             order = np.argsort(-counts.sum(axis=0), kind="stable")
-            counts = np.column_stack([counts[:, order[:MOST_KINDS]], counts[:, order[MOST_KINDS:]].sum(axis=1)])
-        steps = [(counts[a], counts[b]) for a, b in zip(spans, spans[1:], strict=False)]
+            counts = np.column_stack(
+                [counts[:, order[:MOST_KINDS]], counts[:, order[MOST_KINDS:]].sum(axis=1)]
+            )
+        steps = [(counts[a], counts[b]) for a, b in pairwise(spans)]
         distances = [ks(a, b) for a, b in steps] if ordered else [None for _ in steps]
-        rows.append({"name": name, "what": "mix of events", "psi": [psi(a, b) for a, b in steps], "ks": distances})
+        rows.append(
+            {"name": name, "what": "mix of events", "psi": [psi(a, b) for a, b in steps], "ks": distances}
+        )
     return rows

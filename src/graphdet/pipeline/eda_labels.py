@@ -71,7 +71,9 @@ def _why_not(kind: str, counted: dict[str, int], n_known: int) -> str | None:
         return f"No label is of a {kind} in the log: check that the ids are written as in the log."
     for lack, have in (("fraud", "clean"), ("clean", "fraud")):
         if not counted[lack]:
-            return f"All labels of the log are {have}: without any {lack} ones there is nothing to tell apart."
+            return (
+                f"All labels of the log are {have}: without any {lack} ones there is nothing to tell apart."
+            )
         if counted[lack] < FOLDS * LEAST // 2:
             return (
                 f"Only {counted[lack]} {kind}s of the log are labelled {lack}: too few to say which features "

@@ -121,7 +121,9 @@ def read(
 
 
 def _entities(bench: duckdb.DuckDBPyConnection, log: CleanLog, users: Frame) -> Frame:
-    links = log.tables.entities.with_columns(nw.concat_str(nw.col("kind"), nw.lit("\t"), nw.col("entity_id")).alias("key"))
+    links = log.tables.entities.with_columns(
+        nw.concat_str(nw.col("kind"), nw.lit("\t"), nw.col("entity_id")).alias("key")
+    )
     links = materialise(bench, links.select("user_id", "key"), "links")
     keys = profile.numbered(links, "key", "entity_ix")
     named = users.with_columns(nw.col("user_id").cast(nw.String()))
@@ -171,7 +173,6 @@ def uses(config: Config) -> dict[str, str]:
         found.setdefault(column, []).append(f"attribute {name}")
     for column in config.filters:
         found.setdefault(column, []).append("filter")
-    found.pop(config.read.file_column or "", None)
     return {column: ", ".join(said) for column, said in found.items()}
 
 
@@ -191,13 +192,20 @@ def cleaning(log: CleanLog | None, looked: Looked, config: Config, rejects: Path
         "n_rejects": n_rejects,
         "n_duplicates": counts.get(DUPLICATE, 0),
         "reasons": [
-            {"reason": reason, "n": n, "share": n / max(looked.n_rows, 1), "examples": examples.get(reason, [])}
+            {
+                "reason": reason,
+                "n": n,
+                "share": n / max(looked.n_rows, 1),
+                "examples": examples.get(reason, []),
+            }
             for reason, n in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
         ],
     }
 
 
-def _from_rejects(path: Path, wanted: set[str] | None) -> tuple[dict[str, int], dict[str, list[dict[str, Any]]]]:
+def _from_rejects(
+    path: Path, wanted: set[str] | None
+) -> tuple[dict[str, int], dict[str, list[dict[str, Any]]]]:
     """Count reasons in rejects.csv and take the first rows of each; with `wanted`, stop when all have theirs."""
     counts: dict[str, int] = {}
     examples: dict[str, list[dict[str, Any]]] = {}

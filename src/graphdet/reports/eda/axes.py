@@ -32,7 +32,9 @@ class Scale:
 
     def ticks(self, most: int = 6) -> list[Tick]:
         """Round values on the scale, with their texts."""
-        values = _log_ticks(self.low, self.high, most) if self.log else linear_ticks(self.low, self.high, most)
+        values = (
+            _log_ticks(self.low, self.high, most) if self.log else linear_ticks(self.low, self.high, most)
+        )
         return [(value, compact(value)) for value in values]
 
 
@@ -74,9 +76,18 @@ def across(scale: Scale, ticks: list[Tick], y: float, name: str, top: float | No
             parts.append(svg.tag("path", d=f"M{x:.1f} {top:.1f}V{y:.1f}", css="grid"))
         parts.append(svg.tag("path", d=f"M{x:.1f} {y:.1f}v4", css="axis-line"))
         half = 3.2 * len(text) + 4
-        if x - half < taken:
+        if min(x, scale.end + 8 - half) - half < taken:
             continue
-        parts.append(svg.tag("text", text, x=x, y=y + 17, css="axis middle"))
+        at_end = x + half > scale.end + 12  # would run out of the picture
+        parts.append(
+            svg.tag(
+                "text",
+                text,
+                x=scale.end + 8 if at_end else x,
+                y=y + 17,
+                css="axis end" if at_end else "axis middle",
+            )
+        )
         taken = x + half
     parts.append(svg.tag("text", name, x=scale.end, y=y + 34, css="axis end"))
     return parts

@@ -10,6 +10,7 @@ from graphdet.reports.eda import labels
 from graphdet.reports.eda.axes import Scale, across, linear_ticks
 
 MOST_ROWS = 16  # of drift and importance
+_WIDTH = 920.0  # at least, so that small grids are not blown up
 MOVED, FAR = 0.1, 0.25  # of the population stability index
 
 
@@ -17,17 +18,27 @@ def correlation(one: Mapping[str, Any]) -> Markup:
     """Draw rank correlations below the diagonal: blue together, orange against, the stronger the fuller."""
     names, r = one["names"], one["r"]
     n = len(names)
-    wide, high, left, top = 33.0, 21.0, 196.0, 118.0
+    wide, high, left = 33.0, 21.0, 196.0
+    # Names of columns climb from the diagonal: what the first ones need above, and the last ones to the right.
+    climbs = [len(labels.feature(name)) * 6.0 for name in names[:-1]]
+    top = max(12.0, *(climb * 0.62 - (k + 1) * high + 8 for k, climb in enumerate(climbs)))
+    width = left + max((k + 0.5) * wide + climb * 0.79 + 8 for k, climb in enumerate(climbs))
     parts = []
     for i, name in enumerate(names):
         y = top + i * high
         if i:
             parts.append(svg.tag("text", labels.feature(name), x=left - 8, y=y + 15, css="small end"))
         if i < n - 1:
-            # Names of columns climb from the diagonal.
             x, up = left + (i + 0.5) * wide, y + high - 4
             parts.append(
-                svg.tag("text", labels.feature(name), x=x, y=up, css="small", transform=f"rotate(-38 {x:.1f} {up:.1f})")
+                svg.tag(
+                    "text",
+                    labels.feature(name),
+                    x=x,
+                    y=up,
+                    css="small",
+                    transform=f"rotate(-38 {x:.1f} {up:.1f})",
+                )
             )
         for j in range(i):
             value = r[i][j]
@@ -37,14 +48,21 @@ def correlation(one: Mapping[str, Any]) -> Markup:
                         css="plus" if value >= 0 else "minus", fill_opacity=f"{0.04 + 0.72 * abs(value):.3f}")
             )  # fmt: skip
             if abs(value) >= 0.3:
-                text = f"{abs(value):.2f}".lstrip("0") if abs(value) < 0.995 else "1"
-                sign = "" if value >= 0 else "−"
+                text = labels.signed(value).replace("1.00", "1")
                 parts.append(
-                    svg.tag("text", sign + text, x=left + (j + 0.5) * wide, y=y + 14.5, css="cell-text middle")
+                    svg.tag("text", text, x=left + (j + 0.5) * wide, y=y + 14.5, css="cell-text middle")
                 )
-    told = "; ".join(f"{labels.feature(a)} and {labels.feature(b)} {v:.2f}" for a, b, v in one["strongest"][:3])
-    width = left + (n - 1) * wide + 170
-    return svg.picture(parts, width, top + n * high + 8, f"Rank correlation of {one['of']} features", told, "figure-grid")
+    told = "; ".join(
+        f"{labels.feature(a)} and {labels.feature(b)} {v:.2f}" for a, b, v in one["strongest"][:3]
+    )
+    return svg.picture(
+        parts,
+        max(width, _WIDTH),
+        top + n * high + 8,
+        f"Rank correlation of {one['of']} features",
+        told,
+        "figure-grid",
+    )
 
 
 def drift(found: Mapping[str, Any]) -> Markup:
@@ -55,7 +73,7 @@ def drift(found: Mapping[str, Any]) -> Markup:
     wide = min(86.0, (1000.0 - left - 70) / max(len(steps), 1))
     right = left + wide * len(steps)
     parts = []
-    skip = 1 if wide >= 62 or found["width_s"] < 28 * 86400 and wide >= 48 else 2
+    skip = 1 if wide >= 62 or (found["width_s"] < 28 * 86400 and wide >= 48) else 2
     for k, (_, to) in enumerate(steps):
         if k % skip == 0:
             text = labels.period(to, found["width_s"])
@@ -67,7 +85,10 @@ def drift(found: Mapping[str, Any]) -> Markup:
         parts.append(svg.tag("text", labels.feature(row["name"]), x=left - 8, y=y + 16, css="small end"))
         for k, value in enumerate(row["psi"]):
             level = "far" if value >= FAR else "moved" if value >= MOVED else "still"
-            hover = svg.tag("title", f"{labels.feature(row['name'])}: PSI {value:.3f} to {labels.period(steps[k][1], found['width_s'])}")
+            hover = svg.tag(
+                "title",
+                f"{labels.feature(row['name'])}: PSI {value:.3f} to {labels.period(steps[k][1], found['width_s'])}",
+            )
             parts.append(
                 svg.tag("rect", hover, x=left + k * wide + 1, y=y + 1, width=wide - 2, height=high - 2, rx=2,
                         css=f"psi {level}")
@@ -76,11 +97,17 @@ def drift(found: Mapping[str, Any]) -> Markup:
             css = "cell-text middle" + (" strong" if level == "far" else " soft" if level == "still" else "")
             parts.append(svg.tag("text", text or ".00", x=left + (k + 0.5) * wide, y=y + 16, css=css))
         distances = [d for d in row["ks"] if d is not None]
-        parts.append(svg.tag("text", f"{max(distances):.2f}" if distances else "–", x=right + 10, y=y + 16, css="small"))
+        parts.append(
+            svg.tag(
+                "text", f"{max(distances):.2f}" if distances else "–", x=right + 10, y=y + 16, css="small"
+            )
+        )
     worst = max(rows, key=lambda row: max(row["psi"]))
     told = f"The furthest move: {labels.feature(worst['name'])}, {max(worst['psi']):.2f}."
     height = top + len(rows) * high + 8
-    return svg.picture(parts, max(right + 70, 620), height, "Drift from period to period", told, "figure-grid")
+    return svg.picture(
+        parts, max(right + 70, _WIDTH), height, "Drift from period to period", told, "figure-grid"
+    )
 
 
 def importance(found: Mapping[str, Any]) -> Markup:
@@ -89,7 +116,9 @@ def importance(found: Mapping[str, Any]) -> Markup:
     left, top, high = 210.0, 34.0, 22.0
     bottom = top + len(rows) * high + 4
     low = min(0.0, *(row["permutation"] - row["permutation_std"] for row in rows))
-    cost = Scale(low, max([row["permutation"] + row["permutation_std"] for row in rows] + [0.01]), left, 590.0)
+    cost = Scale(
+        low, max([row["permutation"] + row["permutation_std"] for row in rows] + [0.01]), left, 590.0
+    )
     own = Scale(0, max(row["impurity"] for row in rows) or 1, 640.0, 985.0)
     parts = [svg.tag("text", "lost when shuffled, on the part kept apart", x=left, y=16, css="strong")]
     parts.append(svg.tag("text", "used by the forest", x=own.start, y=16, css="strong"))
@@ -100,7 +129,9 @@ def importance(found: Mapping[str, Any]) -> Markup:
             a, b = sorted((scale(0), scale(row[key])))
             hover = svg.tag("title", f"{labels.feature(row['name'])}: {row[key]:.4f}")
             css = "heat" if key == "permutation" else "other-bar"
-            parts.append(svg.tag("rect", hover, x=a, y=y + 3, width=max(b - a, 0.8), height=high - 7, css=css))
+            parts.append(
+                svg.tag("rect", hover, x=a, y=y + 3, width=max(b - a, 0.8), height=high - 7, css=css)
+            )
         a, b = (cost(row["permutation"] + side * row["permutation_std"]) for side in (-1, 1))
         parts.append(svg.tag("path", d=f"M{a:.1f} {y + high / 2 - 0.5:.1f}H{b:.1f}", css="whisker"))
     parts.append(svg.tag("path", d=f"M{cost(0):.1f} {top:.1f}V{bottom:.1f}", css="axis-line"))
@@ -108,7 +139,9 @@ def importance(found: Mapping[str, Any]) -> Markup:
         ticks = [(value, labels.compact(value)) for value in linear_ticks(scale.low, scale.high, 6)]
         parts += across(scale, ticks, bottom, name)
     told = f"Most is lost without {labels.feature(rows[0]['name'])}: {rows[0]['permutation']:.3f}."
-    return svg.picture(parts, 1000.0, bottom + 42, "Which features tell the labels apart", told, "figure-grid")
+    return svg.picture(
+        parts, 1000.0, bottom + 42, "Which features tell the labels apart", told, "figure-grid"
+    )
 
 
 def agreement(one: Mapping[str, Any]) -> Markup:
@@ -117,7 +150,8 @@ def agreement(one: Mapping[str, Any]) -> Markup:
     methods = one["methods"]
     top, high, gap = 30.0, 25.0, 56.0
     parts = [
-        svg.tag("text", labels.METHODS[name], x=28 + gap * k, y=16, css="axis middle") for k, name in enumerate(methods)
+        svg.tag("text", labels.METHODS[name], x=28 + gap * k, y=16, css="axis middle")
+        for k, name in enumerate(methods)
     ]
     left = 28 + gap * len(methods) - 14
     scale = Scale(0, max(region["n"] for region in regions) or 1, left, 310.0)
@@ -133,8 +167,12 @@ def agreement(one: Mapping[str, Any]) -> Markup:
         width = max(scale(region["n"]) - left, 0.8)
         parts.append(svg.tag("rect", x=left, y=y - 8, width=width, height=16, css=css))
         parts.append(svg.tag("text", words.thousands(region["n"]), x=left + width + 6, y=y + 4, css="small"))
-    told = "; ".join(f"{' and '.join(labels.METHODS[m] for m in region['methods'])}: {region['n']}" for region in regions)
-    return svg.picture(parts, 360.0, top + len(regions) * high + 8, "How far the three agree", told, "figure-panel")
+    told = "; ".join(
+        f"{' and '.join(labels.METHODS[m] for m in region['methods'])}: {region['n']}" for region in regions
+    )
+    return svg.picture(
+        parts, 360.0, top + len(regions) * high + 8, "How far the three agree", told, "figure-panel"
+    )
 
 
 def commonest(one: Mapping[str, Any], n_events: int) -> Markup:
@@ -156,7 +194,18 @@ def commonest(one: Mapping[str, Any], n_events: int) -> Markup:
         parts.append(svg.label(svg.Label(left - 8, y + 16, str(value) or "(empty)", 19, "small end")))
         aside = i >= len(one["top"])
         width = max(150.0 * n / most, 0.8)
-        parts.append(svg.tag("rect", x=left, y=y + 4, width=width, height=high - 8, css="other-bar" if aside else "heat"))
+        parts.append(
+            svg.tag(
+                "rect", x=left, y=y + 4, width=width, height=high - 8, css="other-bar" if aside else "heat"
+            )
+        )
         parts.append(svg.tag("text", words.percent(n / n_events), x=left + width + 6, y=y + 16, css="small"))
     told = f"{words.plural(one['n_distinct'], 'value')}."
-    return svg.picture(parts, 360.0, top + len(rows) * high + 6, f"Values of {words.visible(one['column'])}", told, "figure-panel")
+    return svg.picture(
+        parts,
+        360.0,
+        top + len(rows) * high + 6,
+        f"Values of {words.visible(one['column'])}",
+        told,
+        "figure-panel",
+    )

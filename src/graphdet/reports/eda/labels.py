@@ -14,23 +14,23 @@ _FEATURES = {
     "span_h": "hours from first to last",
     "n_active_days": "active days",
     "edges_per_active_hour": "events per active hour",
-    "gap_log_mean": "gap between events, mean",
-    "gap_log_std": "gap between events, spread",
+    "gap_log_mean": "mean gap between events",
+    "gap_log_std": "spread of gaps",
     "gap_log_min": "shortest gap",
     "hour_concentration": "same time of day",
     "item_rarity_mean": "rarity of its items",
-    "item_rarity_std": "rarity of items, spread",
+    "item_rarity_std": "spread of item rarity",
     "rare_item_share": "share of rare items",
     "item_age_log_mean": "age of items when acted on",
     "busiest_hour_share": "share in busiest hour",
-    "item_lift_mean": "rush on items",
+    "item_lift_mean": "rush on its items",
     "main_action_share": "share of main action",
     "action_entropy": "variety of actions",
     "n_entities": "shared entities",
     "entity_users_log_max": "users on one entity",
     "hours_alive_share": "share of hours with events",
     "user_activity_log_mean": "activity of its users",
-    "user_activity_log_std": "activity of users, spread",
+    "user_activity_log_std": "spread of users' activity",
     "hour_of_day": "hour of the day",
     "text_length": "length of text",
     "night_share": "share at night",
@@ -47,7 +47,8 @@ _SIZES = {
     "text_length": ("Length of the text", "characters", "events"),
 }
 METHODS = {"z": "z-score", "iqr": "IQR", "ecod": "ECOD"}
-_TIMES = ((1e-3, "1 ms"), (1, "1 s"), (60, "1 min"), (3600, "1 h"), (86400, "1 d"), (86400 * 30, "30 d"), (86400 * 365, "1 y"))  # fmt: skip
+_DAY = 86400
+_TIMES = ((1e-3, "1 ms"), (1, "1 s"), (60, "1 min"), (3600, "1 h"), (_DAY, "1 d"), (30 * _DAY, "30 d"))
 
 
 def feature(name: str, width: int = 28) -> str:
@@ -105,6 +106,18 @@ def short(value: float) -> str:
     ('1,234', '25 M', '10²⁰⁰')
     """
     return words.figure(value) if abs(value) < 1e6 else compact(float(f"{value:.2g}"))
+
+
+def signed(value: float) -> str:
+    """Write a correlation.
+
+    >>> signed(-0.973), signed(0.5), signed(1.0)
+    ('−.97', '.50', '1.00')
+    """
+    text = f"{abs(value):.2f}"
+    return ("−" if value < 0 and text != "0.00" else "") + (
+        text if text == "1.00" else text.removeprefix("0")
+    )
 
 
 def period(at_ms: float, width_s: int) -> str:

@@ -78,7 +78,7 @@ def _parts(document: Document) -> dict[str, Any]:
         "drift_title": story.drift_title(drift),
         "drift_picture": grids.drift(drift) if drift["rows"] else Markup(""),
         "drift_more": max(0, n_moved - grids.MOST_ROWS),
-        "drift_unit": when.unit(drift["width_s"]),
+        "drift_next": story.step_words(drift),
         "n_left_out": sum(not one["compared"] for one in drift["periods"]),
         "labels": found,
         "label_title": story.label_title(found),
@@ -99,11 +99,22 @@ def _facts(counts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Users", words.thousands(counts["users"])),
         ("Items", words.thousands(counts["items"])),
         ("Sessions", words.thousands(counts["sessions"])),
-        ("Rows read", words.thousands(counts["rows"])),
+        *([] if counts["filtered"] else [("Rows read", words.thousands(counts["rows"]))]),
         ("Rejected", f"{words.thousands(counts['rejects'])} · {words.percent(counts['rejects'] / n_rows)}"),
-        ("Exact duplicates", f"{words.thousands(counts['duplicates'])} · {words.percent(counts['duplicates'] / n_rows)}"),
-        ("Filtered out", f"{words.thousands(counts['filtered'])} · {words.percent(counts['filtered'] / n_rows)}"),
-    ]
+        (
+            "Exact duplicates",
+            f"{words.thousands(counts['duplicates'])} · {words.percent(counts['duplicates'] / n_rows)}",
+        ),
+    ] + (
+        [
+            (
+                "Filtered out",
+                f"{words.thousands(counts['filtered'])} · {words.percent(counts['filtered'] / n_rows)}",
+            )
+        ]
+        if counts["filtered"]
+        else []
+    )
 
 
 def _repeats(found: Mapping[str, Any], n_events: int) -> list[tuple[str, str]]:
@@ -113,7 +124,9 @@ def _repeats(found: Mapping[str, Any], n_events: int) -> list[tuple[str, str]]:
         ("… at the very same moment, but with other values", found["user_item_same_moment"]),
     ]
     if found["texts"]:
-        rows.append(("the text is word for word that of another event", found["texts"]["n_events_with_shared_text"]))
+        rows.append(
+            ("the text is word for word that of another event", found["texts"]["n_events_with_shared_text"])
+        )
     return [(name, f"{words.thousands(n)} · {words.percent(n / n_events)}") for name, n in rows]
 
 
@@ -131,8 +144,13 @@ def _scatter_note(scatters: list[Mapping[str, Any]]) -> str:
         for one in scatters
         if one["n"] > len(one["dots"])
     ]
-    text = f"A sample drawn with the seed is shown: {', '.join(dict.fromkeys(said))}. " if said else "All are shown. "
-    text += "Dots are shaken by up to two units of the picture, so that equal ones can be seen. Rings are the furthest out (below)."
+    text = (
+        f"A sample drawn with the seed is shown: {', '.join(dict.fromkeys(said))}. "
+        if said
+        else "All are shown. "
+    )
+    text += "Dots are shaken by up to two units of the picture, so that equal ones can be seen. "
+    text += "Rings are the furthest out (below)."
     if any(one["n_fraud"] for one in scatters):
         text += " Orange diamonds are labelled fraud."
     return text
@@ -146,7 +164,8 @@ def _value_title(one: Mapping[str, Any], n_events: int) -> str:
     value, n = one["top"][0]
     if one["n_distinct"] == 1 and not one["n_missing"]:
         return f"{name}: always {words.shorten(str(value), 40)}"
-    return f"{name}: {words.plural(one['n_distinct'], 'value')}; {words.shorten(str(value), 40) or '(empty)'} in {words.percent(n / n_events)}"
+    most = f"{words.shorten(str(value), 40) or '(empty)'} in {words.percent(n / n_events)}"
+    return f"{name}: {words.plural(one['n_distinct'], 'value')}; {most}"
 
 
 def _correlation(one: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +178,10 @@ def _correlation(one: Mapping[str, Any]) -> dict[str, Any]:
         "title": story.correlation_title(one) if shown else "",
         "picture": grids.correlation(one) if shown else Markup(""),
         "constant": [labels.feature(name) for name in one["constant"]],
-        "close": [f"{labels.feature(a)} and {labels.feature(b)} ({value:.2f})" for a, b, value in close[:12]],
+        "close": [
+            f"{labels.feature(a)} and {labels.feature(b)} ({labels.signed(value)})"
+            for a, b, value in close[:12]
+        ],
     }
 
 
@@ -167,10 +189,18 @@ def _outlier(one: Mapping[str, Any]) -> dict[str, Any]:
     if one["note"] is not None:
         return {"of": one["of"], "note": one["note"]}
     drivers = [f"{labels.feature(name)} ({words.percent(share)})" for name, share in one["drives_ecod"]]
-    r = one["rank_correlation"]
     return dict(one) | {
         "title": story.outlier_title(one),
         "picture": grids.agreement(one),
         "drivers": ", ".join(drivers),
-        "ranks": f"z-score and IQR {r[0][1]:.2f}, z-score and ECOD {r[0][2]:.2f}, IQR and ECOD {r[1][2]:.2f}",
+        "ranks": _ranks(one["rank_correlation"]),
     }
+
+
+def _ranks(r: list[list[float | None]]) -> str:
+    pairs = (("z-score and IQR", r[0][1]), ("z-score and ECOD", r[0][2]), ("IQR and ECOD", r[1][2]))
+    # A way that gives everybody the same has no ranks: NaN.
+    known = [
+        f"{name} {labels.signed(value)}" for name, value in pairs if value is not None and value == value
+    ]
+    return ", ".join(known) or "not to be told, as all have equal scores"

@@ -25,11 +25,17 @@ def write_eda_sheets(out: Path, document: Mapping[str, Any], outliers: Sequence[
     """
     wanted: dict[str, tuple[Sequence[str], list[Sequence[Cell]]]] = {
         "columns": (COLUMNS, [[row[name] for name in COLUMNS] for row in document["columns"]]),
-        "outliers": (OUTLIERS, [[row[name] for name in OUTLIERS] for table in outliers for row in table.to_pylist()]),
+        "outliers": (
+            OUTLIERS,
+            [[row[name] for name in OUTLIERS] for table in outliers for row in table.to_pylist()],
+        ),
         "drift": (DRIFT, _drift(document.get("drift"))),
         "importance": (
             IMPORTANCE,
-            [[row[name] for name in IMPORTANCE] for row in (document.get("labels") or {}).get("features", ())],
+            [
+                [row[name] for name in IMPORTANCE]
+                for row in (document.get("labels") or {}).get("features", ())
+            ],
         ),
     }
     for name, (columns, rows) in wanted.items():

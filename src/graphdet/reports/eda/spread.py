@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from graphdet.reports import svg, words
 from graphdet.reports.eda import labels
-from graphdet.reports.eda.axes import Scale, across, linear_ticks, upward
+from graphdet.reports.eda.axes import Scale, Tick, across, linear_ticks, upward
 
 WIDTH = 360.0
 _LEFT, _RIGHT, _TOP = 46.0, 350.0, 26.0
@@ -44,7 +45,9 @@ def histogram(one: Mapping[str, Any]) -> Markup:
         x = _LEFT + place * _ASIDE
         hover = svg.tag("title", f"{text}: {words.thousands(n)} {things}")
         high = bottom - tall(n / total)
-        parts.append(svg.tag("rect", hover, x=x + 2, y=bottom - high, width=_ASIDE - 5, height=high, css="other-bar"))
+        parts.append(
+            svg.tag("rect", hover, x=x + 2, y=bottom - high, width=_ASIDE - 5, height=high, css="other-bar")
+        )
         parts.append(svg.tag("text", text, x=x + _ASIDE / 2, y=bottom + 17, css="axis middle"))
     is_time = one["name"].endswith("_seconds")
     marks = labels.time_ticks(scale.low, scale.high) if is_time else scale.ticks(6)
@@ -63,7 +66,13 @@ def _median(one: Mapping[str, Any], scale: Scale, bottom: float) -> list[Markup]
     near = x > (_LEFT + _RIGHT) / 2
     return [
         svg.tag("path", d=f"M{x:.1f} {_TOP - 8:.1f}V{bottom:.1f}", css="threshold"),
-        svg.tag("text", text, x=x - 5 if near else x + 5, y=_TOP - 2, css="small end halo" if near else "small halo"),
+        svg.tag(
+            "text",
+            text,
+            x=x - 5 if near else x + 5,
+            y=_TOP - 2,
+            css="small end halo" if near else "small halo",
+        ),
     ]
 
 
@@ -85,7 +94,8 @@ def tail(one: Mapping[str, Any]) -> Markup:
         return Markup("")
     bottom = 236.0
     points = one["ccdf"]
-    x = Scale(1, max(one["most"] * 1.15, 10), _LEFT + 8, _RIGHT, log=True)
+    few = min(k for k, _ in points)
+    x = Scale(few, max(one["most"] * 1.15, few * 10), _LEFT + 8, _RIGHT, log=True)
     least = min(share for _, share in points)
     y = Scale(least / 1.6, 1.0, bottom, _TOP, log=True)
     ticks = [(v, labels.compact(v * 100) + " %") for v, _ in y.ticks(6)]
@@ -95,17 +105,28 @@ def tail(one: Mapping[str, Any]) -> Markup:
     parts.append(svg.tag("path", d=dots, css="dots"))
     law = one["power_law"]
     if law is not None:
-        start, end = law["x_min"], one["most"]
-        at = next(share for k, share in points if k >= start)
-        far = at * (end / start) ** (1 - law["alpha"])
-        if far < y.low:  # where the line leaves the picture
-            end, far = start * (y.low / at) ** (1 / (1 - law["alpha"])), y.low
-        parts.append(svg.tag("path", d=f"M{x(start):.1f} {y(at):.1f}L{x(end):.1f} {y(far):.1f}", css="fit"))
-        parts.append(svg.tag("text", f"α = {law['alpha']:.2f}", x=_RIGHT - 4, y=_TOP + 14, css="strong end halo"))
-        note = f"from {words.plural(start, 'event')} on"
+        line = [(k, share) for k, share in law["line"] if share >= y.low]
+        parts.append(
+            svg.tag("path", d="M" + "L".join(f"{x(k):.1f} {y(share):.1f}" for k, share in line), css="fit")
+        )
+        parts.append(
+            svg.tag("text", f"α = {law['alpha']:.2f}", x=_RIGHT - 4, y=_TOP + 14, css="strong end halo")
+        )
+        note = f"from {words.plural(law['x_min'], 'event')} on"
         parts.append(svg.tag("text", note, x=_RIGHT - 4, y=_TOP + 29, css="small end halo"))
     told = f"{words.plural(one['n'], one['of'])}, the busiest with {words.plural(one['most'], 'event')}."
     return svg.picture(parts, WIDTH, 278, f"Tail of events per {one['of']}", told, "figure-panel")
+
+
+def _with_zero(values: NDArray[np.float64], start: float, end: float) -> tuple[Scale, list[Tick]]:
+    """A logarithmic scale for values from 0 on; zeros, which have no place on it, lie at its beginning and say so."""
+    above = values[values > 0]
+    low = float(above.min()) if len(above) else 1.0
+    zeros = bool((values <= 0).any())
+    room = (max(float(values.max()), low * 10) / low) ** 0.12 if zeros else 1.15
+    scale = Scale(low / room, max(float(values.max()) * 1.15, low * 10), start, end, log=True)
+    ticks = [(value, text) for value, text in scale.ticks(6) if value >= low * 0.99 or not zeros]
+    return scale, [(scale.low, "0"), *ticks] if zeros else ticks
 
 
 def scatter(one: Mapping[str, Any]) -> Markup:
@@ -114,16 +135,10 @@ def scatter(one: Mapping[str, Any]) -> Markup:
     dots = np.array(one["dots"], float)
     far = np.array([row[:2] for row in one["far"]], float).reshape(-1, 2)
     both = np.vstack([dots, far])
-    # Zero has no place on a logarithmic scale; what is below the least other value is drawn at the edge.
-    scales = []
-    for j, (start, end) in enumerate(((_LEFT + 8, _RIGHT), (bottom, _TOP))):
-        above = both[:, j][both[:, j] > 0]
-        low = float(above.min()) if len(above) else 1.0
-        high = float(both[:, j].max())
-        scales.append(Scale(low / 1.15, max(high * 1.15, low * 10), start, end, log=True))
-    x, y = scales
-    parts = upward(y, y.ticks(6), _LEFT + 8, _RIGHT, f"{labels.feature(one['y'])} (log scale)")
-    parts += across(x, x.ticks(6), bottom, f"{labels.feature(one['x'])} (log scale)")
+    x, x_ticks = _with_zero(both[:, 0], _LEFT + 8, _RIGHT)
+    y, y_ticks = _with_zero(both[:, 1], bottom, _TOP)
+    parts = upward(y, y_ticks, _LEFT + 8, _RIGHT, f"{labels.feature(one['y'])} (log scale)")
+    parts += across(x, x_ticks, bottom, f"{labels.feature(one['x'])} (log scale)")
     rng = np.random.default_rng(0)
     shake = rng.uniform(-2.0, 2.0, dots.shape)
     fraud = set(one["fraud"])
@@ -139,7 +154,7 @@ def scatter(one: Mapping[str, Any]) -> Markup:
         parts.append(svg.tag("path", d=f"M{px:.1f} {py - 3.5:.1f}l3.5 3.5-3.5 3.5-3.5-3.5z", css="fraud"))
     for a, b, name in one["far"]:
         hover = svg.tag("title", f"{one['of']} {words.shorten(str(name), 60)}")
-        parts.append(svg.tag("circle", hover, cx=x(a), cy=y(b), r=5.0, css="far"))
+        parts.append(svg.tag("circle", hover, cx=x(a), cy=y(b), r=5.0, css="ring"))
     title = f"{labels.feature(one['y'])} by {labels.feature(one['x'])} of {one['of']}s"
     told = f"{words.plural(len(dots), 'dot')} of {words.plural(one['n'], one['of'])}."
     return svg.picture(parts, WIDTH, 298, title, told, "figure-panel")

@@ -16,7 +16,11 @@ def findings(document: Document) -> list[str]:
     lines = [_size(document["counts"]), _cleaning(document)]
     lines += [_concentration(document["tails"]), week_title(document["time"]), _texts(document["repeats"])]
     lines += [_outliers(one) for one in document["outliers"]]
-    lines += [_alike(document["correlation"]), drift_title(document["drift"]), label_title(document["labels"])]
+    lines += [
+        _alike(document["correlation"]),
+        drift_title(document["drift"]),
+        label_title(document["labels"]),
+    ]
     return [line for line in lines if line]
 
 
@@ -35,14 +39,15 @@ def _cleaning(document: Document) -> str:
     unused = counts["rejects"] + counts["duplicates"] + counts["filtered"]
     if not unused:
         return "Every row can be used: nothing is missing, broken or an exact duplicate."
-    said = [f"{words.shorten(one['reason'], _SHOWN)} ({words.thousands(one['n'])})" for one in found["reasons"][:3]]
+    said = [
+        f"{words.shorten(one['reason'], _SHOWN)} ({words.thousands(one['n'])})"
+        for one in found["reasons"][:3]
+    ]
     if counts["filtered"]:
         said.append(f"left out by the config's own filters ({words.thousands(counts['filtered'])})")
     text = f"{words.percent(unused / max(counts['rows'], 1))} of the rows are not used: {'; '.join(said)}."
     if found["run_would_refuse"]:
-        text += (
-            f" That is more than [reject] max_share = {found['max_share']:g} allows: ingest and run would refuse this log."
-        )
+        text += f" That is more than [reject] max_share = {found['max_share']:g} allows: ingest and run would refuse this log."
     return text
 
 
@@ -64,7 +69,7 @@ def week_title(time: Mapping[str, Any]) -> str:
         return "Times carry a day only, no time of day."
     if time["n_days"] < 2:
         return ""
-    n, day, hour = max((n, -day, -hour) for day, row in enumerate(table) for hour, n in enumerate(row))
+    _, day, hour = max((n, -day, -hour) for day, row in enumerate(table) for hour, n in enumerate(row))
     by_hour = [sum(row[h] for row in table) for h in range(24)]
     total = sum(by_hour)
     night = min((sum(by_hour[(h + k) % 24] for k in range(6)), h) for h in range(24))
@@ -80,7 +85,8 @@ def _texts(repeats: Mapping[str, Any]) -> str:
         return ""
     top = texts["top"][0]
     return (
-        f"{words.percent(texts['n_events_with_shared_text'] / texts['n'])} of texts are word for word those of another event; "
+        f"{words.percent(texts['n_events_with_shared_text'] / texts['n'])} of texts are word for word those of another "
+        "event; "
         f"the commonest is used {words.plural(top['events'], 'time')} by {words.plural(top['users'], 'user')}."
     )
 
@@ -111,13 +117,23 @@ def drift_title(drift: Mapping[str, Any]) -> str:
     most = max(row["psi"])
     far = sum(max(one["psi"]) >= 0.25 for one in rows)
     if most < 0.1:
-        return f"Nothing drifts from one {unit(drift['width_s'])} to the next: every stability index is below .1."
+        return f"Nothing drifts {step_words(drift)}: every stability index is below .1."
     step = drift["steps"][row["psi"].index(most)]
     text = (
-        f"{_capital(labels.feature(row['name']))} moves most from one {unit(drift['width_s'])} to the next: stability index "
+        f"{_capital(labels.feature(row['name']))} moves most {step_words(drift)}: stability index "
         f"{words.figure(most)} into the one from {labels.period(step[1], drift['width_s'])}"
     )
-    return f"{text}; {words.thousands(far)} of {len(rows)} features pass .25 at least once." if far else f"{text}, short of .25."
+    return (
+        f"{text}; {words.thousands(far)} of {len(rows)} features pass .25 at least once."
+        if far
+        else f"{text}, short of .25."
+    )
+
+
+def step_words(drift: Mapping[str, Any]) -> str:
+    """From which period to which drift is told."""
+    name = unit(drift["width_s"])
+    return f"from one {f'period of {name}' if name[0].isdigit() else name} to the next"
 
 
 def _capital(text: str) -> str:
@@ -172,11 +188,14 @@ def tail_note(one: Mapping[str, Any]) -> str:
     """The exponent and what it means, or why there is none."""
     law = one["power_law"]
     if law is None:
-        return f"Too few {one['of']}s, or too few different counts, to fit an exponent. Gini coefficient {one['gini']:.2f}."
+        few = f"Too few {one['of']}s, or too few different counts, to fit an exponent."
+        return f"{few} Gini coefficient {one['gini']:.2f}."
+    # Hill's estimator is for continuous sizes: on counts it serves from about six on.
+    hill = f", {law['hill']:.2f} by Hill's estimator" if law["x_min"] >= 6 else ""
     fit = "close to" if law["ks"] < 0.03 else "roughly" if law["ks"] < 0.08 else "hardly"
     return (
-        f"P(k) ∝ k^−α from k = {words.thousands(law['x_min'])} on: α = {law['alpha']:.2f} ± {law['alpha_se']:.2f} by maximum "
-        f"likelihood, {law['hill']:.2f} by Hill's estimator, on {words.plural(law['n_tail'], one['of'])}; the tail is "
+        f"P(k) ∝ k⁻ᵅ from k = {words.thousands(law['x_min'])} on: α = {law['alpha']:.2f} ± {law['alpha_se']:.2f} "
+        f"by maximum likelihood{hill}, on {words.plural(law['n_tail'], one['of'])}; the tail is "
         f"{fit} a power law (KS {law['ks']:.3f}). Gini coefficient {one['gini']:.2f}."
     )
 
@@ -185,24 +204,30 @@ def correlation_title(one: Mapping[str, Any]) -> str:
     """Which features of users or items go together most."""
     a, b, value = one["strongest"][0]
     how = "rise together" if value > 0 else "go against each other"
-    return f"Of {one['of']}s, {labels.feature(a)} and {labels.feature(b)} {how} most ({value:.2f})"
+    return f"Of {one['of']}s, {labels.feature(a)} and {labels.feature(b)} {how} most ({labels.signed(value)})"
 
 
 def outlier_title(one: Mapping[str, Any]) -> str:
     """How many stand out by every way."""
     both = next(region["n"] for region in one["agreement"] if len(region["methods"]) == 3)
-    return (
-        f"{_capital(one['of'])}s: {words.thousands(both)} of {words.thousands(one['k'])} are furthest out whichever way is asked"
-    )
+    whose = f"{_capital(one['of'])}s: {words.thousands(both)} of {words.thousands(one['k'])}"
+    return f"{whose} are furthest out whichever way is asked"
 
 
 def scatter_title(one: Mapping[str, Any]) -> str:
     """What two features have to do with each other."""
     value = one["spearman"]
     if value is None:
-        return f"{_capital(one['of'])}s: {labels.feature(one['y'])} by {labels.feature(one['x'])}"
-    strength = "follows" if value > 0.9 else "tends to rise with" if value > 0.3 else "falls with" if value < -0.3 else "hardly follows"  # fmt: skip
-    return f"{_capital(one['of'])}s: {labels.feature(one['y'])} {strength} {labels.feature(one['x'])} (rank correlation {value:.2f})"
+        return f"{_capital(one['of'])}s: {labels.feature(one['x'])} and {labels.feature(one['y'])}"
+    both = f"{_capital(one['of'])}s: {labels.feature(one['x'])} and {labels.feature(one['y'])}"
+    how = (
+        "rise together"
+        if value > 0.3
+        else "go against each other"
+        if value < -0.3
+        else "have little to do with each other"
+    )
+    return f"{both} {how} (rank correlation {labels.signed(value)})"
 
 
 def line_title(time: Mapping[str, Any]) -> str:
@@ -213,5 +238,6 @@ def line_title(time: Mapping[str, Any]) -> str:
     mean = sum(events) / len(events)
     name = unit(time["line"]["width_s"])
     silent = sum(n == 0 for n in events)
-    text = f"The busiest {name} has {words.thousands(max(events))} events, {words.figure(max(events) / mean)} times the mean"
+    most = f"{words.thousands(max(events))} events, {words.figure(max(events) / mean)} times the mean"
+    text = f"The busiest {name} has {most}"
     return f"{text}; {silent} of {len(events)} have none" if silent else text

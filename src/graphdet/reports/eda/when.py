@@ -29,7 +29,9 @@ def unit(width_s: int) -> str:
     """
     if width_s in _UNITS:
         return _UNITS[width_s]
-    size, name = next((s, n) for s, n in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")) if width_s % s == 0)
+    size, name = next(
+        (s, n) for s, n in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")) if width_s % s == 0
+    )
     return f"{width_s // size} {name}s"
 
 
@@ -60,7 +62,12 @@ def time_line(time: Mapping[str, Any]) -> Markup:
         if not n:
             continue
         a, b = axis.x(start + place * width), axis.x(start + (place + 1) * width)
-        at = words.moment(start + place * width).strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00").removesuffix(" 00:00")
+        at = (
+            words.moment(start + place * width)
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .removesuffix(":00")
+            .removesuffix(" 00:00")
+        )
         hover = svg.tag("title", f"{at}: {words.plural(n, 'event')} of {words.plural(users, 'user')}")
         high = max(bottom - tall(n), 0.6)
         parts.append(
@@ -84,7 +91,9 @@ def week(time: Mapping[str, Any]) -> Markup:
         x = left + hour * wide
         tall = 44 * hours[hour] / max(hours.max(), 1)
         hover = svg.tag("title", f"{hour:02d}:00 – {hour + 1:02d}:00: {words.plural(hours[hour], 'event')}")
-        parts.append(svg.tag("rect", hover, x=x + 2, y=top - 8 - tall, width=wide - 4, height=tall, css="other-bar"))
+        parts.append(
+            svg.tag("rect", hover, x=x + 2, y=top - 8 - tall, width=wide - 4, height=tall, css="other-bar")
+        )
         if hour % 3 == 0:
             parts.append(svg.tag("text", f"{hour:02d}:00", x=x, y=top + 7 * high + 18, css="axis middle"))
     right = left + 24 * wide
@@ -94,7 +103,9 @@ def week(time: Mapping[str, Any]) -> Markup:
         parts.append(svg.tag("text", name, x=left - 8, y=y + high / 2 + 4, css="axis end"))
         long = 88 * days[day] / max(days.max(), 1)
         hover = svg.tag("title", f"{name}: {words.plural(days[day], 'event')}")
-        parts.append(svg.tag("rect", hover, x=right + 8, y=y + 3, width=long, height=high - 6, css="other-bar"))
+        parts.append(
+            svg.tag("rect", hover, x=right + 8, y=y + 3, width=long, height=high - 6, css="other-bar")
+        )
         for hour in range(24):
             n = table[day, hour]
             hover = svg.tag("title", f"{name} {hour:02d}:00: {words.plural(n, 'event')}")
@@ -106,7 +117,9 @@ def week(time: Mapping[str, Any]) -> Markup:
             )  # fmt: skip
     parts.append(svg.tag("text", "sum by hour", x=left - 8, y=top - 12, css="axis end"))
     parts.append(svg.tag("text", "sum by day", x=right + 8, y=top - 12, css="axis"))
-    parts.append(svg.tag("text", f"hour of the day, {time['zone']}", x=right, y=top + 7 * high + 36, css="axis end"))
+    parts.append(
+        svg.tag("text", f"hour of the day, {time['zone']}", x=right, y=top + 7 * high + 36, css="axis end")
+    )
     parts += _key(left, top + 7 * high + 27, most)
     day, hour = divmod(int(table.argmax()), 24)
     told = f"Most events on {WEEKDAYS[day]} from {hour:02d}:00, {words.plural(most, 'event')}."
@@ -118,7 +131,9 @@ def _key(x: float, y: float, most: float) -> list[Markup]:
     parts = [svg.tag("text", "0", x=x, y=y + 10, css="axis")]
     for step in range(6):
         shade = f"{0.06 + 0.94 * step / 5:.2f}"
-        parts.append(svg.tag("rect", x=x + 12 + step * 18, y=y, width=17, height=11, css="heat", fill_opacity=shade))
+        parts.append(
+            svg.tag("rect", x=x + 12 + step * 18, y=y, width=17, height=11, css="heat", fill_opacity=shade)
+        )
     parts.append(svg.tag("text", f"{words.plural(most, 'event')}", x=x + 126, y=y + 10, css="axis"))
     return parts
 
@@ -140,7 +155,9 @@ def calendar(by_day: Sequence[Sequence[Any]]) -> Markup:
         y0 = top + block * (7 * cell + 24)
         parts.append(svg.tag("text", str(year), x=4, y=y0 + 4 * cell, css="strong"))
         for row in (0, 2, 4, 6):
-            parts.append(svg.tag("text", WEEKDAYS[row][:2], x=left - 6, y=y0 + (row + 0.75) * cell, css="tiny end"))
+            parts.append(
+                svg.tag("text", WEEKDAYS[row][:2], x=left - 6, y=y0 + (row + 0.75) * cell, css="tiny end")
+            )
         start = date(year, 1, 1)
         for k in range(366):
             day = start + timedelta(days=k)
@@ -151,12 +168,18 @@ def calendar(by_day: Sequence[Sequence[Any]]) -> Markup:
             if day.day == 1 or (day == first and day.day < 20):
                 parts.append(svg.tag("text", day.strftime("%b"), x=x, y=y0 - 5, css="tiny"))
             n = days.get(day, 0)
-            level = 0 if not n else 1 + min(4, int(5 * np.searchsorted(sizes, n, side="right") / (len(sizes) + 1)))
+            level = (
+                0
+                if not n
+                else 1 + min(4, int(5 * np.searchsorted(sizes, n, side="right") / (len(sizes) + 1)))
+            )
             box = f"M{x:.1f} {y:.1f}h{cell - 2:.1f}v{cell - 2:.1f}h-{cell - 2:.1f}z"
             shades[level] = shades.get(level, "") + box
     for level, path in sorted(shades.items()):
         css, shade = ("heat", f"{0.08 + 0.23 * (level - 1):.2f}") if level else ("empty-cell", None)
         parts.append(svg.tag("path", d=path, css=css, fill_opacity=shade))
     silent = (last - first).days + 1 - len(days)
-    told = f"{words.plural(len(days), 'day')} with events, {words.plural(silent, 'day')} without between {first} and {last}."
-    return svg.picture(parts, WIDTH, top + len(years) * (7 * cell + 24), "Events by day", told, "figure-calendar")
+    told = f"{words.plural(len(days), 'day')} with events and {silent} without, from {first} to {last}."
+    return svg.picture(
+        parts, WIDTH, top + len(years) * (7 * cell + 24), "Events by day", told, "figure-calendar"
+    )
