@@ -112,7 +112,10 @@ def tails(desk: Desk) -> list[dict[str, Any]]:
         k, things = count_table(profile.count_of_counts(desk.events, f"{of}_ix"))
         law = fit_power_law(k, things)
         share = np.cumsum(things[::-1])[::-1] / things.sum()
-        shown = np.unique(np.searchsorted(k, np.geomspace(k[0], k[-1], MOST_CCDF)))
+        wanted = np.searchsorted(k, np.geomspace(k[0], k[-1], MOST_CCDF))
+        shown = np.unique(
+            np.minimum(wanted, len(k) - 1)
+        )  # the last of geomspace may pass the largest by a bit
         found.append(
             {
                 "of": of,

@@ -28,6 +28,7 @@ SHOWN = 15  # far-out ones on the page
 SKEWED = 2.0  # skewness from which z-scores and fences are taken of ln(1 + x)
 LEAST_EVENTS, LEAST_USERS = 200, 30  # of a period that is compared
 MOST_PERIODS = 15
+DAY_S, WEEK_S = 86400, 7 * 86400
 PERIODS_S = (
     600,
     3600,
@@ -258,7 +259,11 @@ def scatter(
 def drift(desk: Desk, counts: dict[str, Any], zone: str) -> dict[str, Any]:
     """How much the behaviour of users and the mix of events move from one period to the next: PSI and KS."""
     span_s = (counts["last_ms"] - counts["first_ms"]) / 1000
-    width_s = next((w for w in PERIODS_S if span_s / w <= MOST_PERIODS - 1), PERIODS_S[-1])
+    # Nights differ from days and Sundays from Mondays: periods are whole days of a log of days, whole weeks of a long
+    # one.
+    least = WEEK_S if span_s >= 4 * WEEK_S else DAY_S if span_s >= 3 * DAY_S else 0
+    fitting = (w for w in PERIODS_S if w >= least and span_s / w <= MOST_PERIODS - 1)
+    width_s = next(fitting, PERIODS_S[-1])
     origin = local_start(counts["first_ms"], width_s, ZoneInfo(zone))
     width = width_s * 1000
     spans = collect(profile.per_span(desk.events, origin, width)).to_pylist()
@@ -267,6 +272,7 @@ def drift(desk: Desk, counts: dict[str, Any], zone: str) -> dict[str, Any]:
     enough = whole if len(whole) > 1 else enough
     found: dict[str, Any] = {
         "width_s": width_s,
+        "zone": zone,
         "periods": [
             {
                 "first_ms": origin + int(s["span"]) * width,
@@ -332,7 +338,7 @@ def _mix_moves(desk: Desk, spans: list[int], origin: int, width: int) -> list[di
     wanted += [(n, profile.size_class(n), True) for n in ("amount", "quantity", "text_length")]
     wanted += [(n, nw.col(n), False) for n in desk.attributes]
     rows = []
-    for name, what, ordered in wanted:
+    for name, what, ordered in wanted if width >= DAY_S * 1000 else wanted[1:]:
         table = collect(profile.mix(desk.events, what, origin, width))
         kinds, codes = np.unique(np.array(table["kind"].to_pylist()), return_inverse=True)
         if len(kinds) < 2:

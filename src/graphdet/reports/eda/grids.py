@@ -73,10 +73,10 @@ def drift(found: Mapping[str, Any]) -> Markup:
     wide = min(86.0, (1000.0 - left - 70) / max(len(steps), 1))
     right = left + wide * len(steps)
     parts = []
+    begins = [labels.period(to, found["width_s"], found["zone"]) for _, to in steps]
     skip = 1 if wide >= 62 or (found["width_s"] < 28 * 86400 and wide >= 48) else 2
-    for k, (_, to) in enumerate(steps):
+    for k, text in enumerate(begins):
         if k % skip == 0:
-            text = labels.period(to, found["width_s"])
             parts.append(svg.tag("text", text, x=left + (k + 0.5) * wide, y=top - 8, css="tiny middle"))
     parts.append(svg.tag("text", "period that began on", x=left - 8, y=top - 8, css="axis end"))
     parts.append(svg.tag("text", "KS, most", x=right + 8, y=top - 8, css="axis"))
@@ -87,7 +87,7 @@ def drift(found: Mapping[str, Any]) -> Markup:
             level = "far" if value >= FAR else "moved" if value >= MOVED else "still"
             hover = svg.tag(
                 "title",
-                f"{labels.feature(row['name'])}: PSI {value:.3f} to {labels.period(steps[k][1], found['width_s'])}",
+                f"{labels.feature(row['name'])}: PSI {value:.3f} to {begins[k]}",
             )
             parts.append(
                 svg.tag("rect", hover, x=left + k * wide + 1, y=y + 1, width=wide - 2, height=high - 2, rx=2,

@@ -1,6 +1,8 @@
 """What numbers and features are called on the page."""
 
 import math
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from graphdet.reports import words
 
@@ -120,7 +122,13 @@ def signed(value: float) -> str:
     )
 
 
-def period(at_ms: float, width_s: int) -> str:
-    """Name a period by its start."""
+def offset_ms(at_ms: float, zone: str) -> int:
+    """How far a zone is ahead of UTC at a moment, in milliseconds."""
+    ahead = words.moment(at_ms).astimezone(ZoneInfo(zone)).utcoffset() or timedelta()
+    return round(ahead / timedelta(milliseconds=1))
+
+
+def period(at_ms: float, width_s: int, zone: str) -> str:
+    """Name a period by its start, in a zone."""
     style = "%d %b %Y" if width_s >= 28 * 86400 else "%d %b" if width_s >= 86400 else "%d %b %H:%M"
-    return words.moment(at_ms).strftime(style)
+    return words.moment(at_ms + offset_ms(at_ms, zone)).strftime(style)

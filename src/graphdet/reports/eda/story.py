@@ -47,7 +47,8 @@ def _cleaning(document: Document) -> str:
         said.append(f"left out by the config's own filters ({words.thousands(counts['filtered'])})")
     text = f"{words.percent(unused / max(counts['rows'], 1))} of the rows are not used: {'; '.join(said)}."
     if found["run_would_refuse"]:
-        text += f" That is more than [reject] max_share = {found['max_share']:g} allows: ingest and run would refuse this log."
+        allowed = f"[reject] max_share = {found['max_share']:g} allows"
+        text += f" That is more than {allowed}: ingest and run would refuse this log."
     return text
 
 
@@ -121,7 +122,7 @@ def drift_title(drift: Mapping[str, Any]) -> str:
     step = drift["steps"][row["psi"].index(most)]
     text = (
         f"{_capital(labels.feature(row['name']))} moves most {step_words(drift)}: stability index "
-        f"{words.figure(most)} into the one from {labels.period(step[1], drift['width_s'])}"
+        f"{words.figure(most)} into the one from {labels.period(step[1], drift['width_s'], drift['zone'])}"
     )
     return (
         f"{text}; {words.thousands(far)} of {len(rows)} features pass .25 at least once."

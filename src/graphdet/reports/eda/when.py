@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from markupsafe import Markup
@@ -35,12 +34,6 @@ def unit(width_s: int) -> str:
     return f"{width_s // size} {name}s"
 
 
-def offset_ms(at_ms: float, zone: str) -> int:
-    """How far a zone is ahead of UTC at a moment."""
-    ahead = words.moment(at_ms).astimezone(ZoneInfo(zone)).utcoffset() or timedelta()
-    return round(ahead / timedelta(milliseconds=1))
-
-
 def time_line(time: Mapping[str, Any]) -> Markup:
     """Draw events along time as bars; nothing for a log of one moment."""
     line = time["line"]
@@ -49,7 +42,7 @@ def time_line(time: Mapping[str, Any]) -> Markup:
         return Markup("")
     top, bottom = 26.0, 190.0
     width = line["width_s"] * 1000
-    start = line["origin_ms"] + offset_ms(line["origin_ms"], time["zone"])
+    start = line["origin_ms"] + labels.offset_ms(line["origin_ms"], time["zone"])
     end = start + width * len(events)
     axis = TimeAxis([start, end], _LEFT, _RIGHT, cut=False)
     tall = Scale(0, max(events) * 1.05, bottom, top)
