@@ -74,12 +74,14 @@ def _why_not(kind: str, counted: dict[str, int], n_known: int) -> str | None:
             return (
                 f"All labels of the log are {have}: without any {lack} ones there is nothing to tell apart."
             )
-        if counted[lack] < FOLDS * LEAST // 2:
-            return (
-                f"Only {counted[lack]} {kind}s of the log are labelled {lack}: too few to say which features "
-                f"tell them apart. It takes {FOLDS * LEAST // 2} of each, better hundreds."
-            )
-    return None
+    rarer = min(counted, key=lambda word: counted[word])
+    least = FOLDS * LEAST // 2
+    if counted[rarer] >= least:
+        return None
+    return (
+        f"The log has too few labels to say which features tell them apart: {counted[rarer]} {kind}s are {rarer}, "
+        f"and it takes {least} of each, better hundreds."
+    )
 
 
 def _told(result: Importance, names: tuple[str, ...]) -> dict[str, Any]:
