@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 FAR_Z = 3.0  # standard deviations
 FAR_IQR = 3.0  # Tukey's far-out fences: quartile ± 3 interquartile ranges
-NO_SPAN = 1e-4
+NO_SPAN = 0.01
 
 
 def z_scores(x: Float) -> Float:

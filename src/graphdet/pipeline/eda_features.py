@@ -24,6 +24,8 @@ TOP_SHARE = 0.01  # of the users or items each way of finding outliers names, fo
 MOST_SCATTER = 3_000  # dots
 MOST_RANKED = 50_000  # rows whose ranks are correlated; more are sampled
 CLOSE = 0.9  # |Spearman| from which two features say nearly the same
+# Both hang on how many users a period has, so they would move with the mere volume.
+BY_VOLUME = frozenset({"item_rarity_mean", "rare_item_share"})
 SHOWN = 15  # far-out ones on the page
 SKEWED = 2.0  # skewness from which z-scores and fences are taken of ln(1 + x)
 LEAST_EVENTS, LEAST_USERS = 200, 30  # of a period that is compared
@@ -307,12 +309,13 @@ def _is_whole(start_ms: int, width: int, counts: dict[str, Any]) -> bool:
 
 def _behaviour_moves(desk: Desk, spans: list[int], origin: int, width: int) -> list[dict[str, Any]]:
     """PSI and KS of each feature of users, worked out anew within each period."""
-    found: list[list[tuple[float, float]]] = [[] for _ in FEATURE_NAMES]
+    names = [name for name in FEATURE_NAMES if name not in BY_VOLUME]
+    found: list[list[tuple[float, float]]] = [[] for _ in names]
     before: NDArray[np.float64] | None = None
     for span in spans:
         since = origin + span * width
         table = collect(user_features(desk.events, desk.entities, since_ms=since, until_ms=since + width))
-        now = np.column_stack([table[name].to_numpy() for name in FEATURE_NAMES]).round(9)
+        now = np.column_stack([table[name].to_numpy() for name in names]).round(9)
         if before is not None:
             for j, row in enumerate(found):
                 row.append(moved(before[:, j], now[:, j]))
@@ -324,7 +327,7 @@ def _behaviour_moves(desk: Desk, spans: list[int], origin: int, width: int) -> l
             "psi": [s[0] for s in steps],
             "ks": [s[1] for s in steps],
         }
-        for name, steps in zip(FEATURE_NAMES, found, strict=True)
+        for name, steps in zip(names, found, strict=True)
         if max(s[1] for s in steps) > 0
     ]
 

@@ -11,7 +11,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-MOST_FIT, MOST_HELD_OUT = 20_000, 6_000  # rows
+MOST_FIT, MOST_HELD_OUT = 20_000, 4_000  # rows
+ENOUGH = 200  # of the rarer label on the held-out part, where there are so many
 LEAST = 5  # labels of each kind in either part
 TREES, REPEATS, FOLDS = 100, 5, 4
 _JOBS = 2
@@ -42,7 +43,7 @@ def importance(
     """Fit a forest to three quarters of the groups, and look at what it needs on the rest.
 
     No group (a user, with all that is theirs) lies in both parts. More than MOST_FIT or MOST_HELD_OUT rows are
-    sampled, all of the rarer label first, up to half.
+    sampled: to learn, up to half of the rarer label; to ask, at their share, or ENOUGH of it.
 
     Args:
         x: float32[n, d], NaN where there is nothing.
@@ -58,11 +59,14 @@ def importance(
         return None
     fit, held = next(folds.split(x, y, group))
     rng = np.random.default_rng(seed)
-    fit, held = _sample(fit, y, MOST_FIT, rng), _sample(held, y, MOST_HELD_OUT, rng)
+    fit = _sample(fit, y, MOST_FIT, MOST_FIT // 2, rng)
+    # At their natural share, so that the average precision is that of the log; more of a label that is very rare.
+    share = min(y[held].mean(), 1 - y[held].mean())
+    held = _sample(held, y, MOST_HELD_OUT, max(ENOUGH, round(share * MOST_HELD_OUT)), rng)
     if min(np.bincount(y[part], minlength=2).min() for part in (fit, held)) < LEAST:
         return None
     forest = RandomForestClassifier(
-        TREES, min_samples_leaf=3, class_weight="balanced", random_state=seed, n_jobs=_JOBS
+        TREES, min_samples_leaf=5, class_weight="balanced", random_state=seed, n_jobs=_JOBS
     ).fit(x[fit], y[fit])
     forest.n_jobs = 1  # threads add the trees' votes in any order, and so would the last bits
     auroc, auprc = _quality(forest, x[held], y[held])
@@ -85,13 +89,14 @@ def importance(
 
 
 def _sample(
-    rows: NDArray[np.int64], y: NDArray[np.int8], most: int, rng: np.random.Generator
+    rows: NDArray[np.int64], y: NDArray[np.int8], most: int, most_rare: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
+    """At most so many rows, with at most so many of the rarer label."""
     if len(rows) <= most:
         return rows
     rare = 1 if 2 * int(y[rows].sum()) <= len(rows) else 0
     few, many = rows[y[rows] == rare], rows[y[rows] != rare]
-    few = rng.choice(few, min(len(few), most // 2), replace=False)
+    few = rng.choice(few, min(len(few), most_rare), replace=False)
     return np.sort(np.concatenate([few, rng.choice(many, min(len(many), most - len(few)), replace=False)]))
 
 

@@ -36,6 +36,34 @@ _FEATURES = {
     "hour_of_day": "hour of the day",
     "text_length": "length of text",
     "night_share": "share at night",
+    "hour": "hour of the day",
+    "user_events": "user's events before",
+    "user_items": "user's items before",
+    "user_gap_s": "time since user's last event",
+    "user_age_s": "time since user's first event",
+    "user_amount_ratio": "amount to user's usual",
+    "user_week_ratio": "user's week to usual",
+    "item_events": "item's events before",
+    "item_users": "item's users before",
+    "item_gap_s": "time since item's last event",
+    "item_age_s": "time since item's first event",
+    "item_amount_ratio": "amount to item's usual",
+    "item_week_ratio": "item's week to usual",
+    "pair_events": "same user and item before",
+    "pair_gap_s": "time since the pair's last",
+    "session_events": "session's events before",
+    "same_action": "user's same action before",
+    "same_text": "same text before",
+    "user_entities": "user's entities so far",
+    "new_entities": "entities new to user",
+    "entity_users": "others on its entity",
+    "amount_mean": "mean amount",
+    "amount_max": "largest amount",
+    **{
+        f"{who}_events_{span}": f"{who}'s events, last {words_of}"
+        for who in ("user", "item")
+        for span, words_of in (("1h", "hour"), ("1d", "day"), ("7d", "7 days"))
+    },
 }
 _SIZES = {
     "events_per_user": ("Events per user", "events", "users"),

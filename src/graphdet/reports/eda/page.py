@@ -152,7 +152,7 @@ def _scatter_note(scatters: list[Mapping[str, Any]]) -> str:
     text += "Dots are shaken by up to two units of the picture, so that equal ones can be seen. "
     text += "Rings are the furthest out (below)."
     if any(one["n_fraud"] for one in scatters):
-        text += " Orange diamonds are labelled fraud."
+        text += " Orange diamonds are labelled fraud, up to a quarter of the dots whatever their share."
     return text
 
 

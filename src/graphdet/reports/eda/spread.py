@@ -110,10 +110,10 @@ def tail(one: Mapping[str, Any]) -> Markup:
             svg.tag("path", d="M" + "L".join(f"{x(k):.1f} {y(share):.1f}" for k, share in line), css="fit")
         )
         parts.append(
-            svg.tag("text", f"α = {law['alpha']:.2f}", x=_RIGHT - 4, y=_TOP + 14, css="strong end halo")
+            svg.tag("text", f"α = {law['alpha']:.2f}", x=_LEFT + 18, y=bottom - 28, css="strong halo")
         )
         note = f"from {words.plural(law['x_min'], 'event')} on"
-        parts.append(svg.tag("text", note, x=_RIGHT - 4, y=_TOP + 29, css="small end halo"))
+        parts.append(svg.tag("text", note, x=_LEFT + 18, y=bottom - 13, css="small halo"))
     told = f"{words.plural(one['n'], one['of'])}, the busiest with {words.plural(one['most'], 'event')}."
     return svg.picture(parts, WIDTH, 278, f"Tail of events per {one['of']}", told, "figure-panel")
 

@@ -240,5 +240,5 @@ def line_title(time: Mapping[str, Any]) -> str:
     name = unit(time["line"]["width_s"])
     silent = sum(n == 0 for n in events)
     most = f"{words.thousands(max(events))} events, {words.figure(max(events) / mean)} times the mean"
-    text = f"The busiest {name} has {most}"
+    text = f"The busiest {name} {'have' if name[0].isdigit() else 'has'} {most}"
     return f"{text}; {silent} of {len(events)} have none" if silent else text
