@@ -133,7 +133,8 @@ def test_a_browser_asks_for_nothing_and_keeps_the_layout(out: Path, scheme: str)
                   const box = svg.getBoundingClientRect();
                   return [...svg.querySelectorAll("text")].filter((text) => {
                     const at = text.getBoundingClientRect();
-                    return at.left < box.left - 1 || at.right > box.right + 1 || at.top < box.top - 1 || at.bottom > box.bottom + 1;
+                    const wide = at.left < box.left - 1 || at.right > box.right + 1;
+                    return wide || at.top < box.top - 1 || at.bottom > box.bottom + 1;
                   }).map((text) => text.textContent);
                 })"""
             )

@@ -53,12 +53,10 @@ def profile_columns(bench: duckdb.DuckDBPyConnection, raw: RawFile) -> list[Colu
         else:
             low, high = (f"left(({end}({ends}))::VARCHAR, {_SHOWN})" for end in ("min", "max"))
         # DuckDB's estimate is off by a fifth at times; of texts the hashes take less room than the texts.
-        parts += [
-            f"count({value})",
-            f"count(DISTINCT {f'hash({value})' if ends != sql else value})",
-            low,
-            high,
-        ]
+        told = (
+            value if plain and kind != "VARCHAR" else f"CASE WHEN {value} IS NOT NULL THEN hash({value}) END"
+        )
+        parts += [f"count({value})", f"count(DISTINCT {told})", low, high]
         kinds.append(kind)
     row = bench.execute(f"SELECT count(*), {', '.join(parts)} FROM {raw.source}").fetchone()
     assert row is not None
@@ -66,5 +64,5 @@ def profile_columns(bench: duckdb.DuckDBPyConnection, raw: RawFile) -> list[Colu
     found = []
     for k, (name, kind) in enumerate(zip(names, kinds, strict=True)):
         known, distinct, low, high = row[1 + 4 * k : 5 + 4 * k]
-        found.append(ColumnProfile(name, kind, n, n - known, int(distinct) if known else 0, low, high))
+        found.append(ColumnProfile(name, kind, n, n - known, int(distinct), low, high))
     return found

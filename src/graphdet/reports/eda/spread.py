@@ -16,6 +16,7 @@ WIDTH = 360.0
 _LEFT, _RIGHT, _TOP = 46.0, 350.0, 26.0
 _BINS_A_DECADE = 5
 _MOST_BARS = 50
+_CUT_OFF = 4.0  # times the highest other bar
 _ASIDE = 26.0  # width of the bars of zero and of negative values
 
 
@@ -30,7 +31,10 @@ def histogram(one: Mapping[str, Any]) -> Markup:
     left = _LEFT + _ASIDE * len(aside) + (8 if aside else 0)
     first, last = (bars[0][0], bars[-1][0] + every) if bars else (0, 1)
     scale = Scale(10.0 ** (first / _BINS_A_DECADE), 10.0 ** (last / _BINS_A_DECADE), left, _RIGHT, log=True)
-    most = max([n for _, n in bars] + [n for _, n in aside]) / total
+    most = max(n for _, n in bars or aside) / total
+    beside = max([n for _, n in aside] or [0]) / total
+    # Were it drawn to scale, a zero that nearly all have would leave the rest flat: it is cut off, and says its share.
+    most = most if beside > _CUT_OFF * most else max(most, beside)
     tall = Scale(0, most * 1.05, bottom, _TOP)
     title, unit, things = labels.size_words(one["name"])
     ticks = [(share, f"{100 * share:g} %") for share in linear_ticks(0, most * 1.05, 4)]
@@ -48,6 +52,10 @@ def histogram(one: Mapping[str, Any]) -> Markup:
         parts.append(
             svg.tag("rect", hover, x=x + 2, y=bottom - high, width=_ASIDE - 5, height=high, css="other-bar")
         )
+        if n / total > most * 1.05:
+            parts.append(
+                svg.tag("text", words.percent(n / total), x=x + 2, y=_TOP - 2, css="small strong halo")
+            )
         parts.append(svg.tag("text", text, x=x + _ASIDE / 2, y=bottom + 17, css="axis middle"))
     is_time = one["name"].endswith("_seconds")
     marks = labels.time_ticks(scale.low, scale.high) if is_time else scale.ticks(6)

@@ -166,10 +166,14 @@ def distribution_title(one: Mapping[str, Any]) -> str:
     if low == high:
         return f"{name}: always {labels.sized(one['name'], high)}"
     middle, top = one["quantiles"]["0.5"], one["quantiles"]["0.99"]
-    text = f"{name}: half at most {labels.sized(one['name'], middle)}, 1 in 100 above {labels.sized(one['name'], top)}"
     zero = one["n_zero"] / one["n"]
-    if zero >= 0.05:
-        text += f"; {words.percent(zero)} of {things} are 0"
+    upper = f"1 in 100 above {labels.sized(one['name'], top)}"
+    if middle == 0:
+        text = f"{name}: {words.percent(zero)} of {things} are 0"
+        text += f", {upper}" if top > 0 else f", the largest is {labels.sized(one['name'], high)}"
+    else:
+        text = f"{name}: half at most {labels.sized(one['name'], middle)}, {upper}"
+        text += f"; {words.percent(zero)} of {things} are 0" if zero >= 0.05 else ""
     if one["n_negative"]:
         text += f"; {words.thousands(one['n_negative'])} negative"
     return text
