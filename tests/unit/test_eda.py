@@ -117,6 +117,9 @@ def test_counts_are_those_of_the_rows(looked: tuple[dict[str, Any], str, Path]) 
     missing = {row["column"]: row["n_missing"] for row in document["columns"]}
     assert missing["nothing"] == missing["quantity"] == len(rows)
     assert missing["user"] == 0
+    assert next(row["high"] for row in document["columns"] if row["column"] == "at") == str(
+        max(row[3] for row in rows)
+    )
     distinct = {row["column"]: row["n_distinct"] for row in document["columns"]}
     assert (distinct["user"], distinct["nothing"], distinct["text"]) == (counts["users"], 0, 900)
 

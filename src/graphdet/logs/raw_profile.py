@@ -48,8 +48,8 @@ def profile_columns(bench: duckdb.DuckDBPyConnection, raw: RawFile) -> list[Colu
             # Numbers written as text have numbers for ends, when all of them are.
             number = f"TRY_CAST({value} AS DOUBLE)"
             whole = f"count({number}) = count({value})"
-            low = f"CASE WHEN {whole} THEN min({number})::VARCHAR ELSE left(min({ends}), {_SHOWN}) END"
-            high = f"CASE WHEN {whole} THEN max({number})::VARCHAR ELSE left(max({ends}), {_SHOWN}) END"
+            low = f"CASE WHEN {whole} THEN {_plain(f'min({number})')} ELSE left(min({ends}), {_SHOWN}) END"
+            high = f"CASE WHEN {whole} THEN {_plain(f'max({number})')} ELSE left(max({ends}), {_SHOWN}) END"
         else:
             low, high = (f"left(({end}({ends}))::VARCHAR, {_SHOWN})" for end in ("min", "max"))
         # DuckDB's estimate is off by a fifth at times; of texts the hashes take less room than the texts.
@@ -66,3 +66,8 @@ def profile_columns(bench: duckdb.DuckDBPyConnection, raw: RawFile) -> list[Colu
         known, distinct, low, high = row[1 + 4 * k : 5 + 4 * k]
         found.append(ColumnProfile(name, kind, n, n - known, int(distinct), low, high))
     return found
+
+
+def _plain(number: str) -> str:
+    """Write a number as text, whole ones without a decimal point."""
+    return f"regexp_replace(({number})::VARCHAR, '\\.0$', '')"

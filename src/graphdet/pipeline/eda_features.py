@@ -24,8 +24,8 @@ TOP_SHARE = 0.01  # of the users or items each way of finding outliers names, fo
 MOST_SCATTER = 3_000  # dots
 MOST_RANKED = 50_000  # rows whose ranks are correlated; more are sampled
 CLOSE = 0.9  # |Spearman| from which two features say nearly the same
-# Both hang on how many users a period has, so they would move with the mere volume.
-BY_VOLUME = frozenset({"item_rarity_mean", "rare_item_share"})
+# These hang on how many users a period has, so they would move with the mere volume.
+BY_VOLUME = frozenset({"item_rarity_mean", "item_rarity_std", "rare_item_share"})
 SHOWN = 15  # far-out ones on the page
 SKEWED = 2.0  # skewness from which z-scores and fences are taken of ln(1 + x)
 LEAST_EVENTS, LEAST_USERS = 200, 30  # of a period that is compared
