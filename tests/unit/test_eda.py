@@ -156,7 +156,7 @@ def event(user: int, item: int, at: int, amount: object = "") -> tuple[Any, ...]
 
 
 SMALL: dict[str, tuple[list[tuple[Any, ...]], tuple[str, ...]]] = {
-    "one event": ([event(0, 0, 0)], ("1 event of 1 user on 1 item", "All events lie at one moment")),
+    "one event": ([event(0, 0, 0)], ("1 event of 1 user on 1 item", "All events lie within one second")),
     "one user": (
         [event(0, k % 7, k * 60_000) for k in range(40)],
         ("The log has only 1 user; this takes 20 or more", "not two periods"),
@@ -167,9 +167,9 @@ SMALL: dict[str, tuple[list[tuple[Any, ...]], tuple[str, ...]]] = {
     ),
     "one second": (
         [event(k % 30, k % 11, k % 1000) for k in range(150)],
-        ("covers a single day", "not two periods"),
+        ("All events lie within one second", "not two periods"),
     ),
-    "one moment": ([event(k % 30, k % 11, 0) for k in range(300)], ("All events lie at one moment",)),
+    "one moment": ([event(k % 30, k % 11, 0) for k in range(300)], ("All events lie within one second",)),
     "all alike": (
         [event(u, i, i * 500, 5) for u in range(40) for i in range(25)],
         ("All users behave exactly alike", "Amount: always 5", "no event has a value"),
