@@ -216,6 +216,7 @@ def labels(path: Path, key: str, rows: list[tuple[str, object]]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_labels_that_say_nothing_are_answered_in_words(tmp_path: Path) -> None:
     rows = ordinary(600)
     for key, given, wanted in (
