@@ -141,11 +141,15 @@ def _events(desk: Desk) -> tuple[NDArray[np.float32], tuple[str, ...], NDArray[n
     rank = np.empty(len(users.dictionary), np.int64)
     rank[pc.sort_indices(users.dictionary).to_numpy()] = np.arange(len(rank))
     ids = table["event_id"].combine_chunks().cast(pa.string())
-    return _float32(_numbers(table, names)), names, rank[users.indices.to_numpy()], ids
+    return _numbers(table, names), names, rank[users.indices.to_numpy()], ids
 
 
-def _numbers(table: pa.Table, names: tuple[str, ...]) -> NDArray[np.float64]:
-    return np.column_stack([table[name].cast(pa.float64()).to_numpy() for name in names])
+def _numbers(table: pa.Table, names: tuple[str, ...]) -> NDArray[np.float32]:
+    """Columns as float32[n, d], NaN for null; one at a time, as there may be millions of events."""
+    out = np.empty((table.num_rows, len(names)), np.float32)
+    for j, name in enumerate(names):
+        out[:, j] = _float32(table[name].cast(pa.float64()).to_numpy())
+    return out
 
 
 def _float32(x: NDArray[np.float64]) -> NDArray[np.float32]:
