@@ -20,6 +20,7 @@ COMMANDS = (
         "train",
         "score",
         "rings",
+        "eda",
         "power",
         "report",
         "reveal",

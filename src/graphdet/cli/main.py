@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from graphdet import __version__
-from graphdet.cli import audit, foresight, lists, look, neo4j, reporting, simulated, verbs, verdicts
+from graphdet.cli import audit, explore, foresight, lists, look, neo4j, reporting, simulated, verbs, verdicts
 from graphdet.cli.guard import catch_signals, explain
 
 app = typer.Typer(
@@ -51,6 +51,7 @@ for _command in (
     lists.allow,
     lists.deny,
     lists.snooze,
+    explore.eda,
     foresight.power,
     simulated.simulate,
     look.doctor,

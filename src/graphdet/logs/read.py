@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +58,7 @@ def read_log(
     existing_sessions: Frame | None = None,
     progress: Progress | None = None,
     now_ms: int | None = None,
+    look: Callable[[RawFile], None] | None = None,
 ) -> CleanLog:
     """Read and clean a log; the frames live on the bench, as temporary tables or over the files themselves.
 
@@ -69,6 +70,7 @@ def read_log(
         existing_sessions: schema.SESSION_COLUMNS of sessions in the store, which new events may belong to.
         progress: told of files and steps.
         now_ms: the time of the run; None: now. Events more than a day later are rejected as in the future.
+        look: called with every file as it is, before any rule.
 
     Raises:
         InputError: a file cannot be used, or no usable row is left; says what, where and what to do.
@@ -83,6 +85,8 @@ def read_log(
         raws = []
         for file in files:
             raws.append(_read(bench, file, config, Path(scratch)))
+            if look is not None:
+                look(raws[-1])
             progress.advance()
         progress.done()
     empty = [f"{raw.file.path}: no rows" for raw in raws if not raw.n_rows]
