@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from graphdet.cli import options
-from graphdet.cli.deciding import By, who
+from graphdet.cli.deciding import By, noted
 from graphdet.cli.guard import guarded, say
 from graphdet.cli.progress import make_progress
 from graphdet.errors import UsageError
 
 if TYPE_CHECKING:
-    from graphdet.pipeline.disclosure import Disclosure, Listener
-    from graphdet.ports import Store
     from graphdet.reports.pseudonyms import Pseudonyms
 
 KeyFile = Annotated[
@@ -78,7 +76,7 @@ def report(
         names = _names(key_file, new_key, source.url, out) if pseudonymise else None
         asked = Asked(tuple(ring or ()), formats, names)
         written = write_report(
-            source, out.absolute(), asked=asked, listener=_noted(by), progress=make_progress()
+            source, out.absolute(), asked=asked, listener=noted(by), progress=make_progress()
         )
     if json:
         show.print_json({"report": str(written[0]), "files": [str(path) for path in written]})
@@ -105,7 +103,7 @@ def reveal(
 
     with options.opened(store) as source:
         names = _names(key_file, False, source.url, None)
-        found = look_up(source, names, pseudonyms, listener=_noted(by))
+        found = look_up(source, names, pseudonyms, listener=noted(by))
     if json:
         show.print_json(
             {"revealed": [{"pseudonym": row.pseudonym, "kind": row.kind, "id": row.id} for row in found]}
@@ -116,20 +114,6 @@ def reveal(
     if any(row.id is None for row in found):
         say("Error: not all were found: another key, another store, or a pseudonym misspelt")
         raise typer.Exit(1)
-
-
-def _noted(by: str | None) -> "Listener":
-    """Note what is given out in the audit log of its store, before it is."""
-    from graphdet.pipeline.decisions import record
-
-    kind = {"report": "ring", "reveal": "pseudonym"}
-
-    def note(store: "Store", given: "Disclosure") -> None:
-        after = {"formats": list(given.formats), "out": given.out, "pseudonymised": given.pseudonymised}
-        about = (kind[given.what], ", ".join(given.subjects)) if given.subjects else ("store", store.url)
-        record(store, who(by), given.what, *about, after=after)
-
-    return note
 
 
 def _names(key_file: Path | None, new_key: bool, store_url: str, out: Path | None) -> "Pseudonyms":
