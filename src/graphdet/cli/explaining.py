@@ -67,24 +67,24 @@ def _print(document: Mapping[str, Any]) -> None:
     print(
         f"The network's logit is {document['logit']:.2f}; of a usual user alone {document['baseline']:.2f}."
     )
-    rows = [(title, f"{sums[key]:+.2f}") for key, title in SUMS.items() if key in sums]
-    show.print_rows((("made of", False), ("logit", True)), rows)
-    rows = [(each["text"], f"{each['effect']:+.2f}") for each in document["features"]]
-    show.print_rows((("input", False), ("logit", True)), rows)
-    rows = [
+    made = [(title, f"{sums[key]:+.2f}") for key, title in SUMS.items() if key in sums]
+    show.print_rows((("made of", False), ("logit", True)), made)
+    inputs = [(each["text"], f"{each['effect']:+.2f}") for each in document["features"]]
+    show.print_rows((("input", False), ("logit", True)), inputs)
+    ties = [
         (" – ".join(tie["between"]), ", ".join(tie["items"]), str(tie["n_items"]), f"{tie['effect']:+.2f}")
         for tie in document["ties"]
     ]
-    if rows:
+    if ties:
         columns = (("tie between", False), ("by items", False), ("items", True), ("logit", True))
-        show.print_rows(columns, rows)
-    rows = [
+        show.print_rows(columns, ties)
+    items = [
         (item["item_id"], f"{item['by_itself']:+.2f}", f"{item['by_ties']:+.2f}", f"{item['effect']:+.2f}")
         for item in document.get("items", ())
     ]
-    if rows:
-        columns = (("item", False), ("by itself", True), ("by ties", True), ("logit", True))
-        show.print_rows(columns, rows)
+    if items:
+        parts = (("item", False), ("by itself", True), ("by ties", True), ("logit", True))
+        show.print_rows(parts, items)
     if "what_if" in document:
         print(document["what_if"]["text"])
     print()

@@ -12,6 +12,7 @@ from graphdet.cli.progress import make_progress
 from graphdet.errors import UsageError
 
 if TYPE_CHECKING:
+    from graphdet.pipeline.narrator import Narrator
     from graphdet.reports.pseudonyms import Pseudonyms
 
 KeyFile = Annotated[
@@ -53,6 +54,21 @@ def report(
     new_key: Annotated[
         bool, typer.Option("--new-key", help="Make the key file first; only you can read it.")
     ] = False,
+    narrative: Annotated[
+        str | None,
+        typer.Option(
+            "--narrative",
+            metavar="URL",
+            help="Have rings told by a language model that you run, at an OpenAI-compatible endpoint.",
+        ),
+    ] = None,
+    narrative_model: Annotated[
+        str, typer.Option("--narrative-model", metavar="NAME", help="The model's name at that endpoint.")
+    ] = "",
+    narrative_timeout: Annotated[
+        float,
+        typer.Option("--narrative-timeout", metavar="S", min=0.1, help="Seconds to wait for each answer."),
+    ] = 60.0,
     by: By = None,
     store: options.StoreUrl = None,
     json: options.Json = False,
@@ -61,6 +77,9 @@ def report(
 
     A ring's page holds the case in words and pictures, and how to find it again. csv is safe to open in a
     spreadsheet: a text that could run as a formula has an apostrophe before it.
+
+    --narrative sends numbered facts, with placeholders for all ids, and keeps of the answer only sentences that cite
+    them. A key, if the endpoint wants one, is read from GRAPHDET_NARRATIVE_KEY.
     """
     if ring and every:
         raise UsageError("give --ring or --all, not both")
@@ -72,12 +91,15 @@ def report(
 
     formats = tuple(dict.fromkeys(part.strip().lower() for part in form.split(",")))
     Asked(formats=formats)  # a wrong format is told before the store is opened
+    narrator = _narrator(narrative, narrative_model, narrative_timeout)
     with options.opened(store) as source:
         names = _names(key_file, new_key, source.url, out) if pseudonymise else None
-        asked = Asked(tuple(ring or ()), formats, names)
+        asked = Asked(tuple(ring or ()), formats, names, narrator)
         written = write_report(
             source, out.absolute(), asked=asked, listener=noted(by), progress=make_progress()
         )
+    for line in narrator.warnings if narrator else ():
+        say(f"Warning: {line}")
     if json:
         show.print_json({"report": str(written[0]), "files": [str(path) for path in written]})
         return
@@ -114,6 +136,23 @@ def reveal(
     if any(row.id is None for row in found):
         say("Error: not all were found: another key, another store, or a pseudonym misspelt")
         raise typer.Exit(1)
+
+
+def _narrator(url: str | None, model: str, timeout_s: float) -> "Narrator | None":
+    """Who tells the rings, where somebody shall.
+
+    Raises:
+        UsageError: the URL or the model's name is missing or wrong.
+    """
+    if url is None and not model:
+        return None
+    if url is None or not model:
+        raise UsageError("--narrative URL and --narrative-model NAME belong together")
+    import os
+
+    from graphdet.pipeline.narrator import KEY_VARIABLE, Narrator
+
+    return Narrator(url, model, os.environ.get(KEY_VARIABLE), timeout_s)
 
 
 def _names(key_file: Path | None, new_key: bool, store_url: str, out: Path | None) -> "Pseudonyms":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphdet.cli import options
+from graphdet.cli.deciding import By, noted
 from graphdet.cli.guard import guarded, say
 from graphdet.cli.progress import make_progress
 
@@ -32,11 +33,13 @@ def run(
         Path | None,
         typer.Option("--model", metavar="DIR", help="Score with this trained model; else train one."),
     ] = None,
+    by: By = None,
     json: options.Json = False,
 ) -> None:
     """Find suspects and rings in LOGs and write the findings to DIR.
 
     Without --store the graph is kept in DIR/graph.duckdb; run again, and only what is new is read.
+    That a report was written is noted in its audit log.
     """
     level = options.cut(fdr, review)
     from graphdet.config import load_config
@@ -54,6 +57,7 @@ def run(
         seed=seed,
         device=device.value,
         model_dir=model,
+        listener=noted(by),
         progress=make_progress(),
     )
     _print_summary(summary, out, json)

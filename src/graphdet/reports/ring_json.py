@@ -13,6 +13,7 @@ from graphdet.reports.context import Context
 from graphdet.reports.evidence import meaning_of_p, meaning_of_q
 from graphdet.reports.files import half_pairs_escaped, plain, write_text
 from graphdet.reports.measures import in_step
+from graphdet.reports.narrative import Narrative
 from graphdet.reports.ring_data import Member, RingData
 from graphdet.reports.run_facts import RunFacts
 
@@ -56,6 +57,8 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> Row:
         "reasons": [reason.document() for reason in ring.reasons],
         "counter_evidence": [reason.document() for reason in ring.against],
         "would_change": None if ring.would_change is None else dict(ring.would_change),
+        "gnn": None if ring.gnn is None else dict(ring.gnn),
+        "narrative": None if ring.narrative is None else _narrative(ring.narrative),
         "evidence": [asdict(finding) for finding in ring.findings],
         "in_step": asdict(step),
         "expectation": None if ring.context is None else _expectation(ring.context),
@@ -71,6 +74,16 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> Row:
 def _member(member: Member) -> Row:
     row = _times({name: value for name, value in vars(member).items() if name != "reasons"})
     return row | {"reasons": [reason.document() for reason in member.reasons]}
+
+
+def _narrative(told: Narrative) -> Row:
+    return {
+        "model": told.model,
+        "endpoint": told.endpoint,
+        "sentences": [{"text": each.text, "evidence": list(each.evidence)} for each in told.sentences],
+        "n_dropped": told.n_dropped,
+        "facts": dict(told.facts),
+    }
 
 
 def _iso(at_ms: int | None) -> str | None:
