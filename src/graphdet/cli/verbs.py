@@ -236,12 +236,16 @@ def rings(
     ] = None,
     fdr: options.Fdr = None,
     seed: options.Seed = 0,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="With --json: leave out the evidence, some 50 KB a ring.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Find the rings of a store's log with a trained model, or with the judge that comes with graphdet.
 
     The rings are kept in the store."""
     level = options.check_fdr(fdr)
+    from graphdet import schema
     from graphdet.cli import show
     from graphdet.pipeline.rings import find_rings
 
@@ -254,6 +258,7 @@ def rings(
     table = found.rings.rings.sort_by([("score", "descending"), ("ring_id", "ascending")])
     flagged = table.filter(table["flagged"])
     if json:
+        table = table.drop_columns([schema.RING_EVIDENCE]) if brief else table
         show.print_json(
             {"n_rings": table.num_rows, "n_flagged": flagged.num_rows, "rings": table.to_pylist()}
             | found.facts()
