@@ -54,6 +54,13 @@ WHOSE = {
     AUDIENCE: "the other users of its items",
     PARTNERS: "who moves with it",
 }
+WHOSE_OF_MANY = {
+    OWN: "their own",
+    SESSIONS: "their sessions",
+    ITEMS: "their items",
+    AUDIENCE: "the other users of their items",
+    PARTNERS: "who moves with them",
+}
 
 
 def gnn_inputs(n_user: int, n_session: int, n_item: int, n_inputs: int) -> list[tuple[str, str, str]]:

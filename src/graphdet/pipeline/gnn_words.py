@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from graphdet import schema
-from graphdet.features.titles import OWN, PARTNERS, WHOSE, gnn_inputs
+from graphdet.features.titles import OWN, PARTNERS, WHOSE, WHOSE_OF_MANY, gnn_inputs
 from graphdet.models.explain_gnn import Attribution, GnnExplainer
 from graphdet.tables import GraphArrays, RingTables
 
@@ -18,7 +18,8 @@ Float = NDArray[np.float64]
 TOLD = 10  # inputs, ties and items that are told
 TOLD_OF_RING = 5
 HIGH = 0.4  # of a mean of normal scores
-MOST_MEMBERS = 100  # of a ring, the surest, who stand for all
+MOST_MEMBERS = 50  # of a ring, the surest, who stand for all
+MOST_RINGS = 30  # explained where all are scored, the strongest: about a second of CPU each
 GNN = "gnn"  # key of a ring's evidence
 
 
@@ -27,6 +28,7 @@ def features(
 ) -> list[dict[str, Any]]:
     """The inputs that add or take most, strongest first, with how far from the middle of the log they are."""
     rows = []
+    whom = WHOSE if len(made.users) == 1 else WHOSE_OF_MANY
     value = explainer.inputs[made.users].mean(axis=0).astype(np.float64)
     for place in strongest(made.own):
         whose, name, title = inputs[place]
@@ -34,7 +36,7 @@ def features(
             {
                 "whose": whose,
                 "name": name,
-                "text": f"{WHOSE[whose]}: {title}, {in_words(whose, float(value[place]), len(made.users))}",
+                "text": f"{whom[whose]}: {title}, {in_words(whose, float(value[place]), len(made.users))}",
                 "normal_score": three(value[place]),
                 "effect": three(made.own[place]),
             }
@@ -87,7 +89,8 @@ def sums(made: Attribution) -> dict[str, float]:
 
 
 def with_gnn(rings: RingTables, explainer: GnnExplainer, graph: GraphArrays) -> RingTables:
-    """Add to the evidence of every flagged ring what the network says of its members together, under GNN.
+    """Add to the evidence of the strongest flagged rings, at most MOST_RINGS, under GNN what the network says of
+    their members together.
 
     It names nobody: effects of inputs, and of ties by whether they are inside the ring.
     """
@@ -98,12 +101,10 @@ def with_gnn(rings: RingTables, explainer: GnnExplainer, graph: GraphArrays) -> 
     ):
         members.setdefault(ring_id, []).append(row[user])  # the surest first
     evidence = rings.rings[schema.RING_EVIDENCE].to_pylist()
-    for place, (ring_id, flagged) in enumerate(
-        zip(rings.rings["ring_id"].to_pylist(), rings.rings["flagged"].to_pylist(), strict=True)
-    ):
-        if flagged:
-            block = ring_block(explainer, members[ring_id])
-            evidence[place] = json.dumps({**json.loads(evidence[place]), GNN: block})
+    ids, flagged = rings.rings["ring_id"].to_pylist(), rings.rings["flagged"].to_pylist()
+    for place in [place for place in range(len(ids)) if flagged[place]][:MOST_RINGS]:  # the strongest first
+        block = ring_block(explainer, members[ids[place]])
+        evidence[place] = json.dumps({**json.loads(evidence[place]), GNN: block})
     place = rings.rings.column_names.index(schema.RING_EVIDENCE)
     table = rings.rings.set_column(place, schema.RING_EVIDENCE, pa.array(evidence, pa.string()))
     return RingTables(table, rings.members, rings.items)

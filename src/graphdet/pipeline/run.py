@@ -170,7 +170,9 @@ def _find(
     with clock.stage("candidates"):
         windows, candidates = ring_candidates(graph, store.bench, seed, progress)
     with clock.stage("score"):
-        return score_graph(store, graph, windows, candidates, models, fdr, review, device, progress)
+        return score_graph(
+            store, graph, windows, candidates, models, fdr, review, device, progress, explained=True
+        )
 
 
 def _about(

@@ -103,6 +103,8 @@ def score_graph(
     review: int | None,
     device: str,
     progress: Progress,
+    *,
+    explained: bool = False,
 ) -> tuple[pa.Table, Remembered]:
     """Score users and rings of an encoded graph; of the store only the audit log is written (see memory.remember).
 
@@ -110,6 +112,7 @@ def score_graph(
     that score at least as high, its p_value how often an ordinary user of this log would. Flagged are users with
     q_value at most fdr and sure members of flagged rings; with `review`, the so many that score highest. Members of a
     ring that is kept quiet are flagged only for what is left without that ring; then lists and verdicts have their say.
+    With `explained`, the evidence of flagged rings also says what the network sees in their members.
     """
     judged = judge_rings(candidates, models.judge.logits, fdr)
     known = remember(store, tabulate(judged, candidates.model, graph, models.judge.logits))
@@ -117,7 +120,10 @@ def score_graph(
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")
     parts, ring_row = parts_of(models, judged, candidates, users, data, device)
-    known = replace(known, rings=with_gnn(known.rings, GnnExplainer(models.gnn, data), graph))
+    if explained:
+        progress.done()
+        progress.start("explain rings")
+        known = replace(known, rings=with_gnn(known.rings, GnnExplainer(models.gnn, data), graph))
     value = models.fusion.score(parts)
     logits = logit(value)
     p_value = tail_p_values(logits)
