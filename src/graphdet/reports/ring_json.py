@@ -14,7 +14,7 @@ from graphdet.reports.evidence import meaning_of_p, meaning_of_q
 from graphdet.reports.files import half_pairs_escaped, plain, write_text
 from graphdet.reports.measures import in_step
 from graphdet.reports.narrative import Narrative
-from graphdet.reports.ring_data import Member, RingData
+from graphdet.reports.ring_data import Act, Member, RingData
 from graphdet.reports.run_facts import RunFacts
 
 SCHEMA = "graphdet.ring/2"
@@ -67,7 +67,7 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> Row:
         "shared_entities": [asdict(entity) for entity in ring.shared],
         "members": [_member(member) for member in ring.members],
         "items": [_times(asdict(item)) for item in ring.items],
-        "acts": [_times(dict(vars(act))) for act in ring.acts],
+        "acts": [_act(act) for act in ring.acts],
     }
 
 
@@ -90,6 +90,17 @@ def _iso(at_ms: int | None) -> str | None:
     if at_ms is None:
         return None
     return words.moment(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _act(act: Act) -> Row:
+    return {
+        "user_id": act.user_id,
+        "session_id": act.session_id,
+        "item_id": act.item_id,
+        "action": act.action,
+        "at": _iso(act.at_ms),
+        "n": act.n,
+    }
 
 
 def _times(row: Row) -> Row:
