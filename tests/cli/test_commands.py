@@ -23,6 +23,7 @@ COMMANDS = (
         "power",
         "report",
         "reveal",
+        "explain",
         "suspects",
         "query",
         "verdict",
