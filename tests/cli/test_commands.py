@@ -24,6 +24,7 @@ COMMANDS = (
         "power",
         "report",
         "reveal",
+        "explain",
         "suspects",
         "query",
         "verdict",

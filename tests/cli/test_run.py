@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from graphdet import schema
+from graphdet.cli.deciding import noted
 from graphdet.config import load_config
+from graphdet.errors import UsageError
 from graphdet.pipeline.decisions import give_verdict, put_on_list
+from graphdet.pipeline.explain import Question, explain
 from graphdet.pipeline.run import run
 from graphdet.pipeline.simulate import simulate
 from graphdet.store.duckdb import DuckDBStore
@@ -29,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         plan="benchmark", n_campaigns=None, innocents=False, seed=2,
     )  # fmt: skip
     for name in ("one", "two"):
-        run([folder / "log.parquet"], load_config("simulated"), folder / name, seed=1)
+        run([folder / "log.parquet"], load_config("simulated"), folder / name, seed=1, listener=noted("Ann"))
     return folder
 
 
@@ -76,6 +79,44 @@ def test_what_is_flagged_was_planted(folder: Path) -> None:
     ]
     assert len(right) >= 2
     assert len(right) >= 2 / 3 * len(flagged)
+
+
+def test_the_report_of_a_run_is_in_the_audit_log(folder: Path) -> None:
+    store = DuckDBStore(folder / "one" / "graph.duckdb", read_only=True)
+    entries = [entry.document() for entry in store.audit().entries]
+    store.close()
+    assert [(entry["who"], entry["what"]) for entry in entries] == [("Ann", "report")]
+    assert entries[0]["after"]["out"] == str(folder / "one")
+
+
+def test_a_flagged_ring_says_what_the_network_sees(folder: Path) -> None:
+    path = sorted((folder / "one" / "rings").glob("*.json"))[0]
+    gnn = json.loads(path.read_text(encoding="utf-8"))["gnn"]
+    parts = sum(value for name, value in gnn["sums"].items() if name != "ties_inside")
+    assert gnn["baseline"] + parts == pytest.approx(gnn["logit"], abs=0.01)
+    assert gnn["features"]
+    assert "What the graph network sees" in path.with_suffix(".html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_suspect_is_explained_and_what_would_change_its_score(folder: Path) -> None:
+    suspect = rows(folder / "one" / "suspects.csv")[0]
+    store = DuckDBStore(folder / "one" / "graph.duckdb")
+    asked = Question((suspect["user_id"],), what_if=True, seed=1)
+    told = explain(store, folder / "one" / "model", asked, listener=noted("Ann"), device="cpu")[0]
+    last = store.audit().entries[-1].document()
+    with pytest.raises(UsageError, match="has no user 'nobody'"):
+        explain(store, folder / "one" / "model", Question(("nobody",)), device="cpu")
+    store.close()
+    assert (last["what"], last["kind"], last["subject"]) == ("explain", "user", suspect["user_id"])
+    assert told["score"] == float(suspect["score"])
+    assert abs(told["sums"]["gap"]) < 0.02 * abs(told["logit"] - told["baseline"]) + 0.01
+    now, worlds = told["what_if"]["now"], told["what_if"]["without"]
+    # As it is: scored again, it is what `run` said.
+    assert (now["score"], now["flagged"]) == (told["score"], True)
+    assert worlds
+    fewest = min((len(w["items"]) for w in worlds if not w["flagged"]), default=None)
+    assert fewest is None or all(w["flagged"] for w in worlds if len(w["items"]) < fewest)
 
 
 def test_a_ring_judged_innocent_stays_quiet_and_ids_stay(folder: Path) -> None:

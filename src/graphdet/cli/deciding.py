@@ -7,6 +7,8 @@ import typer
 
 if TYPE_CHECKING:
     from graphdet.audit import Head
+    from graphdet.pipeline.disclosure import Disclosure, Listener
+    from graphdet.ports import Store
 
 WHO_VARIABLE = "GRAPHDET_ANALYST"
 By = Annotated[
@@ -36,3 +38,15 @@ def who(by: str | None) -> str:
 def print_head(head: "Head") -> None:
     """Say where the audit log ends now."""
     print(f"Audit log: entry {head.count}, head {head.hash}")
+
+
+def noted(by: str | None) -> "Listener":
+    """Note what is given out in the audit log of its store, before it is."""
+    from graphdet.pipeline.decisions import record
+
+    def note(store: "Store", given: "Disclosure") -> None:
+        after = {"formats": list(given.formats), "out": given.out, "pseudonymised": given.pseudonymised}
+        about = (given.kind, ", ".join(given.subjects)) if given.subjects else ("store", store.url)
+        record(store, who(by), given.what, *about, after=after | dict(given.more))
+
+    return note

@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from graphdet import __version__
-from graphdet.cli import audit, explore, foresight, lists, look, neo4j, reporting, simulated, verbs, verdicts
+from graphdet.cli import (
+    audit,
+    explaining,
+    explore,
+    foresight,
+    lists,
+    look,
+    neo4j,
+    reporting,
+    simulated,
+    verbs,
+    verdicts,
+)
 from graphdet.cli.guard import catch_signals, explain
 
 app = typer.Typer(
@@ -44,6 +56,7 @@ for _command in (
     verbs.rings,
     reporting.report,
     reporting.reveal,
+    explaining.explain,
     look.suspects,
     look.query,
     verdicts.verdict,

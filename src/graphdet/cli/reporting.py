@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from graphdet.cli import options
-from graphdet.cli.deciding import By, who
+from graphdet.cli.deciding import By, noted
 from graphdet.cli.guard import guarded, say
 from graphdet.cli.progress import make_progress
 from graphdet.errors import UsageError
 
 if TYPE_CHECKING:
-    from graphdet.pipeline.disclosure import Disclosure, Listener
-    from graphdet.ports import Store
+    from graphdet.pipeline.narrator import Narrator
     from graphdet.reports.pseudonyms import Pseudonyms
 
 KeyFile = Annotated[
@@ -55,6 +54,21 @@ def report(
     new_key: Annotated[
         bool, typer.Option("--new-key", help="Make the key file first; only you can read it.")
     ] = False,
+    narrative: Annotated[
+        str | None,
+        typer.Option(
+            "--narrative",
+            metavar="URL",
+            help="Have rings told by a language model that you run, at an OpenAI-compatible endpoint.",
+        ),
+    ] = None,
+    narrative_model: Annotated[
+        str, typer.Option("--narrative-model", metavar="NAME", help="The model's name at that endpoint.")
+    ] = "",
+    narrative_timeout: Annotated[
+        float,
+        typer.Option("--narrative-timeout", metavar="S", min=0.1, help="Seconds to wait for each answer."),
+    ] = 60.0,
     by: By = None,
     store: options.StoreUrl = None,
     json: options.Json = False,
@@ -63,6 +77,9 @@ def report(
 
     A ring's page holds the case in words and pictures, and how to find it again. csv is safe to open in a
     spreadsheet: a text that could run as a formula has an apostrophe before it.
+
+    --narrative sends numbered facts, with placeholders for all ids, and keeps of the answer only sentences that cite
+    them. A key, if the endpoint wants one, is read from GRAPHDET_NARRATIVE_KEY.
     """
     if ring and every:
         raise UsageError("give --ring or --all, not both")
@@ -74,12 +91,15 @@ def report(
 
     formats = tuple(dict.fromkeys(part.strip().lower() for part in form.split(",")))
     Asked(formats=formats)  # a wrong format is told before the store is opened
+    narrator = _narrator(narrative, narrative_model, narrative_timeout)
     with options.opened(store) as source:
         names = _names(key_file, new_key, source.url, out) if pseudonymise else None
-        asked = Asked(tuple(ring or ()), formats, names)
+        asked = Asked(tuple(ring or ()), formats, names, narrator)
         written = write_report(
-            source, out.absolute(), asked=asked, listener=_noted(by), progress=make_progress()
+            source, out.absolute(), asked=asked, listener=noted(by), progress=make_progress()
         )
+    for line in narrator.warnings if narrator else ():
+        say(f"Warning: {line}")
     if json:
         show.print_json({"report": str(written[0]), "files": [str(path) for path in written]})
         return
@@ -105,7 +125,7 @@ def reveal(
 
     with options.opened(store) as source:
         names = _names(key_file, False, source.url, None)
-        found = look_up(source, names, pseudonyms, listener=_noted(by))
+        found = look_up(source, names, pseudonyms, listener=noted(by))
     if json:
         show.print_json(
             {"revealed": [{"pseudonym": row.pseudonym, "kind": row.kind, "id": row.id} for row in found]}
@@ -118,18 +138,21 @@ def reveal(
         raise typer.Exit(1)
 
 
-def _noted(by: str | None) -> "Listener":
-    """Note what is given out in the audit log of its store, before it is."""
-    from graphdet.pipeline.decisions import record
+def _narrator(url: str | None, model: str, timeout_s: float) -> "Narrator | None":
+    """Who tells the rings, where somebody shall.
 
-    kind = {"report": "ring", "reveal": "pseudonym"}
+    Raises:
+        UsageError: the URL or the model's name is missing or wrong.
+    """
+    if url is None and not model:
+        return None
+    if url is None or not model:
+        raise UsageError("--narrative URL and --narrative-model NAME belong together")
+    import os
 
-    def note(store: "Store", given: "Disclosure") -> None:
-        after = {"formats": list(given.formats), "out": given.out, "pseudonymised": given.pseudonymised}
-        about = (kind[given.what], ", ".join(given.subjects)) if given.subjects else ("store", store.url)
-        record(store, who(by), given.what, *about, after=after)
+    from graphdet.pipeline.narrator import KEY_VARIABLE, Narrator
 
-    return note
+    return Narrator(url, model, os.environ.get(KEY_VARIABLE), timeout_s)
 
 
 def _names(key_file: Path | None, new_key: bool, store_url: str, out: Path | None) -> "Pseudonyms":

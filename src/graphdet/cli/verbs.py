@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphdet.cli import options
+from graphdet.cli.deciding import By, noted
 from graphdet.cli.guard import guarded, say
 from graphdet.cli.progress import make_progress
 
@@ -32,11 +33,13 @@ def run(
         Path | None,
         typer.Option("--model", metavar="DIR", help="Score with this trained model; else train one."),
     ] = None,
+    by: By = None,
     json: options.Json = False,
 ) -> None:
     """Find suspects and rings in LOGs and write the findings to DIR.
 
     Without --store the graph is kept in DIR/graph.duckdb; run again, and only what is new is read.
+    That a report was written is noted in its audit log.
     """
     level = options.cut(fdr, review)
     from graphdet.config import load_config
@@ -54,6 +57,7 @@ def run(
         seed=seed,
         device=device.value,
         model_dir=model,
+        listener=noted(by),
         progress=make_progress(),
     )
     _print_summary(summary, out, json)
@@ -232,12 +236,16 @@ def rings(
     ] = None,
     fdr: options.Fdr = None,
     seed: options.Seed = 0,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="With --json: leave out the evidence, some 50 KB a ring.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Find the rings of a store's log with a trained model, or with the judge that comes with graphdet.
 
     The rings are kept in the store."""
     level = options.check_fdr(fdr)
+    from graphdet import schema
     from graphdet.cli import show
     from graphdet.pipeline.rings import find_rings
 
@@ -250,6 +258,7 @@ def rings(
     table = found.rings.rings.sort_by([("score", "descending"), ("ring_id", "ascending")])
     flagged = table.filter(table["flagged"])
     if json:
+        table = table.drop_columns([schema.RING_EVIDENCE]) if brief else table
         show.print_json(
             {"n_rings": table.num_rows, "n_flagged": flagged.num_rows, "rings": table.to_pylist()}
             | found.facts()

@@ -4,8 +4,9 @@ An audit log hooks in here: what cannot be noted must not be given out, so `disc
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from graphdet.ports import Store
 
@@ -16,11 +17,13 @@ log = logging.getLogger("graphdet.disclosure")
 class Disclosure:
     """What is about to be handed out: the verb, to where or about whom, in which formats, under which names."""
 
-    what: str  # "report" or "reveal"
-    subjects: tuple[str, ...]  # ring ids (none: all findings), or the pseudonyms to reveal
+    what: str  # "report", "reveal" or "explain"
+    subjects: tuple[str, ...]  # ring ids (none: all findings), the pseudonyms to reveal, or users
     formats: tuple[str, ...] = ()
     out: str | None = None
     pseudonymised: bool = False
+    kind: str = "ring"  # of the subjects: ring, pseudonym or user
+    more: Mapping[str, Any] = field(default_factory=dict)  # what else is to be noted
 
 
 Listener = Callable[[Store, Disclosure], None]

@@ -14,6 +14,7 @@ from graphdet.errors import UsageError
 from graphdet.pipeline.digests import MODEL_DIGEST
 from graphdet.pipeline.disclosure import Disclosure, Listener, disclose
 from graphdet.pipeline.ingest import earlier_ingests
+from graphdet.pipeline.narrator import Narrator
 from graphdet.pipeline.ring_sources import acts_queries, ring_sources
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports import overview, write_rings, write_tables
@@ -30,11 +31,12 @@ RUN_INFO = "run_info"  # meta key: the summary of the last run over a store, a J
 
 @dataclass(frozen=True)
 class Asked:
-    """What to report: rings (none: all findings), in which formats, with pseudonyms where there are names."""
+    """What to report: rings (none: all findings), in which formats, pseudonyms where there are names, a narrator."""
 
     ring_ids: tuple[str, ...] = ()
     formats: tuple[str, ...] = USUAL
     names: Pseudonyms | None = None
+    narrator: Narrator | None = None
 
     def __post_init__(self) -> None:
         """Check the formats.
@@ -77,7 +79,14 @@ def report(
     info = run_info if run_info is not None else _info(store)
     disclose(
         store,
-        Disclosure("report", asked.ring_ids, asked.formats, str(out), asked.names is not None),
+        Disclosure(
+            "report",
+            asked.ring_ids,
+            asked.formats,
+            str(out),
+            asked.names is not None,
+            more={} if asked.narrator is None else {"narrative": asked.narrator.noted()},
+        ),
         listener,
     )
     facts = run_facts(info, acts_queries())
@@ -93,6 +102,7 @@ def report(
         facts=facts,
         has_overview=whole,
         names=asked.names,
+        tell=None if asked.narrator is None else asked.narrator.tell,
         progress=progress,
     )
     return [_findings(store, out, scores, rings, info, asked, progress)] if whole else written

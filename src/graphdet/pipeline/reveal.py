@@ -32,7 +32,7 @@ def reveal(
     wrong = [text for text in wanted if not is_pseudonym(text)]
     if wrong:
         raise UsageError(f"{wrong[0]!r} is no pseudonym: they look like u-ab2cd3ef4gh5ij6kl7mn")
-    disclose(store, Disclosure("reveal", tuple(wanted)), listener)
+    disclose(store, Disclosure("reveal", tuple(wanted), kind="pseudonym"), listener)
     found = {name: Revealed(name, kind, text) for name, kind, text in find(names, wanted, _reader(store))}
     return [found.get(name, Revealed(name, None, None)) for name in wanted]
 

@@ -17,6 +17,7 @@ from graphdet.models.gnn import pick_device
 from graphdet.pipeline.clock import Clock
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
+from graphdet.pipeline.disclosure import Listener
 from graphdet.pipeline.ingest import IngestResult, ingest
 from graphdet.pipeline.insufficient import no_findings
 from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
@@ -59,6 +60,7 @@ def run(
     seed: int = 0,
     device: str = "auto",
     model_dir: Path | None = None,
+    listener: Listener | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Ingest, train (unless `model_dir` holds a model), find rings, score users, write back and report.
@@ -120,7 +122,7 @@ def run(
         store.set_meta(MODEL_DIGEST, info[MODEL_DIGEST] or "")
         store.set_meta(RUN_INFO, json.dumps(info))
         with clock.stage("report"):
-            page = report(store, out, run_info=info, progress=progress)[0]
+            page = report(store, out, run_info=info, listener=listener, progress=progress)[0]
         info["stages"] = clock.stages
         info["versions"] = {name: version(name) for name in PACKAGES}
         write_run_json(out, info)
@@ -168,7 +170,9 @@ def _find(
     with clock.stage("candidates"):
         windows, candidates = ring_candidates(graph, store.bench, seed, progress)
     with clock.stage("score"):
-        return score_graph(store, graph, windows, candidates, models, fdr, review, device, progress)
+        return score_graph(
+            store, graph, windows, candidates, models, fdr, review, device, progress, explained=True
+        )
 
 
 def _about(

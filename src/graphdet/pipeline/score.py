@@ -12,14 +12,17 @@ from graphdet.errors import UsageError
 from graphdet.evaluation.log_tail import tail_p_values
 from graphdet.evaluation.posterior import posterior_q_values
 from graphdet.logs.labels import read_labels
+from graphdet.models.explain_gnn import GnnExplainer
+from graphdet.models.pyg import HeteroData
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
+from graphdet.pipeline.gnn_words import with_gnn
 from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
 from graphdet.pipeline.memory import Remembered, remember, settle
 from graphdet.pipeline.models import Models, load_models
 from graphdet.pipeline.rings import overruled_line
 from graphdet.pipeline.rounding import six_digits
-from graphdet.pipeline.users import behaviour, graph_in_pyg
+from graphdet.pipeline.users import Float, behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import (
@@ -101,6 +104,8 @@ def score_graph(
     review: int | None,
     device: str,
     progress: Progress,
+    *,
+    explained: bool = False,
 ) -> tuple[pa.Table, Remembered]:
     """Score users and rings of an encoded graph; of the store only the audit log is written (see memory.remember).
 
@@ -108,6 +113,7 @@ def score_graph(
     that score at least as high, its p_value how often an ordinary user of this log would. Flagged are users with
     q_value at most fdr and sure members of flagged rings; with `review`, the so many that score highest. Members of a
     ring that is kept quiet are flagged only for what is left without that ring; then lists and verdicts have their say.
+    With `explained`, the evidence of flagged rings also says what the network sees in their members.
     """
     judged = judge_rings(candidates, models.judge.logits, fdr)
     known = remember(store, tabulate(judged, candidates.model, graph, models.judge.logits))
@@ -115,10 +121,11 @@ def score_graph(
     users, items = behaviour(graph, store.bench, progress)
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")
-    ring, ring_row = user_membership(judged, candidates.model)
-    parts = Parts(
-        models.gnn.predict(data, device), models.clusters.score(users), models.density.score(users), ring
-    )
+    parts, ring_row = parts_of(models, judged, candidates, users, data, device)
+    if explained:
+        progress.done()
+        progress.start("explain rings")
+        known = replace(known, rings=with_gnn(known.rings, GnnExplainer(models.gnn, data), graph))
     value = models.fusion.score(parts)
     logits = logit(value)
     p_value = tail_p_values(logits)
@@ -128,7 +135,7 @@ def score_graph(
     # One more for the users of no ring (row −1), who are all there is when no block was found.
     size = np.append(np.diff(judged.blocks.users.indptr), 0)[ring_row]
     quiet = np.array([name.get(row) in known.quiet for row in range(len(judged.score))], bool)
-    flags = _Flags(fdr, review, judged, candidates)
+    flags = Flags(fdr, review, judged, candidates)
     flagged, muted_by = flags.settled(models.fusion, parts, value, q_value, ring_row, quiet)
     told = told_of_members(known.rings)
     did = {
@@ -161,8 +168,17 @@ def score_graph(
     return settle(table.sort_by(order), known)
 
 
+def parts_of(
+    models: Models, judged: Judged, candidates: Candidates, users: Float, data: HeteroData, device: str
+) -> tuple[Parts, NDArray[np.int64]]:
+    """What is fused, and the row of each user's ring (−1: none), int64[n_users]; users: behaviour features."""
+    ring, ring_row = user_membership(judged, candidates.model)
+    gnn = models.gnn.predict(data, device)
+    return Parts(gnn, models.clusters.score(users), models.density.score(users), ring), ring_row
+
+
 @dataclass(frozen=True)
-class _Flags:
+class Flags:
     """How users are flagged: by q-value and as sure members of flagged rings, or the `review` highest."""
 
     fdr: float

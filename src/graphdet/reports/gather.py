@@ -138,6 +138,7 @@ def _ring(
         reasons=told.reasons,
         against=told.against + doubts,
         would_change=told.would_change,
+        gnn=told.gnn,
         members=sorted(people, key=lambda member: (_last(member.score), member.user_id)),
         items=sorted(things, key=lambda item: (_last(item.n_users), _last(item.lift), item.item_id)),
         acts=acts,

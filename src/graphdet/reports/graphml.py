@@ -17,6 +17,11 @@ _KEYS = {
     for place, (name, kind) in enumerate(EDGE_KEYS.items())
 }
 
+_OPEN = {
+    domain: {name: f'<data key="{key}">' for (of, name), (key, _) in _KEYS.items() if of == domain}
+    for domain in ("node", "edge")
+}
+
 
 @lru_cache(maxsize=1 << 16)  # ids come again and again
 def xml_text(text: str) -> str:
@@ -30,11 +35,11 @@ def xml_text(text: str) -> str:
 
 def _data(values: Mapping[str, Value], domain: str) -> str:
     """Write the attributes of a node or an edge; missing ones are left out."""
-    return "".join(
-        f'<data key="{_KEYS[domain, name][0]}">{xml_text(value) if isinstance(value, str) else value}</data>'
-        for name, value in values.items()
-        if value is not None and value == value
-    )
+    opening, out = _OPEN[domain], ""
+    for name, value in values.items():  # a loop: it runs for every act of a ring
+        if value is not None and value == value:
+            out += f"{opening[name]}{xml_text(value) if isinstance(value, str) else value}</data>"
+    return out
 
 
 def graphml(ring: RingData) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 _KNOWN = ("code", "strength", "text", "numbers")
 REASONS, COUNTER, CHANGE, MEMBERS = "reasons", "counter_evidence", "would_change", "member_reasons"
+GNN = "gnn"
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,14 @@ class Reason:
 class Explanation:
     """What a ring says of itself: for, against, what would change the verdict, and reasons per member.
 
-    `would_change` has a `text`, and the numbers behind it.
+    `would_change` has a `text`, and the numbers behind it; `gnn` see read_gnn.
     """
 
     reasons: tuple[Reason, ...]
     against: tuple[Reason, ...]
     would_change: Mapping[str, Any] | None
     members: Mapping[str, tuple[Reason, ...]]
+    gnn: Mapping[str, Any] | None = None
 
 
 def read_explanation(ring: Mapping[str, Any], sentence: str) -> Explanation:
@@ -64,7 +66,28 @@ def read_explanation(ring: Mapping[str, Any], sentence: str) -> Explanation:
         members={str(user): read_reasons(rows) for user, rows in of_members.items()}
         if isinstance(of_members, Mapping)
         else {},
+        gnn=read_gnn(evidence.get(GNN)),
     )
+
+
+def read_gnn(value: Any) -> Mapping[str, Any] | None:
+    """Read what the network says of the members together; None where it is not all there.
+
+    Keys: n_members, logit, baseline, sums (effects by kind) and features, a list of {text, effect, …}.
+    """
+    if not isinstance(value, Mapping):
+        return None
+    numbers = [value.get("logit"), value.get("baseline"), value.get("n_members")]
+    sums, features = value.get("sums"), value.get("features")
+    if not isinstance(sums, Mapping) or not isinstance(features, Sequence):
+        return None
+    numbers += [
+        *sums.values(),
+        *(row.get("effect") if isinstance(row, Mapping) else None for row in features),
+    ]
+    if not all(isinstance(number, int | float) for number in numbers):
+        return None
+    return value if all(isinstance(row.get("text"), str) for row in features) else None
 
 
 def read_reasons(value: Any) -> tuple[Reason, ...]:

@@ -3,11 +3,14 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphdet.reports.context import Context
 from graphdet.reports.evidence import Finding
 from graphdet.reports.reasons import Reason
+
+if TYPE_CHECKING:
+    from graphdet.reports.narrative import Narrative
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class RingData:
     """One ring with its evidence, members, targets and acts.
 
     `others_ms` are the times of what the members do elsewhere. `context` is None where the surroundings were
-    not read.
+    not read, `gnn` where the ring was found without the network, `narrative` where nobody was asked for one.
     """
 
     ring_id: str
@@ -109,6 +112,8 @@ class RingData:
     sittings: list[Sitting]
     shared: list[SharedEntity]
     context: Context | None = None
+    gnn: Mapping[str, Any] | None = None
+    narrative: "Narrative | None" = None
 
     @property
     def actions(self) -> list[str]:

@@ -1,6 +1,6 @@
 """The files of rings: a page for people and the other formats beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -19,6 +19,7 @@ from graphdet.reports.spreadsheet import write_ring_sheets
 from graphdet.tables import RingTables
 
 FORMATS = ("html", "pdf", "json", "csv", "graphml", "gexf")
+Tell = Callable[[RingData, RunFacts | None], RingData]
 USUAL = ("html", "json", "graphml")  # those of the output folder of a run
 _SUFFIXES = (".html", ".pdf", ".json", ".graphml", ".gexf", ".members.csv", ".items.csv", ".acts.csv")
 _NAMES = {
@@ -43,11 +44,12 @@ def write_rings(
     facts: RunFacts | None = None,
     has_overview: bool = True,
     names: Pseudonyms | None = None,
+    tell: Tell | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Write RING_ID.html and so on for some rings; returns the paths, ring by ring in the order given.
 
-    With `names` every id becomes a pseudonym.
+    With `names` every id becomes a pseudonym. `tell` puts a narrative to each ring as it is shown.
 
     Raises:
         GraphdetError: a file cannot be written, or a format needs a package that is not there.
@@ -61,6 +63,7 @@ def write_rings(
     written = []
     for ring in gather(sources, ring_ids):
         shown = ring if names is None else hide_ring(ring, names)
+        shown = shown if tell is None else tell(shown, facts)
         written += write_ring(folder, shown, formats, facts, has_overview, names is not None)
         progress.advance()
     progress.done()

@@ -13,7 +13,8 @@ from graphdet.reports.context import Context
 from graphdet.reports.evidence import meaning_of_p, meaning_of_q
 from graphdet.reports.files import half_pairs_escaped, plain, write_text
 from graphdet.reports.measures import in_step
-from graphdet.reports.ring_data import Member, RingData
+from graphdet.reports.narrative import Narrative
+from graphdet.reports.ring_data import Act, Member, RingData
 from graphdet.reports.run_facts import RunFacts
 
 SCHEMA = "graphdet.ring/2"
@@ -56,6 +57,8 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> Row:
         "reasons": [reason.document() for reason in ring.reasons],
         "counter_evidence": [reason.document() for reason in ring.against],
         "would_change": None if ring.would_change is None else dict(ring.would_change),
+        "gnn": None if ring.gnn is None else dict(ring.gnn),
+        "narrative": None if ring.narrative is None else _narrative(ring.narrative),
         "evidence": [asdict(finding) for finding in ring.findings],
         "in_step": asdict(step),
         "expectation": None if ring.context is None else _expectation(ring.context),
@@ -64,7 +67,7 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> Row:
         "shared_entities": [asdict(entity) for entity in ring.shared],
         "members": [_member(member) for member in ring.members],
         "items": [_times(asdict(item)) for item in ring.items],
-        "acts": [_times(dict(vars(act))) for act in ring.acts],
+        "acts": [_act(act) for act in ring.acts],
     }
 
 
@@ -73,10 +76,31 @@ def _member(member: Member) -> Row:
     return row | {"reasons": [reason.document() for reason in member.reasons]}
 
 
+def _narrative(told: Narrative) -> Row:
+    return {
+        "model": told.model,
+        "endpoint": told.endpoint,
+        "sentences": [{"text": each.text, "evidence": list(each.evidence)} for each in told.sentences],
+        "n_dropped": told.n_dropped,
+        "facts": dict(told.facts),
+    }
+
+
 def _iso(at_ms: int | None) -> str | None:
     if at_ms is None:
         return None
     return words.moment(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _act(act: Act) -> Row:
+    return {
+        "user_id": act.user_id,
+        "session_id": act.session_id,
+        "item_id": act.item_id,
+        "action": act.action,
+        "at": _iso(act.at_ms),
+        "n": act.n,
+    }
 
 
 def _times(row: Row) -> Row:

@@ -75,6 +75,7 @@ def ring_page(
         colours=[colour(place) for place in range(min(len(ring.items), rows))],
         named=any(item.name for item in ring.items),
         around=ring.context.outside_by_item if ring.context is not None else None,
+        gnn=_gnn(ring),
         **_pictures(ring),
     )
 
@@ -97,6 +98,20 @@ def _pictures(ring: RingData) -> dict[str, Markup | str]:
             "acted on, with the time between. Sessions of several members with one script are not how people browse."
         ),
     }
+
+
+def _gnn(ring: RingData) -> list[tuple[str, float]]:
+    """What the network's logit of the members together is made of, in words and in logit."""
+    if ring.gnn is None:
+        return []
+    sums = ring.gnn["sums"]
+    inside = sums.get("ties_inside", 0.0)
+    parts = [
+        ("that they move with each other", inside),
+        ("that they move with accounts outside", sums.get("ties", 0.0) - inside),
+        ("what the accounts are like that they move with", sums.get("partners", 0.0)),
+    ]
+    return parts + [(row["text"], row["effect"]) for row in ring.gnn["features"]]
 
 
 def _network_note(ring: RingData) -> str:
