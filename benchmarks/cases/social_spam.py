@@ -22,6 +22,13 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline, make_union
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from graphdet.features.text import text_features
+from graphdet.models.text_encoder import train_text_encoder
+from graphdet.scores.text import ready
+from graphdet.text.near import distinct_templates, near_clusters
+from graphdet.text.reuse import openings
+from graphdet.text.shape import shape
+from recording import record
 from social_figures import calibration, draw, precision_recall, shown
 from social_models import (
     Log,
@@ -32,14 +39,6 @@ from social_models import (
     stacked,
 )  # fmt: skip
 from social_text import Comments, read_comments, read_sms
-
-from graphdet.features.text import text_features
-from graphdet.models.text_encoder import train_text_encoder
-from graphdet.scores.text import ready
-from graphdet.text.near import distinct_templates, near_clusters
-from graphdet.text.reuse import openings
-from graphdet.text.shape import shape
-from recording import record
 
 Int = NDArray[np.int64]
 Float = NDArray[np.float64]
