@@ -342,7 +342,7 @@ class Neo4jStore:
         return str(found[0]["value"]) if found else None
 
     def queries(self) -> dict[str, str]:
-        """Titles of the saved queries by name, sorted by name."""
+        """Titles of the saved queries by name, in the order of an investigation."""
         return saved.titles()
 
     def query(self, name: str, parameters: Mapping[str, Any]) -> pa.Table:
