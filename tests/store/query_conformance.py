@@ -204,7 +204,7 @@ class QueryConformance:
         )
         store.write_rings(both)
         assert answer(store, "rings-sharing-items") == [("ring-1", "ring-2", 1, 1, True, False)]
-        assert answer(store, "rings-sharing-items", min_items=2) == []
+        assert answer(store, "rings-sharing-items", min_shared=2) == []
         assert answer(store, "changes") == [
             ("ring-3", "new", None, 6, 0, 0, None, False, 0.5, "split from ring-1"),
             ("ring-1", "changed", 3, 6, 2, 1, False, True, 0.5, None),

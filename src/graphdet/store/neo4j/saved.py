@@ -42,8 +42,13 @@ def statement_of(name: str, parameters: Mapping[str, Any]) -> tuple[str, dict[st
         UsageError: no such query; a parameter is missing, unknown or no number.
     """
     check_name(name, reading())
-    text = _LIMIT.sub("LIMIT $limit", text_of(f"browser/{name}").rstrip())
+    text = statement_text(name)
     return text, fill_parameters(name, text, parameters)
+
+
+def statement_text(name: str) -> str:
+    """The text of a saved query, comments and all, with its limit as a parameter."""
+    return _LIMIT.sub("LIMIT $limit", text_of(f"browser/{name}").rstrip())
 
 
 def browser_defaults() -> dict[str, str | int | float]:

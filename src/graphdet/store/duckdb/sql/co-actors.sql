@@ -1,6 +1,6 @@
 -- 13 Co-actors: who acted on the same items as one user, most items in common first; crowded items left out
 -- :param user_id => 'ID'
--- :param max_acts => 1000
+-- :param max_acts => 5000
 WITH quiet AS (
     SELECT item_id
     FROM (SELECT DISTINCT item_id, session_id, action FROM events

@@ -1,11 +1,11 @@
 -- 07 Rings that push the same items, and how many accounts are in both
--- :param min_items => 1
+-- :param min_shared => 1
 WITH shared AS (
     SELECT one.ring_id, other.ring_id AS other_ring_id, count(*) AS n_items
     FROM ring_items AS one
     JOIN ring_items AS other ON other.item_id = one.item_id AND one.ring_id < other.ring_id
     GROUP BY one.ring_id, other.ring_id
-    HAVING count(*) >= $min_items
+    HAVING count(*) >= $min_shared
 )
 SELECT
     shared.ring_id,
