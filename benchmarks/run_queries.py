@@ -3,8 +3,9 @@
     python benchmarks/run_queries.py neo4j://localhost:7687 [--runs 9] [--plant N] [--out FILE]
 
 The queries are asked about the hardest ring, the one whose items have the most acts, its two most suspicious members
-and its most acted-on item. Median milliseconds: the statement is sent and all rows are read. Database hits and operators
-are those of PROFILE; `scans` names what was found without an index or the counts that the database keeps, and its rows.
+and its most acted-on item. Median milliseconds: the statement is sent and all rows are read. Database hits and
+operators are those of PROFILE; `scans` names what was found without an index or the counts that the database keeps,
+and its rows.
 
 --plant N replaces the findings of the store by N made-up rings of users who really acted on the same items, for graphs
 that no run has looked at: only the times of queries mean anything then.
@@ -31,7 +32,7 @@ from recording import record
 SCANS = ("AllNodesScan", "NodeByLabelScan", "UnionNodeByLabelsScan", "DirectedRelationshipTypeScan")
 SCANS += ("UndirectedRelationshipTypeScan", "DirectedAllRelationshipsScan", "UndirectedAllRelationshipsScan")
 LIMIT_MS = 200
-SEEDS = "MATCH (i:Item) WITH i, COUNT { (i)<--(:Session) } AS n WHERE n >= 20 RETURN i.itemId AS id, n ORDER BY n DESC, id"
+SEEDS = "MATCH (i:Item) WITH i, COUNT { (i)<--() } AS n WHERE n >= 20 RETURN i.itemId AS id, n ORDER BY n DESC, id"
 AROUND = (
     "MATCH (:Item {itemId: $id})<-[r]-(s:Session)<-[:STARTED]-(u:User) WITH u, min(r.at) AS at ORDER BY at LIMIT $size "
     "MATCH (u)-[:STARTED]->(:Session)-->(j:Item) WITH j, count(DISTINCT u) AS n, collect(DISTINCT u.userId) AS users "
@@ -100,7 +101,8 @@ def plant(url: str, session: neo4j.Session, n_rings: int) -> None:
         ring, score = f"R{ix + 1:04}", float(rng.uniform(0.5, 1.0))
         users = sorted({user for row in found[:2] for user in row["users"]})
         span = session.run(
-            "MATCH (u:User)-[:STARTED]->(:Session)-[r]->(i:Item) WHERE u.userId IN $users AND i.itemId IN $items "
+            "UNWIND $users AS id MATCH (:User {userId: id})-[:STARTED]->(:Session)-[r]->(i:Item) "
+            "WHERE i.itemId IN $items "
             "RETURN toString(min(r.at)) AS first_seen, toString(max(r.at)) AS last_seen",
             users=users,
             items=[row["item"] for row in found],

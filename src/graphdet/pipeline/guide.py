@@ -84,8 +84,8 @@ def guide_page(case: Case) -> str:
         "guide.html.j2",
         case=case,
         parameters=":" + browser.params(saved.browser_defaults() | ids),
-        guilty=":" + browser.params(ids | guilty),
-        innocent=":" + browser.params(ids | innocent),
+        guilty=":" + browser.params(saved.browser_defaults() | ids | guilty),
+        innocent=":" + browser.params(saved.browser_defaults() | ids | innocent),
         queries={name.replace("-", "_"): text_of(f"browser/{name}").strip() for name in names},
     )
 
@@ -183,7 +183,9 @@ class _Handler(BaseHTTPRequestHandler):
         if origin and urlsplit(origin).hostname in OURS:
             self.send_header("Access-Control-Allow-Origin", origin)
             self.send_header("Access-Control-Allow-Methods", "GET, HEAD")
-            self.send_header("Access-Control-Allow-Headers", "cache-control, pragma")
+            self.send_header(
+                "Access-Control-Allow-Headers", "*"
+            )  # whatever headers the Browser traces its requests with
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: stdout and stderr belong to the command."""

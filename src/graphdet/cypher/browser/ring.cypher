@@ -7,8 +7,8 @@ CALL {
   RETURN 'item' AS what, i.itemId AS id, t.nUsers AS n, t.lift AS value, drawing
   UNION ALL
   WITH ring
-  MATCH (ring)<-[:MEMBER_OF]-(u:User)-[used:USED]->(e)
-  WITH e, count(DISTINCT u) AS n, collect(used) AS drawing
+  MATCH path = (ring)<-[:MEMBER_OF]-(u:User)-[:USED]->(e)
+  WITH e, count(DISTINCT u) AS n, collect(path) AS drawing
   WHERE n > 1
   RETURN e.kind AS what, e.entityId AS id, n, null AS value, drawing
   UNION ALL

@@ -66,7 +66,7 @@ def settings() -> dict[str, str]:
     """Settings of a server whose Browser shows our style, knows our parameters and may read our guide."""
     style = json.dumps(style_rules(), separators=(",", ":"))
     return {
-        "browser.post_connect_cmd": f"style {style}; {parameters_command()}",
+        "browser.post_connect_cmd": f"style {style}; {parameters_command()}; clear",
         "browser.remote_content_hostname_whitelist": "guides.neo4j.com,localhost",
     }
 

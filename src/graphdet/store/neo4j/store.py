@@ -302,7 +302,11 @@ class Neo4jStore:
         return labelled_scores.read(self._client)
 
     def write_rings(self, rings: RingTables, history: pa.Table | None = None) -> None:
-        """Replace all rings, their members and items, and add to their history, in one transaction."""
+        """Replace all rings, their members and items, and add to their history, in one transaction.
+
+        A store that an older version filled gets the indexes that it lacks.
+        """
+        writing.create_constraints(self._client, [])
         findings.write_rings(self._client, rings, history)
 
     def rings(self) -> RingTables:
