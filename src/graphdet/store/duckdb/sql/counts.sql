@@ -12,3 +12,4 @@ UNION ALL
 SELECT 'rings', count(*) FROM rings
 UNION ALL
 SELECT 'suspects', count(*) FROM scores WHERE flagged
+LIMIT $limit
