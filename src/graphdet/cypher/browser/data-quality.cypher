@@ -1,29 +1,26 @@
 // 10 Data quality: what was read and rejected, how much of everything there is, what is not settled
 // :param max_reject_share => 0.05
+CALL { MATCH (x:User) RETURN count(x) AS users }
+CALL { MATCH (x:Session) RETURN count(x) AS sessions }
+CALL { MATCH (x:Item) RETURN count(x) AS items }
+CALL { MATCH (:Session)-[x]->() RETURN count(x) AS acts }
+CALL { MATCH (x:Verdict) WHERE NOT x:AuditEntry RETURN count(x) AS loose }
 CALL {
   MATCH (g:Ingest) WHERE g.digest > ''
-  UNWIND [['rows', g.nRows, null], ['rejected rows', g.nRejects, CASE g.nRows WHEN 0 THEN null ELSE 1.0 * g.nRejects / g.nRows END]] AS line
-  RETURN CASE WHEN g.complete THEN line[0] ELSE 'not complete: ' + line[0] END AS what,
-    reduce(all = '', file IN g.files | all + CASE all WHEN '' THEN '' ELSE ', ' END + file) AS source,
-    line[1] AS n, line[2] AS value,
-    CASE WHEN NOT g.complete THEN false WHEN line[0] = 'rows' THEN null ELSE line[2] <= $max_reject_share END AS ok
-  UNION ALL
-  MATCH (x:User) WITH count(x) AS n
-  MATCH (:User)-[x:STARTED]->() WITH n, count(x) AS of
-  RETURN 'users, sessions a user' AS what, null AS source, n, CASE n WHEN 0 THEN null ELSE 1.0 * of / n END AS value, null AS ok
-  UNION ALL
-  MATCH (x:Session) WITH count(x) AS n
-  MATCH (:Session)-[x]->() WITH n, count(x) AS of
-  RETURN 'sessions, interactions a session' AS what, null AS source, n, CASE n WHEN 0 THEN null ELSE 1.0 * of / n END AS value, null AS ok
-  UNION ALL
-  MATCH (x:Item) WITH count(x) AS n
-  MATCH (:Session)-[x]->() WITH n, count(x) AS of
-  RETURN 'items, interactions an item' AS what, null AS source, n, CASE n WHEN 0 THEN null ELSE 1.0 * of / n END AS value, null AS ok
-  UNION ALL
-  MATCH (x:Verdict) WHERE NOT x:AuditEntry
-  WITH count(x) AS n
-  RETURN 'verdicts not yet in the audit log' AS what, null AS source, n, null AS value, n = 0 AS ok
+  WITH g, reduce(all = '', file IN g.files | all + CASE all WHEN '' THEN '' ELSE ', ' END + file) AS source,
+    CASE WHEN g.nRows > 0 THEN 1.0 * g.nRejects / g.nRows END AS share,
+    CASE WHEN g.complete THEN '' ELSE 'not complete: ' END AS state
+  WITH collect([state + 'rows', source, g.nRows, null, CASE WHEN g.complete THEN null ELSE false END]) AS rows,
+    collect([state + 'rejected rows', source, g.nRejects, share, g.complete AND share <= $max_reject_share]) AS rejects
+  RETURN rows + rejects AS ingests
 }
+UNWIND ingests + [
+  ['users, sessions a user', null, users, CASE WHEN users > 0 THEN 1.0 * sessions / users END, null],
+  ['sessions, interactions a session', null, sessions, CASE WHEN sessions > 0 THEN 1.0 * acts / sessions END, null],
+  ['items, interactions an item', null, items, CASE WHEN items > 0 THEN 1.0 * acts / items END, null],
+  ['verdicts not yet in the audit log', null, loose, null, loose = 0]
+] AS line
+WITH line[0] AS what, line[1] AS source, line[2] AS n, line[3] AS value, line[4] AS ok
 RETURN what, source, n, value, ok
 ORDER BY source, what
 LIMIT 100
