@@ -18,8 +18,11 @@ CALL {
   WITH a, b
   MATCH (a)-[:STARTED]->(:Session)-[r]->(i:Item)
   WITH a, b, i, min(r.at) AS at
-  MATCH (b)-[:STARTED]->(:Session)-[q]->(i)
-  WITH a, b, i, at, min(q.at) AS other_at
+  WITH a, b, collect(i) AS mine, collect(at) AS times
+  MATCH (b)-[:STARTED]->(:Session)-[q]->(i:Item)
+  WHERE i IN mine
+  WITH a, b, i, mine, times, min(q.at) AS other_at
+  WITH a, b, i, head([ix IN range(0, size(mine) - 1) WHERE mine[ix] = i | times[ix]]) AS at, other_at
   RETURN 1 AS steps, 'item' AS kind, i.itemId AS id, null AS user_between, null AS next_kind,
     null AS next_id, at, other_at, [a, i, b] AS drawing
   UNION ALL

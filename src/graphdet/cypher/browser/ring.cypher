@@ -13,9 +13,11 @@ CALL {
   RETURN e.kind AS what, e.entityId AS id, n, null AS value, drawing
   UNION ALL
   WITH ring
+  OPTIONAL MATCH (ring)-[:TARGETS]->(target:Item)
+  WITH ring, collect(target) AS targets
   MATCH drawing = (u:User)-[m:MEMBER_OF]->(ring)
   RETURN 'member' AS what, u.userId AS id,
-    COUNT { MATCH (u)-[:STARTED]->(:Session)-->(i:Item)<-[:TARGETS]-(ring) RETURN DISTINCT i } AS n,
+    COUNT { MATCH (u)-[:STARTED]->(:Session)-->(i:Item) WHERE i IN targets RETURN DISTINCT i } AS n,
     m.score AS value, drawing
 }
 RETURN what, id, n, value, drawing

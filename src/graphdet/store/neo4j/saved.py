@@ -87,6 +87,8 @@ def _plain(value: Any, column: str) -> Any:
         return next((value[key] for key in KEYS if key in value), None)
     if isinstance(value, Relationship):
         return value.type
+    if isinstance(value, list):
+        return [_plain(part, column) for part in value]
     if column == "action" and isinstance(value, str) and value.isupper():  # a type; actions are lower case
         return action_of_type(value)
     return value
