@@ -172,14 +172,14 @@ class Store(Protocol):
         """The text kept under a key, or None."""
 
     def queries(self) -> dict[str, str]:
-        """Titles of the saved queries by name, sorted by name."""
+        """Titles of the saved queries by name, in the order of an investigation."""
 
     def query(self, name: str, parameters: Mapping[str, Any]) -> pa.Table:
         """Run a named query of cypher/browser (or its SQL twin).
 
         Raises:
             UsageError: there is no query of that name (says the nearest right one), or a parameter is
-                missing, unknown or no number; `limit` alone has a default, 100.
+                missing, unknown or no number; ids must be given, the others have defaults.
         """
 
     def close(self) -> None:

@@ -86,11 +86,17 @@ RING_HISTORY_COLUMNS = (
     "members",
     "items",
 )
+# How loudly a node of the graph asks to be looked at; a property of nodes in Neo4j, made anew by every run. Users and
+# rings have the band of their own finding, an item that of the loudest ring that pushes it, an entity that of its
+# suspects: two make it high, one medium.
+RISK_BANDS = ("high", "medium", "low", "none")
 LABELLED_KINDS = ("item", "session", "event")  # what labels may name, besides users
 LABELLED_COLUMNS = ("score", "p_value", "flagged", "reason")  # after KIND_id
 LABEL_KEYS = ("user_id", "item_id", "session_id", "event_id")
 
 # --- the graph in Neo4j ----------------------------------------------------------------------------------------
+MEDIUM_SCORE, MEDIUM_Q = 0.5, 0.2  # at least, at most
+LOW_SCORE, LOW_Q = 0.1, 0.5
 DEFAULT_ACTION = "view"
 # Past participles as Neo4j users would write them; any other action becomes its own name in capitals.
 RELATIONSHIP_OF_ACTION = {
@@ -123,6 +129,20 @@ def relationship_type(action: str) -> str:
         return known
     name = re.sub(r"[^A-Z0-9]+", "_", action.upper()).strip("_")
     return name if name[:1].isalpha() else f"DID_{name}".rstrip("_")
+
+
+def risk_band(score: float | None, q_value: float | None, flagged: bool | None) -> str:
+    """Name the risk band of a finding: high is flagged; medium and low come near it by score or by q-value.
+
+    >>> risk_band(0.97, 0.01, True), risk_band(0.6, 0.4, False), risk_band(0.2, None, False), risk_band(0.0, 1.0, False)
+    ('high', 'medium', 'low', 'none')
+    """
+    if flagged:
+        return "high"
+    for band, least, most in (("medium", MEDIUM_SCORE, MEDIUM_Q), ("low", LOW_SCORE, LOW_Q)):
+        if (score is not None and score >= least) or (q_value is not None and q_value <= most):
+            return band
+    return "none"
 
 
 def node_label(kind: str) -> str:

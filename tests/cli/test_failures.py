@@ -80,10 +80,14 @@ def test_a_signal_in_a_destructor_is_not_lost(name: str, code: int) -> None:
     assert_one_clear_message(done, code, "nothing half-written")
 
 
-def test_a_reader_that_stops_reading_is_no_error(long_log: Path, tmp_path: Path) -> None:
+def test_a_reader_that_stops_reading_is_no_error(tmp_path: Path) -> None:
     url = f"duckdb:{tmp_path}/x.duckdb"
-    assert graphdet("ingest", long_log, "--config", "simulated", "--store", url).returncode == 0
-    words = ("query", "busy-sessions", "--store", url, "-p", "limit=90000", "--format", "csv")
+    lines = (f"u{ix},i,s{ix},{1506826800000 + ix},view\n" for ix in range(50_000))
+    log = tmp_path / "log.csv"
+    log.write_text("user_id,item_id,session_id,timestamp,action\n" + "".join(lines))
+    assert graphdet("ingest", log, "--config", "simulated", "--store", url).returncode == 0
+    wanted = ("user_id=u0", "max_acts=90000", "limit=90000")
+    words = ("query", "co-actors", "--store", url, *wanted, "--format", "csv")
     process = begin(*words)
     assert process.stdout is not None
     process.stdout.readline()

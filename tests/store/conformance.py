@@ -11,7 +11,8 @@ from pathlib import Path
 import narwhals as nw
 import pyarrow as pa
 import pytest
-from decision_conformance import DecisionConformance, verdict_draft
+from decision_conformance import DecisionConformance
+from query_conformance import QueryConformance
 from sample_logs import (
     ENTITIES,
     INTERACTIONS,
@@ -44,23 +45,6 @@ from graphdet.pipeline.extract import extract
 from graphdet.pipeline.ingest import ingest
 from graphdet.ports import Silent, Store
 from graphdet.tables import Frame, RingTables
-
-QUERY_COLUMNS = {
-    "top-suspects": ["user_id", "score", "p_value", "ring_id", "reason"],
-    "rings": ["ring_id", "n_users", "n_items", "score", "p_value", "q_value", "flagged", "reason"],
-    "ring": ["user_id", "score", "item_id", "action", "at", "n"],
-    "shared-entities": ["kind", "entity_id", "n_users"],
-    "co-actors": ["user_id", "n_items"],
-    "suspects-of-item": ["user_id", "score", "at"],
-    "busy-sessions": ["session_id", "user_id", "n_items", "seconds"],
-    "counts": ["what", "n"],
-    "verdicts": ["kind", "subject", "verdict", "reason", "note", "who", "at"],
-}
-QUERY_PARAMETERS = {
-    "ring": {"ring_id": "ring-1"},
-    "co-actors": {"user_id": "u0"},
-    "suspects-of-item": {"item_id": "i0"},
-}
 
 
 def rows_of(frame: Frame, types: dict[str, pa.DataType]) -> list[Row]:
@@ -101,7 +85,7 @@ def write(store: Store, name: str, log: SampleLog) -> None:
     store.write_log(log_tables(store.bench, log), source(name, log), Silent())
 
 
-class StoreConformance(DecisionConformance):
+class StoreConformance(DecisionConformance, QueryConformance):
     """The suite; subclasses provide the fixture `store`."""
 
     # --- the log -----------------------------------------------------------------------------------------
@@ -417,90 +401,6 @@ class StoreConformance(DecisionConformance):
             "rings": 2,
             "suspects": 3,
         }
-
-    # --- queries -----------------------------------------------------------------------------------------
-    def test_every_query_has_a_title_and_its_columns(self, store: Store) -> None:
-        titles = store.queries()
-        assert set(QUERY_COLUMNS) <= set(titles)
-        assert list(titles) == sorted(titles)
-        assert all(title and not title.startswith(("/", "-")) for title in titles.values())
-        for filled in (False, True):
-            for name, columns in QUERY_COLUMNS.items():
-                answer = store.query(name, QUERY_PARAMETERS.get(name, {}))
-                assert answer.column_names == columns, name
-                assert name == "counts" or bool(answer.num_rows) == filled, name
-            log, scores, rings = findings()
-            write(store, "one", log)
-            store.write_scores(scores)
-            store.write_rings(rings)
-            store.append_audit([verdict_draft("ring-1")])
-
-    def test_queries_answer(self, store: Store) -> None:
-        log, scores, rings = findings()
-        write(store, "one", log)
-        store.write_scores(scores)
-        store.write_rings(rings)
-
-        def ask(name: str, *columns: str, **parameters: object) -> list[tuple[object, ...]]:
-            answer = store.query(name, parameters).to_pylist()
-            return [tuple(row[column] for column in columns) for row in answer]
-
-        suspects = ask("top-suspects", "user_id", "score", "ring_id")
-        assert suspects == [("u0", 0.9, "ring-1"), ("u1", 0.9, "ring-1"), ("u4", 0.8, None)]
-        assert ask("rings", "ring_id", "n_users", "flagged") == [("ring-1", 3, True), ("ring-2", 2, False)]
-        assert ask("ring", "user_id", "score", "item_id", "action", "n", ring_id="ring-1") == [
-            ("u0", 0.9, "i0", "view", 2),
-            ("u1", 0.9, "i0", "view", 1),
-            ("u2", 0.5, "i0", "view", 1),
-            ("u0", 0.9, "i1", "view", 1),
-            ("u1", 0.9, "i1", "view", 1),
-            ("u2", 0.5, "i1", "view", 1),
-        ]
-        assert ask("ring", "at", ring_id="ring-1")[0] == ("2023-11-14T22:13:20.123Z",)
-        # d1 is shared by two suspects and an innocent; the ip by one suspect and an innocent
-        assert ask("shared-entities", "kind", "entity_id", "n_users") == [("device", "d1", 2)]
-        assert ask("co-actors", "user_id", "n_items", user_id="u0") == [
-            ("u1", 3),
-            ("u2", 3),
-            ("u3", 3),
-            ("u4", 1),
-        ]
-        assert ask("suspects-of-item", "user_id", "score", item_id="i0") == [
-            ("u0", 0.9),
-            ("u1", 0.9),
-            ("u4", 0.8),
-        ]
-        assert ask("busy-sessions", "session_id", "user_id", "n_items", "seconds", limit=2) == [
-            ("s0", "u0", 3, 9.0),
-            ("s1", "u1", 3, 2.0),
-        ]
-        assert dict(ask("counts", "what", "n")) == store.counts()
-
-    def test_limits_apply(self, store: Store) -> None:
-        log, scores, _ = findings()
-        write(store, "one", log)
-        store.write_scores(scores)
-        assert store.query("top-suspects", {"limit": 1}).num_rows == 1
-        assert store.query("top-suspects", {"limit": "2"}).num_rows == 2
-        assert store.query("top-suspects", {"limit": 0}).num_rows == 0
-
-    @pytest.mark.parametrize(
-        ("name", "parameters", "words"),
-        [
-            ("top-suspect", {}, "did you mean top-suspects"),
-            ("zzz", {}, "there are busy-sessions"),
-            ("ring", {}, "needs ring_id"),
-            ("co-actors", {"limit": 3}, "needs user_id"),
-            ("rings", {"ring": "r"}, "no parameter ring "),
-            ("rings", {"limit": "many"}, "whole number"),
-            ("rings", {"limit": -1}, "whole number"),
-        ],
-    )
-    def test_wrong_queries_are_usage_errors(
-        self, store: Store, name: str, parameters: dict[str, object], words: str
-    ) -> None:
-        with pytest.raises(UsageError, match=words):
-            store.query(name, parameters)
 
 
 def key(row: Row) -> tuple[object, ...]:

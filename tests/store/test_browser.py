@@ -1,6 +1,8 @@
 """Neo4j Browser in a headless Chromium: log in to the real server, run saved queries, look at what is drawn."""
 
+import base64
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +12,9 @@ from sample_logs import findings, log_tables, source
 
 from graphdet.audit import verify
 from graphdet.pipeline.decisions import note_loose, standing_of
+from graphdet.pipeline.guide import GuideServer, case_of
 from graphdet.ports import Silent
-from graphdet.store.neo4j import Neo4jStore, server
+from graphdet.store.neo4j import Neo4jStore, browser, server
 from graphdet.store.neo4j.statements import text_of
 
 pytestmark = [pytest.mark.neo4j, pytest.mark.browser]
@@ -32,8 +35,8 @@ def page(neo4j_server: server.ServerInfo, neo4j_url: str, tmp_path: Path) -> Ite
     store.write_rings(rings)
     store.close()
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
-        opened = browser.new_page(viewport={"width": 1400, "height": 1000})
+        chrome = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+        opened = chrome.new_page(viewport={"width": 1400, "height": 1000})
         opened.set_default_timeout(PATIENCE_MS)
         opened.goto(neo4j_server.browser_url)
         opened.get_by_test_id("boltaddress").fill(neo4j_url.replace("neo4j://", ""))
@@ -42,7 +45,7 @@ def page(neo4j_server: server.ServerInfo, neo4j_url: str, tmp_path: Path) -> Ite
         opened.get_by_test_id("connect").click()
         opened.get_by_test_id("password").wait_for(state="detached")
         yield opened
-        browser.close()
+        chrome.close()
 
 
 def run(page: object, statement: str) -> None:
@@ -65,6 +68,76 @@ def test_saved_queries_run_in_the_browser(page: object, tmp_path: Path) -> None:
     page.screenshot(path=tmp_path / "draw-ring.png")  # type: ignore[attr-defined]
     nodes = page.locator("svg .node").count()  # type: ignore[attr-defined]
     assert nodes == 1 + 3 + 3 + 2  # ring, members, their sessions, targets
+    # The server told the Browser our style when it connected: nothing was loaded.
+    colours = {circle.get_attribute("fill") for circle in page.locator("svg .node circle").all()}  # type: ignore[attr-defined]
+    wanted = {rule["color"] for name, rule in browser.style_rules().items() if name.startswith("node.")}
+    assert {
+        browser.style_rules()[f"node.{label}"]["color"] for label in ("Ring", "Suspect", "Item")
+    } <= colours
+    assert colours - {None, "none"} <= wanted
+    captions = page.locator("svg .node text").all_inner_texts()  # type: ignore[attr-defined]
+    assert {"ring-1", "u0", "i0"} <= {caption.strip() for caption in captions}
+
+
+def drop(page: object, name: str, content: bytes) -> None:
+    """Drop a file on the Browser, as a person does from a folder."""
+    transfer = page.evaluate_handle(  # type: ignore[attr-defined]
+        """([text, name]) => { const transfer = new DataTransfer();
+        transfer.items.add(new File([Uint8Array.from(atob(text), c => c.charCodeAt(0))], name)); return transfer }""",
+        [base64.b64encode(content).decode(), name],
+    )
+    target = page.locator("xpath=//*[contains(@class, 'filedrop')]").first  # type: ignore[attr-defined]
+    for event in ("dragenter", "dragover", "drop"):
+        target.dispatch_event(event, {"dataTransfer": transfer})
+
+
+def test_favourites_and_style_are_taken_by_dropping_a_file(page: object, tmp_path: Path) -> None:
+    drop(page, browser.FAVOURITES_NAME, browser.favourites())
+    page.get_by_test_id("navigationFavorites").click()  # type: ignore[attr-defined]
+    page.get_by_text(browser.FOLDER, exact=True).first.click()  # type: ignore[attr-defined]
+    page.get_by_text("00 Set the parameters first").wait_for()  # type: ignore[attr-defined]
+    for start in ("01 Today", "10 Data quality", "19 Give a verdict"):
+        page.get_by_text(start).first.wait_for()  # type: ignore[attr-defined]
+    page.screenshot(path=tmp_path / "favourites.png")  # type: ignore[attr-defined]
+    run(page, ":style reset")
+    page.get_by_text("diameter: 50px").first.wait_for()  # type: ignore[attr-defined]
+    drop(page, browser.STYLE_NAME, browser.style_text().encode())
+    page.get_by_text("node.Suspect").first.wait_for()  # type: ignore[attr-defined]
+
+
+def test_the_guide_is_played_and_its_statements_lead_to_a_verdict(
+    page: object, neo4j_url: str, tmp_path: Path
+) -> None:
+    store = Neo4jStore(neo4j_url, bulk=False)
+    with GuideServer(case_of(store), 0) as serving:
+        thread = threading.Thread(target=serving.serve)
+        thread.start()
+        try:
+            run(page, f":guide {serving.url}/guide.html")
+            drawer = page.get_by_test_id("guidesDrawer")  # type: ignore[attr-defined]
+            drawer.get_by_text("ring-1", exact=True).first.wait_for()
+            n_statements = 0
+            for slide in range(1, 9):
+                if slide > 1:
+                    page.get_by_test_id("guideNextSlide").click()  # type: ignore[attr-defined]
+                boxes = drawer.locator("pre.runnable")
+                for box in (0, 2) if slide == 8 else (0,):  # 8: guilty, or innocent, and then the verdict
+                    frames = page.get_by_test_id("frame").count()  # type: ignore[attr-defined]
+                    boxes.nth(box).click()
+                    page.get_by_test_id("editor-Run").click()  # type: ignore[attr-defined]
+                    page.get_by_test_id("frame").nth(frames).wait_for()  # type: ignore[attr-defined]
+                    n_statements += 1
+            page.get_by_text('"shared-operator"').last.wait_for()  # type: ignore[attr-defined]
+            page.screenshot(path=tmp_path / "guide.png")  # type: ignore[attr-defined]
+            assert page.get_by_text("ERROR", exact=True).count() == 0  # type: ignore[attr-defined]
+            assert n_statements < 10
+        finally:
+            serving.stop()
+            thread.join()
+    given = standing_of(store).of_ring("ring-1")
+    store.close()
+    assert given is not None
+    assert (given.verdict, given.reason) == ("guilty", "shared-operator")
 
 
 def test_a_verdict_is_given_in_the_browser(page: object, neo4j_url: str, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_every_verb_over_the_store(log: Path, tmp_path: Path) -> None:
     assert f"None of {len(users_of(log)):,} users is flagged." in suspects.stdout
     everybody = inside("suspects", "--store", url, "--all", "--json")
     assert len(json.loads(everybody.stdout)["suspects"]) == len(users_of(log))
-    for query in ("counts", "top-suspects", "rings", "busy-sessions"):
+    for query in ("counts", "top-suspects", "rings", "data-quality"):
         assert inside("query", query, "--store", url).returncode == 0
     assert inside("report", "--store", url, "--out", tmp_path / "two").returncode == 0
     written = contents(tmp_path / "two")

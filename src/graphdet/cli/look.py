@@ -46,6 +46,10 @@ def query(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="The query; none: list them all.")
     ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]…", help="Parameters of the query, like --param."),
+    ] = None,
     store: options.StoreUrl = None,
     param: Annotated[
         list[str] | None,
@@ -56,11 +60,12 @@ def query(
     ] = options.Format.table,
     json: options.Json = False,
 ) -> None:
-    """Run a saved query on a store, or list the saved queries.
+    """Run a saved query on a store, or list the saved queries in the order of an investigation.
 
-    The same queries are files of cypher/browser in Neo4j and SQL in DuckDB.
+    The same queries are files of cypher/browser in Neo4j and SQL in DuckDB. CSV is safe to open in a spreadsheet: a
+    text that could run has an apostrophe before it.
     """
-    parameters = dict(_pair(text) for text in param or ())
+    parameters = dict(_pair(text) for text in (*(given or ()), *(param or ())))
     from graphdet.cli import show
     from graphdet.pipeline.query import list_queries, run_query
 
@@ -71,10 +76,12 @@ def query(
 
             titles = list_queries(source)
             table = pa.table({"name": list(titles), "title": list(titles.values())})
-            show.print_as(table, shape, "queries")
-            return
-        table = run_query(source, name, parameters)
-    show.print_as(table, shape, "rows")
+        else:
+            table = run_query(source, name, parameters)
+    if shape == "csv":
+        show.print_sheet(table)
+    else:
+        show.print_as(table, shape, "queries" if name is None else "rows")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -88,7 +95,7 @@ def _pair(text: str) -> tuple[str, str]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise UsageError(f"--param wants KEY=VALUE, for example limit=10; not {text!r}")
+        raise UsageError(f"a parameter is KEY=VALUE, for example limit=10; not {text!r}")
     return key, value
 
 

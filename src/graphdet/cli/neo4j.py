@@ -8,6 +8,7 @@ import typer
 from graphdet.cli import options
 from graphdet.cli.guard import guarded
 from graphdet.cli.progress import make_progress
+from graphdet.errors import UsageError
 
 app = typer.Typer(
     name="neo4j", help="Start, stop and look at a local Neo4j.", no_args_is_help=True, rich_markup_mode=None
@@ -94,6 +95,86 @@ def status(home: HomeFolder = None, json: options.Json = False) -> None:
             ("password", f"in the file {now.password_file}"),
             ("home", str(now.home)),
         )
+
+
+@app.command()
+@guarded
+def favourites(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The zip to write.")],
+    json: options.Json = False,
+) -> None:
+    """Write the saved queries as a zip of favourites: drop it on Neo4j Browser."""
+    from graphdet.store.neo4j import browser
+
+    _write(
+        out,
+        browser.favourites(),
+        json,
+        "Drop this file on Neo4j Browser, then open its favourites (the star).",
+    )
+
+
+@app.command()
+@guarded
+def style(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The .grass file to write.")],
+    json: options.Json = False,
+) -> None:
+    """Write the style of the drawings as a .grass file: drop it on Neo4j Browser.
+
+    A server that `graphdet neo4j start` started has it already.
+    """
+    from graphdet.store.neo4j import browser
+
+    _write(
+        out, browser.style_text().encode(), json, "Drop this file on Neo4j Browser; `:style reset` undoes it."
+    )
+
+
+def _write(out: Path, content: bytes, json: bool, words: str) -> None:
+    from graphdet.cli import show
+    from graphdet.reports.files import replacing
+
+    with replacing(out) as temporary:
+        temporary.write_bytes(content)
+    if json:
+        show.print_json({"file": str(out), "n_bytes": len(content)})
+    else:
+        print(f"{out}\n{words}")
+
+
+@app.command()
+@guarded
+def guide(
+    store: options.StoreUrl = None,
+    ring: Annotated[
+        str | None,
+        typer.Option("--ring", metavar="RING", help="The case [default: the most suspicious ring]."),
+    ] = None,
+    port: Annotated[
+        int, typer.Option("--port", min=1, max=65535, help="Where it is served, on this machine only.")
+    ] = 7475,
+) -> None:
+    """Serve a guide that leads through one case in Neo4j Browser, until Ctrl-C.
+
+    In the Browser: `:guide http://localhost:7475/guide.html`. Also serves the style and the favourites.
+    """
+    from graphdet.pipeline.guide import GuideServer, case_of
+    from graphdet.store.neo4j import server
+
+    url = store or server.status().url
+    if url is None:
+        raise UsageError(
+            "name the store (--store neo4j://localhost:7687), or start one: graphdet neo4j start"
+        )
+    with options.opened(url, read_only=True) as source:
+        case = case_of(source, ring)
+    with GuideServer(case, port) as serving:
+        print(
+            f"The guide to {case.ring_id} is served on this machine; stop it with Ctrl-C. In Neo4j Browser type"
+        )
+        print(f"  :guide {serving.url}/guide.html", flush=True)
+        serving.serve()
 
 
 def _print_pairs(*pairs: tuple[str, str]) -> None:

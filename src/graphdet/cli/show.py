@@ -15,6 +15,7 @@ from rich.text import Text
 from graphdet.reports import words
 from graphdet.reports.csv_tables import csv_parts
 from graphdet.reports.files import plain
+from graphdet.reports.spreadsheet import sheet
 
 Row = Mapping[str, Any]
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -30,6 +31,16 @@ def print_json(document: Any) -> None:
 def print_csv(table: pa.Table) -> None:
     """Write a table as CSV on stdout, ids exactly as they are."""
     sys.stdout.writelines(csv_parts(table))
+
+
+def print_sheet(table: pa.Table) -> None:
+    """Write a table on stdout as CSV that is safe to open in a spreadsheet; lists become JSON."""
+
+    def cell(value: Any) -> str | int | float | None:
+        return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+
+    rows = ([cell(value) for value in row.values()] for row in table.to_pylist())
+    sys.stdout.write(sheet(table.column_names, rows))
 
 
 def console() -> Console:

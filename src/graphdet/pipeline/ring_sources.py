@@ -17,7 +17,7 @@ from graphdet.store.neo4j.statements import names as cypher_names
 from graphdet.store.neo4j.statements import text_of as cypher_of
 from graphdet.tables import RingTables
 
-ACTS_QUERY = "ring"  # the saved query that lists the acts of a ring
+ACTS_QUERY = "ring-timeline"  # the saved query that lists the acts of a ring
 
 
 def ring_sources(

@@ -62,7 +62,7 @@ class RunFacts:
         acts = [
             "graphdet",
             "query",
-            "ring",
+            "ring-timeline",
             *store,
             "--param",
             f"ring_id={ring_id}",

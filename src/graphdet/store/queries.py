@@ -1,14 +1,28 @@
-"""What the saved queries of both stores share: titles, parameters and their defaults."""
+"""What the saved queries of both stores share: titles, their order, parameters and defaults.
+
+A saved query begins with comments: its title, which starts with its place in an investigation, then a line for each
+parameter as Neo4j Browser takes it, with its default. Ids have no default: the one shown is only an example.
+
+    // 06 Accounts near the ring that are not members
+    // :param ring_id => 'R0001'
+    // :param min_items => 2
+"""
 
 import difflib
+import math
 import re
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from graphdet.errors import UsageError
 
 DEFAULT_LIMIT = 100
+LARGEST = 2**63 - 1
+Value = str | int | float
 _PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
+_DECLARED = re.compile(r"^(?://|--) :param (\w+) => (.+?)\s*$", re.MULTILINE)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT")
 
 
 def title_of(text: str) -> str:
@@ -18,6 +32,20 @@ def title_of(text: str) -> str:
     ('Top suspects', 'Top suspects')
     """
     return text.lstrip().partition("\n")[0].lstrip("-/ ").strip()
+
+
+def in_order(titles: Mapping[str, str]) -> dict[str, str]:
+    """Sort queries as an investigation goes: by the number in their titles, then by name.
+
+    >>> list(in_order({"a": "02 Then", "b": "01 First", "c": "No number"}))
+    ['b', 'a', 'c']
+    """
+
+    def place(name: str) -> tuple[bool, str, str]:
+        number = titles[name].partition(" ")[0]
+        return (not number.isdecimal(), number if number.isdecimal() else "", name)
+
+    return {name: titles[name] for name in sorted(titles, key=place)}
 
 
 def check_name(name: str, names: Collection[str]) -> None:
@@ -33,14 +61,36 @@ def check_name(name: str, names: Collection[str]) -> None:
     raise UsageError(f"there is no query {name!r}; {hint}")
 
 
-def fill_parameters(name: str, text: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give every `$parameter` of a query its value: `limit` defaults to 100, the others are required texts.
+def declared(text: str) -> dict[str, Value]:
+    """Read the parameters that a query's comments declare, with their defaults or examples.
+
+    >>> declared("// Near\\n// :param ring_id => 'R0001'\\n// :param min_items => 2\\n// :param share => 0.5")
+    {'ring_id': 'R0001', 'min_items': 2, 'share': 0.5}
+    """
+    return {name: _literal(written) for name, written in _DECLARED.findall(text)}
+
+
+def needed(name: str) -> bool:
+    """Whether a parameter must be given: ids must."""
+    return name.endswith("_id")
+
+
+def _literal(written: str) -> Value:
+    if written.startswith("'"):
+        return written.strip("'")
+    return float(written) if "." in written else int(written)
+
+
+def fill_parameters(name: str, text: str, given: Mapping[str, Any]) -> dict[str, Value]:
+    """Give every `$parameter` of a query its value, as the type of its default; `limit` defaults to 100.
+
+    A parameter that the comments do not declare, or whose name ends in _id, is a text and must be given.
 
     Raises:
-        UsageError: a parameter is missing, unknown, or `limit` is not a whole number from 0 on.
+        UsageError: a parameter is missing, unknown, or not a number or a time where one is wanted.
 
-    >>> fill_parameters("co-actors", "… $user_id LIMIT $limit", {"user_id": "u1"})
-    {'limit': 100, 'user_id': 'u1'}
+    >>> fill_parameters("near", "// :param least => 2\\n… $user_id $least LIMIT $limit", {"user_id": "u1"})
+    {'least': 2, 'limit': 100, 'user_id': 'u1'}
     """
     wanted = sorted(set(_PARAMETER.findall(text)))
     unknown = sorted(set(given) - set(wanted))
@@ -48,20 +98,55 @@ def fill_parameters(name: str, text: str, given: Mapping[str, Any]) -> dict[str,
         raise UsageError(
             f"query {name} has no parameter {', '.join(unknown)} (it has {', '.join(wanted) or 'none'})"
         )
-    missing = [key for key in wanted if key not in given and key != "limit"]
+    defaults: dict[str, Value] = {"limit": DEFAULT_LIMIT, **declared(text)}
+    missing = [key for key in wanted if key not in given and (needed(key) or key not in defaults)]
     if missing:
-        raise UsageError(f"query {name} needs {', '.join(missing)}; give it as {missing[0]}=VALUE")
-    filled: dict[str, Any] = {}
-    for key in wanted:
-        filled[key] = _limit(name, given.get(key, DEFAULT_LIMIT)) if key == "limit" else str(given[key])
-    return filled
+        raise UsageError(f"query {name} needs {', '.join(missing)}; give it as --param {missing[0]}=VALUE")
+    return {
+        key: _value(name, key, given.get(key, defaults.get(key)), defaults.get(key, "")) for key in wanted
+    }
 
 
-def _limit(name: str, value: object) -> int:
+def _value(name: str, key: str, given: object, like: Value) -> Value:
+    """What was given for a parameter, as the type of its default.
+
+    Raises:
+        UsageError: it is not of that type, or out of range.
+    """
+    text = str(given)
+    if isinstance(like, int):
+        return _whole(name, key, text)
+    if isinstance(like, float):
+        return _number(name, key, text)
+    return _time(name, key, text) if _TIME.match(like) else text
+
+
+def _whole(name: str, key: str, text: str) -> int:
     try:
-        limit = int(str(value))
+        number = int(text)
     except ValueError:
-        limit = -1
-    if limit < 0:
-        raise UsageError(f"query {name}: limit must be a whole number from 0 on, not {value!r}")
-    return limit
+        number = -1
+    if not 0 <= number <= LARGEST:
+        raise UsageError(f"query {name}: {key} must be a whole number from 0 on, not {text!r}")
+    return number
+
+
+def _number(name: str, key: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or abs(number) > 1e12:
+        raise UsageError(f"query {name}: {key} must be a number, not {text!r}")
+    return number
+
+
+def _time(name: str, key: str, text: str) -> str:
+    try:
+        at = datetime.fromisoformat(text)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"query {name}: {key} must be a time such as 2026-01-31 or 2026-01-31T12:00:00Z, not {text!r}"
+        ) from None
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,5 @@
-// Give a verdict on a ring; graphdet notes it in the audit log the next time it writes (:params {ring_id: 'R0001', verdict: 'innocent', reason: 'fan-club', note: '', who: 'Ann'})
+// 18 Give a verdict on a ring; graphdet notes it in the audit log the next time it writes
+// :params {ring_id: 'R0001', verdict: 'innocent', reason: 'fan-club', note: '', who: 'Ann'}
 MATCH (r:Ring {ringId: $ring_id})
 WHERE $verdict IN ['guilty', 'innocent', 'unsure']
 CREATE (v:Verdict {kind: 'ring', subject: r.ringId, verdict: $verdict, reason: $reason, note: $note, who: $who,

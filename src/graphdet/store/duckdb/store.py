@@ -274,7 +274,7 @@ class DuckDBStore:
         return str(found["value"][0].as_py()) if found.num_rows else None
 
     def queries(self) -> dict[str, str]:
-        """Titles of the saved queries by name, sorted by name."""
+        """Titles of the saved queries by name, in the order of an investigation."""
         return twins.titles()
 
     def query(self, name: str, parameters: Mapping[str, Any]) -> pa.Table:

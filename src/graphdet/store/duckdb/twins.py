@@ -5,7 +5,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from graphdet.store.queries import check_name, fill_parameters, title_of
+from graphdet.store.queries import check_name, fill_parameters, in_order, title_of
 
 
 @cache
@@ -16,8 +16,8 @@ def _texts() -> dict[str, str]:
 
 
 def titles() -> dict[str, str]:
-    """Titles of the queries by name, sorted by name."""
-    return {name: title_of(text) for name, text in _texts().items()}
+    """Titles of the queries by name, in the order of an investigation."""
+    return in_order({name: title_of(text) for name, text in _texts().items()})
 
 
 def load(name: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

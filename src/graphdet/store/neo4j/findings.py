@@ -28,7 +28,15 @@ TYPES = {
     "cluster_distance": FLOAT,
     "probability": FLOAT,
     "lift": FLOAT,
-    "seconds": FLOAT,
+    "n_acts": INT,
+    "n_entities": INT,
+    "n_users_before": INT,
+    "steps": INT,
+    "gap_s": FLOAT,
+    "value": FLOAT,
+    "ok": BOOL,
+    "flagged_before": BOOL,
+    "other_flagged": BOOL,
     "flagged": BOOL,
     "members": pa.list_(STRING),
     "items": pa.list_(STRING),
@@ -69,10 +77,24 @@ def write_scores(client: Client, scores: pa.Table) -> None:
         client.run(cypher("write/clear-scores"), userIds=gone[first : first + BATCH_ROWS])
     named = scores.rename_columns([property_name(name) for name in schema.SCORE_COLUMNS])
     for first in range(0, named.num_rows, BATCH_ROWS):
-        rows = named.slice(first, BATCH_ROWS).to_pylist()
+        rows = _with_bands(named.slice(first, BATCH_ROWS).to_pylist())
         found = client.run(cypher("write/scores"), rows=rows)[0]["n"]
         check_found(found, len(rows), "scored users")
+    show(client, "show-entities")
     client.run(cypher("write/remove-meta"), key=UNFINISHED)
+
+
+def _with_bands(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add the risk band to rows that have the names of properties."""
+    for row in rows:
+        row["riskBand"] = schema.risk_band(row["score"], row["qValue"], row["flagged"])
+    return rows
+
+
+def show(client: Client, statement: str) -> None:
+    """Bring display names and risk bands of nodes that have no finding of their own up to date, in one scan."""
+    for _ in client.stream(cypher(f"write/{statement}"), {"size": BATCH_ROWS}):
+        pass
 
 
 def check_found(found: int, wanted: int, what: str) -> None:
@@ -124,7 +146,7 @@ def write_rings(client: Client, rings: RingTables, history: pa.Table | None = No
 
     def write(tx: Transaction) -> None:
         tx.run(cypher("write/clear-rings")).consume()
-        tx.run(cypher("write/rings"), rows=named.to_pylist()).consume()
+        tx.run(cypher("write/rings"), rows=_with_bands(named.to_pylist())).consume()
         for statement, rows, what in (
             ("write/ring-members", members, "ring members"),
             ("write/ring-items", items, "ring items"),
@@ -135,6 +157,7 @@ def write_rings(client: Client, rings: RingTables, history: pa.Table | None = No
             tx.run(cypher("write/ring-seen"), rows=seen).consume()
 
     client.write(write)
+    show(client, "show-items")
 
 
 def named_history(history: pa.Table | None) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graphdet.errors import StoreError
+from graphdet.store.neo4j import browser
 from graphdet.store.neo4j.processes import is_same, read_note, write_note
 
 USERNAME = "neo4j"
@@ -167,13 +168,17 @@ class Home:
 
     def write_settings(self, http_port: int, bolt_port: int, page_cache_mib: int) -> None:
         """Write conf/neo4j.conf."""
-        settings = SETTINGS | {
-            "server.bolt.listen_address": f"127.0.0.1:{bolt_port}",
-            "server.bolt.advertised_address": f"localhost:{bolt_port}",
-            "server.http.listen_address": f"127.0.0.1:{http_port}",
-            "server.http.advertised_address": f"localhost:{http_port}",
-            "server.memory.pagecache.size": f"{page_cache_mib}m",
-        }
+        settings = (
+            SETTINGS
+            | browser.settings()
+            | {
+                "server.bolt.listen_address": f"127.0.0.1:{bolt_port}",
+                "server.bolt.advertised_address": f"localhost:{bolt_port}",
+                "server.http.listen_address": f"127.0.0.1:{http_port}",
+                "server.http.advertised_address": f"localhost:{http_port}",
+                "server.memory.pagecache.size": f"{page_cache_mib}m",
+            }
+        )
         lines = [f"{key}={value}\n" for key, value in sorted(settings.items())]
         (self.path / "conf" / "neo4j.conf").write_text("".join(lines), encoding="utf-8")
 

@@ -1,8 +1,8 @@
 """The saved queries of cypher/browser, as tables.
 
 In Neo4j Browser they are pasted or kept as favourites: one statement each, its title the leading comment, a
-limit in it. Here the limit can be chosen, and nodes and relationships that a query gives for drawing become
-their ids.
+limit in it. Here the limit can be chosen, the column `drawing` is left out, and nodes and relationships in other
+columns become their ids.
 """
 
 import re
@@ -17,12 +17,11 @@ from graphdet.store.neo4j.client import Client
 from graphdet.store.neo4j.findings import TYPES, schema_of
 from graphdet.store.neo4j.shape import action_of_type
 from graphdet.store.neo4j.statements import cypher, names, text_of
-from graphdet.store.queries import check_name, fill_parameters, title_of
+from graphdet.store.queries import check_name, declared, fill_parameters, in_order, needed, title_of
 
 KEYS = ("userId", "sessionId", "itemId", "ringId", "entityId", "digest", "key")
+DRAWING = "drawing"  # the column that is there for Neo4j Browser to draw
 _LIMIT = re.compile(r"LIMIT \d+\s*\Z")
-
-
 _WRITES = re.compile(r"^\s*(CREATE|MERGE|SET|REMOVE|DELETE|DETACH)\b", re.MULTILINE)
 
 
@@ -32,8 +31,34 @@ def reading() -> tuple[str, ...]:
 
 
 def titles() -> dict[str, str]:
-    """Titles of the queries by name, sorted by name."""
-    return {name: title_of(text_of(f"browser/{name}")) for name in reading()}
+    """Titles of the queries by name, in the order of an investigation."""
+    return in_order({name: title_of(text_of(f"browser/{name}")) for name in reading()})
+
+
+def statement_of(name: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A saved query with its limit as a parameter, and all its parameters filled.
+
+    Raises:
+        UsageError: no such query; a parameter is missing, unknown or no number.
+    """
+    check_name(name, reading())
+    text = statement_text(name)
+    return text, fill_parameters(name, text, parameters)
+
+
+def statement_text(name: str) -> str:
+    """The text of a saved query, comments and all, with its limit as a parameter."""
+    return _LIMIT.sub("LIMIT $limit", text_of(f"browser/{name}").rstrip())
+
+
+def browser_defaults() -> dict[str, str | int | float]:
+    """Every parameter of the saved queries that has a default, with it, for Neo4j Browser."""
+    return {
+        key: value
+        for name in titles()
+        for key, value in declared(text_of(f"browser/{name}")).items()
+        if not needed(key)
+    }
 
 
 def run(client: Client, name: str, parameters: Mapping[str, Any]) -> pa.Table:
@@ -42,11 +67,13 @@ def run(client: Client, name: str, parameters: Mapping[str, Any]) -> pa.Table:
     Raises:
         UsageError: no such query; a parameter is missing, unknown or no number.
     """
-    check_name(name, reading())
-    statement = _LIMIT.sub("LIMIT $limit", cypher(f"browser/{name}"))
-    filled = fill_parameters(name, statement, parameters)
-    columns, rows = client.table(statement, filled)
-    values = {column: [_plain(row[ix], column) for row in rows] for ix, column in enumerate(columns)}
+    columns, rows = client.table(*statement_of(name, parameters))
+    values = {
+        column: [_plain(row[ix], column) for row in rows]
+        for ix, column in enumerate(columns)
+        if column != DRAWING
+    }
+    columns = list(values)
     if not rows:
         return schema_of(columns).empty_table()
     return pa.table({column: pa.array(values[column], TYPES.get(column)) for column in columns})
@@ -60,6 +87,8 @@ def _plain(value: Any, column: str) -> Any:
         return next((value[key] for key in KEYS if key in value), None)
     if isinstance(value, Relationship):
         return value.type
+    if isinstance(value, list):
+        return [_plain(part, column) for part in value]
     if column == "action" and isinstance(value, str) and value.isupper():  # a type; actions are lower case
         return action_of_type(value)
     return value

@@ -1,5 +1,6 @@
 """The Cypher files, loaded by name, and identifiers made safe for them."""
 
+import unicodedata
 from functools import cache
 from importlib import resources
 
@@ -40,3 +41,25 @@ def escaped(identifier: str) -> str:
     '`a``b`'
     """
     return "`" + identifier.replace("\\u0060", "`").replace("`", "``") + "`"
+
+
+def text_literal(text: str) -> str:
+    r"""Write a text as Cypher, for people to run: in our own statements values are parameters.
+
+    Cypher reads \uXXXX before anything else, even after a backslash, so a backslash is written as two such escapes.
+
+    >>> print(text_literal("it's"), text_literal("a\\b"), text_literal("two\nlines"))
+    'it\'s' 'a\u005c\u005cb' 'two\u000alines'
+    """
+    return "'" + "".join(map(_written, text)) + "'"
+
+
+def _written(character: str) -> str:
+    if character == "'":
+        return "\\'"
+    if character == "\\":
+        return "\\u005c" * 2
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        units = character.encode("utf-16-be", "surrogatepass")
+        return "".join(f"\\u{units[ix]:02x}{units[ix + 1]:02x}" for ix in range(0, len(units), 2))
+    return character

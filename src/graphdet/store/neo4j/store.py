@@ -302,7 +302,11 @@ class Neo4jStore:
         return labelled_scores.read(self._client)
 
     def write_rings(self, rings: RingTables, history: pa.Table | None = None) -> None:
-        """Replace all rings, their members and items, and add to their history, in one transaction."""
+        """Replace all rings, their members and items, and add to their history, in one transaction.
+
+        A store that an older version filled gets the indexes that it lacks.
+        """
+        writing.create_constraints(self._client, [])
         findings.write_rings(self._client, rings, history)
 
     def rings(self) -> RingTables:
@@ -342,7 +346,7 @@ class Neo4jStore:
         return str(found[0]["value"]) if found else None
 
     def queries(self) -> dict[str, str]:
-        """Titles of the saved queries by name, sorted by name."""
+        """Titles of the saved queries by name, in the order of an investigation."""
         return saved.titles()
 
     def query(self, name: str, parameters: Mapping[str, Any]) -> pa.Table:

@@ -1,4 +1,4 @@
--- Counts: how much of everything there is
+-- 15 Counts: how much of everything there is
 SELECT 'users' AS what, count(DISTINCT user_id) AS n FROM event_log
 UNION ALL
 SELECT 'items', count(*) FROM items
@@ -12,3 +12,4 @@ UNION ALL
 SELECT 'rings', count(*) FROM rings
 UNION ALL
 SELECT 'suspects', count(*) FROM scores WHERE flagged
+LIMIT $limit

@@ -1,15 +1,24 @@
--- One ring: what its members did to its targets, in the order of time
-SELECT
-    member.user_id,
-    any_value(member.score) AS score,
-    event.item_id,
-    event.action,
-    strftime(make_timestamp_ms(min(event.at_ms)), '%Y-%m-%dT%H:%M:%S.%gZ') AS "at",
-    count(*) AS n
-FROM ring_members AS member
-JOIN ring_items AS target ON target.ring_id = member.ring_id
-JOIN events AS event ON event.user_id = member.user_id AND event.item_id = target.item_id
-WHERE member.ring_id = $ring_id
-GROUP BY member.user_id, event.session_id, event.item_id, event.action
-ORDER BY "at", member.user_id, event.item_id, event.action, event.session_id
+-- 02 One ring: the items it pushes, what its members share, its members
+-- :param ring_id => 'R0001'
+WITH member AS (SELECT user_id, score FROM ring_members WHERE ring_id = $ring_id),
+target AS (SELECT item_id, n_users, lift FROM ring_items WHERE ring_id = $ring_id),
+touched AS (
+    SELECT user_id, count(DISTINCT item_id) AS n
+    FROM events
+    WHERE user_id IN (SELECT user_id FROM member) AND item_id IN (SELECT item_id FROM target)
+    GROUP BY user_id
+)
+SELECT what, id, n, "value"
+FROM (
+    SELECT 0 AS place, 'item' AS what, item_id AS id, n_users AS n, lift AS "value" FROM target
+    UNION ALL
+    SELECT CASE kind WHEN 'item' THEN 0 WHEN 'member' THEN 2 ELSE 1 END, kind, entity_id, count(DISTINCT user_id), NULL
+    FROM entities
+    WHERE user_id IN (SELECT user_id FROM member)
+    GROUP BY kind, entity_id
+    HAVING count(DISTINCT user_id) > 1
+    UNION ALL
+    SELECT 2, 'member', user_id, coalesce(touched.n, 0), score FROM member LEFT JOIN touched USING (user_id)
+)
+ORDER BY place, n DESC, what, id
 LIMIT $limit

@@ -1,4 +1,5 @@
--- Shared entities: devices, addresses and the like that several suspects or members of flagged rings used
+-- 12 Shared entities: devices, addresses and the like that several suspects or members of flagged rings used
+-- :param min_users => 2
 WITH suspicious AS (
     SELECT user_id FROM scores WHERE flagged
     UNION
@@ -8,6 +9,6 @@ SELECT kind, entity_id, count(DISTINCT user_id) AS n_users
 FROM entities
 JOIN suspicious USING (user_id)
 GROUP BY kind, entity_id
-HAVING n_users > 1
+HAVING n_users >= $min_users
 ORDER BY n_users DESC, kind, entity_id
 LIMIT $limit

@@ -1,4 +1,5 @@
--- Suspects of an item: flagged users who acted on it, and when first
+-- 14 Suspects of an item: flagged users who acted on it, and when first
+-- :param item_id => 'ID'
 SELECT
     scores.user_id,
     any_value(scores.score) AS score,

@@ -1,0 +1,31 @@
+-- 04 Who else touched these items in that window: not members, between the ring's first and last act
+-- :param ring_id => 'R0001'
+-- :param margin_h => 0.0
+WITH span AS (
+    SELECT
+        epoch_ms(CAST(first_seen AS TIMESTAMPTZ)) - CAST(trunc($margin_h * 3600000) AS BIGINT) AS since_ms,
+        epoch_ms(CAST(last_seen AS TIMESTAMPTZ)) + CAST(trunc($margin_h * 3600000) AS BIGINT) AS until_ms
+    FROM rings
+    WHERE ring_id = $ring_id
+),
+act AS (
+    SELECT user_id, item_id, min(at_ms) AS at_ms, count(*) AS n
+    FROM events
+    WHERE item_id IN (SELECT item_id FROM ring_items WHERE ring_id = $ring_id)
+    GROUP BY user_id, session_id, item_id, action
+)
+SELECT
+    act.user_id,
+    count(DISTINCT act.item_id) AS n_items,
+    CAST(sum(act.n) AS BIGINT) AS n_acts,
+    strftime(make_timestamp_ms(min(act.at_ms)), '%Y-%m-%dT%H:%M:%S.%gZ') AS first_at,
+    strftime(make_timestamp_ms(max(act.at_ms)), '%Y-%m-%dT%H:%M:%S.%gZ') AS last_at,
+    any_value(scores.score) AS score,
+    any_value(scores.ring_id) AS ring_id
+FROM act
+JOIN span ON act.at_ms BETWEEN span.since_ms AND span.until_ms
+LEFT JOIN scores ON scores.user_id = act.user_id
+WHERE act.user_id NOT IN (SELECT user_id FROM ring_members WHERE ring_members.ring_id = $ring_id)
+GROUP BY act.user_id
+ORDER BY n_items DESC, n_acts DESC, act.user_id
+LIMIT $limit
