@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from graphdet import __version__
-from graphdet.cli import audit, foresight, lists, look, neo4j, reporting, simulated, verbs, verdicts
+from graphdet.cli import assess, audit, foresight, lists, look, neo4j, reporting, simulated, verbs, verdicts
 from graphdet.cli.guard import catch_signals, explain
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ for _command in (
     verbs.rings,
     reporting.report,
     reporting.reveal,
+    assess.evaluate,
     look.suspects,
     look.query,
     verdicts.verdict,
