@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from graphdet import __version__
-from graphdet.cli import assess, audit, foresight, lists, look, neo4j, reporting, simulated, verbs, verdicts
+from graphdet.cli import (
+    assess,
+    audit,
+    foresight,
+    lists,
+    look,
+    models,
+    neo4j,
+    reporting,
+    simulated,
+    verbs,
+    verdicts,
+)
 from graphdet.cli.guard import catch_signals, explain
 
 app = typer.Typer(
@@ -58,6 +70,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(audit.app)
+app.add_typer(models.app)
 app.add_typer(neo4j.app)
 
 

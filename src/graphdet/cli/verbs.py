@@ -53,7 +53,7 @@ def run(
         **level,
         seed=seed,
         device=device.value,
-        model_dir=model,
+        model_dir=options.model_folder(model) if model is not None else None,
         progress=make_progress(),
     )
     _print_summary(summary, out, json)
@@ -154,6 +154,7 @@ def train(
     labels: options.LabelFile = None,
     seed: options.Seed = 0,
     device: options.DeviceName = options.Device.auto,
+    models: options.ModelsDir = None,
     json: options.Json = False,
 ) -> None:
     """Train the models on a store's log.
@@ -167,12 +168,23 @@ def train(
         facts = train_models(
             source, model, labels=labels, seed=seed, device=device.value, progress=make_progress()
         )
+    if models is not None:
+        _register(model, models)
     if json:
         show.print_json(facts)
         return
     simple = {name: value for name, value in facts.items() if isinstance(value, str | int | float)}
     show.print_rows((("trained", False), ("", True)), ((name, str(value)) for name, value in simple.items()))
     print(f"Model: {model}")
+
+
+def _register(model: Path, models: Path) -> None:
+    from graphdet.cli.deciding import who
+    from graphdet.pipeline.model_card import read_card
+    from graphdet.pipeline.registry import Registry
+
+    record, is_new = Registry(models).add(model, read_card(model), who(None), "trained")
+    say(f"Model {record.id} {'added to' if is_new else 'is already in'} {models}.")
 
 
 @guarded
@@ -191,6 +203,7 @@ def score(
     Labels of items, sessions or events are learned on top, to score those too. The scores are kept in the
     store."""
     level = options.cut(fdr, review)
+    model = options.model_folder(model)
     from graphdet.cli import show
     from graphdet.pipeline.score import score as score_users
 
@@ -242,7 +255,8 @@ def rings(
     from graphdet.pipeline.rings import find_rings
 
     with options.opened(store) as target:
-        found = find_rings(target, model_dir=model, fdr=level, seed=seed, progress=make_progress())
+        folder = options.model_folder(model) if model is not None else None
+        found = find_rings(target, model_dir=folder, fdr=level, seed=seed, progress=make_progress())
     if model is None:
         say("Judged as other logs are; `graphdet train` learns what is ordinary in this one and finds more.")
     for line in found.lines():

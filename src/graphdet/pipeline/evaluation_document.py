@@ -1,5 +1,7 @@
 """The document of evaluation.json, from arrays; evaluation.html is drawn from it alone."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
@@ -42,6 +44,10 @@ class Rows:
     flagged: list[NDArray[np.bool_]]
     n_left_out: int
 
+    def digest(self) -> str:
+        """Digest of the ids with their labels: two evaluations with the same one measured on the same things."""
+        return digest_of(self.ids.to_pylist(), self.y)
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -49,6 +55,16 @@ class Threshold:
 
     rule: str
     value: float | None
+
+
+def digest_of(ids: Sequence[str], y: NDArray[np.integer]) -> str:
+    """SHA-256 of ids and labels, in any order.
+
+    >>> digest_of(["a", "b"], np.array([1, 0])) == digest_of(["b", "a"], np.array([0, 1]))
+    True
+    """
+    lines = sorted(json.dumps([name, int(label)]) for name, label in zip(ids, y.tolist(), strict=True))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def one_score(
@@ -126,6 +142,7 @@ def whole(
         "schema": SCHEMA,
         "graphdet": __version__,
         **about,
+        "test_digest": rows.digest(),
         "n_labelled": len(rows.y),
         "n_fraud": int(rows.y.sum()),
         "n_left_out": rows.n_left_out,

@@ -16,6 +16,7 @@ from graphdet.models.training import train_gnn
 from graphdet.pipeline.decisions import note_loose, standing_of
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.labelled import check_against, kind_of
+from graphdet.pipeline.model_card import write_card
 from graphdet.pipeline.models import Models
 from graphdet.pipeline.ring_lessons import PlantedTask, Task, plant_and_judge
 from graphdet.pipeline.users import behaviour, graph_in_pyg
@@ -89,7 +90,7 @@ def train(
     fusion = Fusion.fit(parts, task.y, labelled=given is not None)
     Models(judge, gnn, density, clusters, fusion).save(model_dir)
     progress.done()
-    return {
+    told = {
         **facts,
         **read.facts,
         "learned_from": _learned_from(given, verdicts),
@@ -98,6 +99,8 @@ def train(
         "fusion_weights": [round(float(weight), 4) for weight in fusion.weights],
         "warnings": warnings,
     }
+    write_card(store, model_dir, labels, {"seed": seed}, told)
+    return told
 
 
 def _learned_from(given: Labels | None, verdicts: VerdictLabels) -> str:
