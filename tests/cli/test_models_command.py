@@ -57,8 +57,9 @@ def test_the_life_of_two_models(world: Path) -> None:
     for seed, name in ((0, one), (1, two)):
         done = inside("score", "--store", url, "--model", f"{name}@{world}/models", "--device", "cpu")
         assert done.returncode == 0, done.stderr
-        scores = world / f"s{seed}.csv"
-        scores.write_text(inside("suspects", "--store", url, "--format", "csv", "--limit", 1000).stdout)
+        done = inside("report", "--store", url, "--out", world / f"r{seed}")
+        assert done.returncode == 0, done.stderr
+        scores = world / f"r{seed}" / "suspects.csv"
         done = inside(
             "evaluate", scores, "--labels", world / "test.csv", "--out", world / f"e{seed}", "--draws", 20
         )
