@@ -66,6 +66,12 @@ ModelDir = Annotated[
         "--model", metavar="DIR", help="Folder of the trained model, or ALIAS@DIR of graphdet models."
     ),
 ]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings", metavar="FILE", help="How to train: TOML or JSON, as graphdet tune writes it."
+    ),
+]
 ModelsDir = Annotated[
     Path | None,
     typer.Option(

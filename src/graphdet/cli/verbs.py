@@ -154,6 +154,7 @@ def train(
     labels: options.LabelFile = None,
     seed: options.Seed = 0,
     device: options.DeviceName = options.Device.auto,
+    settings: options.SettingsFile = None,
     models: options.ModelsDir = None,
     json: options.Json = False,
 ) -> None:
@@ -166,7 +167,13 @@ def train(
 
     with options.opened(store, read_only=True) as source:
         facts = train_models(
-            source, model, labels=labels, seed=seed, device=device.value, progress=make_progress()
+            source,
+            model,
+            labels=labels,
+            settings=settings,
+            seed=seed,
+            device=device.value,
+            progress=make_progress(),
         )
     if models is not None:
         _register(model, models)

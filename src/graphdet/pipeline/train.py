@@ -19,6 +19,7 @@ from graphdet.pipeline.labelled import check_against, kind_of
 from graphdet.pipeline.model_card import write_card
 from graphdet.pipeline.models import Models
 from graphdet.pipeline.ring_lessons import PlantedTask, Task, plant_and_judge
+from graphdet.pipeline.train_settings import TrainSettings, load_train_settings
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports.words import plural, visible
@@ -37,6 +38,7 @@ def train(
     model_dir: Path,
     *,
     labels: Path | None = None,
+    settings: Path | None = None,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
@@ -50,13 +52,17 @@ def train(
     Verdicts in the store are labels of users too (see desk.labels): beside those of a file, or beside the planted
     campaigns. What they contradict is left out of both, with a warning.
 
+    settings: a file that says how, see train_settings; None for the defaults.
+
     Returns facts for people: how many of what, and the weights of the fusion.
 
     Raises:
         NotEnoughData: the log is too small to learn from without labels.
         InputError: the labels cannot be used.
+        ConfigError: the settings cannot be used.
     """
     progress = progress or Silent()
+    how = load_train_settings(settings) if settings is not None else TrainSettings()
     read = given_labels(store, labels)
     given, verdicts, warnings = read.labels, read.verdicts, read.warnings
     graph = read_graph(store, progress)
@@ -80,7 +86,7 @@ def train(
     users, items = behaviour(task.graph, store.bench, progress)
     data = graph_in_pyg(task.graph, users, items, windows, progress)
     progress.start("train the GNN")
-    gnn = train_gnn(data, task.y, task.campaign, seed=seed, device=device)
+    gnn = train_gnn(data, task.y, task.campaign, how.gnn, seed=seed, device=device)
     progress.done()
     progress.start("fit the scorers")
     own = users[task.y != 1] if (task.y != 1).sum() > 1 else users
@@ -99,7 +105,7 @@ def train(
         "fusion_weights": [round(float(weight), 4) for weight in fusion.weights],
         "warnings": warnings,
     }
-    write_card(store, model_dir, labels, {"seed": seed}, told)
+    write_card(store, model_dir, labels, {"seed": seed, **how.changed()}, told)
     return told
 
 
