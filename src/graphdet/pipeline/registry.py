@@ -21,11 +21,12 @@ from typing import Any
 from graphdet.audit import AuditLog, Draft, Entry, Head, chained, digest, iso, shown_of, utc_now, verify
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.pipeline.digests import model_digest
+from graphdet.pipeline.locking import locked
 from graphdet.reports.files import explain, make_folder, write_json
 
 FORMAT = 1
 CHAMPION, CHALLENGER = "champion", "challenger"
-HISTORY, INDEX, LOCK = "history.jsonl", "index.json", ".lock"
+HISTORY, INDEX = "history.jsonl", "index.json"
 ID_LENGTH = 12
 ADD, MEASURE, ALIAS, PROMOTE, ROLLBACK = "add", "measure", "alias", "promote", "rollback"
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -214,8 +215,7 @@ class Registry:
         """Hold the lock, mend what a killed writer left, and give what holds."""
         make_folder(self.folder)
         try:
-            with open(self.folder / LOCK, "a") as handle:
-                _lock(handle.fileno())
+            with locked(self.folder):
                 for left in self.folder.glob(f"{_INCOMING}-*"):
                     shutil.rmtree(left, ignore_errors=True)
                 shelf = self._replayed(self._lines(mend=True))
@@ -339,12 +339,3 @@ def _check_alias(alias: str) -> None:
             f"{alias!r} is no alias: letters, digits, _, . and -, from a letter on, and not only the digits and a to f "
             "that ids are made of"
         )
-
-
-def _lock(descriptor: int) -> None:
-    """Wait for the lock; a system without flock (Windows) has none, and there only one writer may work at a time."""
-    try:
-        import fcntl
-    except ImportError:
-        return
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
