@@ -57,6 +57,7 @@ for _command in (
     reporting.report,
     reporting.reveal,
     assess.evaluate,
+    learning.suggest,
     look.suspects,
     look.query,
     verdicts.verdict,

@@ -41,10 +41,11 @@ def write_tune_page(path: Path, document: Mapping[str, Any]) -> Path:
 def _headline(document: Mapping[str, Any]) -> str:
     best, default, gain = document["best"], document["default"], document["gain"]
     if best["place"] == 0:
-        return f"None of {len(document['trials']) - 1} other settings was better than the defaults ({default['value']:.4f})."
+        n = len(document["trials"]) - 1
+        return f"None of {n} other settings was better than the defaults ({default['value']:.4f})."
     told = (
-        f"Trial {best['place']} is the best: average precision {best['value']:.4f} on the validation part, the defaults have "
-        f"{default['value']:.4f}."
+        f"Trial {best['place']} is the best: average precision {best['value']:.4f} on the validation part, the "
+        f"defaults have {default['value']:.4f}."
     )
     if gain["low"] is None:
         return told + " There are too few cases to say whether that is more than luck."
