@@ -10,6 +10,7 @@ from graphdet.cli import (
     assess,
     audit,
     foresight,
+    learning,
     lists,
     look,
     models,

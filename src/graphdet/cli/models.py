@@ -61,6 +61,8 @@ def _row(record: "Record", shelf: "Shelf") -> list[str]:
     last = list(record.measured.values())[-1].metrics.get("auprc", {}) if record.measured else {}
     value = last.get("value")
     learned = str(record.about.get("facts", {}).get("learned_from", "–"))
+    if "labelled" in record.about:
+        learned = ", ".join(f"labels of {kind}s" for kind in record.about["labelled"])
     return [
         record.id,
         named,
@@ -137,12 +139,14 @@ def add(
 
     Given again with --evaluation, the figures are kept with it."""
     from graphdet.cli import show
-    from graphdet.pipeline.model_card import measurement, read_card
+    from graphdet.pipeline.model_card import measurement, own_measurements, read_card
     from graphdet.pipeline.registry import Registry
 
     measured = measurement(evaluation, scores) if evaluation is not None else None
-    registry = Registry(models)
-    record, is_new = registry.add(model, read_card(model), who(by), note)
+    registry, card = Registry(models), read_card(model)
+    record, is_new = registry.add(model, card, who(by), note)
+    for known in own_measurements(card) if is_new else ():
+        record = registry.measure(record.id, known, who(by))
     if measured is not None:
         record = registry.measure(record.id, measured, who(by))
     if json:

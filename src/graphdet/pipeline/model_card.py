@@ -12,9 +12,11 @@ from graphdet.pipeline.registry import Measurement
 from graphdet.ports import Store
 from graphdet.reports.evaluation_page import SCHEMA
 from graphdet.reports.files import write_json
+from graphdet.schema import LABELLED_KINDS
 
-CARD = "card.json"
+CARD, OF_KIND = "card.json", "card_{kind}.json"
 FORMAT = 1
+_NAMES = {"average_precision": "auprc"}
 
 
 def write_card(
@@ -34,7 +36,8 @@ def write_card(
         "settings": dict(settings),
         "facts": told,
     }
-    return write_json(model_dir / CARD, card)
+    kind = facts.get("kind")
+    return write_json(model_dir / (CARD if kind is None else OF_KIND.format(kind=kind)), card)
 
 
 def data_digest(store: Store) -> str:
@@ -50,20 +53,43 @@ def labels_fact(path: Path | None) -> dict[str, str] | None:
 
 
 def read_card(model_dir: Path) -> dict[str, Any]:
-    """What is known of a model; nothing of one without a card.
+    """What is known of the models of a folder: of that of users, and under `labelled`, by kind, of others.
 
     Raises:
-        GraphdetError: the card is damaged.
+        GraphdetError: a card is damaged.
     """
+    about = _read(model_dir / CARD) or {}
+    found = {kind: _read(model_dir / OF_KIND.format(kind=kind)) for kind in LABELLED_KINDS}
+    labelled = {kind: card for kind, card in found.items() if card is not None}
+    return about | ({"labelled": labelled} if labelled else {})
+
+
+def _read(path: Path) -> dict[str, Any] | None:
     try:
-        card = json.loads((model_dir / CARD).read_text(encoding="utf-8"))
+        card = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}
+        return None
     except (OSError, ValueError) as error:
-        raise GraphdetError(f"{model_dir / CARD} cannot be read ({error})") from error
+        raise GraphdetError(f"{path} cannot be read ({error})") from error
     if not isinstance(card, dict):
-        raise GraphdetError(f"{model_dir / CARD} is no model card")
+        raise GraphdetError(f"{path} is no model card")
     return {key: value for key, value in card.items() if key != "format"}
+
+
+def own_measurements(about: Mapping[str, Any]) -> list[Measurement]:
+    """What training measured on its own test part, of models of items, sessions or events."""
+    found = []
+    for kind, card in about.get("labelled", {}).items():
+        facts = card["facts"]
+        if facts.get("test") and facts.get("test_digest"):
+            named = {_NAMES.get(name, name): value for name, value in facts["test"].items()}
+            metrics = {
+                name: dict(zip(("value", "low", "high"), row, strict=True)) for name, row in named.items()
+            }
+            fraud, clean = facts["counts"]["test"]
+            part = f"the test part of {kind}s in training: {fraud + clean} labelled, {fraud} frauds"
+            found.append(Measurement(facts["test_digest"], part, metrics))
+    return found
 
 
 def measurement(path: Path, scores: str | None = None) -> Measurement:

@@ -12,6 +12,7 @@ from typing import Any
 from graphdet.errors import ConfigError
 from graphdet.models.gnn import GnnSettings
 from graphdet.models.optimisers import LEARNING_RATES, SCHEDULES
+from graphdet.scores.trees import TreeSettings
 
 OPTIMISERS = tuple(LEARNING_RATES)
 _FRACTION = (0.0, 1.0)
@@ -37,6 +38,16 @@ _GNN_LIMITS: dict[str, tuple[float, float | None]] = {
     "patience": (1, None),
     "n_folds": (2, 10),
 }
+_TREE_LIMITS: dict[str, tuple[float, float | None]] = {
+    "rounds": (1, 10_000),
+    "learning_rate": (1e-4, 1),
+    "leaves": (2, 1024),
+    "min_rows_in_leaf": (1, None),
+    "l1": (0, None),
+    "l2": (0, None),
+    "row_share": (0.05, 1),
+    "feature_share": (0.05, 1),
+}
 _CHOICES = {"optimiser": OPTIMISERS, "schedule": SCHEDULES}
 
 
@@ -45,18 +56,20 @@ class TrainSettings:
     """How the models are trained; what a file leaves out has its default."""
 
     gnn: GnnSettings = field(default_factory=GnnSettings)
+    trees: TreeSettings = field(default_factory=TreeSettings)
 
-    def changed(self) -> dict[str, dict[str, Any]]:
-        """What is not as by default, by table."""
-        usual = asdict(GnnSettings())
-        found = {key: value for key, value in asdict(self.gnn).items() if value != usual[key]}
-        return {"gnn": found} if found else {}
+    def changed(self, table: str) -> dict[str, dict[str, Any]]:
+        """What of a table, gnn or trees, is not as by default: {table: {key: value}}, empty of nothing."""
+        usual, now = asdict(getattr(TrainSettings(), table)), asdict(getattr(self, table))
+        found = {key: value for key, value in now.items() if value != usual[key]}
+        return {table: found} if found else {}
 
 
 def load_train_settings(path: Path) -> TrainSettings:
     """Read settings of training.
 
-    [gnn]: the fields of models.gnn.GnnSettings. A learning rate that is not given is the one that suits the optimiser.
+    [gnn]: the fields of models.gnn.GnnSettings, for labels of users and for none. A learning rate that is not given is
+    the one that suits the optimiser. [trees]: those of scores.trees.TreeSettings, for labels of anything else.
 
     Raises:
         ConfigError: the file cannot be read, a table or key is unknown, or a value is of the wrong kind or
@@ -68,7 +81,7 @@ def load_train_settings(path: Path) -> TrainSettings:
     except (OSError, ValueError) as error:
         raise ConfigError(f"settings {path}: cannot be read ({error})") from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"settings {path}: must hold the table gnn")
+        raise ConfigError(f"settings {path}: must hold the tables gnn or trees")
     return parse_train_settings(raw, str(path))
 
 
@@ -79,11 +92,35 @@ def parse_train_settings(raw: Mapping[str, Any], where: str) -> TrainSettings:
         ConfigError: as load_train_settings.
     """
     for table, body in raw.items():
-        if table != "gnn":
-            raise ConfigError(f"settings {where}: unknown table or key [{table}]; the table is gnn")
+        if table not in ("gnn", "trees"):
+            raise ConfigError(
+                f"settings {where}: unknown table or key [{table}]; the tables are gnn and trees"
+            )
         if not isinstance(body, dict):
             raise ConfigError(f"settings {where}: {table} must be a table")
-    return TrainSettings(gnn_settings(raw.get("gnn", {}), where))
+    return TrainSettings(gnn_settings(raw.get("gnn", {}), where), tree_settings(raw.get("trees", {}), where))
+
+
+def tree_settings(body: Mapping[str, Any], where: str) -> TreeSettings:
+    """Settings of trees from a table.
+
+    Raises:
+        ConfigError: as load_train_settings.
+    """
+    known = {each.name: each.default for each in fields(TreeSettings)}
+    found: dict[str, Any] = {}
+    for key, value in body.items():
+        _check_key("trees", key, known, where)
+        found[key] = checked_number(value, known[key], _TREE_LIMITS[key], f"settings {where}: [trees] {key}")
+    return TreeSettings(**found)
+
+
+def _check_key(table: str, key: str, known: Mapping[str, Any], where: str) -> None:
+    if key in known:
+        return
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f", did you mean {near[0]!r}?" if near else ""
+    raise ConfigError(f"settings {where}: [{table}] has no key {key}{hint}; its keys are {', '.join(known)}")
 
 
 def gnn_settings(body: Mapping[str, Any], where: str) -> GnnSettings:
@@ -95,12 +132,7 @@ def gnn_settings(body: Mapping[str, Any], where: str) -> GnnSettings:
     known = {each.name: each.default for each in fields(GnnSettings)}
     found: dict[str, Any] = {}
     for key, value in body.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f", did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(
-                f"settings {where}: [gnn] has no key {key}{hint}; its keys are {', '.join(known)}"
-            )
+        _check_key("gnn", key, known, where)
         if key == "fan_outs":
             found[key] = _fan_outs(value, where)
         elif key in _CHOICES:
