@@ -1,13 +1,80 @@
-"""graphdet suggest: whose verdict would teach most."""
+"""graphdet tune and suggest: settings that learn best, and whose verdict would teach most."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from graphdet.cli import options
+from graphdet.cli import options, splits
 from graphdet.cli.guard import guarded, say
 from graphdet.cli.progress import make_progress
+
+
+class Sampler(StrEnum):
+    """How settings are chosen."""
+
+    tpe = "tpe"
+    random = "random"
+    grid = "grid"
+
+
+@guarded
+def tune(
+    labels: Annotated[Path, typer.Option("--labels", metavar="FILE", help="Labels, as for graphdet train.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for trials, page and best settings.")
+    ],
+    store: options.StoreUrl = None,
+    sampler: Annotated[
+        Sampler, typer.Option("--sampler", help="Bayesian (tpe), random, or a grid.")
+    ] = Sampler.tpe,
+    trials: Annotated[
+        int, typer.Option("--trials", metavar="N", help="How many settings to try in all.")
+    ] = 40,
+    over: Annotated[
+        str,
+        typer.Option("--over", metavar="NAME,…", help="Settings to vary [default: all; of a grid three]."),
+    ] = "",
+    split: splits.Split = splits.SplitKind.temporal,
+    train_until: splits.TrainUntil = None,
+    delay_days: splits.DelayDays = None,
+    test_from: splits.TestFrom = None,
+    test_until: splits.TestUntil = None,
+    test_share: splits.TestShare = 0.3,
+    seed: options.Seed = 0,
+    device: options.DeviceName = options.Device.auto,
+    json: options.Json = False,
+) -> None:
+    """Find settings that learn best from labels, by validation inside the training part, never the test part.
+
+    Run again into the same DIR it goes on: what was tried is not tried twice. Needs the extra `tune` (Optuna). Then:
+    graphdet train --labels FILE --settings DIR/best.toml, with the same split."""
+    plan = splits.plan_of(split, train_until, delay_days, test_from, test_until, test_share)
+    from graphdet.pipeline.tuning import load_optuna
+
+    load_optuna()
+    from graphdet.cli import show
+    from graphdet.pipeline.tune import tune as try_settings
+
+    names = [name.strip() for name in over.split(",") if name.strip()]
+    with options.opened(store, read_only=True) as source:
+        found = try_settings(
+            source, labels, out, plan=plan, sampler=sampler.value, n_trials=trials, over=names, seed=seed,
+            device=device.value, progress=make_progress(),
+        )  # fmt: skip
+    if json:
+        show.print_json(found)
+        return
+    best, default, gain = found["best"], found["default"], found["gain"]
+    rows = [(name, str(default["settings"][name]), str(value)) for name, value in best["settings"].items()]
+    rows.append(("average precision", f"{default['value']:.4f}", f"{best['value']:.4f}"))
+    show.print_rows((("setting", False), ("defaults", True), (f"trial {best['place']}", True)), rows)
+    if gain["low"] is not None:
+        print(
+            f"Gain {gain['value']:+.4f} (95 %: {gain['low']:+.4f} to {gain['high']:+.4f}) on the validation part."
+        )
+    print(f"The page: {out / 'tune.html'}. Settings: {out / 'best.toml'}")
 
 
 @guarded

@@ -58,6 +58,7 @@ for _command in (
     reporting.report,
     reporting.reveal,
     assess.evaluate,
+    learning.tune,
     learning.suggest,
     look.suspects,
     look.query,
