@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from graphdet import __version__
-from graphdet.cli import audit, foresight, lists, look, neo4j, reporting, simulated, verbs, verdicts
+from graphdet.cli import audit, foresight, leakage, lists, look, neo4j, reporting, simulated, verbs, verdicts
 from graphdet.cli.guard import catch_signals, explain
 
 app = typer.Typer(
@@ -52,6 +52,7 @@ for _command in (
     lists.deny,
     lists.snooze,
     foresight.power,
+    leakage.audit_leakage,
     simulated.simulate,
     look.doctor,
 ):
