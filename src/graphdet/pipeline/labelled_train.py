@@ -265,7 +265,7 @@ def _kept(
     rows = np.flatnonzero(task.learned)
     key = row_keys(task.sheet.ids.take(rows), task.sheet.at_ms[rows])
     order = np.argsort(key, kind="stable")
-    has = ~np.isnan(task.sheet.x[rows]).all(axis=0)
+    has: NDArray[np.bool_] = np.asarray(np.isfinite(task.sheet.x[rows]).any(axis=0), bool)
     return KeptModel(
         kind,
         fitted.model,

@@ -188,7 +188,7 @@ def _learned(y: NDArray[np.int8], known: NDArray[np.int64], seed: int) -> NDArra
     lot is drawn whatever its label is.
     """
     lot = np.random.default_rng((seed, 5)).random(len(known))
-    return known[(y[known] == 1) | (lot * len(known) < MOST_ROWS)]
+    return np.asarray(known[(y[known] == 1) | (lot * len(known) < MOST_ROWS)], np.int64)
 
 
 def _logits(models: tuple[Trees, ...], x: Matrix, fold: NDArray[np.int64]) -> Float:
