@@ -10,6 +10,7 @@ from graphdet.cli import (
     assess,
     audit,
     foresight,
+    leakage,
     learning,
     lists,
     look,
@@ -68,6 +69,7 @@ for _command in (
     lists.deny,
     lists.snooze,
     foresight.power,
+    leakage.audit_leakage,
     simulated.simulate,
     look.doctor,
 ):

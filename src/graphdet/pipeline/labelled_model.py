@@ -109,7 +109,7 @@ class KeptModel:
         place = {name: column for column, name in enumerate(sheet.names)}
         lacking = [name for name in wanted if name not in place]
         if not lacking:
-            empty = np.isnan(sheet.x).all(axis=0) if len(sheet.x) else np.zeros(len(sheet.names), bool)
+            empty = np.asarray(np.isnan(sheet.x).all(axis=0), bool) & (len(sheet.x) > 0)
             base = {"amount", "quantity", "text_length", *AMOUNT_COLUMNS}
             lacking = [n for n in wanted if n in base and n in self.measured and empty[place[n]]]
         if lacking:

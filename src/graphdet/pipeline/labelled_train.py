@@ -9,7 +9,7 @@ What keeps labels from where they must not be:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -119,9 +119,7 @@ def train_labelled(
     progress.done()
     task = label_task(sheet, labels, plan or SplitPlan(), seed, label_features)
     warnings += _told(task, labels)
-    early = task
-    if task.plan.kind == "temporal" and kind != "event":
-        early = _cut_back(store, task, kind, blocks)
+    early = task_at_training(store, task, kind, blocks)
     progress.start(f"learn {kind}s")
     fitted = fit_task(early, seed, settings)
     progress.done()
@@ -205,19 +203,16 @@ def _constant(task: LabelTask) -> list[str]:
     return [name for name, flat in zip(task.sheet.names, same.tolist(), strict=True) if flat]
 
 
-def _cut_back(store: Store, task: LabelTask, kind: str, blocks: Sequence[FeatureBlock]) -> LabelTask:
-    """The task on the log as it was when training ended: items and sessions sum up all that is in the log."""
+def task_at_training(store: Store, task: LabelTask, kind: str, blocks: Sequence[FeatureBlock]) -> LabelTask:
+    """The task on the log as it was when training ended: items and sessions sum up all that is in the log.
+
+    Events see only their own past, so theirs is the same; and so is any without a split in time.
+    """
+    if task.plan.kind != "temporal" or kind == "event":
+        return task
     sheet = with_blocks(store, kept_sheet(store, kind, task.plan.train_until_ms), blocks)
     place = pc.index_in(sheet.ids, value_set=task.sheet.ids).to_numpy(zero_copy_only=False).astype(np.int64)
-    return LabelTask(
-        sheet,
-        task.y[place],
-        task.part[place],
-        task.fold[place],
-        task.plan,
-        task.counts,
-        task.has_label_history,
-    )
+    return replace(task, sheet=sheet, y=task.y[place], part=task.part[place], fold=task.fold[place])
 
 
 def fit_task(task: LabelTask, seed: int, settings: TreeSettings | None = None) -> Fitted:
@@ -272,7 +267,7 @@ def _kept(
     rows = np.flatnonzero(task.learned)
     key = row_keys(task.sheet.ids.take(rows), task.sheet.at_ms[rows])
     order = np.argsort(key, kind="stable")
-    has = ~np.isnan(task.sheet.x[rows]).all(axis=0)
+    has: NDArray[np.bool_] = np.asarray(np.isfinite(task.sheet.x[rows]).any(axis=0), bool)
     return KeptModel(
         kind,
         fitted.model,

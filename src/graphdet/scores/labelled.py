@@ -140,13 +140,11 @@ def fit_labelled(
         fold = np.full(len(y), -1, np.int64)
         fold[known] = grouped_folds(y[known], group[known], seed)
     n_folds = int(fold.max()) + 1
-    rows = _learned(y, known, seed)
     logit = np.full(len(y), np.nan)
     models = []
     for k in range(n_folds):
-        others, mine = rows[fold[rows] != k], known[fold[known] == k]
-        seen = x[others] if train_rows is None else train_rows(k, others)
-        models.append(Trees.fit(seen, y[others], seed, settings))
+        mine = known[fold[known] == k]
+        models.append(fit_fold(k, x, y, fold, seed, train_rows, settings))
         logit[mine] = models[-1].logits(x[mine])
     slope, bias = _platt(logit[known], y[known])
     is_clean = y == 0
@@ -156,6 +154,21 @@ def fit_labelled(
     typical[measured] = np.nanmedian(own[:, measured], axis=0)
     model = LabelledModel(tuple(models), logit[is_clean], fold[is_clean], slope, bias, typical)
     return Fitted(model, logit, fold)
+
+
+def fit_fold(
+    k: int,
+    x: Matrix,
+    y: NDArray[np.int8],
+    fold: NDArray[np.int64],
+    seed: int,
+    train_rows: TrainRows | None = None,
+    settings: TreeSettings | None = None,
+) -> Trees:
+    """The model of fold k, which learns from all labelled rows but those of fold k; arguments as in fit_labelled."""
+    rows = _learned(y, np.flatnonzero(y >= 0), seed)
+    others = rows[fold[rows] != k]
+    return Trees.fit(x[others] if train_rows is None else train_rows(k, others), y[others], seed, settings)
 
 
 def score_by_labels(x: Matrix, y: NDArray[np.int8], group: NDArray[np.int64], seed: int) -> LabelledScores:
@@ -175,7 +188,7 @@ def _learned(y: NDArray[np.int8], known: NDArray[np.int64], seed: int) -> NDArra
     lot is drawn whatever its label is.
     """
     lot = np.random.default_rng((seed, 5)).random(len(known))
-    return known[(y[known] == 1) | (lot * len(known) < MOST_ROWS)]
+    return np.asarray(known[(y[known] == 1) | (lot * len(known) < MOST_ROWS)], np.int64)
 
 
 def _logits(models: tuple[Trees, ...], x: Matrix, fold: NDArray[np.int64]) -> Float:

@@ -24,7 +24,7 @@ _FIXED = {
 
 @dataclass(frozen=True)
 class TreeSettings:
-    """How trees are grown. The defaults were chosen on validation weeks of card payments, see docs/decisions/0010.
+    """How trees are grown. The defaults were held against larger trees on part of a training part (decisions/0010).
 
     `l1` and `l2` are penalties on leaf values; `row_share` and `feature_share` are what each round sees.
     """
