@@ -23,6 +23,9 @@ COMMANDS = (
         "power",
         "report",
         "reveal",
+        "evaluate",
+        "tune",
+        "suggest",
         "suspects",
         "query",
         "verdict",
@@ -34,6 +37,7 @@ COMMANDS = (
         "doctor",
     ),
     *("audit show", "audit verify"),
+    *(f"models {name}" for name in ("list", "show", "add", "compare", "promote", "rollback", "alias")),
     *("neo4j start", "neo4j stop", "neo4j status"),
 )
 EVIL = "<b>u0\x1b[31m"
