@@ -8,6 +8,7 @@ networks' folds, each user judged by a network that was trained without it.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,6 +21,7 @@ from graphdet import __version__
 from graphdet.errors import InputError, UsageError
 from graphdet.evaluation.compare import Costs, Measured, Scored, difference, measure
 from graphdet.evaluation.cuts import Order, average_precision
+from graphdet.evaluation.folds import N_FOLDS
 from graphdet.evaluation.splits import TEST, TRAIN, SplitPlan
 from graphdet.logs.labels import Labels, read_labels
 from graphdet.models.gnn import GnnSettings
@@ -41,11 +43,13 @@ from graphdet.pipeline.tuning import (
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports.files import write_json, write_text
 from graphdet.reports.tune_page import write_tune_page
+from graphdet.scores.labelled import Fitted, fit_labelled
 from graphdet.scores.trees import TreeSettings
 
 Float = NDArray[np.float64]
 SCHEMA = "graphdet.tune/1"
 N_DRAWS = 500
+MOST_KEPT_BYTES = 1 << 30
 VALIDATION_SHARE = 0.3
 TREES: Space = {
     "learning_rate": Range(0.01, 0.3, True, (0.02, 0.05, 0.15)),
@@ -223,14 +227,40 @@ def _of_things(store: Store, labels: Labels, plan: SplitPlan, seed: int, progres
             "cannot be compared; label more, or use --split group"
         )
     x = task.scored(rows) if outer.plan.kind == "temporal" else None
+    fit = _fitting(task, seed)
 
     def judge(settings: Settings) -> Float:
-        fitted = fit_task(task, seed, tree_settings(settings, "tune"))
+        fitted = fit(tree_settings(settings, "tune"))
         found = fitted.model.score(x).logit if x is not None else fitted.logit
         return np.asarray(found, np.float64)
 
     n_learned = int((task.part == TRAIN).sum())
     return Validation("trees", y, task.sheet.group[rows], n_learned, judge, how)
+
+
+def _fitting(task: LabelTask, seed: int) -> Callable[[TreeSettings], Fitted]:
+    """Learn the task under settings: what the trees see does not depend on them, so it is made once where it fits."""
+    rows = np.flatnonzero(task.learned)
+    x = task.scored(rows)
+    if x.nbytes * N_FOLDS > MOST_KEPT_BYTES:
+        return lambda settings: fit_task(task, seed, settings)
+
+    @cache
+    def seen_by(k: int) -> NDArray[np.float32]:
+        return task.trained(k, rows)
+
+    def train_rows(k: int, some: NDArray[np.int64]) -> NDArray[np.float32]:
+        return seen_by(k)[some]
+
+    return lambda settings: fit_labelled(
+        x,
+        task.y[rows],
+        task.sheet.group[rows],
+        seed,
+        fold=task.fold[rows],
+        train_rows=train_rows if task.has_label_history else None,
+        settings=settings,
+    )
 
 
 def _only(labels: Labels, outer: LabelTask) -> Labels:
