@@ -33,7 +33,10 @@ class Axis:
         """Round values with their texts, at most seven."""
         if self.log:
             powers = range(ceil(log10(self.low) - 1e-9), floor(log10(self.high) + 1e-9) + 1)
-            return [(10.0**power, words.figure(10.0**power)) for power in powers[:: -(-len(powers) // 6)]]
+            if len(powers) > 2:
+                return [(10.0**power, words.figure(10.0**power)) for power in powers[:: -(-len(powers) // 6)]]
+            around = (k * 10.0**power for power in range(powers.start - 1, powers.stop) for k in (1, 2, 5))
+            return [(value, words.figure(value)) for value in around if self.low <= value <= self.high]
         span = self.high - self.low
         step: float = next(
             s * 10.0**e for e in range(-12, 13) for s in (1, 2, 2.5, 5) if span / (s * 10.0**e) <= 5.01
