@@ -44,7 +44,9 @@ def prior(x: np.ndarray, seed: int) -> np.ndarray:
     return 1 / (1 + np.exp(-(np.log(rank / (1 - rank)) - np.log((1 - SHARE_FLAGGED) / SHARE_FLAGGED))))
 
 
-def asked(way: str, score: np.ndarray, threshold: float, x: np.ndarray, known: np.ndarray, rng: np.random.Generator):
+def asked(
+    way: str, score: np.ndarray, threshold: float, x: np.ndarray, known: np.ndarray, rng: np.random.Generator
+):
     free = np.flatnonzero(~known)
     if way == "random":
         return rng.choice(free, A_ROUND, replace=False)
@@ -93,7 +95,9 @@ def main() -> None:
                 "labels": [A_ROUND * (k + 1) for k in range(ROUNDS)],
                 "average_precision": values.mean(axis=0).round(3).tolist(),
                 "sd": values.std(axis=0, ddof=1).round(3).tolist() if len(values) > 1 else None,
-                "seeds_above_random": (values > np.array([row["random"] for row in rows])).sum(axis=0).tolist(),
+                "seeds_above_random": (values > np.array([row["random"] for row in rows]))
+                .sum(axis=0)
+                .tolist(),
             }
             print(json.dumps(told), flush=True)
 
