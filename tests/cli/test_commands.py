@@ -25,6 +25,9 @@ COMMANDS = (
         "report",
         "reveal",
         "explain",
+        "evaluate",
+        "tune",
+        "suggest",
         "suspects",
         "query",
         "verdict",
@@ -36,6 +39,7 @@ COMMANDS = (
         "doctor",
     ),
     *("audit show", "audit verify"),
+    *(f"models {name}" for name in ("list", "show", "add", "compare", "promote", "rollback", "alias")),
     *("neo4j start", "neo4j stop", "neo4j status"),
 )
 EVIL = "<b>u0\x1b[31m"

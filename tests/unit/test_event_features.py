@@ -5,11 +5,12 @@ import random
 
 import duckdb
 import narwhals as nw
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from graphdet.features.events import event_feature_names, event_features
-from graphdet.features.history import history
+from graphdet.features.past import Past, Seen, own_past
 
 pytestmark = pytest.mark.slow
 
@@ -58,8 +59,12 @@ def features_of(rows: list[Row]) -> dict[str, Row]:
     with duckdb.connect() as con:
         events = nw.from_native(con.from_arrow(pa.Table.from_pylist(rows, schema=types))).lazy()
         entities = nw.from_native(con.from_arrow(links)).lazy()
-        found = event_features(events, entities, ("place",)).collect("pyarrow").to_native().to_pylist()
-    return {row["event_id"]: row for row in found}
+        found = event_features(events, entities, ("place",))
+    values = [
+        {name: None if math.isnan(value) else value for name, value in zip(found.names, row, strict=True)}
+        for row in found.x.tolist()
+    ]
+    return dict(zip(found.event_id.to_pylist(), values, strict=True))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -112,6 +117,16 @@ def test_counts_and_gaps_are_those_of_a_plain_loop(seed: int) -> None:
         assert mine["session_events"] == len(past("session_id"))
         assert mine["same_action"] == len(past("user_id", "action"))
         assert mine["same_text"] == (None if row["text"] is None else len(past("text")))
+        assert mine["user_events_30d"] == len(before)
+        amounts = [float(str(other["amount"])) for other in before if other["amount"] is not None]
+        if (
+            row["amount"] is not None
+            and amounts
+            and max(map(abs, [*amounts, float(str(row["amount"]))])) < 100
+        ):
+            told, mean = mine["user_amount_to_mean"], sum(amounts) / len(amounts)
+            expected = pytest.approx(float(str(row["amount"])) / mean, rel=1e-3) if mean > 0 else None
+            assert told == expected
         assert mine["place seen"] == (None if row["place"] is None else len(past("place")))
         last = max((int(str(other["at_ms"])) for other in before), default=None)
         assert mine["user_gap_s"] == (None if last is None else (at - last) / 1000)
@@ -131,10 +146,22 @@ def test_every_feature_is_there_and_finite_or_null() -> None:
 
 
 def test_a_span_begins_inclusive_and_ends_before_the_moment() -> None:
-    with duckdb.connect() as con:
-        table = pa.table({"k": ["a"] * 4, "at_ms": pa.array([0, 999, 1000, 1001], pa.int64()), "n": [1] * 4})
-        rows = nw.from_native(con.from_arrow(table)).lazy()
-        found = history(rows, ["k"], ["n"], [1]).sort("at_ms").collect("pyarrow").to_native()
-    assert found["n_1"].to_pylist() == [0, 1, 2, 2]
-    assert found["n_before"].to_pylist() == [0, 1, 2, 3]
-    assert found["previous_ms"].to_pylist() == [None, 0, 999, 1000]
+    at_ms = np.array([1000, 0, 1001, 999], np.int64)
+    seen = own_past(np.zeros(4, np.int64), at_ms)
+    assert seen.count(seen.since(1)).tolist() == [2, 0, 2, 1]
+    assert seen.count(seen.start).tolist() == [2, 0, 3, 1]
+    assert [None if math.isnan(gap) else gap for gap in seen.gap_s()] == [0.001, None, 0.001, 0.999]
+
+
+@pytest.mark.parametrize("far", [0, 1 << 58])
+def test_what_is_seen_is_what_a_plain_loop_counts_also_where_times_are_far_apart(far: int) -> None:
+    draw = np.random.default_rng(far % 7)
+    key, at_ms = draw.integers(-1, 5, 200), draw.integers(0, 50, 200) * 500
+    at_ms[:20] += far
+    asked_key, asked_ms = draw.integers(-1, 6, 60), draw.integers(0, 60, 60) * 500
+    for delay in (0, 1500):
+        seen = Seen(Past(key, at_ms), asked_key, asked_ms, delay)
+        got = seen.count(seen.since(4))
+        for place, (k, t) in enumerate(zip(asked_key, asked_ms, strict=True)):
+            in_span = (key == k) & (at_ms >= t - delay - 4000) & (at_ms < t - delay)
+            assert math.isnan(got[place]) if k < 0 else got[place] == in_span.sum()

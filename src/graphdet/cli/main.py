@@ -7,12 +7,16 @@ import typer
 
 from graphdet import __version__
 from graphdet.cli import (
+    assess,
     audit,
     explaining,
     explore,
     foresight,
+    leakage,
+    learning,
     lists,
     look,
+    models,
     neo4j,
     reporting,
     simulated,
@@ -57,6 +61,9 @@ for _command in (
     reporting.report,
     reporting.reveal,
     explaining.explain,
+    assess.evaluate,
+    learning.tune,
+    learning.suggest,
     look.suspects,
     look.query,
     verdicts.verdict,
@@ -66,11 +73,13 @@ for _command in (
     lists.snooze,
     explore.eda,
     foresight.power,
+    leakage.audit_leakage,
     simulated.simulate,
     look.doctor,
 ):
     app.command()(_command)
 app.add_typer(audit.app)
+app.add_typer(models.app)
 app.add_typer(neo4j.app)
 
 

@@ -60,7 +60,24 @@ LabelFile = Annotated[
         help="CSV of label (1 fraud, 0 clean) and user, item, session or event id.",
     ),
 ]
-ModelDir = Annotated[Path, typer.Option("--model", metavar="DIR", help="Folder of the trained model.")]
+ModelDir = Annotated[
+    Path,
+    typer.Option(
+        "--model", metavar="DIR", help="Folder of the trained model, or ALIAS@DIR of graphdet models."
+    ),
+]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings", metavar="FILE", help="How to train: TOML or JSON, as graphdet tune writes it."
+    ),
+]
+ModelsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--models", metavar="DIR", help="Register the model in this folder too: see graphdet models."
+    ),
+]
 Fdr = Annotated[
     float | None,
     typer.Option(
@@ -111,6 +128,20 @@ def check_fdr(fdr: float | None) -> float:
     if not 0 < fdr < 1:
         raise UsageError(f"--fdr must be between 0 and 1, for example 0.05; not {fdr:g}")
     return fdr
+
+
+def model_folder(model: Path) -> Path:
+    """The folder that --model names, by way of a registry where it is NAME@DIR.
+
+    Raises:
+        UsageError: the registry has no such model.
+        GraphdetError: its files were changed.
+    """
+    if "@" not in str(model):
+        return model
+    from graphdet.pipeline.registry import resolve
+
+    return resolve(model)
 
 
 def opened(

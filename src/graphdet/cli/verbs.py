@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphdet.cli import options
+from graphdet.cli import options, splits
 from graphdet.cli.deciding import By, noted
 from graphdet.cli.guard import guarded, say
 from graphdet.cli.progress import make_progress
@@ -56,7 +56,7 @@ def run(
         **level,
         seed=seed,
         device=device.value,
-        model_dir=model,
+        model_dir=options.model_folder(model) if model is not None else None,
         listener=noted(by),
         progress=make_progress(),
     )
@@ -156,27 +156,64 @@ def train(
     model: options.ModelDir,
     store: options.StoreUrl = None,
     labels: options.LabelFile = None,
+    split: splits.Split = splits.SplitKind.temporal,
+    train_until: splits.TrainUntil = None,
+    delay_days: splits.DelayDays = None,
+    test_from: splits.TestFrom = None,
+    test_until: splits.TestUntil = None,
+    test_share: splits.TestShare = 0.3,
     seed: options.Seed = 0,
     device: options.DeviceName = options.Device.auto,
+    settings: options.SettingsFile = None,
+    models: options.ModelsDir = None,
     json: options.Json = False,
 ) -> None:
-    """Train the models on a store's log.
+    """Train the models on a store's log and keep them.
 
-    With labels the models learn those; without, they learn to tell planted campaigns from the rest.
+    Without labels they learn to tell planted campaigns from the rest; labels of users they learn instead. Labels of
+    items, sessions or events train a model of its own beside them, measured on a part that it has not seen.
     """
+    plan = splits.plan_of(split, train_until, delay_days, test_from, test_until, test_share)
     from graphdet.cli import show
     from graphdet.pipeline.train import train as train_models
 
     with options.opened(store, read_only=True) as source:
         facts = train_models(
-            source, model, labels=labels, seed=seed, device=device.value, progress=make_progress()
+            source,
+            model,
+            labels=labels,
+            plan=plan,
+            settings=settings,
+            seed=seed,
+            device=device.value,
+            progress=make_progress(),
         )
+    for warning in facts["warnings"]:
+        say(f"Warning: {warning}")
+    if models is not None:
+        _register(model, models)
     if json:
         show.print_json(facts)
         return
-    simple = {name: value for name, value in facts.items() if isinstance(value, str | int | float)}
-    show.print_rows((("trained", False), ("", True)), ((name, str(value)) for name, value in simple.items()))
+    if "split" in facts:
+        splits.print_measured(facts)
+    else:
+        simple = {name: value for name, value in facts.items() if isinstance(value, str | int | float)}
+        rows = ((name, str(value)) for name, value in simple.items())
+        show.print_rows((("trained", False), ("", True)), rows)
     print(f"Model: {model}")
+
+
+def _register(model: Path, models: Path) -> None:
+    from graphdet.cli.deciding import who
+    from graphdet.pipeline.model_card import own_measurements, read_card
+    from graphdet.pipeline.registry import Registry
+
+    card = read_card(model)
+    record, is_new = Registry(models).add(model, card, who(None), "trained")
+    for measured in own_measurements(card) if is_new else ():
+        Registry(models).measure(record.id, measured, who(None))
+    say(f"Model {record.id} {'added to' if is_new else 'is already in'} {models}.")
 
 
 @guarded
@@ -190,11 +227,12 @@ def score(
     device: options.DeviceName = options.Device.auto,
     json: options.Json = False,
 ) -> None:
-    """Score every user of a store with a trained model.
+    """Score everything of a store with trained models: users, and what labels trained a model of.
 
-    Labels of items, sessions or events are learned on top, to score those too. The scores are kept in the
-    store."""
+    With a model of items, sessions or events, labels say what is known by now and nothing is learned; without, they
+    are learned on top, to score those too. The scores are kept in the store."""
     level = options.cut(fdr, review)
+    model = options.model_folder(model)
     from graphdet.cli import show
     from graphdet.pipeline.score import score as score_users
 
@@ -206,22 +244,26 @@ def score(
             kind: (int(table["flagged"].to_pylist().count(True)), table.num_rows)
             for kind, table in target.labelled().items()
         }
-    scores = scored.scores
-    suspects = scores.filter(scores["flagged"])
     for line in scored.said:
         say(f"Note: {line}")
+    found: dict[str, Any] = {}
+    if scored.scores is not None:
+        suspects = scored.scores.filter(scored.scores["flagged"])
+        found = {"n_users": scored.scores.num_rows, "n_suspects": suspects.num_rows}
+        found["suspects"] = suspects.to_pylist()
     if json:
         show.print_json(
-            {"n_users": scores.num_rows, "n_suspects": suspects.num_rows, "suspects": suspects.to_pylist()}
+            found
             | {f"n_{kind}s": n for kind, (_, n) in counts.items()}
             | {f"n_flagged_{kind}s": n for kind, (n, _) in counts.items()}
         )
         return
-    print(f"{suspects.num_rows:,} of {scores.num_rows:,} users are flagged.")
+    if found:
+        print(f"{found['n_suspects']:,} of {found['n_users']:,} users are flagged.")
     for kind, (n_flagged, n) in counts.items():
         print(f"{n_flagged:,} of {n:,} {kind}s are flagged.")
-    top = suspects.sort_by([("score", "descending"), ("user_id", "ascending")]).slice(0, TOP)
-    if top.num_rows:
+    if found.get("suspects"):
+        top = suspects.sort_by([("score", "descending"), ("user_id", "ascending")]).slice(0, TOP)
         show.print_suspects(top.to_pylist(), "Suspects")
 
 
@@ -250,7 +292,8 @@ def rings(
     from graphdet.pipeline.rings import find_rings
 
     with options.opened(store) as target:
-        found = find_rings(target, model_dir=model, fdr=level, seed=seed, progress=make_progress())
+        folder = options.model_folder(model) if model is not None else None
+        found = find_rings(target, model_dir=folder, fdr=level, seed=seed, progress=make_progress())
     if model is None:
         say("Judged as other logs are; `graphdet train` learns what is ordinary in this one and finds more.")
     for line in found.lines():

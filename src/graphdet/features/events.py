@@ -1,42 +1,53 @@
 """What is known about an event at its own moment: the past of its user, item, session and values, never its future.
 
 Every feature is in natural units (counts, seconds, amounts, ratios): the learners of scores by label look at
-order only, and a reason can quote the number as it is.
+order only, and a reason can quote the number as it is. The same code serves training and scoring.
 """
 
-import narwhals as nw
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from graphdet import schema
-from graphdet.features.fixed import fixed, log1p, unfixed
-from graphdet.features.history import history
+from graphdet.features.past import NO_KEY, Int, Past, Seen, codes, own_past, ratio
 from graphdet.tables import Frame, require_columns
 
-HOUR_S, DAY_S, WEEK_S = 3_600, 86_400, 604_800
-SPANS_S = (HOUR_S, DAY_S, WEEK_S)
-EVENT_FEATURES = (
+HOUR_S, DAY_S, WEEK_S, MONTH_S = 3_600, 86_400, 604_800, 2_592_000
+SPANS = {"1h": HOUR_S, "1d": DAY_S, "7d": WEEK_S, "30d": MONTH_S}
+OWN = (
     "hour",  # of the day in UTC, 0 to 24
     "weekday",  # in UTC, 0 Monday
     "amount",
     "quantity",
     "text_length",  # characters
-    "user_events",  # the user's events before
-    "user_events_1h",  # of those, in the hour before
-    "user_events_1d",
-    "user_events_7d",
+)
+OF_USER_AND_ITEM = (
+    "events",  # of this user (item) before
+    *(f"events_{span}" for span in SPANS),  # of those, in the span before
+    "gap_s",  # since the previous event
+    "age_s",  # since the first event
+    "entropy",  # of the user's items (the item's users) before, nats
+    "new_pairs_7d",  # events of the week before that were the first of their user on their item
+    "hour_share",  # share of the events before that were in this hour of the day
+    "amount_ratio",  # amount ÷ the usual one before (geometric means of 1 + amount)
+    "week_ratio",  # the usual amount of the 7 days before ÷ that of all the time before
+    "amount_z",  # how many standard deviations ln(1 + amount) lies above those before
+    "amount_to_mean",  # amount ÷ mean amount before
+    *(f"amount_to_mean_{span}" for span in ("1d", "7d", "30d")),
+    "amount_to_old_mean",  # amount ÷ mean amount of what is two weeks old or older
+    "amount_to_max",  # amount ÷ the largest before
+    *(
+        f"large_{span}" for span in ("1d", "7d", "30d")
+    ),  # events before with an amount LARGE times their user's mean
+)
+COUNTS = (
     "user_items",  # distinct items of the user before
-    "user_gap_s",  # since the user's previous event
-    "user_age_s",  # since the user's first event
-    "user_amount_ratio",  # amount ÷ the user's usual one before (geometric means of 1 + amount)
-    "user_week_ratio",  # the user's usual amount of the 7 days before ÷ that of all the time before
-    "item_events",
-    "item_events_1h",
-    "item_events_1d",
-    "item_events_7d",
+    "user_weekday_share",  # share of the user's events before that were on this day of the week
     "item_users",  # distinct users of the item before: how rare it is
-    "item_gap_s",
-    "item_age_s",
-    "item_amount_ratio",
-    "item_week_ratio",
     "pair_events",  # this user's events on this item before
     "pair_gap_s",
     "session_events",  # events of the session before
@@ -46,11 +57,25 @@ EVENT_FEATURES = (
     "new_entities",  # of those, first used at this moment
     "entity_users",  # other users that the most shared of them had when the user came to it
 )
+OF_ATTRIBUTE = (
+    "seen",  # events with the same value before
+    "seen in the hour before",
+    "seen with user",
+    "amount to mean",  # amount ÷ mean amount of the value before
+)
+EVENT_FEATURES = (
+    *OWN,
+    *(f"{who}_{name}" for who in ("user", "item") for name in OF_USER_AND_ITEM),
+    *COUNTS,
+)
+LARGE = 2.5
 MOST_ATTRIBUTES = 8
 KEY = ("event_id", "source_ix", "event_row")
-_IDENTITY = ("event_id", "event_row", "user_id", "source_ix")
-_MOST_LOG = 40.0  # e⁴⁰: larger amounts count as that, so that sums stay in range
-_DAY_MS = DAY_S * 1000
+_STEP, _MOST_LOG = 1 << 20, 40.0  # e⁴⁰: larger amounts count as that, so that sums stay in range
+_CENT, _MOST_AMOUNT = 1 << 10, 1e9
+_DAY_MS, _HOUR_MS = DAY_S * 1000, HOUR_S * 1000
+_OLD_S = 14 * DAY_S
+Column = NDArray[np.float64]
 
 
 def attribute_columns(events: Frame) -> tuple[str, ...]:
@@ -61,11 +86,28 @@ def attribute_columns(events: Frame) -> tuple[str, ...]:
 
 
 def event_feature_names(attributes: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """EVENT_FEATURES, and per attribute A: `A seen` and `A seen with user`, events with the same value before."""
-    return (*EVENT_FEATURES, *(name for a in attributes for name in (f"{a} seen", f"{a} seen with user")))
+    """EVENT_FEATURES, and per attribute A `A WHAT` for what OF_ATTRIBUTE names."""
+    return (*EVENT_FEATURES, *(f"{a} {what}" for a in attributes for what in OF_ATTRIBUTE))
 
 
-def event_features(events: Frame, entities: Frame, attributes: tuple[str, ...] = ()) -> Frame:
+@dataclass(frozen=True)
+class EventRows:
+    """Events with their features, one row each, sorted by event_id, source_ix, event_row.
+
+    Shapes: event_id[n]; at_ms int64[n]; keys: user, item, session and attributes, int64[n] each, equal where the
+    value is (−1: none); user_ids[n_users], which keys["user"] counts in byte order; x float32[n, d], NaN where there
+    is nothing to measure (no earlier event, no amount); names[d].
+    """
+
+    event_id: pa.Array
+    at_ms: Int
+    keys: dict[str, Int]
+    user_ids: pa.Array
+    x: NDArray[np.float32] = field(repr=False)
+    names: tuple[str, ...]
+
+
+def event_features(events: Frame, entities: Frame, attributes: tuple[str, ...] = ()) -> EventRows:
     """Compute the features of every event from what came strictly before it, and from itself.
 
     Args:
@@ -73,136 +115,197 @@ def event_features(events: Frame, entities: Frame, attributes: tuple[str, ...] =
         entities: schema.ENTITY_COLUMNS.
         attributes: columns of `events`, see attribute_columns.
 
-    Returns:
-        event_id, event_row, user_id, source_ix and event_feature_names(attributes) as float64, null where
-        there is nothing to measure (no earlier event, no amount); one row per event, sorted by event_id,
-        source_ix, event_row.
-
     Raises:
         ValueError: a column of the contract is missing.
     """
-    require_columns(
-        events.collect_schema().names(), (*schema.EVENT_COLUMNS, "source_ix", *attributes), "events"
-    )
+    wanted = (*schema.EVENT_COLUMNS, "source_ix", *attributes)
+    require_columns(events.collect_schema().names(), wanted, "events")
     require_columns(entities.collect_schema().names(), schema.ENTITY_COLUMNS, "entities")
-    # Histories are taken of `own`, never of what was joined before: a frame is a query, and a query that holds
-    # itself twice at every join doubles with each.
-    rows = own = _own(events)
-    users = _with_news(own, "user_id", "item_id")
-    items = _with_news(own, "item_id", "user_id")
-    rows = _join(rows, history(users, ["user_id"], _TOTALS, SPANS_S), ["user_id"], "user", "user_items")
-    rows = _join(rows, history(items, ["item_id"], _TOTALS, SPANS_S), ["item_id"], "item", "item_users")
-    counts = [("pair_events", ["user_id", "item_id"]), ("session_events", ["session_id"])]
-    counts += [("same_action", ["user_id", "action"]), ("same_text", ["text"])]
-    counts += [(f"{a} seen", [a]) for a in attributes]
-    counts += [(f"{a} seen with user", ["user_id", a]) for a in attributes]
-    for name, by in counts:
-        seen = history(own, by, ["n"])
-        columns = [nw.col("n_before").alias(name)]
-        if name == "pair_events":
-            columns.append(nw.col("previous_ms").alias("pair_ms"))
-        rows = rows.join(seen.select(*by, "at_ms", *columns), on=[*by, "at_ms"], how="left")
-    rows = rows.with_columns(_seconds(nw.col("at_ms") - nw.col("pair_ms")).alias("pair_gap_s"))
-    rows = rows.join(_entity_history(own, entities), on=["user_id", "at_ms"], how="left")
-    wanted = event_feature_names(attributes)
-    rows = rows.select(*_IDENTITY, *(nw.col(name).cast(nw.Float64).alias(name) for name in wanted))
-    return rows.sort(*KEY)
+    table = events.select(*wanted).sort(*KEY).collect("pyarrow").to_native()
+    names = event_feature_names(attributes)
+    user, user_ids = _numbered(table["user_id"])
+    keys = {
+        "user": user,
+        "item": _numbered(table["item_id"])[0],
+        "session": _numbered(table["session_id"])[0],
+    }
+    keys |= {name: _numbered(table[name])[0] for name in attributes}
+    x = np.full((table.num_rows, len(names)), np.nan, np.float32)
+    place = {name: column for column, name in enumerate(names)}
+    for name, values in _columns(table, keys, user_ids, entities, attributes):
+        x[:, place[name]] = np.clip(values, -3e38, 3e38)
+    at_ms = table["at_ms"].to_numpy().astype(np.int64)
+    return EventRows(table["event_id"].combine_chunks(), at_ms, keys, user_ids, x, names)
 
 
-_TOTALS = ("n", "new", "n_amounts", "log_amount")
+def _numbered(column: pa.ChunkedArray) -> tuple[Int, pa.Array]:
+    """Values as numbers in byte order, −1 for none, and the values."""
+    coded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    order = pc.sort_indices(coded.dictionary)
+    rank = np.empty(len(order) + 1, np.int64)
+    rank[order.to_numpy()] = np.arange(len(order))
+    rank[-1] = NO_KEY
+    return rank[pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)], coded.dictionary.take(order)
 
 
-def _own(events: Frame) -> Frame:
-    """Add what an event says of itself, and the columns that histories sum up."""
-    size = log1p(nw.col("amount").abs()).clip(upper_bound=_MOST_LOG)
-    return events.with_columns(
-        (nw.col("at_ms") % _DAY_MS / 3_600_000).alias("hour"),
-        ((nw.col("at_ms") // _DAY_MS + 3) % 7).alias("weekday"),  # 1970-01-01 was a Thursday
-        nw.col("text").str.len_chars().alias("text_length"),
-        nw.lit(1).cast(nw.Int64).alias("n"),
-        nw.lit(0).cast(nw.Int64).alias("new"),
-        (~nw.col("amount").is_null()).cast(nw.Int64).alias("n_amounts"),
-        size.alias("size"),
-        fixed(size).fill_null(0).alias("log_amount"),
+@dataclass(frozen=True)
+class _Money:
+    """Amounts as numbers whose sums do not depend on any order. Shapes [n]; whole numbers are 0 where none is."""
+
+    amount: Column  # NaN for none
+    size: Column  # ln(1 + |amount|), NaN for none
+    n: Int
+    sizes: Int
+    squares: Int
+    cents: Int
+
+    @classmethod
+    def of(cls, amount: Column) -> "_Money":
+        with np.errstate(invalid="ignore"):
+            size = np.minimum(np.log1p(np.abs(amount)), _MOST_LOG)
+        have = np.isfinite(size)
+        whole = np.where(have, size, 0.0)
+        cents = np.where(have, np.clip(amount, -_MOST_AMOUNT, _MOST_AMOUNT), 0.0)
+        return cls(
+            amount,
+            size,
+            have.astype(np.int64),
+            (whole * _STEP).round().astype(np.int64),
+            (whole * whole * _STEP).round().astype(np.int64),
+            (cents * _CENT).round().astype(np.int64),
+        )
+
+
+def _columns(
+    table: pa.Table, keys: dict[str, Int], user_ids: pa.Array, entities: Frame, attributes: tuple[str, ...]
+) -> Iterator[tuple[str, Column]]:
+    at_ms = table["at_ms"].to_numpy().astype(np.int64)
+    hour, weekday = at_ms % _DAY_MS // _HOUR_MS, (at_ms // _DAY_MS + 3) % 7  # 1970-01-01 was a Thursday
+    money = _Money.of(_real(table["amount"]))
+    yield "hour", at_ms % _DAY_MS / _HOUR_MS
+    yield "weekday", weekday.astype(np.float64)
+    yield "amount", money.amount
+    yield "quantity", _real(table["quantity"])
+    yield "text_length", _real(pc.utf8_length(table["text"].cast(pa.string())))
+    user, item = keys["user"], keys["item"]
+    pair = own_past(codes(user, item), at_ms)
+    yield "pair_events", pair.count(pair.start)
+    yield "pair_gap_s", pair.gap_s()
+    rank = np.empty(len(at_ms), np.int64)  # of each event among those of its pair
+    rank[pair.past.order] = np.arange(len(at_ms)) - pair.past.start(pair.past.key)
+    users = own_past(user, at_ms)
+    large = _large(users, money)
+    for who, seen in (("user", users), ("item", own_past(item, at_ms))):
+        told = _traffic(seen, keys[who], at_ms, rank, hour)
+        yield from ((f"{who}_{name}", value) for name, value in told)
+        yield from ((f"{who}_{name}", value) for name, value in _amounts(seen, money, large))
+        news = seen.past.running((rank == 0).astype(np.int64))
+        yield ("user_items" if who == "user" else "item_users"), seen.total(news, seen.start)
+    days = own_past(codes(user, weekday), at_ms)
+    yield "user_weekday_share", ratio(days.count(days.start), users.count(users.start))
+    action, _ = _numbered(table["action"])
+    text, _ = _numbered(table["text"])
+    for name, key in (
+        ("session_events", keys["session"]),
+        ("same_action", codes(user, action)),
+        ("same_text", text),
+    ):
+        seen = own_past(key, at_ms)
+        yield name, seen.count(seen.start)
+    yield from _entity_columns(user, at_ms, user_ids, entities)
+    for a in attributes:
+        seen = own_past(keys[a], at_ms)
+        yield f"{a} seen", seen.count(seen.start)
+        yield f"{a} seen in the hour before", seen.count(seen.since(HOUR_S))
+        yield f"{a} amount to mean", ratio(money.amount, _mean(seen, money, None))
+        seen = own_past(codes(user, keys[a]), at_ms)
+        yield f"{a} seen with user", seen.count(seen.start)
+
+
+def _real(column: pa.ChunkedArray) -> Column:
+    return np.asarray(column.cast(pa.float64()).to_numpy(), np.float64)
+
+
+def _traffic(seen: Seen, key: Int, at_ms: Int, rank: Int, hour: Int) -> Iterator[tuple[str, Column]]:
+    """Counts, gaps and habits of the events' users or items."""
+    count = seen.count(seen.start)
+    yield "events", count
+    for name, span in SPANS.items():
+        yield f"events_{name}", seen.count(seen.since(span))
+    yield "gap_s", seen.gap_s()
+    yield "age_s", seen.age_s()
+    # Entropy of counts c: ln N − (Σ c ln c) ÷ N. Each event adds its own step of c ln c, so that it is a running total.
+    grown = _steps_of_c_log_c(rank)
+    steps = seen.total(seen.past.running(grown), seen.start) / _STEP
+    with np.errstate(divide="ignore", invalid="ignore"):
+        entropy = np.where(count > 0, np.log(count) - steps / count, np.nan)
+    yield "entropy", np.maximum(entropy, 0.0)
+    yield "new_pairs_7d", seen.total(seen.past.running((rank == 0).astype(np.int64)), seen.since(WEEK_S))
+    hours = own_past(codes(key, hour), at_ms)
+    yield "hour_share", ratio(hours.count(hours.start), count)
+
+
+def _steps_of_c_log_c(rank: Int) -> Int:
+    c = np.arange(int(rank.max(initial=0)) + 2, dtype=np.float64)
+    whole = np.append([0, 0], (c[2:] * np.log(c[2:]) * _STEP).round()).astype(np.int64)
+    return np.asarray(whole[rank + 1] - whole[rank], np.int64)
+
+
+def _amounts(seen: Seen, money: _Money, large: Int) -> Iterator[tuple[str, Column]]:
+    """The amount against those before, of the events' users or items."""
+    n, sizes = seen.past.running(money.n), seen.past.running(money.sizes)
+    counted = seen.total(n, seen.start)
+    usual = ratio(seen.total(sizes, seen.start) / _STEP, counted)
+    week = ratio(seen.total(sizes, seen.since(WEEK_S)) / _STEP, seen.total(n, seen.since(WEEK_S)))
+    yield "amount_ratio", np.exp(money.size - usual)
+    yield "week_ratio", np.exp(week - usual)
+    squares = ratio(seen.total(seen.past.running(money.squares), seen.start) / _STEP, counted)
+    spread = np.sqrt(np.maximum(squares - usual * usual, 0.0))
+    yield "amount_z", ratio(money.size - usual, np.where(counted >= 3, np.maximum(spread, 0.05), np.nan))
+    yield "amount_to_mean", ratio(money.amount, _mean(seen, money, None))
+    for name in ("1d", "7d", "30d"):
+        yield f"amount_to_mean_{name}", ratio(money.amount, _mean(seen, money, SPANS[name]))
+    # What is two weeks old: all before, less the last two weeks.
+    cents, since = seen.past.running(money.cents), seen.since(_OLD_S)
+    old = ratio(
+        (seen.total(cents, seen.start) - seen.total(cents, since)) / _CENT, counted - seen.total(n, since)
     )
+    yield "amount_to_old_mean", ratio(money.amount, old)
+    highest = seen.last(seen.past.largest(money.sizes, int(_MOST_LOG * _STEP) + 1)) / _STEP
+    yield "amount_to_max", ratio(np.abs(money.amount), np.expm1(highest))
+    large_so_far = seen.past.running(large)
+    for name in ("1d", "7d", "30d"):
+        yield f"large_{name}", seen.total(large_so_far, seen.since(SPANS[name]))
 
 
-def _with_news(rows: Frame, key: str, other: str) -> Frame:
-    """Rows of a key's history, with one more for the first time that it meets each `other`."""
-    own = rows.select(key, "at_ms", *_TOTALS)
-    firsts = rows.group_by(key, other).agg(nw.col("at_ms").min())
-    zero = {name: nw.lit(0).cast(nw.Int64) for name in _TOTALS} | {"new": nw.lit(1).cast(nw.Int64)}
-    firsts = firsts.select(key, "at_ms", *(value.alias(name) for name, value in zero.items()))
-    return nw.concat([own, firsts], how="vertical")
+def _mean(seen: Seen, money: _Money, span_s: int | None) -> Column:
+    """Mean amount before, of all time or a span; NaN where there was none."""
+    since = seen.since(span_s)
+    cents = seen.total(seen.past.running(money.cents), since) / _CENT
+    return ratio(cents, seen.total(seen.past.running(money.n), since))
 
 
-def _join(rows: Frame, seen: Frame, by: list[str], who: str, news: str) -> Frame:
-    """Add a key's history to the events: counts, gap, age, and amounts compared to its usual ones."""
-    usual = _mean_size(f"{who}_amounts", f"{who}_sizes")
-    week = _mean_size(f"{who}_amounts_7d", f"{who}_sizes_7d")
-    seen = seen.select(
-        *by,
-        "at_ms",
-        nw.col("n_before").alias(f"{who}_events"),
-        *(
-            nw.col(f"n_{span}").alias(f"{who}_events_{name}")
-            for span, name in zip(SPANS_S, ("1h", "1d", "7d"), strict=True)
-        ),
-        nw.col("new_before").alias(news),
-        nw.col("previous_ms").alias(f"{who}_previous_ms"),
-        nw.col("first_ms").alias(f"{who}_first_ms"),
-        nw.col("n_amounts_before").alias(f"{who}_amounts"),
-        nw.col("log_amount_before").alias(f"{who}_sizes"),
-        nw.col(f"n_amounts_{WEEK_S}").alias(f"{who}_amounts_7d"),
-        nw.col(f"log_amount_{WEEK_S}").alias(f"{who}_sizes_7d"),
-    )
-    rows = rows.join(seen, on=[*by, "at_ms"], how="left")
-    return rows.with_columns(
-        _seconds(nw.col("at_ms") - nw.col(f"{who}_previous_ms")).alias(f"{who}_gap_s"),
-        _seconds(nw.col("at_ms") - nw.col(f"{who}_first_ms")).alias(f"{who}_age_s"),
-        (nw.col("size") - usual).exp().alias(f"{who}_amount_ratio"),
-        (week - usual).exp().alias(f"{who}_week_ratio"),
-    )
+def _large(users: Seen, money: _Money) -> Int:
+    """1 for an event whose amount is LARGE times its user's mean before, else 0."""
+    times = ratio(money.amount, _mean(users, money, None))
+    return (np.nan_to_num(times) >= LARGE).astype(np.int64)
 
 
-def _mean_size(n: str, total: str) -> nw.Expr:
-    """Mean of ln(1 + amount), null where there was no amount."""
-    return nw.when(nw.col(n) > 0).then(unfixed(nw.col(total)) / nw.col(n).cast(nw.Float64))
-
-
-def _entity_history(rows: Frame, entities: Frame) -> Frame:
-    """Per (user, moment of an event): entities so far, those first used now, and how shared they were."""
-    links = entities.select(
-        "user_id",
-        "kind",
-        "entity_id",
-        nw.col("first_ms").alias("at_ms"),
-        nw.lit(1).cast(nw.Int64).alias("links"),
-    )
-    shared = history(links, ["kind", "entity_id"], ["links"])
-    links = links.join(
-        shared.select("kind", "entity_id", "at_ms", nw.col("links_before").alias("others")),
-        on=["kind", "entity_id", "at_ms"],
-        how="left",
-    ).select("user_id", "at_ms", "links", "others", nw.lit(0).cast(nw.Int64).alias("is_event"))
-    moments = rows.select(
-        "user_id",
-        "at_ms",
-        nw.lit(0).cast(nw.Int64).alias("links"),
-        nw.lit(0).cast(nw.Int64).alias("others"),
-        nw.lit(1).cast(nw.Int64).alias("is_event"),
-    )
-    per_moment = nw.concat([moments, links], how="vertical").group_by("user_id", "at_ms")
-    line = per_moment.agg(
-        nw.col("links").sum().cast(nw.Int64), nw.col("others").max(), nw.col("is_event").max()
-    ).with_columns(
-        nw.col("links").cum_sum().over("user_id", order_by="at_ms").alias("user_entities"),
-        nw.col("links").alias("new_entities"),
-        nw.col("others").cum_max().over("user_id", order_by="at_ms").alias("entity_users"),
-    )
-    line = line.filter(nw.col("is_event") == 1)
-    return line.select("user_id", "at_ms", "user_entities", "new_entities", "entity_users")
-
-
-def _seconds(ms: nw.Expr) -> nw.Expr:
-    return ms.cast(nw.Float64) / 1000.0
+def _entity_columns(
+    user: Int, at_ms: Int, user_ids: pa.Array, entities: Frame
+) -> Iterator[tuple[str, Column]]:
+    """Shared entities of the event's user so far, those first used now, and how shared they were."""
+    links = entities.select("user_id", "kind", "entity_id", "first_ms").collect("pyarrow").to_native()
+    place = pc.index_in(links["user_id"].cast(pa.string()), value_set=user_ids.cast(pa.string()))
+    who = pc.fill_null(place, NO_KEY).to_numpy().astype(np.int64)
+    first = links["first_ms"].to_numpy().astype(np.int64)
+    entity = codes(_numbered(links["kind"])[0], _numbered(links["entity_id"])[0])
+    shared = own_past(entity, first)
+    others = np.nan_to_num(shared.count(shared.start)).astype(np.int64)
+    past = Past(who, first)
+    before = Seen(past, user, at_ms)
+    up_to_now = Seen(past, user, at_ms + 1)
+    n_before, n_now = before.count(before.start), up_to_now.count(up_to_now.start)
+    yield "user_entities", np.where(n_now > 0, n_now, np.nan)
+    yield "new_entities", np.where(n_now > 0, n_now - n_before, np.nan)
+    yield "entity_users", up_to_now.last(past.largest(others, int(others.max(initial=0))))

@@ -38,8 +38,12 @@ class GnnSettings:
     dropout: float = 0.1
     input_dropout: float = 0.5  # strong, so that no campaign is known by the looks of its accounts
     robustness: float = 0.7  # 0 cross entropy … 1 absolute error; see training.robust_loss
+    optimiser: str = "adamw"  # or adam, momentum, sgd; see optimisers.py
     learning_rate: float = 5e-3
-    weight_decay: float = 1e-3
+    momentum: float = 0.9  # of the optimiser of that name
+    schedule: str = "one_cycle"  # or constant, cosine, step, exponential
+    l1: float = 0.0  # times the sum of absolute weights is added to the loss
+    weight_decay: float = 1e-3  # L2
     n_steps: int = 150
     warm_up_share: float = 0.15
     batch_size: int = 768

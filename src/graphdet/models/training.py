@@ -17,6 +17,7 @@ from graphdet.clustering.normal_scores import NormalScores
 from graphdet.errors import InputError
 from graphdet.models.gnn import GnnSettings, TrainedGnn, build, infer, pick_device, ties_of
 from graphdet.models.layers import RingNet
+from graphdet.models.optimisers import l1_norm, make_optimiser, make_schedule
 from graphdet.models.pyg import HeteroData
 from graphdet.models.sampling import TieIndex, batches_of_seeds
 
@@ -32,7 +33,7 @@ def train_gnn(
     device: str | None = None,
     fold: NDArray[np.integer] | None = None,
 ) -> TrainedGnn:
-    """Train one network per fold with AdamW, one-cycle learning rate, gradient clipping and early stopping.
+    """Train one network per fold, by default with AdamW and a one-cycle learning rate, clipped and stopped early.
 
     The networks see batches rich in positives, so their logits rank users and are no log-odds of the log; the
     fusion calibrates them. Early stopping watches the average precision on the held-out fold, and the best
@@ -144,12 +145,8 @@ def _train_member(
     positive = np.flatnonzero((y == 1) & ~held_out)
     negative = _draw_negatives(np.flatnonzero((y == 0) & ~held_out), ties, settings.n_negatives, rng)
     judge = _Validation(inputs, ties, y, held_out, fan_outs, rng, device)
-    optimiser = torch.optim.AdamW(
-        net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.learning_rate, settings.n_steps, pct_start=settings.warm_up_share
-    )
+    optimiser = make_optimiser(settings, net)
+    schedule = make_schedule(settings, optimiser)
     seeds = batches_of_seeds(positive, negative, settings.batch_size, settings.positive_share, rng)
     best, kept, since_best, history = -1.0, net.state_dict(), 0, []
     losses: list[float] = []
@@ -207,6 +204,8 @@ def _step(
     logits = net(torch.from_numpy(inputs[nodes]).to(device), blocks)
     target = torch.from_numpy(y[batch].astype(np.float32)).to(device)
     loss = robust_loss(logits, target, settings.robustness)
+    if settings.l1:
+        loss = loss + settings.l1 * l1_norm(net)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(net.parameters(), settings.clip_norm)

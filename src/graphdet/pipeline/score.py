@@ -18,8 +18,10 @@ from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.gnn_words import with_gnn
 from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
+from graphdet.pipeline.labelled_model import kept_kinds, load_kept
+from graphdet.pipeline.labelled_score import score_kept
 from graphdet.pipeline.memory import Remembered, remember, settle
-from graphdet.pipeline.models import Models, load_models
+from graphdet.pipeline.models import SCORERS, Models, load_models
 from graphdet.pipeline.rings import overruled_line
 from graphdet.pipeline.rounding import six_digits
 from graphdet.pipeline.users import Float, behaviour, graph_in_pyg
@@ -42,9 +44,12 @@ KEPT_QUIET = "Not flagged, though it would be: in {ring}, {why}."
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores (schema.SCORE_COLUMNS, most suspicious first), and what decisions of analysts changed in them."""
+    """Scores (schema.SCORE_COLUMNS, most suspicious first; None: no model of users), and notes for people.
 
-    scores: pa.Table
+    Notes say what decisions of analysts changed in the scores, and what was missing.
+    """
+
+    scores: pa.Table | None
     said: list[str]
 
 
@@ -59,10 +64,11 @@ def score(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Scored:
-    """Score every user with a trained model.
+    """Score every user, item, session and event that the folder has a trained model of.
 
-    Labels of items, sessions or events are learned on top, and everything of their kind gets a score too, in
-    the store. Without labels such scores of an earlier time are removed: they were of another state.
+    Labels of items, sessions or events: where the folder has a model of their kind they only say what is known as
+    fraud by now; else they are learned on top, and everything of their kind gets a score too, in the store. Without
+    model and labels such scores of an earlier time are removed: they were of another state.
 
     Raises:
         GraphdetError: there is no trained model in `model_dir`.
@@ -75,23 +81,38 @@ def score(
         raise UsageError(
             f"{labels}: labels of users train the models; give them to `graphdet train --labels`"
         )
-    models = load_models(model_dir)
-    if given is not None:
+    kinds = kept_kinds(model_dir)
+    learns = given is not None and kind_of(given) not in kinds
+    has_users = (model_dir / SCORERS).exists() or learns or not kinds
+    models = load_models(model_dir) if has_users else None
+    if given is not None and learns:
         given, _ = check_against(store, given)
-    graph = read_graph(store, progress)
-    windows, candidates = ring_candidates(graph, store.bench, seed, progress)
-    scores, known = score_graph(store, graph, windows, candidates, models, fdr, review, device, progress)
+    said: list[str] = []
     found: dict[str, pa.Table] = {}
-    if given is not None:
-        found[kind_of(given)] = score_labelled(
-            store, graph, scores, given, fdr=fdr, review=review, seed=seed, progress=progress
-        )
+    scores: pa.Table | None = None
+    if models is not None:
+        graph = read_graph(store, progress)
+        windows, candidates = ring_candidates(graph, store.bench, seed, progress)
+        scores, known = score_graph(store, graph, windows, candidates, models, fdr, review, device, progress)
+        said += known.lines()
+        if given is not None and learns:
+            found[kind_of(given)] = score_labelled(
+                store, graph, scores, given, fdr=fdr, review=review, seed=seed, progress=progress
+            )
+        del graph, windows, candidates
+    for kind in kinds:
+        kept = load_kept(model_dir, kind)
+        assert kept is not None  # for the type checker: kept_kinds found it
+        known_now = given if given is not None and kind_of(given) == kind else None
+        found[kind], more = score_kept(store, kept, known_now, fdr=fdr, review=review, progress=progress)
+        said += more
     progress.start("write scores")
-    store.write_scores(scores)
+    if scores is not None:
+        store.write_scores(scores)
     store.write_labelled(found)
     store.set_meta(MODEL_DIGEST, model_digest(model_dir) or "")
     progress.done()
-    return Scored(scores, known.lines())
+    return Scored(scores, said)
 
 
 def score_graph(

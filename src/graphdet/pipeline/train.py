@@ -10,14 +10,18 @@ from numpy.typing import NDArray
 
 from graphdet.desk.labels import VerdictLabels, merge, verdict_labels
 from graphdet.errors import NotEnoughData
+from graphdet.evaluation.splits import SplitPlan
 from graphdet.logs.labels import LABEL, Labels, check_labels, read_labels
 from graphdet.models.ring_judge import RingJudge
 from graphdet.models.training import train_gnn
 from graphdet.pipeline.decisions import note_loose, standing_of
 from graphdet.pipeline.detect import read_graph, ring_candidates
-from graphdet.pipeline.labelled import check_against, kind_of
+from graphdet.pipeline.labelled import kind_of
+from graphdet.pipeline.labelled_train import train_labelled
+from graphdet.pipeline.model_card import write_card
 from graphdet.pipeline.models import Models
 from graphdet.pipeline.ring_lessons import PlantedTask, Task, plant_and_judge
+from graphdet.pipeline.train_settings import TrainSettings, load_train_settings
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports.words import plural, visible
@@ -36,6 +40,8 @@ def train(
     model_dir: Path,
     *,
     labels: Path | None = None,
+    plan: SplitPlan | None = None,
+    settings: Path | None = None,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
@@ -45,17 +51,28 @@ def train(
     Campaigns are planted into a copy of the log, and the models learn to tell them from the rest. With
     labels of users, GNN and fusion learn those instead; the ring judge always learns from planted campaigns, and where
     the log is too small for them, labels do without rings, with a warning.
-    Labels of items, sessions or events are only checked, with a warning: `score` learns those.
+    Labels of items, sessions or events train only a model of their own, which stands beside these in the folder (see
+    labelled_train); `plan` says how those are split.
     Verdicts in the store are labels of users too (see desk.labels): beside those of a file, or beside the planted
     campaigns. What they contradict is left out of both, with a warning.
+
+    settings: a file that says how, see train_settings; None for the defaults.
 
     Returns facts for people: how many of what, and the weights of the fusion.
 
     Raises:
         NotEnoughData: the log is too small to learn from without labels.
         InputError: the labels cannot be used.
+        ConfigError: the settings cannot be used.
     """
     progress = progress or Silent()
+    how = load_train_settings(settings) if settings is not None else TrainSettings()
+    if labels is not None and kind_of(named := read_labels(labels)) != "user":
+        facts = train_labelled(
+            store, named, model_dir, plan=plan, settings=how.trees, seed=seed, progress=progress
+        )
+        write_card(store, model_dir, labels, {"seed": seed, **how.changed("trees")}, facts)
+        return facts
     read = given_labels(store, labels)
     given, verdicts, warnings = read.labels, read.verdicts, read.warnings
     graph = read_graph(store, progress)
@@ -79,7 +96,7 @@ def train(
     users, items = behaviour(task.graph, store.bench, progress)
     data = graph_in_pyg(task.graph, users, items, windows, progress)
     progress.start("train the GNN")
-    gnn = train_gnn(data, task.y, task.campaign, seed=seed, device=device)
+    gnn = train_gnn(data, task.y, task.campaign, how.gnn, seed=seed, device=device)
     progress.done()
     progress.start("fit the scorers")
     own = users[task.y != 1] if (task.y != 1).sum() > 1 else users
@@ -89,7 +106,7 @@ def train(
     fusion = Fusion.fit(parts, task.y, labelled=given is not None)
     Models(judge, gnn, density, clusters, fusion).save(model_dir)
     progress.done()
-    return {
+    told = {
         **facts,
         **read.facts,
         "learned_from": _learned_from(given, verdicts),
@@ -98,6 +115,8 @@ def train(
         "fusion_weights": [round(float(weight), 4) for weight in fusion.weights],
         "warnings": warnings,
     }
+    write_card(store, model_dir, labels, {"seed": seed, **how.changed("gnn")}, told)
+    return told
 
 
 def _learned_from(given: Labels | None, verdicts: VerdictLabels) -> str:
@@ -127,7 +146,7 @@ def given_labels(store: Store, path: Path | None) -> Given:
     labels: Labels | None = None
     warnings: list[str] = []
     read = read_labels(path) if path is not None else None
-    if read is not None and read.key == "user_id":
+    if read is not None:
         ids, values = read.table["user_id"].to_pylist(), read.table[LABEL].to_pylist()
         merged, conflicts = merge(dict(zip(ids, values, strict=True)), verdicts)
         names = sorted(merged)
@@ -135,13 +154,6 @@ def given_labels(store: Store, path: Path | None) -> Given:
         columns[LABEL] = pa.array([merged[name] for name in names], pa.int8())
         known = store.interactions().select("user_id").unique().collect("pyarrow").to_native()
         labels, warnings = check_labels(replace(read, table=pa.table(columns)), known["user_id"])
-    elif read is not None:
-        _, warnings = check_against(store, read)
-        kind = kind_of(read)
-        warnings.append(
-            f"{path}: labels of {kind}s do not train these models, which learn from planted campaigns; "
-            f"`graphdet score --labels` learns them and scores {kind}s"
-        )
     return Given(labels, verdicts, warnings + _told(conflicts), _counted(label, conflicts))
 
 

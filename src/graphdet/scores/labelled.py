@@ -1,25 +1,26 @@
-"""Scores learned from labels of items, sessions or events.
+"""Scores learned from labels of items, sessions or events, by a model that can be kept.
 
-Gradient-boosted trees, one model a fold. A labelled row is scored by the model that has seen neither it nor
-any other row of its group (its user), another one by all of them. Nothing is kept: trees of this kind have no
-format of their own but a pickle, so they are grown again where they are needed (docs/decisions/0005).
+Gradient-boosted trees, one model a fold. A labelled row is scored by the model that has seen neither it nor any
+other row of its group (its user), another one by all of them; so the scores of the labelled say how well the model
+does, and those of the clean among them are what a new row's p-value is ranked against.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
 from graphdet.evaluation.folds import conformal_p_values, cross_conformal_p_values, grouped_folds
+from graphdet.scores.trees import ROWS_A_CALL, Trees, TreeSettings
 
 Float = NDArray[np.float64]
-MOST_ROWS = 200_000  # clean rows that are learned from; beyond, a sample stands for all
-ROWS_A_CALL = 50_000
-N_ROUNDS = 150
+Matrix = NDArray[np.float32]
+MOST_ROWS = 400_000  # labelled clean rows that are learned from; beyond, a sample stands for all
+# What fold k's model sees of some rows: (k, rows) → float32[len(rows), d].
+TrainRows = Callable[[int, NDArray[np.int64]], Matrix]
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class LabelledScores:
     p_value: Float
     logit: Float
     typical: Float
-    x: NDArray[np.float32] = field(repr=False)
+    x: Matrix = field(repr=False)
     fold: NDArray[np.int64] = field(repr=False)
-    models: list[HistGradientBoostingClassifier] = field(repr=False)
+    models: tuple[Trees, ...] = field(repr=False)
 
     def effects(self, rows: NDArray[np.int64]) -> Float:
         """How much of each row's logit goes away when one feature is made typical, float64[len(rows), d]."""
@@ -54,89 +55,143 @@ class LabelledScores:
         return out
 
 
-def score_by_labels(
-    x: NDArray[np.float32], y: NDArray[np.int8], group: NDArray[np.int64], seed: int
-) -> LabelledScores:
-    """Learn from the labelled rows and score all of them.
+@dataclass(frozen=True)
+class LabelledModel:
+    """Fitted trees, one a fold, and what puts their logits on scales.
+
+    Shapes: clean float64[m], out-of-fold logits of the clean rows it learned from, clean_fold int64[m]; typical
+    float64[d]; slope > 0 and bias of the logistic curve from logits to scores.
+    """
+
+    models: tuple[Trees, ...]
+    clean: Float
+    clean_fold: NDArray[np.int64]
+    slope: float
+    bias: float
+    typical: Float
+
+    def score(
+        self, x: Matrix, fold: NDArray[np.int64] | None = None, is_clean: NDArray[np.bool_] | None = None
+    ) -> LabelledScores:
+        """Score rows, new ones or such as were learned from.
+
+        Shapes: x float32[n, d]; fold int64[n], for a row that was learned from its fold, else −1 (None: all new);
+        is_clean bool[n], rows that were learned from as clean: they are not counted against themselves.
+        """
+        n = len(x)
+        fold = np.full(n, -1, np.int64) if fold is None else fold
+        each = np.zeros((len(self.models), n))
+        for k, model in enumerate(self.models):
+            wanted = (fold < 0) | (fold == k)
+            each[k, wanted] = model.logits(x[wanted])
+        known = np.flatnonzero(fold >= 0)
+        logit = each.mean(axis=0)
+        logit[known] = each[fold[known], known]
+        p_value = cross_conformal_p_values(each, self.clean, self.clean_fold)
+        p_value[known] = conformal_p_values(logit[known], self.clean)
+        if is_clean is not None:
+            own = np.flatnonzero(is_clean & (fold >= 0))
+            m = len(self.clean)
+            p_value[own] = (p_value[own] * (1 + m) - 1) / m
+        score = expit(self.slope * logit + self.bias)
+        return LabelledScores(score, p_value, logit, self.typical, x, fold, self.models)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model and the labelled rows it learned from: logit float64[n] out of fold (NaN elsewhere), fold int64[n]."""
+
+    model: LabelledModel
+    logit: Float
+    fold: NDArray[np.int64]
+
+    @property
+    def score(self) -> Float:
+        """Out-of-fold scores, NaN where nothing was learned."""
+        return np.asarray(expit(self.model.slope * self.logit + self.model.bias))
+
+
+def fit_labelled(
+    x: Matrix,
+    y: NDArray[np.int8],
+    group: NDArray[np.int64],
+    seed: int,
+    *,
+    fold: NDArray[np.int64] | None = None,
+    train_rows: TrainRows | None = None,
+    settings: TreeSettings | None = None,
+) -> Fitted:
+    """Learn from the labelled rows.
+
+    `x` is what rows look like when they are scored. `train_rows` gives what they look like when fold k's model
+    learns from them, where that differs: features made of labels must then leave out the labels of fold k, or a
+    row's label would reach the model that scores it. `fold` fixes the folds (−1: not learned from).
+
+    Nothing but the folds depends on a row's own label in what its fold's model is: rows are sampled by number.
 
     Shapes: x float32[n, d], NaN where there is nothing to measure; y int8[n], 1 fraud, 0 clean, −1 unknown;
     group int64[n], rows of one group are never learned from to score each other.
-
-    p_value is the rank among clean labelled rows, each scored by a model that has not seen it: for a
-    clean row drawn like the labelled ones, p ≤ a happens about a share a of the time.
 
     Raises:
         ValueError: a label is found in fewer than two groups.
     """
     known = np.flatnonzero(y >= 0)
-    fold = np.full(len(y), -1, np.int64)
-    fold[known] = grouped_folds(y[known], group[known], seed)
+    if fold is None:
+        fold = np.full(len(y), -1, np.int64)
+        fold[known] = grouped_folds(y[known], group[known], seed)
     n_folds = int(fold.max()) + 1
-    rows = _learned(y, seed)
-    models = [_fit(x, y, rows[fold[rows] != k], seed) for k in range(n_folds)]
-    each = np.zeros((n_folds, len(y)))
-    for k, model in enumerate(models):
-        each[k] = _decide(model, x)
-    logit = each.mean(axis=0)
-    logit[known] = each[fold[known], known]
+    logit = np.full(len(y), np.nan)
+    models = []
+    for k in range(n_folds):
+        mine = known[fold[known] == k]
+        models.append(fit_fold(k, x, y, fold, seed, train_rows, settings))
+        logit[mine] = models[-1].logits(x[mine])
     slope, bias = _platt(logit[known], y[known])
     is_clean = y == 0
-    clean, clean_fold = logit[is_clean], fold[is_clean]
-    p_value = cross_conformal_p_values(each, clean, clean_fold)
-    p_value[known] = conformal_p_values(logit[known], clean)
-    # A clean row is not to be counted against itself.
-    p_value[is_clean] = (p_value[is_clean] * (1 + len(clean)) - 1) / len(clean)
     typical = np.full(x.shape[1], np.nan)
-    measured = np.isfinite(x[is_clean]).mean(axis=0) >= 0.5
-    typical[measured] = np.nanmedian(x[is_clean][:, measured], axis=0)
-    return LabelledScores(expit(slope * logit + bias), p_value, logit, typical, x, fold, models)
+    own = x[is_clean]
+    measured = np.isfinite(own).mean(axis=0) >= 0.5
+    typical[measured] = np.nanmedian(own[:, measured], axis=0)
+    model = LabelledModel(tuple(models), logit[is_clean], fold[is_clean], slope, bias, typical)
+    return Fitted(model, logit, fold)
 
 
-def one_thread() -> threadpool_limits:
-    """Grow trees on one thread: sums come out alike everywhere, and on a busy machine threads that wait for each
-    other at every node were ten times slower."""
-    return threadpool_limits(limits=1, user_api="openmp")
+def fit_fold(
+    k: int,
+    x: Matrix,
+    y: NDArray[np.int8],
+    fold: NDArray[np.int64],
+    seed: int,
+    train_rows: TrainRows | None = None,
+    settings: TreeSettings | None = None,
+) -> Trees:
+    """The model of fold k, which learns from all labelled rows but those of fold k; arguments as in fit_labelled."""
+    rows = _learned(y, np.flatnonzero(y >= 0), seed)
+    others = rows[fold[rows] != k]
+    return Trees.fit(x[others] if train_rows is None else train_rows(k, others), y[others], seed, settings)
 
 
-def _learned(y: NDArray[np.int8], seed: int) -> NDArray[np.int64]:
+def score_by_labels(x: Matrix, y: NDArray[np.int8], group: NDArray[np.int64], seed: int) -> LabelledScores:
+    """Learn from the labelled rows and score all of them; shapes and errors as in fit_labelled.
+
+    p_value is the rank among clean labelled rows, each scored by a model that has not seen it: for a
+    clean row drawn like the labelled ones, p ≤ a happens about a share a of the time.
+    """
+    fitted = fit_labelled(x, y, group, seed)
+    return fitted.model.score(x, fitted.fold, y == 0)
+
+
+def _learned(y: NDArray[np.int8], known: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """Rows to learn from: all frauds, and a sample of the clean ones where there are very many.
 
-    One sample for all folds, so that their logits are off by the same and the curve through them mends it; row
-    weights would do too, but the learner's binning is a hundred times slower with them.
+    One sample for all folds, so that their logits are off by the same and the curve through them mends it. Each row's
+    lot is drawn whatever its label is.
     """
-    clean = np.flatnonzero(y == 0)
-    if len(clean) > MOST_ROWS:
-        clean = np.random.default_rng((seed, 5)).choice(clean, MOST_ROWS, replace=False)
-    return np.union1d(np.flatnonzero(y == 1), clean)
+    lot = np.random.default_rng((seed, 5)).random(len(known))
+    return np.asarray(known[(y[known] == 1) | (lot * len(known) < MOST_ROWS)], np.int64)
 
 
-def _fit(
-    x: NDArray[np.float32], y: NDArray[np.int8], rows: NDArray[np.int64], seed: int
-) -> HistGradientBoostingClassifier:
-    model = HistGradientBoostingClassifier(
-        learning_rate=0.08,
-        max_iter=N_ROUNDS,
-        max_leaf_nodes=15,
-        min_samples_leaf=int(np.clip(len(rows) // 50, 3, 20)),
-        l2_regularization=1.0,
-        early_stopping=False,
-        random_state=seed,
-    )
-    with one_thread():
-        return model.fit(x[rows], y[rows])
-
-
-def _decide(model: HistGradientBoostingClassifier, x: NDArray[np.float32]) -> Float:
-    with one_thread():
-        parts = [
-            model.decision_function(x[start : start + ROWS_A_CALL]) for start in range(0, len(x), ROWS_A_CALL)
-        ]
-    return np.asarray(np.concatenate(parts), np.float64) if parts else np.zeros(0)
-
-
-def _logits(
-    models: list[HistGradientBoostingClassifier], x: NDArray[np.float32], fold: NDArray[np.int64]
-) -> Float:
+def _logits(models: tuple[Trees, ...], x: Matrix, fold: NDArray[np.int64]) -> Float:
     """By the model of the row's fold; by the mean of all where it has none (−1)."""
     out = np.zeros(len(x))
     for k, model in enumerate(models):
@@ -144,7 +199,7 @@ def _logits(
         wanted = own | free
         if wanted.any():
             value = np.zeros(len(x))
-            value[wanted] = _decide(model, x[wanted])
+            value[wanted] = model.logits(x[wanted])
             out += np.where(own, value, value / len(models))
     return out
 

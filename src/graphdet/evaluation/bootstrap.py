@@ -1,0 +1,33 @@
+"""Intervals by drawing groups anew: rows of one entity come and go together (cluster bootstrap)."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+
+def draws(group: NDArray[np.integer], n_draws: int, seed: int) -> Iterator[Float]:
+    """How often each row counts in each draw, float64[n]: as many groups as there are, with replacement.
+
+    Shapes: group int[n], any numbers.
+    """
+    rng = np.random.default_rng(seed)
+    names, row = np.unique(group, return_inverse=True)
+    for _ in range(n_draws):
+        drawn = np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))
+        yield drawn[row].astype(np.float64)
+
+
+def interval(values: Float, level: float = 0.95) -> tuple[float, float] | None:
+    """The middle `level` of the draws (percentiles); None where more than a tenth of them have no value.
+
+    >>> interval(np.zeros(20))
+    (0.0, 0.0)
+    """
+    known = values[np.isfinite(values)]
+    if len(known) < 0.9 * len(values) or not len(known):
+        return None
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

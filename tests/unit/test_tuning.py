@@ -1,0 +1,136 @@
+"""The loop of tune: deterministic, resumed where it was killed, never the same trial twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from graphdet.errors import GraphdetError, UsageError
+from graphdet.pipeline.tuning import (
+    JOURNAL,
+    Choice,
+    Range,
+    Settings,
+    Trial,
+    importance,
+    tune_settings,
+)
+from graphdet.ports import Silent
+
+SPACE = {
+    "rate": Range(0.001, 1.0, True, (0.001, 0.03, 1.0)),
+    "leaves": Range(2, 64, True, (2, 16, 64)),
+    "kind": Choice(("a", "b")),
+}
+DEFAULT: Settings = {"rate": 0.03, "leaves": 16, "kind": "a"}
+
+
+def hill(settings: Settings) -> float:
+    """Highest at a rate of .1, whatever the leaves."""
+    return -abs(float(settings["rate"]) - 0.1) + (0.01 if settings["kind"] == "b" else 0.0)
+
+
+def run(
+    out: Path, n: int, sampler: str = "tpe", seed: int = 0, about: object = "x", tried: list | None = None
+) -> list[Trial]:
+    def objective(settings: Settings) -> float:
+        if tried is not None:
+            tried.append(settings)
+        return hill(settings)
+
+    return tune_settings(
+        out, {"what": about}, SPACE, DEFAULT, objective,
+        sampler=sampler, n_trials=n, seed=seed, progress=Silent(), clock=lambda: 0.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
+def test_a_run_in_pieces_is_the_run_in_one(sampler: str, tmp_path: Path) -> None:
+    whole = run(tmp_path / "one", 14, sampler)
+    for n in (1, 5, 6, 14):
+        pieces = run(tmp_path / "two", n, sampler)
+    assert pieces == whole
+    assert (tmp_path / "one" / JOURNAL).read_bytes() == (tmp_path / "two" / JOURNAL).read_bytes()
+    assert whole[0].settings == DEFAULT
+    assert [one.place for one in whole] == list(range(14))
+    tried: list = []
+    assert run(tmp_path / "one", 14, sampler, tried=tried) == whole
+    assert tried == []
+
+
+def test_a_grid_is_walked_once(tmp_path: Path) -> None:
+    tried: list = []
+    found = run(tmp_path, 100, "grid", tried=tried)
+    assert len(found) == 18 == len(tried)
+    assert len({json.dumps(one, sort_keys=True) for one in tried}) == 18
+
+
+def test_seeds_and_samplers_differ_and_values_stay_in_range(tmp_path: Path) -> None:
+    one, other = run(tmp_path / "0", 10, "random", 0), run(tmp_path / "1", 10, "random", 1)
+    assert [t.settings for t in one[1:]] != [t.settings for t in other[1:]]
+    for trial in one:
+        assert 0.001 <= float(trial.settings["rate"]) <= 1
+        assert trial.settings["leaves"] == int(trial.settings["leaves"])
+        assert trial.settings["kind"] in ("a", "b")
+
+
+def test_bayesian_search_gets_nearer_than_chance(tmp_path: Path) -> None:
+    best = [max(t.value for t in run(tmp_path / f"t{seed}", 30, "tpe", seed)) for seed in range(3)]
+    chance = [max(t.value for t in run(tmp_path / f"r{seed}", 30, "random", seed)) for seed in range(3)]
+    assert sum(best) >= sum(chance)
+
+
+def test_what_mattered_is_named(tmp_path: Path) -> None:
+    found = importance(SPACE, run(tmp_path, 25, "random"), 0)
+    assert next(iter(found)) == "rate"
+    assert found["rate"] > 0.7
+    assert sum(found.values()) == pytest.approx(1, abs=0.01)
+    assert importance(SPACE, run(tmp_path, 25, "random")[:3], 0) == {}
+
+
+def test_other_or_changed_trials_are_refused(tmp_path: Path) -> None:
+    run(tmp_path, 3)
+    with pytest.raises(UsageError, match=r"another tuning \(other what\)"):
+        run(tmp_path, 4, about="y")
+    path = tmp_path / JOURNAL
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(lines[0] + lines[2])
+    with pytest.raises(GraphdetError, match="was changed"):
+        run(tmp_path, 4)
+    path.write_text("".join(lines) + '{"place": 3, "set')
+    assert len(run(tmp_path, 4)) == 4
+
+
+def test_a_killed_run_goes_on_without_repeating(tmp_path: Path) -> None:
+    """A real process, killed while it tries settings."""
+    program = (
+        "import sys, time\nfrom pathlib import Path\nsys.path.insert(0, sys.argv[2])\nimport test_tuning as t\n"
+        "def slow(settings):\n    time.sleep(0.3)\n    return real(settings)\n"
+        "real = t.hill; t.hill = slow\nt.run(Path(sys.argv[1]), 12, 'tpe')\n"
+    )
+    begun = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "killed"), str(Path(__file__).parent)],
+        env={**os.environ},
+    )
+    journal = tmp_path / "killed" / JOURNAL
+    patience = time.monotonic() + 120
+    while time.monotonic() < patience and (not journal.exists() or journal.read_bytes().count(b"\n") < 4):
+        time.sleep(0.05)
+    begun.send_signal(signal.SIGKILL)
+    begun.wait()
+    n_before = journal.read_bytes().count(b"\n") - 1
+    assert 3 <= n_before < 12
+    tried: list = []
+    assert run(tmp_path / "killed", 12, tried=tried) == run(tmp_path / "whole", 12)
+    assert len(tried) == 12 - n_before
+
+
+def test_without_optuna_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UsageError, match=r"graphdet\[tune\]"):
+        run(tmp_path, 2)
