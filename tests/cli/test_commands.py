@@ -21,6 +21,7 @@ COMMANDS = (
         "score",
         "rings",
         "power",
+        "audit-leakage",
         "report",
         "reveal",
         "suspects",
