@@ -22,6 +22,7 @@ COMMANDS = (
         "rings",
         "eda",
         "power",
+        "audit-leakage",
         "report",
         "reveal",
         "explain",

@@ -87,11 +87,11 @@ def kept_sheet(store: Store, kind: str, until_ms: int | None = None) -> Sheet:
     """The sheet of a model that is kept: of the log alone, without users' scores.
 
     Users' scores come from models of their own log, and would have to be carried along. Items and sessions are judged
-    in hindsight; with `until_ms` by what was before that moment, and only those that were there by then.
+    in hindsight; with `until_ms` by the sessions that had ended before that moment.
     """
     if kind == "event":
         return event_sheet(store)
-    graph = encode(store.interactions(until_ms=until_ms))
+    graph = encode(_interactions(store, until_ms))
     return group_sheet(store, graph, None, kind, until_ms)
 
 
@@ -111,13 +111,21 @@ def group_sheet(
     else:
         ids, ix = graph.item_ids, graph.item_ix
         x, names, group = _items(store, graph, edges, own, logit)
-    money = amounts(store.interactions(until_ms=until_ms), f"{kind}_id").collect("pyarrow").to_native()
+    money = amounts(_interactions(store, until_ms), f"{kind}_id").collect("pyarrow").to_native()
     place = pc.index_in(ids, value_set=money[f"{kind}_id"].combine_chunks().cast(ids.type))
     values = np.vstack([numbers(money, AMOUNTS), np.full((1, len(AMOUNTS)), np.nan, np.float32)])
     x = np.column_stack([x, values[pc.fill_null(place, -1).to_numpy(zero_copy_only=False)]])
     at_ms = np.full(len(ids), np.iinfo(np.int64).max)
     np.minimum.at(at_ms, ix, graph.at_ms)
     return Sheet(ids, x.round(6).astype(np.float32), (*names, *AMOUNTS), group, at_ms)
+
+
+def _interactions(store: Store, until_ms: int | None) -> Frame:
+    """Interactions of the sessions that ended before a moment: one that goes on counts what came after."""
+    if until_ms is None:
+        return store.interactions()
+    ended = store.sessions().filter(nw.col("ended_ms") < until_ms).select("session_id")
+    return store.interactions(until_ms=until_ms).join(ended, on="session_id", how="semi")
 
 
 Rows = tuple[NDArray[np.float64], tuple[str, ...], NDArray[np.int64]]

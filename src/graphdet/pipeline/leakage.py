@@ -64,7 +64,8 @@ def audit_leakage(
     ends_ms = task.plan.train_until_ms
     if ends_ms is None:  # no split in time: the last fifth of the log is the future
         ends_ms = int(np.quantile(task.sheet.at_ms, 0.8))
-    other = _prepared(cast("Store", WithFuture(store, ends_ms, seed)), labels, plan, blocks, seed)
+    # By the plan as it was settled: later sessions begin earlier there, and would move a cut that is left open.
+    other = _prepared(cast("Store", WithFuture(store, ends_ms, seed)), labels, task.plan, blocks, seed)
     progress.done()
     progress.start("audit", 3)
     checks = [future_check(task, other, ends_ms, seed)]
@@ -129,7 +130,12 @@ class WithFuture:
             place, kind = table.column_names.index(name), table.schema.field(name).type
             values = values if isinstance(values, pa.ChunkedArray) else pa.array(values)
             table = table.set_column(place, name, values.cast(kind))
-        more: Frame = nw.from_native(self._store.bench.from_arrow(table)).lazy()
+        # A table of the engine: it cannot push its own filters into a scan of arrays.
+        name = f"graphdet_injected_{len(shuffled)}"
+        found = self._store.bench.from_arrow(table)
+        found.query("graphdet_frame", f"CREATE OR REPLACE TEMP TABLE {name} AS FROM graphdet_frame")
+        self._store.bench.execute("DROP VIEW IF EXISTS graphdet_frame")
+        more: Frame = nw.from_native(self._store.bench.table(f"temp.{name}")).lazy()
         return nw.concat([own, more.select(*own.collect_schema().names())], how="vertical")
 
 
