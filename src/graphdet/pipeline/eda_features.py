@@ -153,7 +153,7 @@ def outliers(sheet: Sheet) -> Far:
     place = {name: _places(values) for name, values in score.items()}
     named = {name: at < k for name, at in place.items()}
     together = np.stack(list(named.values())).sum(axis=0)
-    rank = np.lexsort((np.arange(n), sum(place.values()), -together))
+    rank = np.lexsort((np.arange(n), np.sum(list(place.values()), axis=0), -together))
     masks = sum(named[name].astype(np.int64) << bit for bit, name in enumerate(score))
     regions = np.bincount(np.asarray(masks), minlength=8)
     methods = tuple(score)

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graphdet.features import log_profile as profile
-from graphdet.features.events import attribute_columns, event_feature_names, event_features
+from graphdet.features.events import attribute_columns, event_features
 from graphdet.features.groups import SESSION_FEATURES, session_features
 from graphdet.logs.labels import LABEL, Labels
 from graphdet.pipeline.eda_features import Sheet, by_row
@@ -108,7 +108,7 @@ def aligned(ids: pa.Array, labels: Labels) -> NDArray[np.int8]:
     """Labels by row: int8[n], 1 fraud, 0 clean, -1 unknown."""
     known = labels.table[labels.key].combine_chunks().cast(pa.string())
     place = pc.fill_null(pc.index_in(ids, value_set=known), -1).to_numpy(zero_copy_only=False)
-    return np.append(labels.table[LABEL].to_numpy(), -1)[place].astype(np.int8)
+    return np.asarray(np.append(labels.table[LABEL].to_numpy(), -1)[place], np.int8)
 
 
 def _with_amounts(desk: Desk, sheet: Sheet) -> tuple[NDArray[np.float32], tuple[str, ...], NDArray[np.int64]]:
@@ -135,13 +135,8 @@ def _events(desk: Desk) -> tuple[NDArray[np.float32], tuple[str, ...], NDArray[n
     text = [nw.col(name).cast(nw.String()) for name in ("user_id", "item_id", "session_id")]
     events = desk.clean.with_columns(*text, nw.lit(0).cast(nw.Int64).alias("source_ix"))
     attributes = attribute_columns(events)
-    names = event_feature_names(attributes)
-    table = collect(event_features(events, desk.log.tables.entities, attributes))
-    users = table["user_id"].combine_chunks().dictionary_encode()
-    rank = np.empty(len(users.dictionary), np.int64)
-    rank[pc.sort_indices(users.dictionary).to_numpy()] = np.arange(len(rank))
-    ids = table["event_id"].combine_chunks().cast(pa.string())
-    return _numbers(table, names), names, rank[users.indices.to_numpy()], ids
+    found = event_features(events, desk.log.tables.entities, attributes)
+    return found.x, found.names, found.keys["user"], found.event_id.cast(pa.string())
 
 
 def _numbers(table: pa.Table, names: tuple[str, ...]) -> NDArray[np.float32]:

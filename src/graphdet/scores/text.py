@@ -124,9 +124,9 @@ def fit_text_score(
     logs = _logs(texts.numbers)
     mean = logs.mean(axis=0) if len(logs) else np.zeros(logs.shape[1])
     scale = logs.std(axis=0)
-    mean, scale = np.asarray(mean, np.float32), np.where(scale > 1e-6, scale, 1.0)
-    scale = np.asarray(scale, np.float32)
-    x = sp.hstack([ngrams.weigh(texts.counts), _scaled(texts.numbers, mean, scale, blend)], format="csr")
+    centre = np.asarray(mean, np.float32)
+    spread = np.asarray(np.where(scale > 1e-6, scale, 1.0), np.float32)
+    x = sp.hstack([ngrams.weigh(texts.counts), _scaled(texts.numbers, centre, spread, blend)], format="csr")
     seen = np.unique(x.indices)  # of half a million buckets few are filled
     model = LogisticRegression(
         C=strength, solver="liblinear", dual=True, max_iter=1000, tol=1e-3, random_state=seed
@@ -134,7 +134,7 @@ def fit_text_score(
     model.fit(x[:, seen], y)
     weight = np.zeros(x.shape[1], np.float32)
     weight[seen] = model.coef_[0]
-    return TextScore(ngrams, texts.names, mean, scale, weight, float(model.intercept_[0]), blend)
+    return TextScore(ngrams, texts.names, centre, spread, weight, float(model.intercept_[0]), blend)
 
 
 def out_of_fold(

@@ -143,7 +143,8 @@ def calendar(by_day: Sequence[Sequence[Any]]) -> Markup:
     # By rank rather than size: one rush would leave all other days pale.
     sizes = np.sort(np.array(list(days.values())))
     cell, left, top = 16.6, 74.0, 22.0
-    parts, shades = [], {}
+    parts: list[Markup] = []
+    shades: dict[int, str] = {}
     for block, year in enumerate(years):
         y0 = top + block * (7 * cell + 24)
         parts.append(svg.tag("text", str(year), x=4, y=y0 + 4 * cell, css="strong"))
