@@ -17,6 +17,8 @@ from graphdet.pipeline.eda import eda
 from graphdet.reports.eda import story
 from graphdet.reports.eda.page import eda_page
 
+pytestmark = pytest.mark.slow
+
 START = 1_506_902_400_000  # Monday 2017-10-02, 00:00 UTC
 HOUR = 3_600_000
 CONFIG = {

@@ -92,6 +92,7 @@ def test_user_features_sum_up_what_was_written() -> None:
     assert np.isnan(x[[1, 3]]).all()
 
 
+@pytest.mark.slow
 def test_the_character_network_learns_repeats_and_comes_back(tmp_path: Path) -> None:
     texts, y = sample(160, 4)
     settings = TextEncoderSettings(width=8, n_filters=8, n_epochs=12, most_chars=60, learning_rate=2e-2)

@@ -15,6 +15,8 @@ from graphdet.pipeline.train_settings import load_train_settings
 from graphdet.pipeline.tune import tune
 from graphdet.store.duckdb import DuckDBStore
 
+pytestmark = pytest.mark.slow
+
 DAY_S = 86_400
 
 
