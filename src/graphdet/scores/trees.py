@@ -6,10 +6,12 @@ busy one it is also the faster way.
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
+
+from graphdet.errors import GraphdetError
 
 Float = NDArray[np.float64]
 ROWS_A_CALL = 50_000
@@ -55,6 +57,7 @@ class Trees:
     ) -> "Trees":
         """Grow trees. Shapes: x float32[n, d], NaN where there is nothing to measure; y int8[n], 1 or 0."""
         chosen = (settings or TreeSettings()).for_rows(len(y))
+        lightgbm = _lightgbm()
         data = lightgbm.Dataset(x, label=y, params={"verbosity": -1}, free_raw_data=True)
         parameters = _FIXED | {
             "seed": seed,
@@ -71,8 +74,8 @@ class Trees:
         return cls(booster.model_to_string(importance_type="gain"))
 
     @cached_property
-    def _booster(self) -> lightgbm.Booster:
-        return lightgbm.Booster(model_str=self.text)
+    def _booster(self) -> Any:
+        return _lightgbm().Booster(model_str=self.text)
 
     @property
     def n_features(self) -> int:
@@ -90,3 +93,19 @@ class Trees:
             part = x[start : start + ROWS_A_CALL]
             out[start : start + len(part)] = self._booster.predict(part, raw_score=True, num_threads=1)
         return out
+
+
+def _lightgbm() -> Any:
+    """LightGBM, loaded where labels are learned: whoever has none can do without.
+
+    Raises:
+        GraphdetError: the library that it needs of the system is missing.
+    """
+    try:
+        import lightgbm
+    except OSError as error:
+        raise GraphdetError(
+            f"LightGBM, which learns from labels, cannot be loaded ({error}); it needs OpenMP's run-time library: "
+            "install libgomp1 (Debian, Ubuntu), libgomp (Fedora) or libomp (macOS)"
+        ) from error
+    return lightgbm
