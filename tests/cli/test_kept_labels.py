@@ -50,7 +50,7 @@ def test_train_measures_and_keeps_and_score_learns_nothing(place: Path) -> None:
     assert "temporal split" in done.stdout
     assert "Test part:" in done.stdout
     files = sorted(path.name for path in (place / "model").iterdir())
-    assert files == ["labelled_event.json", "labelled_event.safetensors"]
+    assert files == ["card_event.json", "labelled_event.json", "labelled_event.safetensors"]
     before = {name: (place / "model" / name).read_bytes() for name in files}
     done = inside("score", *words, "--review", "50")
     assert done.returncode == 0, done.stderr

@@ -75,14 +75,22 @@ def test_all_is_the_whole_folder_with_pages_of_flagged_rings(store: str, tmp_pat
     }  # fmt: skip
     page = (tmp_path / "rings/ring-1.html").read_text(encoding="utf-8")
     assert "nobody else" in page or "not in the ring" in page  # the surroundings were read
-    assert "graphdet query ring --store" in page
+    assert "graphdet query ring-timeline --store" in page
 
 
 def test_the_acts_of_the_page_are_those_of_the_query_it_names(store: str, tmp_path: Path) -> None:
     inside("report", "--store", store, "--ring", "ring-1", "--format", "json", "--out", tmp_path)
     document = json.loads((tmp_path / "rings/ring-1.json").read_text(encoding="utf-8"))
     done = inside(
-        "query", "ring", "--store", store, "--param", "ring_id=ring-1", "--param", "limit=100000", "--json"
+        "query",
+        "ring-timeline",
+        "--store",
+        store,
+        "--param",
+        "ring_id=ring-1",
+        "--param",
+        "limit=100000",
+        "--json",
     )
     found = json.loads(done.stdout)["rows"]
     assert [(row["user_id"], row["item_id"], row["action"]) for row in found] == [
