@@ -217,8 +217,10 @@ def _existing_sessions(store: Store) -> Frame | None:
         return None
     native: duckdb.DuckDBPyRelation = store.sessions().to_native()
     store.bench.execute(f"DROP TABLE IF EXISTS temp.{EXISTING}")
-    native.query("graphdet_sessions", f"CREATE TEMP TABLE {EXISTING} AS SELECT * FROM graphdet_sessions")
-    store.bench.execute("DROP VIEW IF EXISTS graphdet_sessions")
+    # A name of its own: the Neo4j store's bench has a table of sessions.
+    view = f"{EXISTING}_read"
+    native.query(view, f"CREATE TEMP TABLE {EXISTING} AS SELECT * FROM {view}")
+    store.bench.execute(f"DROP VIEW IF EXISTS {view}")
     return nw.from_native(store.bench.table(f"temp.{EXISTING}"))
 
 
