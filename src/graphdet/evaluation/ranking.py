@@ -6,6 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.evaluation.bootstrap import draws
+from graphdet.evaluation.cuts import (
+    Cuts,
+    Order,
+    auroc,
+    average_precision,
+    precision_at,
+    recall_at_precision,
+)
+
 Float = NDArray[np.float64]
 PRECISION = 0.9
 N_DRAWS, MANY_ROWS = 200, 50_000
@@ -42,16 +52,13 @@ def ranking_measures(
         raise ValueError("both labels are needed")
     if n_draws is None:
         n_draws = int(np.clip(N_DRAWS * MANY_ROWS // len(y), N_DRAWS // 5, N_DRAWS))
-    found = figures(y, score)
-    groups, row = np.unique(group, return_inverse=True)
-    draw = np.random.default_rng(seed)
-    order = np.argsort(-score, kind="stable")
+    order = Order.of(score, y)
+    found = _figures(order.cuts())
     drawn: dict[str, list[float]] = {name: [] for name in found}
-    for _ in range(n_draws):
-        weight = np.bincount(draw.integers(len(groups), size=len(groups)), minlength=len(groups))[row]
+    for weight in draws(group, n_draws, seed):
         if not (weight[y == 1].any() and weight[y == 0].any()):
             continue  # a draw without frauds or without clean rows says nothing
-        for name, value in figures(y, score, weight, order).items():
+        for name, value in _figures(order.cuts(weight)).items():
             drawn[name].append(value)
     return {
         name: Measure(value, *np.quantile(drawn[name], [0.025, 0.975]).tolist())
@@ -61,34 +68,21 @@ def ranking_measures(
     }
 
 
-def figures(
-    y: NDArray[np.integer],
-    score: Float,
-    weight: NDArray[np.integer] | None = None,
-    order: NDArray[np.integer] | None = None,
-) -> dict[str, float]:
-    """The figures of ranking_measures; rows count `weight` times. `order` is argsort(-score), if known.
+def figures(y: NDArray[np.integer], score: Float) -> dict[str, float]:
+    """The figures of ranking_measures without intervals.
 
     >>> figures(np.array([1, 0, 1, 0]), np.array([.9, .8, .7, .1]))["auroc"]
     0.75
     """
-    order = np.argsort(-score, kind="stable") if order is None else order
-    w = np.ones(len(y)) if weight is None else weight[order].astype(np.float64)
-    is_fraud = y[order] == 1
-    last = np.append(np.diff(score[order]) != 0, True)  # rows of equal scores are cut together
-    right, wrong = np.cumsum(w * is_fraud)[last], np.cumsum(w * ~is_fraud)[last]
-    keep = right + wrong > 0
-    right, wrong = right[keep], wrong[keep]
-    n_fraud, n_clean = right[-1], wrong[-1]
-    precision, recall = right / (right + wrong), right / n_fraud
-    gained = np.diff(recall, prepend=0.0)
-    steps, before = np.diff(wrong, prepend=0.0), np.concatenate([[0.0], right[:-1]])
-    enough = precision >= PRECISION
+    return _figures(Order.of(score, y).cuts())
+
+
+def _figures(cuts: Cuts) -> dict[str, float]:
     return {
-        "auroc": float((steps * (right + before) / 2).sum() / (n_fraud * n_clean)),
-        "average_precision": float((gained * precision).sum()),
-        "recall_at_precision_90": float(recall[enough].max(initial=0.0)),
-        "precision_at_frauds": float(np.interp(n_fraud, right + wrong, right) / n_fraud),
+        "auroc": auroc(cuts),
+        "average_precision": average_precision(cuts),
+        "recall_at_precision_90": recall_at_precision(cuts, PRECISION),
+        "precision_at_frauds": precision_at(cuts, cuts.n_fraud),
     }
 
 
