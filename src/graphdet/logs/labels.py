@@ -12,11 +12,11 @@ from graphdet import schema
 from graphdet.config import Read
 from graphdet.errors import InputError
 from graphdet.logs.files import find_files
-from graphdet.logs.raw import ROW, shown
+from graphdet.logs.raw import ROW, numbered_lines, shown
 from graphdet.logs.text import read_delimited
 
 LABEL = "label"
-_VALUES = {"1": 1, "1.0": 1, "0": 0, "0.0": 0}  # 1.0 is what a table with gaps makes of 1
+LABEL_VALUES = {"1": 1, "1.0": 1, "0": 0, "0.0": 0}  # 1.0 is what a table with gaps makes of 1
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,8 @@ def read_labels(path: str | Path) -> Labels:
     with duckdb.connect() as bench, tempfile.TemporaryDirectory(prefix="graphdet-") as scratch:
         raw = read_delimited(bench, file, Read(), {}, Path(scratch))
         key = _key(str(path), list(raw.columns))
-        lines = raw.lines or f"SELECT row, row + {raw.first_line} AS line FROM range({raw.n_rows}) r(row)"
-        if raw.bad:
-            found = bench.execute(
-                f"SELECT line, reason FROM ({raw.bad}) JOIN ({lines}) USING (row) ORDER BY line LIMIT 1"
-            ).fetchone()
-            assert found is not None
-            raise InputError(f"{path} line {found[0]}: {found[1]}; mend the line")
-        words = ", ".join(f"'{value}'" for value in _VALUES)
+        lines = numbered_lines(bench, raw, path)
+        words = ", ".join(f"'{value}'" for value in LABEL_VALUES)
         bench.execute(
             "CREATE TEMP TABLE labels AS SELECT l.line,"
             f" nullif(trim({raw.columns[key]}, e' \\t\\r\\n'), '') AS id,"

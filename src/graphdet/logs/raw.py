@@ -4,6 +4,7 @@ import difflib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import duckdb
 
@@ -121,3 +122,19 @@ def shown(names: Iterable[str], most: int = 20) -> str:
     names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(repr(n) for n in names[:most]) + more
+
+
+def numbered_lines(bench: duckdb.DuckDBPyConnection, raw: RawFile, path: str | Path) -> str:
+    """SQL of (row, line) for every row of a file that must not hold a bad one.
+
+    Raises:
+        InputError: a line is structurally bad; names the first.
+    """
+    lines = raw.lines or f"SELECT row, row + {raw.first_line} AS line FROM range({raw.n_rows}) r(row)"
+    if raw.bad:
+        found = bench.execute(
+            f"SELECT line, reason FROM ({raw.bad}) JOIN ({lines}) USING (row) ORDER BY line LIMIT 1"
+        ).fetchone()
+        assert found is not None
+        raise InputError(f"{path} line {found[0]}: {found[1]}; mend the line")
+    return lines

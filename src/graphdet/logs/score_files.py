@@ -14,13 +14,13 @@ from graphdet import schema
 from graphdet.config import Read
 from graphdet.errors import InputError
 from graphdet.logs.files import find_files
-from graphdet.logs.raw import ROW, shown
+from graphdet.logs.labels import LABEL, LABEL_VALUES
+from graphdet.logs.raw import ROW, numbered_lines, shown
 from graphdet.logs.text import read_delimited
 
 LINE = "line"
-SCORE, FLAGGED, LABEL = "score", "flagged", "label"
+SCORE, FLAGGED = "score", "flagged"
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
-_LABELS = {"1": 1, "1.0": 1, "0": 0, "0.0": 0}
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,11 @@ def read_label_rows(path: str | Path, key: str, extra: Sequence[str] = ()) -> La
         return [key, LABEL, *(n for n in extra if n in names)]
 
     table = _read(path, wanted)
-    _check(path, table, LABEL, lambda text: text in _LABELS, "is neither 1, 0 nor empty")
+    _check(path, table, LABEL, lambda text: text in LABEL_VALUES, "is neither 1, 0 nor empty")
     given = table.filter(table[LABEL].is_valid())
     if not given.num_rows:
         raise InputError(f"{path}: every label is empty; mark some rows 1 (fraud) and some 0 (clean)")
-    label = pa.array([_LABELS[text] for text in given[LABEL].to_pylist()], pa.int8())
+    label = pa.array([LABEL_VALUES[text] for text in given[LABEL].to_pylist()], pa.int8())
     kept = pa.table(
         {key: given[key], LABEL: label} | {name: given[name] for name in extra if name in given.column_names}
     )
@@ -140,13 +140,7 @@ def _read(path: str | Path, wanted: Callable[[Sequence[str]], list[str]]) -> pa.
         for name in names:
             if name not in raw.columns:
                 raise InputError(f"{path}: there is no column {name!r}; the columns are {shown(raw.columns)}")
-        lines = raw.lines or f"SELECT row, row + {raw.first_line} AS line FROM range({raw.n_rows}) r(row)"
-        if raw.bad:
-            found = bench.execute(
-                f"SELECT line, reason FROM ({raw.bad}) JOIN ({lines}) USING (row) ORDER BY line LIMIT 1"
-            ).fetchone()
-            assert found is not None
-            raise InputError(f"{path} line {found[0]}: {found[1]}; mend the line")
+        lines = numbered_lines(bench, raw, path)
         chosen = ", ".join(
             f"nullif(trim({raw.columns[name]}, e' \\t\\r\\n'), '') AS c{place}"
             for place, name in enumerate(names)

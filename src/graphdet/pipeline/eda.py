@@ -14,8 +14,9 @@ from graphdet.logs.labels import Labels, read_labels
 from graphdet.pipeline import eda_counts as counts
 from graphdet.pipeline import eda_features as features
 from graphdet.pipeline.clock import Clock, peak_mib
-from graphdet.pipeline.eda_labels import aligned, labelled
+from graphdet.pipeline.eda_labels import labelled
 from graphdet.pipeline.eda_read import Desk, Looked, cleaning, columns_of, no_rows, read, workbench
+from graphdet.pipeline.labelled import aligned
 from graphdet.ports import Progress, Silent
 from graphdet.reports.eda.page import write_eda_page
 from graphdet.reports.eda.sheets import write_eda_sheets

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from graphdet.features import log_profile as profile
 from graphdet.features.events import attribute_columns, event_features
 from graphdet.features.groups import SESSION_FEATURES, session_features
-from graphdet.logs.labels import LABEL, Labels
+from graphdet.logs.labels import Labels
 from graphdet.pipeline.eda_features import Sheet, by_row
 from graphdet.pipeline.eda_read import Desk, collect
+from graphdet.pipeline.labelled import aligned, kind_of
+from graphdet.pipeline.labelled_sheets import numbers
 from graphdet.scores.importance import FOLDS, LEAST, Importance, importance
 
 _WORDS = {1: "fraud", 0: "clean"}
@@ -26,7 +28,7 @@ def labelled(
 
     The array is int8[n], 1 fraud, 0 clean, -1 unknown, or None for labels of sessions and events.
     """
-    kind = labels.key.removesuffix("_id")
+    kind = kind_of(labels)
     if kind in ("user", "item"):
         sheet = users if kind == "user" else items
         y = aligned(sheet.ids, labels)
@@ -104,20 +106,13 @@ def _told(result: Importance, names: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def aligned(ids: pa.Array, labels: Labels) -> NDArray[np.int8]:
-    """Labels by row: int8[n], 1 fraud, 0 clean, -1 unknown."""
-    known = labels.table[labels.key].combine_chunks().cast(pa.string())
-    place = pc.fill_null(pc.index_in(ids, value_set=known), -1).to_numpy(zero_copy_only=False)
-    return np.asarray(np.append(labels.table[LABEL].to_numpy(), -1)[place], np.int8)
-
-
 def _with_amounts(desk: Desk, sheet: Sheet) -> tuple[NDArray[np.float32], tuple[str, ...], NDArray[np.int64]]:
     x, names = sheet.x, sheet.names
     if desk.events.select(nw.col("amount").count()).collect().item():
         table = collect(profile.amounts_of(desk.events, f"{sheet.of}_ix"))
         names = (*names, *profile.AMOUNTS)
         more = np.full((len(x), len(profile.AMOUNTS)), np.nan)
-        more[table[f"{sheet.of}_ix"].to_numpy()] = _numbers(table, profile.AMOUNTS)
+        more[table[f"{sheet.of}_ix"].to_numpy()] = numbers(table, profile.AMOUNTS)
         x = np.column_stack([x, more])
     return _float32(x), names, np.arange(len(x))
 
@@ -137,14 +132,6 @@ def _events(desk: Desk) -> tuple[NDArray[np.float32], tuple[str, ...], NDArray[n
     attributes = attribute_columns(events)
     found = event_features(events, desk.log.tables.entities, attributes)
     return found.x, found.names, found.keys["user"], found.event_id.cast(pa.string())
-
-
-def _numbers(table: pa.Table, names: tuple[str, ...]) -> NDArray[np.float32]:
-    """Columns as float32[n, d], NaN for null; one at a time, as there may be millions of events."""
-    out = np.empty((table.num_rows, len(names)), np.float32)
-    for j, name in enumerate(names):
-        out[:, j] = _float32(table[name].cast(pa.float64()).to_numpy())
-    return out
 
 
 def _float32(x: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from graphdet.errors import InputError, UsageError
 from graphdet.evaluation.compare import LEAST_EACH, Costs, Scored, measure
 from graphdet.evaluation.cuts import Order, cheapest
+from graphdet.logs.labels import LABEL
 from graphdet.logs.score_files import (
     FLAGGED,
-    LABEL,
     SCORE,
     LabelFile,
     ScoreFile,

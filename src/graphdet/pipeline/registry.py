@@ -21,6 +21,7 @@ from typing import Any
 from graphdet.audit import AuditLog, Draft, Entry, Head, chained, digest, iso, shown_of, utc_now, verify
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.pipeline.digests import model_digest
+from graphdet.pipeline.line_file import append_line, whole_lines
 from graphdet.pipeline.locking import locked
 from graphdet.reports.files import explain, make_folder, write_json
 
@@ -242,21 +243,13 @@ class Registry:
         """Whole lines of the history; `mend` cuts off what a killed writer left without its line feed."""
         path = self.folder / HISTORY
         try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            return []
+            return whole_lines(path, mend=mend)
         except OSError as error:
             raise GraphdetError(f"{path} cannot be read: {error.strerror}") from error
-        whole = content.rfind(b"\n") + 1
-        if mend and whole < len(content):
-            os.truncate(path, whole)
-        return content[:whole].decode("utf-8", "replace").splitlines()
 
     def _append(self, shelf: Shelf, draft: Draft) -> Shelf:
         entries, _ = chained([draft], shelf.log.head or Head(), iso(utc_now()))
-        with open(self.folder / HISTORY, "ab", buffering=0) as handle:
-            handle.write((entries[0].entry + "\n").encode())
-            os.fsync(handle.fileno())
+        append_line(self.folder / HISTORY, entries[0].entry)
         after = self._replayed(self._lines())
         write_json(self.folder / INDEX, index_of(after))
         return after

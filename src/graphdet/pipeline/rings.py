@@ -10,6 +10,7 @@ from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.memory import Remembered, remember
 from graphdet.ports import Progress, Silent, Store
+from graphdet.reports.words import plural
 from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import tabulate
 from graphdet.tables import GraphArrays, RingTables
@@ -39,8 +40,7 @@ def find_rings(
     progress.start("judge and explain")
     judged, tables = judge_and_tabulate(candidates, graph, judge, fdr)
     progress.done()
-    known = remember(store, tables)
-    known = replace(known, said=(*known.said, *overruled_line(judged, shipped=model_dir is None)))
+    known = with_overruled(remember(store, tables), judged, shipped=model_dir is None)
     progress.start("write rings")
     store.write_rings(known.rings, known.history)
     store.set_meta(MODEL_DIGEST, (model_digest(model_dir) if model_dir is not None else None) or SHIPPED)
@@ -48,20 +48,20 @@ def find_rings(
     return known
 
 
-def overruled_line(judged: Judged, *, shipped: bool) -> list[str]:
-    """What people should know when a judge does not know a log well enough for its flags to stand."""
+def with_overruled(known: Remembered, judged: Judged, *, shipped: bool) -> Remembered:
+    """Add what people should know when a judge does not know a log well enough for its flags to stand."""
     if not judged.overruled:
-        return []
+        return known
     remedy = (
         "train one on this log: graphdet train --model DIR, then graphdet rings --model DIR"
         if shipped
         else "train on this log again"
     )
-    groups = "1 group" if judged.overruled == 1 else f"{judged.overruled} groups"
-    return [
-        f"{groups} would be flagged, but to this judge too many ordinary groups of the log look nearly as strong; "
-        f"{remedy}."
-    ]
+    line = (
+        f"{plural(judged.overruled, 'group')} would be flagged, but to this judge too many ordinary groups of the log "
+        f"look nearly as strong; {remedy}."
+    )
+    return replace(known, said=(*known.said, line))
 
 
 def judge_and_tabulate(

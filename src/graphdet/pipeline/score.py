@@ -22,7 +22,7 @@ from graphdet.pipeline.labelled_model import kept_kinds, load_kept
 from graphdet.pipeline.labelled_score import score_kept
 from graphdet.pipeline.memory import Remembered, remember, settle
 from graphdet.pipeline.models import SCORERS, Models, load_models
-from graphdet.pipeline.rings import overruled_line
+from graphdet.pipeline.rings import with_overruled
 from graphdet.pipeline.rounding import six_digits
 from graphdet.pipeline.users import Float, behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
@@ -137,8 +137,9 @@ def score_graph(
     With `explained`, the evidence of flagged rings also says what the network sees in their members.
     """
     judged = judge_rings(candidates, models.judge.logits, fdr)
-    known = remember(store, tabulate(judged, candidates.model, graph, models.judge.logits))
-    known = replace(known, said=(*known.said, *overruled_line(judged, shipped=False)))
+    known = with_overruled(
+        remember(store, tabulate(judged, candidates.model, graph, models.judge.logits)), judged, shipped=False
+    )
     users, items = behaviour(graph, store.bench, progress)
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")

@@ -7,13 +7,13 @@ ends as one that never was.
 
 import itertools
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphdet.errors import GraphdetError, UsageError
+from graphdet.pipeline.line_file import append_line, whole_lines
 from graphdet.pipeline.locking import locked
 from graphdet.ports import Progress
 from graphdet.reports.files import explain, make_folder
@@ -215,18 +215,12 @@ def _line(trial: Trial) -> dict[str, Any]:
 
 
 def _append(path: Path, document: Mapping[str, Any]) -> None:
-    with open(path, "ab", buffering=0) as handle:
-        handle.write((json.dumps(document, sort_keys=True) + "\n").encode())
-        os.fsync(handle.fileno())
+    append_line(path, json.dumps(document, sort_keys=True))
 
 
 def _resumed(path: Path, about: dict[str, Any]) -> list[Trial]:
     """The trials of an earlier run; a half line that a killed one left is cut off."""
-    content = path.read_bytes() if path.exists() else b""
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.truncate(path, whole)
-    lines = content[:whole].decode("utf-8", "replace").splitlines()
+    lines = whole_lines(path, mend=True)
     about = json.loads(json.dumps(about))
     if not lines:
         _append(path, {"tuned": about})

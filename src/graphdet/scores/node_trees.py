@@ -8,12 +8,12 @@ LightGBM on one thread with fixed sums: the same rows and seed give the same tex
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from graphdet.errors import GraphdetError
+from graphdet.scores.trees import FIXED, Trees, lightgbm_library
 
 Float = NDArray[np.float64]
 FORMAT = 1
@@ -64,17 +64,12 @@ class NodeTrees:
             )
         if not len(x):
             return np.zeros(0)
-        logits = [
-            np.asarray(lgb.Booster(model_str=text).predict(x, raw_score=True, num_threads=1), np.float64)
-            for text in self.members
-        ]
+        logits = [Trees(text).logits(x) for text in self.members]
         return np.asarray(1.0 / (1.0 + np.exp(-np.mean(logits, axis=0))), np.float64)
 
     def importance(self) -> Float:
         """Share of the loss that each column took away, float64[d], sums to 1 (0 where no tree was grown)."""
-        gain = np.sum(
-            [lgb.Booster(model_str=text).feature_importance("gain") for text in self.members], axis=0
-        ).astype(np.float64)
+        gain = np.sum([Trees(text).gains() for text in self.members], axis=0)
         return np.asarray(gain / max(float(gain.sum()), 1e-12), np.float64)
 
     def to_json(self) -> dict[str, Any]:
@@ -94,6 +89,7 @@ class NodeTrees:
         Raises:
             GraphdetError: it is of another format, or damaged.
         """
+        lightgbm = lightgbm_library()
         try:
             if document["format"] != FORMAT:
                 raise GraphdetError(
@@ -101,14 +97,14 @@ class NodeTrees:
                 )
             members = tuple(str(text) for text in document["members"])
             for text in members:
-                lgb.Booster(model_str=text)
+                lightgbm.Booster(model_str=text)
             return cls(
                 tuple(document["names"]),
                 TreeSettings(**document["settings"]),
                 members,
                 tuple(document["n_rounds"]),
             )
-        except (KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
+        except (KeyError, TypeError, ValueError, lightgbm.basic.LightGBMError) as error:
             raise GraphdetError(f"these trees cannot be read ({error}): train again") from error
 
 
@@ -155,8 +151,8 @@ def _grow(
     seed: int,
 ) -> tuple[str, int]:
     leaf = int(np.clip(len(grown) // 50, 2, settings.fewest_in_leaf))
-    parameters = {
-        "objective": "binary",
+    lightgbm = lightgbm_library()
+    parameters = FIXED | {
         "learning_rate": settings.learning_rate,
         "num_leaves": settings.n_leaves,
         "min_data_in_leaf": leaf,
@@ -166,27 +162,23 @@ def _grow(
         "lambda_l2": settings.l2,
         "max_bin": settings.n_bins,
         "metric": "None",
-        "num_threads": 1,
-        "deterministic": True,
-        "force_row_wise": True,
         "seed": seed,
-        "verbosity": -1,
     }
-    learned = lgb.Dataset(x[grown], y[grown].astype(np.float64))
+    learned = lightgbm.Dataset(x[grown], y[grown].astype(np.float64))
     if held is None:
-        model = lgb.train(parameters, learned, settings.n_rounds)
+        model = lightgbm.train(parameters, learned, settings.n_rounds)
         return model.model_to_string(), settings.n_rounds
-    model = lgb.train(
+    model = lightgbm.train(
         parameters,
         learned,
         settings.n_rounds,
-        valid_sets=[lgb.Dataset(x[held], y[held].astype(np.float64), reference=learned)],
+        valid_sets=[lightgbm.Dataset(x[held], y[held].astype(np.float64), reference=learned)],
         feval=_average_precision,
-        callbacks=[lgb.early_stopping(settings.patience, verbose=False)],
+        callbacks=[lightgbm.early_stopping(settings.patience, verbose=False)],
     )
     best = int(model.best_iteration) or settings.n_rounds
     return model.model_to_string(num_iteration=best), best
 
 
-def _average_precision(score: Float, data: lgb.Dataset) -> tuple[str, float, bool]:
+def _average_precision(score: Float, data: Any) -> tuple[str, float, bool]:
     return "average_precision", float(average_precision_score(data.get_label(), score)), True

@@ -15,7 +15,7 @@ from graphdet.errors import GraphdetError
 
 Float = NDArray[np.float64]
 ROWS_A_CALL = 50_000
-_FIXED = {
+FIXED = {
     "objective": "binary",
     "deterministic": True,
     "force_row_wise": True,
@@ -57,9 +57,9 @@ class Trees:
     ) -> "Trees":
         """Grow trees. Shapes: x float32[n, d], NaN where there is nothing to measure; y int8[n], 1 or 0."""
         chosen = (settings or TreeSettings()).for_rows(len(y))
-        lightgbm = _lightgbm()
+        lightgbm = lightgbm_library()
         data = lightgbm.Dataset(x, label=y, params={"verbosity": -1}, free_raw_data=True)
-        parameters = _FIXED | {
+        parameters = FIXED | {
             "seed": seed,
             "learning_rate": chosen.learning_rate,
             "num_leaves": chosen.leaves,
@@ -75,7 +75,7 @@ class Trees:
 
     @cached_property
     def _booster(self) -> Any:
-        return _lightgbm().Booster(model_str=self.text)
+        return lightgbm_library().Booster(model_str=self.text)
 
     @property
     def n_features(self) -> int:
@@ -95,7 +95,7 @@ class Trees:
         return out
 
 
-def _lightgbm() -> Any:
+def lightgbm_library() -> Any:
     """LightGBM, loaded where labels are learned: whoever has none can do without.
 
     Raises:
