@@ -20,11 +20,10 @@ from sklearn.model_selection import train_test_split
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import recording
 from graphdet.features.relations import Columns, Relations
 from graphdet.pipeline.nodes import NodeColumns, score_by_known_nodes
 from graphdet.scores.node_outliers import score_nodes
-from node_figures import Table, write_table
+from node_figures import Table, case_arguments, write_table
 from node_peers import THREADS, aggregated, ecod, forest, graph_autoencoder, isolation_forest, xgb
 
 GRAPHS = ("tolokers", "reddit", "amazon")
@@ -118,16 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds node_benchmarks/")
     parser.add_argument("--graphs", nargs="+", choices=GRAPHS, default=list(GRAPHS))
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--figures", type=Path, help="folder for SVG pictures")
-    parser.add_argument("--rows", type=Path, help="file for the JSON lines instead of results.jsonl")
-    parser.add_argument(
-        "--splits", type=Path, help="folder that keeps each split as it is done, to go on from"
-    )
-    parser.add_argument("--page", type=Path, help="Markdown page whose tables are replaced")
-    given = parser.parse_args()
-    if given.rows:
-        recording.RESULTS = given.rows
+    given = case_arguments(parser)
     torch.set_num_threads(THREADS)
     for name in given.graphs:
         table = Table(CASE, given.splits and given.splits / f"{CASE}-{name}.jsonl")

@@ -1,5 +1,6 @@
 """Figures of a case on nodes: measures of a score, their mean and interval over seeds, rows and pictures."""
 
+import argparse
 import json
 import time
 from collections import defaultdict
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
+import recording
 from graphdet.reports import svg
 from recording import record
 
@@ -42,6 +44,21 @@ def interval(values: list[float]) -> tuple[float, float]:
     if n < 2:
         return mean, 0.0
     return mean, float(student.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+
+
+def case_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The arguments of a case, with those that all cases on nodes take; rows go to --rows from here on."""
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--figures", type=Path, help="folder for SVG pictures")
+    parser.add_argument("--rows", type=Path, help="file for the JSON lines instead of results.jsonl")
+    parser.add_argument(
+        "--splits", type=Path, help="folder that keeps each split as it is done, to go on from"
+    )
+    parser.add_argument("--page", type=Path, help="Markdown page whose tables are replaced")
+    given = parser.parse_args()
+    if given.rows:
+        recording.RESULTS = given.rows
+    return given
 
 
 def stem_of(case: str, task: str) -> str:

@@ -4,12 +4,12 @@ import warnings
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 import xgboost
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import StandardScaler
 
+from autoencoder import rebuilding_errors
 from graphdet.features.relations import Relations
 
 Float = NDArray[np.float64]
@@ -59,21 +59,8 @@ def isolation_forest(x: NDArray[np.float32], seed: int) -> Float:
 
 
 def graph_autoencoder(x: NDArray[np.float32], graph: sp.csr_matrix, seed: int, epochs: int = 30) -> Float:
-    """PyGOD's GAE at its defaults but fewer epochs, in one batch (its loaders need compiled extras)."""
+    """PyGOD's GAE at its defaults but fewer epochs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from pygod.nn import GAEBase
-
-        torch.manual_seed(seed)
-        features = torch.from_numpy(StandardScaler().fit_transform(x).astype(np.float32))
-        edges = torch.from_numpy(np.stack(graph.nonzero()).astype(np.int64))
-        net = GAEBase(in_dim=x.shape[1])
-        optimiser = torch.optim.Adam(net.parameters(), lr=0.004)
-        for _ in range(epochs):
-            optimiser.zero_grad()
-            loss = net.loss_func(net(features, edges), features)
-            loss.backward()
-            optimiser.step()
-        with torch.no_grad():
-            wrong = ((net(features, edges) - features) ** 2).mean(dim=1)
-        return wrong.numpy().astype(np.float64)
+        features = StandardScaler().fit_transform(x).astype(np.float32)
+        return rebuilding_errors(features, np.stack(graph.nonzero()).astype(np.int64), seed, epochs)

@@ -19,13 +19,12 @@ from sklearn.model_selection import train_test_split
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import recording
 from graphdet.features.neighbours import NeighbourSettings, neighbour_features
 from graphdet.features.relations import Columns, Relations, degrees, place_features
 from graphdet.models.node_net import NodeNetSettings
 from graphdet.pipeline.nodes import NodeColumns, score_by_known_nodes
 from graphdet.scores.node_outliers import score_nodes
-from node_figures import Table, stem_of, write_table
+from node_figures import Table, case_arguments, stem_of, write_table
 from node_peers import THREADS, aggregated, ecod, forest, isolation_forest, xgb
 from yelpchi import PUBLISHED, Reviews, behaviour, earlier_only, read_reviews, review_edges, rules, two_sided
 
@@ -121,16 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds yelpchi/")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--figures", type=Path, help="folder for SVG pictures")
-    parser.add_argument("--rows", type=Path, help="file for the JSON lines instead of results.jsonl")
-    parser.add_argument(
-        "--splits", type=Path, help="folder that keeps each split as it is done, to go on from"
-    )
-    parser.add_argument("--page", type=Path, help="Markdown page whose tables are replaced")
-    given = parser.parse_args()
-    if given.rows:
-        recording.RESULTS = given.rows
+    given = case_arguments(parser)
     torch.set_num_threads(THREADS)
     log = read_reviews(given.data / "yelpchi" / "reviews.txt.gz")
     edges = review_edges(log)

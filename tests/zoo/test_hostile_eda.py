@@ -2,13 +2,12 @@
 
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from chromium import FLAGS
+from chromium import watched_pages
 from command_line import assert_one_clear_message, inside, small_log
 from hostile import NAMES
 
@@ -107,37 +106,22 @@ def test_the_command_says_what_it_found_and_where(tmp_path: Path) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_browser_asks_for_nothing_and_keeps_the_layout(out: Path, scheme: str) -> None:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no chromium; apt install chromium")
-    api = pytest.importorskip("playwright.sync_api", reason="there is no playwright")
-    said: list[str] = []
     address = (out / "eda.html").as_uri()
-    with api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
-        for width in (1200, 390):
-            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-            page.set_default_timeout(120_000)
-            page.on("dialog", lambda dialog: (said.append(f"dialog {dialog.message}"), dialog.dismiss()))
-            page.on("console", lambda message: said.append(message.text))
-            page.on("pageerror", lambda error: said.append(str(error)))
-            page.on("request", lambda request: said.append(request.url))
-            page.goto(address)
-            assert said == [address]
-            said.clear()
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert page.locator("svg[role=img]").count() >= 12
-            # No text of a picture runs out of it.
-            outside = page.evaluate(
-                """() => [...document.querySelectorAll("svg[role=img]")].flatMap((svg) => {
-                  const box = svg.getBoundingClientRect();
-                  return [...svg.querySelectorAll("text")].filter((text) => {
-                    const at = text.getBoundingClientRect();
-                    const wide = at.left < box.left - 1 || at.right > box.right + 1;
-                    return wide || at.top < box.top - 1 || at.bottom > box.bottom + 1;
-                  }).map((text) => text.textContent);
-                })"""
-            )
-            assert outside == []
-            page.close()
-        browser.close()
+    for page, width, said in watched_pages(scheme):
+        page.goto(address)
+        assert said == [address]
+        said.clear()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator("svg[role=img]").count() >= 12
+        # No text of a picture runs out of it.
+        outside = page.evaluate(
+            """() => [...document.querySelectorAll("svg[role=img]")].flatMap((svg) => {
+              const box = svg.getBoundingClientRect();
+              return [...svg.querySelectorAll("text")].filter((text) => {
+                const at = text.getBoundingClientRect();
+                const wide = at.left < box.left - 1 || at.right > box.right + 1;
+                return wide || at.top < box.top - 1 || at.bottom > box.bottom + 1;
+              }).map((text) => text.textContent);
+            })"""
+        )
+        assert outside == []

@@ -3,13 +3,12 @@
 import csv
 import json
 import re
-import shutil
 from pathlib import Path
 
 import networkx
 import pyarrow as pa
 import pytest
-from chromium import FLAGS
+from chromium import watched_pages
 from hostile import NAMES
 from jsonschema import Draft202012Validator
 
@@ -207,33 +206,18 @@ def test_pdf_is_made_of_hostile_names_without_fetching(tmp_path: Path) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_browser_shows_no_dialog_asks_for_nothing_and_keeps_its_layout(out: Path, scheme: str) -> None:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no chromium; apt install chromium")
-    api = pytest.importorskip("playwright.sync_api", reason="there is no playwright")
-    said: list[str] = []
-    with api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
-        for width in (1200, 390):
-            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-            page.set_default_timeout(120_000)
-            page.on("dialog", lambda dialog: (said.append(f"dialog {dialog.message}"), dialog.dismiss()))
-            page.on("console", lambda message: said.append(message.text))
-            page.on("pageerror", lambda error: said.append(str(error)))
-            page.on("request", lambda request: said.append(request.url))
-            for name in ("rings/R1.html", "few/R1.html", "report.html"):
-                address = (out / name).as_uri()
-                page.goto(address)
-                assert said == [address]
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, name
-                assert page.evaluate("getComputedStyle(document.body).display") == "block"
-                tables = page.locator("table.sortable")
-                assert tables.count() >= 2
-                tables.first.locator("th button").first.click()  # the script is ours and works
-                assert tables.first.locator("th[aria-sort]").count() == 1
-                page.locator("input[type=search]").first.fill("<script>")
-                assert page.url == address
-                assert said == [address]
-                said.clear()
-            page.close()
-        browser.close()
+    for page, width, said in watched_pages(scheme):
+        for name in ("rings/R1.html", "few/R1.html", "report.html"):
+            address = (out / name).as_uri()
+            page.goto(address)
+            assert said == [address]
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+            assert page.evaluate("getComputedStyle(document.body).display") == "block"
+            tables = page.locator("table.sortable")
+            assert tables.count() >= 2
+            tables.first.locator("th button").first.click()  # the script is ours and works
+            assert tables.first.locator("th[aria-sort]").count() == 1
+            page.locator("input[type=search]").first.fill("<script>")
+            assert page.url == address
+            assert said == [address]
+            said.clear()
