@@ -68,13 +68,18 @@ def graphdet_learner(
     sheet: Sheet, labels: Labels, plan: SplitPlan, seed: int, label_features: bool
 ) -> tuple[LabelTask, Outcome]:
     """graphdet's own way: what `train --labels` does, without the files."""
-    started = time.perf_counter()
     task = label_task(sheet, labels, plan, seed, label_features)
+    return task, learned_outcome(task, seed)
+
+
+def learned_outcome(task: LabelTask, seed: int) -> Outcome:
+    """Learn a task and score its test part."""
+    started = time.perf_counter()
     fitted = fit_task(task, seed)
     test = np.flatnonzero(task.part == TEST)
     found = fitted.model.score(task.scored(test))
     cut = best_cut(task.y[task.learned], fitted.score)
-    return task, Outcome(found.score, cut, time.perf_counter() - started)
+    return Outcome(found.score, cut, time.perf_counter() - started)
 
 
 def peers() -> dict[str, Callable[[NDArray[np.float32], NDArray[np.int8], NDArray[np.float32], int], Scores]]:

@@ -20,7 +20,8 @@ def some_labels(seed: int, n: int = 120) -> tuple[np.ndarray, np.ndarray, np.nda
 def test_what_is_known_is_what_a_plain_loop_counts(delay: int) -> None:
     key, at_ms, y = some_labels(1)
     rows = np.arange(len(key))
-    found = label_history({"item": key}, at_ms, y, delay, rows)
+    plain = rows % 3 != 0
+    found = label_history({"item": key}, at_ms, y, delay, rows, plain)
     for row in rows:
         mine = dict(zip(LABEL_FEATURES, found[row].tolist(), strict=True))
         if key[row] < 0:
@@ -36,6 +37,31 @@ def test_what_is_known_is_what_a_plain_loop_counts(delay: int) -> None:
             assert mine["fraud_gap_s"] == (at_ms[row] - frauds.max()) / 1000
         else:
             assert math.isnan(mine["fraud_gap_s"])
+        assert mine["plain_frauds_7d"] == ((y == 1) & week & plain).sum()
+        ordinary = at_ms[known & (y == 1) & plain]
+        assert mine["plain_gap_s"] == (at_ms[row] - ordinary.max()) / 1000 if len(ordinary) else True
+
+
+@pytest.mark.parametrize(
+    ("labels", "streak", "age_s"),
+    [
+        ([1, 0, 1, 1, 1], 3, 4 * 43_200),  # the latest three
+        ([1, 1, 1, 1, 1], 5, 6 * 43_200),  # from the first event of the key on
+        ([1, 1, 1, 1, 0], 0, None),
+        ([0, 1, -1, 1, -1], 2, 5 * 43_200),  # a hidden label breaks nothing
+    ],
+)
+def test_a_streak_is_the_frauds_since_the_last_clean_one(
+    labels: list[int], streak: int, age_s: int | None
+) -> None:
+    key = np.array([7, 3, 3, 3, 3, 3, 3, 3])  # another key before it, two unlabelled events after it
+    at_ms = np.arange(8) * DAY_MS // 2
+    y = np.array([1, *labels, -1, -1], np.int8)
+    found = dict(
+        zip(LABEL_FEATURES, label_history({"item": key}, at_ms, y, 0, np.array([7]))[0].tolist(), strict=True)
+    )
+    assert found["streak"] == streak
+    assert math.isnan(found["streak_age_s"]) if age_s is None else found["streak_age_s"] == age_s
 
 
 @pytest.mark.parametrize("seed", range(3))

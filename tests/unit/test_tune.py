@@ -52,7 +52,7 @@ def test_the_best_settings_are_found_kept_and_taken_by_train(world: tuple[DuckDB
     again = tune(store, folder / "l.csv", folder / "t", n_trials=5, over=over)
     assert [t["settings"] for t in again["trials"][:3]] == [t["settings"] for t in found["trials"]]
     assert again["best"]["value"] == max(t["value"] for t in again["trials"])
-    assert again["trials"][0]["settings"] == {"learning_rate": 0.05, "leaves": 15, "rounds": 200}
+    assert again["trials"][0]["settings"] == {"learning_rate": 0.03, "leaves": 31, "rounds": 400}
     settings = load_train_settings(folder / "t" / "best.toml")
     best = again["best"]["settings"]
     assert (settings.trees.learning_rate, settings.trees.leaves) == (best["learning_rate"], best["leaves"])

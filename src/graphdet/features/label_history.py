@@ -23,6 +23,11 @@ LABEL_FEATURES = (
     "last_three",  # frauds among the three latest
     "fraud_gap_s",  # since the latest known fraud
     "fraud_age_s",  # since the first known fraud of the 30 days that end a delay ago
+    "streak",  # frauds among the latest labels in a row: of what was taken over, everything comes back as fraud
+    "streak_age_s",  # since the first of them
+    *(f"plain_frauds_{span}" for span in SPANS),  # frauds that nothing but their label tells: see `plain`
+    "plain_gap_s",
+    "plain_age_s",
 )
 
 
@@ -36,12 +41,20 @@ def label_feature_names(keys: Sequence[str]) -> tuple[str, ...]:
 
 
 def label_history(
-    keys: Mapping[str, Int], at_ms: Int, y: NDArray[np.int8], delay_ms: int, rows: NDArray[np.int64]
+    keys: Mapping[str, Int],
+    at_ms: Int,
+    y: NDArray[np.int8],
+    delay_ms: int,
+    rows: NDArray[np.int64],
+    plain: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     """What is known of past labels at each of some rows.
 
-    Shapes: keys int64[n] each (−1: none), at_ms int64[n], y int8[n] 1 fraud, 0 clean, −1 hidden; rows int64[q];
-    returns float32[q, len(keys) · len(LABEL_FEATURES)], NaN where nothing is known.
+    `plain` are events that look ordinary for their user (None: all). A fraud among them points at its item or device;
+    one of an outrageous amount may have been a stolen card's, and says little of where it was used.
+
+    Shapes: keys int64[n] each (−1: none), at_ms int64[n], y int8[n] 1 fraud, 0 clean, −1 hidden; plain bool[n]; rows
+    int64[q]; returns float32[q, len(keys) · len(LABEL_FEATURES)], NaN where nothing is known.
 
     Raises:
         ValueError: the delay is negative.
@@ -49,6 +62,7 @@ def label_history(
     if delay_ms < 0:
         raise ValueError(f"a label cannot be known {-delay_ms} ms before its event")
     known, frauds = np.flatnonzero(y >= 0), np.flatnonzero(y == 1)
+    plain_frauds = frauds if plain is None else frauds[plain[frauds]]
     columns: list[NDArray[np.float64]] = []
     for key in keys.values():
         seen = Seen(Past(key[known], at_ms[known]), key[rows], at_ms[rows], delay_ms)
@@ -63,7 +77,31 @@ def label_history(
         latest = np.maximum(seen.start, seen.end - 3)
         columns.append(ratio(seen.total(seen.past.running(label), latest), seen.count(latest)))
         columns += [bad.gap_s(), bad.age_s(bad.since(SPANS["30d"]))]
+        streak, begun = _streaks(seen.past, label)
+        columns += [seen.last(streak), (at_ms[rows] - seen.last(begun)) / 1000.0]
+        ordinary = Seen(
+            Past(key[plain_frauds], at_ms[plain_frauds]), key[rows], at_ms[rows], delay_ms, seen.order
+        )
+        columns += [ordinary.count(ordinary.since(span)) for span in SPANS.values()]
+        columns += [ordinary.gap_s(), ordinary.age_s(ordinary.since(SPANS["30d"]))]
     out = np.empty((len(rows), len(columns)), np.float32)
     for place, column in enumerate(columns):
         out[:, place] = column
     return out
+
+
+def _streaks(past: Past, label: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """At each place of a past of labels: how many frauds in a row end there, and when the first was (NaN: none).
+
+    Shapes: label int64[m], in the order that the past was made of; returns int64[m] and float64[m], milliseconds.
+    """
+    y, place = label[past.order], np.arange(len(label))
+    is_first = np.ones(len(label), bool)
+    is_first[1:] = past.key[1:] != past.key[:-1]
+    # The place of the last clean label; where the key has none yet, the one before its first.
+    before = np.maximum.accumulate(np.where(y == 0, place, np.where(is_first, place - 1, -1)))
+    length = place - before
+    begun = np.where(
+        length > 0, past.at_ms[np.minimum(before + 1, len(label) - 1)].astype(np.float64), np.nan
+    )
+    return length, begun

@@ -122,7 +122,7 @@ class Seen:
         since = self.start if since is None else since
         return self._age(since, self.end > since)
 
-    def last(self, values: Int) -> NDArray[np.float64]:
+    def last(self, values: Int | NDArray[np.float64]) -> NDArray[np.float64]:
         """A column that is in the past's order, at the last place before; NaN for none."""
         have = (self.end > self.start) & ~self.absent
         found = np.full(len(self.key), np.nan)

@@ -47,7 +47,7 @@ def score_kept(
                 "scores miss what labels would tell. Give what is known with --labels"
             )
         keys = {key: sheet.keys[key] for key in kept.label_keys}
-        past = label_history(keys, sheet.at_ms, y, kept.delay_ms, np.arange(len(y)))
+        past = label_history(keys, sheet.at_ms, y, kept.delay_ms, np.arange(len(y)), sheet.plain())
         x = np.concatenate([x, past], axis=1)
     progress.done()
     progress.start(f"score {kept.kind}s")

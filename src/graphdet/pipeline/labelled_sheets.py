@@ -31,6 +31,8 @@ from graphdet.ports import Silent, Store
 from graphdet.tables import Frame, GraphArrays
 
 AMOUNTS = ("amount_mean", "amount_max")
+TO_MEAN = "user_amount_to_mean"
+LARGE = 2.0  # times what the user paid on average so far
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ class Sheet:
     group: NDArray[np.int64]
     at_ms: NDArray[np.int64]
     keys: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+
+    def plain(self) -> NDArray[np.bool_]:
+        """Rows whose amount is ordinary for their user, or that have none to compare: bool[n]."""
+        if TO_MEAN not in self.names:
+            return np.ones(len(self.ids), bool)
+        return ~(self.x[:, self.names.index(TO_MEAN)] >= LARGE)
 
 
 class FeatureBlock(Protocol):

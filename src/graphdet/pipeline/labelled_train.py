@@ -77,7 +77,9 @@ class LabelTask:
         own = self.sheet.x[rows]
         if not self.has_label_history:
             return own
-        past = label_history(self.sheet.keys, self.sheet.at_ms, visible, self.delay_ms, rows)
+        past = label_history(
+            self.sheet.keys, self.sheet.at_ms, visible, self.delay_ms, rows, self.sheet.plain()
+        )
         return np.concatenate([own, past], axis=1)
 
     @property

@@ -47,6 +47,7 @@ _TREE_LIMITS: dict[str, tuple[float, float | None]] = {
     "l2": (0, None),
     "row_share": (0.05, 1),
     "feature_share": (0.05, 1),
+    "bins": (2, 65_535),
 }
 _CHOICES = {"optimiser": OPTIMISERS, "schedule": SCHEDULES}
 
