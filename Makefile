@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup test unit lint demo bench bench-rings clean
+.PHONY: setup test unit lint demo bench bench-rings bench-cases clean
 
 setup: $(STAMP)
 
@@ -38,3 +38,12 @@ DATA ?= ../shared/data
 bench-rings: setup  ## rings planted into real logs, graphdet and its peers; the quick form: two logs, one seed
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
 	$(BIN)/python benchmarks/rings/run_rings.py $(DATA) --logs trivago taobao --seeds 1 --untouched
+
+bench-cases: setup  ## the cases that learn from labels, each with its peers; hours
+	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
+	$(BIN)/python benchmarks/cases/brushing.py --data $(DATA)
+	$(BIN)/python benchmarks/cases/payments_handbook.py
+	$(BIN)/python benchmarks/cases/payments_sffsd.py
+	$(BIN)/python benchmarks/cases/social_spam.py --data $(DATA) --out docs/cases/social-spam --cnn
+	$(BIN)/python benchmarks/cases/review_spam.py --data $(DATA)
+	$(BIN)/python benchmarks/cases/node_benchmarks.py --data $(DATA)
