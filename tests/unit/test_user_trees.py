@@ -11,8 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from graphdet.errors import GraphdetError, InputError
 from graphdet.features.relations import Columns, Relations
-from graphdet.pipeline.user_learning import FINER, Told, choose, finer, hidden_frauds
 from graphdet.pipeline.train_settings import TrainSettings
+from graphdet.pipeline.user_learning import FINER, Told, choose, finer, hidden_frauds
 from graphdet.pipeline.user_trees import DOCUMENT, UserColumns, UserTrees, fit_user_trees, load_user_trees
 from graphdet.scores.fused import Parts
 from graphdet.scores.labelled_fusion import Evidence

@@ -51,8 +51,8 @@ def train(
 
     settings: a file that says how, see train_settings; None for the defaults.
 
-    Returns facts for people: how many of what, the weights of the fusion, and with labels of users which of fusion, trees
-    and network was chosen, with the figures of each out of fold.
+    Returns facts for people: how many of what, the weights of the fusion, and with labels of users which of fusion,
+    trees and network was chosen, with the figures of each out of fold.
 
     Raises:
         NotEnoughData: the log is too small to learn from without labels.

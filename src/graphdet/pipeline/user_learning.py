@@ -41,7 +41,7 @@ Float = NDArray[np.float64]
 FEW = 50  # frauds: below, planted campaigns and the zero-shot score have a say
 LEAST = 5  # frauds: below, they are examples beside planted campaigns and nothing more
 FINER = 3  # parts of each of the network's folds, in which trees are grown
-MOST_UNLABELLED = 20_000  # that stand for clean when only frauds are known
+MOST_UNLABELLED = 4_000  # that stand for clean when only frauds are known
 N_DRAWS = 300
 LEARNERS: dict[str, tuple[str, ...]] = {"fusion": (), "trees": (TREES,), "gnn": ("gnn",)}
 
@@ -124,8 +124,8 @@ def learn_users(
     few = planted is not None and told.n_fraud < FEW
     if planted is None and told.n_fraud < LEAST:
         raise InputError(
-            f"{path}: only {plural(told.n_fraud, 'user')} of the log labelled fraud (1), and no campaigns can be planted into so "
-            f"small a log: learning needs {LEAST} frauds. Label more users"
+            f"{path}: only {plural(told.n_fraud, 'user')} of the log labelled fraud (1), and no campaigns can be "
+            f"planted into so small a log: learning needs {LEAST} frauds. Label more users"
         )
     log = read_log(store, graph, seed, progress)
     n_folds = how.gnn.n_folds
@@ -244,8 +244,8 @@ def learn_beside_planted(
 def hidden_frauds(columns: UserColumns, told: Told, how: TrainSettings, seed: int) -> Unlabelled:
     """Estimate how many frauds are among the unlabelled, and leave out as many that look most like frauds.
 
-    The first trees take the unlabelled for clean; what ranks highest among these, out of fold, is not learned from after
-    that (as in the training of Garg et al. 2021, once).
+    The first trees take the unlabelled for clean; what ranks highest among these, out of fold, is not learned from
+    after that (as in the training of Garg et al. 2021, once).
 
     Raises:
         InputError: nobody is unlabelled, or there are too few frauds to learn from.
@@ -355,13 +355,13 @@ def _told(told: Told, unlabelled: Unlabelled | None, few: bool) -> dict[str, Any
         )
     elif few:
         said.append(
-            f"{told.n_fraud} users labelled fraud (1) are few (below {FEW}): planted campaigns are learned beside them, and "
-            "scores lean on what is found without labels"
+            f"{told.n_fraud} users labelled fraud (1) are few (below {FEW}): planted campaigns are learned beside "
+            "them, and scores lean on what is found without labels"
         )
     if unlabelled is not None:
         facts |= {
             "fraud_share_estimated": round(unlabelled.share, 6),
-            "not_learned_from": unlabelled.n_left_out,
+            "not_learned_from": int(unlabelled.left_out.sum()),
         }
         said.append(
             "all labels say fraud (1): whoever has none is taken as unlabelled, not as clean. An estimated "

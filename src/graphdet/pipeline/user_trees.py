@@ -214,8 +214,8 @@ def fit_user_trees(
         heard = np.where(outside >= 0, fold, -1)
         x = given.columns.beside(label_messages(given.relations, outside, heard))
         names = x.names
-        # Every user is learned twice, once as if none of its neighbours were known: so it is for most users of a log with
-        # few labels, and for all of another log. Trees that know only the one kind lean on neighbours' labels alone.
+        # Every user is learned twice, once as if none of its neighbours were known: so it is for most users where few
+        # are labelled, and for all of another log. Trees that know only the one kind lean on known neighbours alone.
         usual = share_of(int((outside == 1).sum()), int((outside >= 0).sum()))
         silent = given.columns.beside(label_messages(given.relations, nobody, nobody, usual))
         both = np.concatenate([x.values[rows], silent.values[rows]])
