@@ -25,7 +25,7 @@ from scipy.special import expit
 from graphdet.scores.fused import RIDGE, TREES, ZERO_SHOT, Fusion, Parts, columns_of, names_of
 
 Float = NDArray[np.float64]
-USUAL = {TREES: 1.0, ZERO_SHOT: 0.5}
+USUAL = {TREES: 1.0, ZERO_SHOT: 0.25}
 PRIOR_SD = 0.1  # of each weight, as a share of it
 SHIFT_SD = 4.0  # which users were labelled says more of the bias than the log does
 
