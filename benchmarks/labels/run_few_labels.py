@@ -28,15 +28,8 @@ from graphdet.models.training import folds
 from graphdet.pipeline.ingest import ingest
 from graphdet.pipeline.ring_lessons import plant_and_judge
 from graphdet.pipeline.train_settings import TrainSettings
-from graphdet.pipeline.user_learning import (
-    Base,
-    Log,
-    Told,
-    finer,
-    hidden_frauds,
-    learn_beside_planted,
-    read_log,
-)
+from graphdet.pipeline.user_learning import Base, Log, learn_beside_planted, read_log
+from graphdet.pipeline.user_told import Told, finer, hidden_frauds
 from graphdet.pipeline.user_trees import fit_user_trees
 from graphdet.ports import Silent, Store
 from graphdet.scores.fused import TREES, ZERO_SHOT

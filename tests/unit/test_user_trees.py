@@ -12,11 +12,20 @@ from sklearn.metrics import roc_auc_score
 from graphdet.errors import GraphdetError, InputError
 from graphdet.features.relations import Columns, Relations
 from graphdet.pipeline.train_settings import TrainSettings
-from graphdet.pipeline.user_learning import FINER, Told, choose, finer, hidden_frauds
-from graphdet.pipeline.user_trees import DOCUMENT, UserColumns, UserTrees, fit_user_trees, load_user_trees
+from graphdet.pipeline.user_learning import choose
+from graphdet.pipeline.user_told import FINER, Told, finer, hidden_frauds
+from graphdet.pipeline.user_trees import (
+    DOCUMENT,
+    UserColumns,
+    UserTrees,
+    fit_user_trees,
+    load_user_trees,
+    text_columns,
+)
 from graphdet.scores.fused import Parts
 from graphdet.scores.labelled_fusion import Evidence
 from graphdet.scores.trees import TreeSettings
+from graphdet.store.duckdb import DuckDBStore
 
 SMALL = TreeSettings(rounds=20)
 
@@ -147,6 +156,25 @@ def test_what_ranks_best_is_used(by: str, wanted: str) -> None:
         assert figures[wanted] == max(figures.values())
         used = [name for name, weight in zip(fusion.names, fusion.weights, strict=True) if weight > 0]
         assert used == [wanted]
+
+
+def test_texts_are_columns_where_there_are_any(tmp_path: Path) -> None:
+    store = DuckDBStore(tmp_path / "log.duckdb")
+    said = [("u0", "win a prize at x.com"), ("u1", None), ("u0", "win a prize at y.com"), ("u2", "nice film")]
+    for row, (user, text) in enumerate(said):
+        store.bench.execute(
+            "INSERT INTO event_log (event_row, user_id, item_id, session_id, action, at_ms, text, source_ix)"
+            " VALUES (?, ?, 'i', ?, 'view', ?, ?, 0)",
+            (row, user, f"s{row}", row, text),
+        )
+    found = text_columns(store, pa.array(["u0", "u1", "u2"]))
+    assert found is not None
+    values = dict(zip(found.names, found.values.T.tolist(), strict=True))
+    np.testing.assert_array_equal(values["text: texts"], [2, np.nan, 1])
+    np.testing.assert_array_equal(values["text: text_templates"], [0.5, np.nan, 1])  # one wording, two links
+    store.bench.execute("UPDATE event_log SET text = NULL")
+    assert text_columns(store, pa.array(["u0", "u1", "u2"])) is None
+    store.close()
 
 
 def test_damaged_labels_are_told(tmp_path: Path) -> None:

@@ -103,7 +103,8 @@ def train(
         **learned,
         "warnings": warnings,
     }
-    write_card(store, model_dir, labels, {"seed": seed, **how.changed("gnn")}, told)
+    of_trees = how.changed("trees") if models.trees is not None else {}
+    write_card(store, model_dir, labels, {"seed": seed, **how.changed("gnn"), **of_trees}, told)
     return told
 
 
