@@ -179,9 +179,11 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (
             "user_id",
-            {"u0": 1, "u1": 1},
-            ("all 2 labels of the log are fraud (1)", "add some that are clean (0)"),
+            {"u0": 0, "u1": 0},
+            ("all 2 labels of the log are clean (0)", "add some that are fraud (1)"),
         ),
+        ("user_id", {"u0": 1, "u1": 1, "u2": 0}, ("only 2 users", "learning needs 5 frauds")),
+        ("user_id", {"u0": 1, "u1": 1}, ("only 2 users", "learning needs 5 frauds")),
         ("user_id", {"x": 1, "y": 0}, ("no label is of a user_id in the log", "'x', 'y'")),
         ("event_id", {str(n): 0 for n in range(20)}, ("all 20 labels of the log are clean (0)",)),
         ("event_id", {"no": 0, "yes": 1}, ("no label is of a event_id in the log",)),

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from graphdet.scores.fused import RING, Fusion, Parts
+from graphdet.scores.labelled_fusion import Evidence, fit_labelled
 
 
 def sample(n: int, n_planted: int, seed: int, in_ring: float = 0.7) -> tuple[Parts, NDArray[np.int64]]:
@@ -19,9 +20,13 @@ def sample(n: int, n_planted: int, seed: int, in_ring: float = 0.7) -> tuple[Par
     return Parts(rng.normal(-4 + 5 * y, 1.5), behaviour[0], behaviour[1], ring), y
 
 
+def fitted(parts: Parts, y: NDArray[np.int64], labelled: bool) -> Fusion:
+    return fit_labelled(parts, Evidence(y)) if labelled else Fusion.fit(parts, y)
+
+
 @pytest.mark.parametrize("labelled", [False, True])
 def test_scores_are_probabilities_on_accounts_not_seen(labelled: bool) -> None:
-    fusion = Fusion.fit(*sample(200_000, 4_000, 0), labelled=labelled)
+    fusion = fitted(*sample(200_000, 4_000, 0), labelled)
     parts, y = sample(200_000, 4_000, 1)
     score = fusion.score(parts)
     assert ((score > 0) & (score < 1)).all()
@@ -32,7 +37,7 @@ def test_scores_are_probabilities_on_accounts_not_seen(labelled: bool) -> None:
 
 
 def test_without_labels_missed_accounts_are_as_rare_as_rings() -> None:
-    fusion = Fusion.fit(*sample(40_000, 2_000, 0), labelled=False)
+    fusion = fitted(*sample(40_000, 2_000, 0), False)
     parts, y = sample(40_000, 200, 1)
     alone = parts.ring == 0
     assert 0.5 < fusion.score(parts)[alone].sum() / y[alone].sum() < 2
@@ -41,7 +46,7 @@ def test_without_labels_missed_accounts_are_as_rare_as_rings() -> None:
 @pytest.mark.parametrize("labelled", [False, True])
 @pytest.mark.parametrize("name", ["gnn", "cluster_distance", "probability", "ring"])
 def test_more_suspicion_never_lowers_a_score(labelled: bool, name: str) -> None:
-    fusion = Fusion.fit(*sample(20_000, 400, 0), labelled=labelled)
+    fusion = fitted(*sample(20_000, 400, 0), labelled)
     parts, _ = sample(500, 20, 2)
     fields = {part: getattr(parts, part) for part in ("gnn", "cluster_distance", "probability", "ring")}
     more = Parts(**{**fields, name: fields[name] + (1 if name == "gnn" else (1 - fields[name]) / 2)})
@@ -51,7 +56,7 @@ def test_more_suspicion_never_lowers_a_score(labelled: bool, name: str) -> None:
 
 
 def test_a_ring_speaks_for_itself() -> None:
-    fusion = Fusion.fit(*sample(20_000, 400, 0), labelled=False)
+    fusion = fitted(*sample(20_000, 400, 0), False)
     parts = Parts(np.array([-9.0, 9.0]), np.zeros(2), np.zeros(2), np.array([0.9, 0.0]))
     assert fusion.weights[RING] == 0
     assert fusion.score(parts)[0] == pytest.approx(0.9, abs=1e-3)
@@ -60,13 +65,13 @@ def test_a_ring_speaks_for_itself() -> None:
 
 def test_nothing_missed_is_nothing_learned() -> None:
     parts, y = sample(5_000, 100, 0, in_ring=1.1)
-    fusion = Fusion.fit(parts, y, labelled=False)
+    fusion = Fusion.fit(parts, y)
     assert not fusion.weights.any()
     assert fusion.score(parts)[y == 0].max() < 1e-3
 
 
 def test_json_keeps_the_score() -> None:
     parts, y = sample(5_000, 100, 0)
-    fusion = Fusion.fit(parts, y, labelled=False)
+    fusion = Fusion.fit(parts, y)
     again = Fusion.from_json(json.loads(json.dumps(fusion.to_json())))
     assert np.array_equal(again.score(parts), fusion.score(parts))

@@ -26,11 +26,13 @@ def label_folds(y: NDArray[np.integer], seed: int, n_folds: int = N_FOLDS) -> ND
     return fold
 
 
-def label_messages(relations: Relations, y: NDArray[np.integer], fold: NDArray[np.int64]) -> Columns:
+def label_messages(
+    relations: Relations, y: NDArray[np.integer], fold: NDArray[np.int64], usual: float | None = None
+) -> Columns:
     """Share of known fraud around each node, per relation, by labels of other folds only.
 
     Per relation: share1 and share2, the share of fraud among known neighbours and by walks of two steps, drawn to
-    the share of fraud among all that may be heard; known1, ln(1 + known neighbours heard).
+    the share of fraud among all that may be heard (`usual` where nobody may); known1, ln(1 + known neighbours heard).
 
     Shapes: y int[n], 1 fraud, 0 clean, −1 unknown; fold int64[n], ≥ 0 where known. Returns float32[n, 3 r].
 
@@ -45,12 +47,16 @@ def label_messages(relations: Relations, y: NDArray[np.integer], fold: NDArray[n
     for k in [-1, *np.unique(fold[fold >= 0]).tolist()]:
         rows = np.flatnonzero(fold == k)
         heard = (y >= 0) & (fold != k)
-        out[rows] = _heard(relations, (y == 1) & heard, heard)[rows]
+        out[rows] = _heard(relations, (y == 1) & heard, heard, usual)[rows]
     return Columns(names, out)
 
 
-def _heard(relations: Relations, fraud: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.float32]:
-    prior = (fraud.sum() + 0.5) / (known.sum() + 1.0)
+def _heard(
+    relations: Relations, fraud: NDArray[np.bool_], known: NDArray[np.bool_], usual: float | None
+) -> NDArray[np.float32]:
+    prior = share_of(int(fraud.sum()), int(known.sum()))
+    if usual is not None and not known.any():
+        prior = usual
     both = np.column_stack([fraud, known]).astype(np.float64)
     parts = [np.zeros((len(known), 0))]
     for graph in relations.graphs.values():
@@ -58,6 +64,11 @@ def _heard(relations: Relations, fraud: NDArray[np.bool_], known: NDArray[np.boo
         second = np.asarray(graph @ (first / np.maximum(_degree(graph), 1.0)))
         parts += [_share(first, prior), _share(second, prior), np.log1p(first[:, 1:])]
     return np.hstack(parts).astype(np.float32)
+
+
+def share_of(n_fraud: int, n_known: int) -> float:
+    """The share of fraud among known nodes; one half of nobody."""
+    return (n_fraud + 0.5) / (n_known + 1.0)
 
 
 def _degree(graph: sp.csr_matrix) -> NDArray[np.float64]:

@@ -95,12 +95,15 @@ def _key(path: str, names: list[str]) -> str:
     return keys[0]
 
 
-def check_labels(labels: Labels, known_ids: pa.Array | pa.ChunkedArray) -> tuple[Labels, list[str]]:
+def check_labels(
+    labels: Labels, known_ids: pa.Array | pa.ChunkedArray, frauds_alone: bool = False
+) -> tuple[Labels, list[str]]:
     """Check labels against the ids of a log.
 
     Args:
         labels: as read.
         known_ids: strings, the ids of `labels.key` that the log has.
+        frauds_alone: whether frauds can be learned from where nothing is known to be clean.
 
     Returns:
         The labels of known ids, with the others as `unknown`, and warnings for people.
@@ -123,7 +126,7 @@ def check_labels(labels: Labels, known_ids: pa.Array | pa.ChunkedArray) -> tuple
             "check that the ids are written as in the log"
         )
     values = pc.unique(kept[LABEL]).to_pylist()
-    if len(values) == 1:
+    if len(values) == 1 and not (frauds_alone and values == [1]):
         have, lack = ("fraud (1)", "clean (0)") if values == [1] else ("clean (0)", "fraud (1)")
         raise InputError(
             f"{labels.path}: all {kept.num_rows} labels of the log are {have}; add some that are {lack}, "

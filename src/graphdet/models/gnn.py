@@ -81,7 +81,7 @@ class TrainedGnn:
     ) -> NDArray[np.float64]:
         """Give every user a logit: the networks' mean, or with `fold` that of the one which held it out.
 
-        Shapes: fold int[n_users] in 0 … n_folds − 1; returns float64[n_users].
+        Shapes: fold int[n_users] in 0 … n_folds − 1, −1 for the mean; returns float64[n_users].
 
         Raises:
             GraphdetError: the graph's features or ties are not of the kind the model was trained on.
@@ -89,11 +89,11 @@ class TrainedGnn:
         inputs, ties = self.prepare(data)
         chosen = pick_device(device)
         logits = [infer(net, inputs, ties, chosen)[0] for net in self.members]
+        mean: NDArray[np.float64] = np.mean(logits, axis=0)
         if fold is None:
-            mean: NDArray[np.float64] = np.mean(logits, axis=0)
             return mean
         held_out: NDArray[np.float64] = np.choose(np.asarray(fold) % len(logits), logits)
-        return held_out
+        return np.where(np.asarray(fold) >= 0, held_out, mean)
 
     def embed(self, data: HeteroData, device: str | None = None) -> NDArray[np.float32]:
         """Give every user the networks' last hidden layers: float32[n_users, n_folds × width].

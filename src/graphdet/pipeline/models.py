@@ -7,6 +7,7 @@ from pathlib import Path
 from graphdet.errors import GraphdetError
 from graphdet.models.gnn import TrainedGnn, load_gnn
 from graphdet.models.ring_judge import RingJudge
+from graphdet.pipeline.user_trees import ARRAYS, DOCUMENT, UserTrees, load_user_trees
 from graphdet.scores.clusters import Clusters
 from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion
@@ -17,13 +18,14 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Models:
-    """A ring judge, a GNN, the two behaviour scorers and their fusion."""
+    """A ring judge, a GNN, the two behaviour scorers, their fusion, and trees where labels of users were learned."""
 
     judge: RingJudge
     gnn: TrainedGnn
     density: Density
     clusters: Clusters
     fusion: Fusion
+    trees: UserTrees | None = None
 
     def save(self, directory: Path) -> None:
         """Write safetensors and JSON into a folder.
@@ -41,6 +43,11 @@ class Models:
                 "clusters": self.clusters.to_json(),
                 "fusion": self.fusion.to_json(),
             }
+            for name in (DOCUMENT, ARRAYS):  # of an earlier training into the same folder
+                (directory / name).unlink(missing_ok=True)
+            if self.trees is not None:
+                document["trees"] = DOCUMENT
+                self.trees.save(directory)
             (directory / SCORERS).write_text(json.dumps(document) + "\n", encoding="utf-8")
         except OSError as error:
             raise GraphdetError(f"the model cannot be written to {directory}: {error.strerror}") from error
@@ -62,6 +69,7 @@ def load_models(directory: Path) -> Models:
             Density.from_json(document["density"]),
             Clusters.from_json(document["clusters"]),
             Fusion.from_json(document["fusion"]),
+            load_user_trees(directory) if "trees" in document else None,
         )
     except (OSError, ValueError, KeyError) as error:
         raise GraphdetError(

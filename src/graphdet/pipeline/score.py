@@ -24,6 +24,7 @@ from graphdet.pipeline.memory import Remembered, remember, settle
 from graphdet.pipeline.models import SCORERS, Models, load_models
 from graphdet.pipeline.rings import with_overruled
 from graphdet.pipeline.rounding import six_digits
+from graphdet.pipeline.user_trees import UserColumns, user_columns
 from graphdet.pipeline.users import Float, behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import Candidates, Judged, judge_rings
@@ -143,7 +144,8 @@ def score_graph(
     users, items = behaviour(graph, store.bench, progress)
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")
-    parts, ring_row = parts_of(models, judged, candidates, users, data, device)
+    columns = user_columns(store, graph, windows, users) if models.trees is not None else None
+    parts, ring_row = parts_of(models, judged, candidates, users, data, columns, device)
     if explained:
         progress.done()
         progress.start("explain rings")
@@ -191,12 +193,26 @@ def score_graph(
 
 
 def parts_of(
-    models: Models, judged: Judged, candidates: Candidates, users: Float, data: HeteroData, device: str
+    models: Models,
+    judged: Judged,
+    candidates: Candidates,
+    users: Float,
+    data: HeteroData,
+    columns: UserColumns | None,
+    device: str,
 ) -> tuple[Parts, NDArray[np.int64]]:
-    """What is fused, and the row of each user's ring (−1: none), int64[n_users]; users: behaviour features."""
+    """What is fused, and the row of each user's ring (−1: none), int64[n_users].
+
+    users: behaviour features. columns: what trees see, where the models have any; users whose labels were learned are
+    then judged by the models that have not seen them.
+    """
     ring, ring_row = user_membership(judged, candidates.model)
-    gnn = models.gnn.predict(data, device)
-    return Parts(gnn, models.clusters.score(users), models.density.score(users), ring), ring_row
+    fold: NDArray[np.int64] | None = None
+    trees: Float | None = None
+    if models.trees is not None and columns is not None:
+        fold, trees = models.trees.fold_of(columns.ids), models.trees.logits(columns)
+    gnn = models.gnn.predict(data, device, fold)
+    return Parts(gnn, models.clusters.score(users), models.density.score(users), ring, trees), ring_row
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def load_train_settings(path: Path) -> TrainSettings:
     """Read settings of training.
 
     [gnn]: the fields of models.gnn.GnnSettings, for labels of users and for none. A learning rate that is not given is
-    the one that suits the optimiser. [trees]: those of scores.trees.TreeSettings, for labels of anything else.
+    the one that suits the optimiser. [trees]: those of scores.trees.TreeSettings, for labels of anything, users too.
 
     Raises:
         ConfigError: the file cannot be read, a table or key is unknown, or a value is of the wrong kind or

@@ -278,8 +278,8 @@ def _of_users(store: Store, path: Path, seed: int, device: str, progress: Progre
     """Validation for labels of users: out of fold."""
     from graphdet.models.training import train_gnn
     from graphdet.pipeline.detect import read_graph, ring_candidates
-    from graphdet.pipeline.train import given_labels
-    from graphdet.pipeline.train import label_task as user_task
+    from graphdet.pipeline.user_labels import given_labels
+    from graphdet.pipeline.user_labels import label_task as user_task
     from graphdet.pipeline.users import behaviour, graph_in_pyg
 
     read = given_labels(store, path)

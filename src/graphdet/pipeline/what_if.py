@@ -12,6 +12,7 @@ from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.models import Models
 from graphdet.pipeline.rounding import six_digits
 from graphdet.pipeline.score import Flags, parts_of
+from graphdet.pipeline.user_trees import user_columns
 from graphdet.pipeline.users import behaviour, graph_in_pyg
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import judge_rings
@@ -25,7 +26,7 @@ class WhatIf:
     """Scores a log again without acts of one user, as `score` would: pairs, rings, features, network, fusion.
 
     Nothing is approximated but this: the trained models stay (they learned from the log with those acts), the other
-    users keep the acts that may have answered to them, and decisions of analysts have no say.
+    users keep the acts that may have answered to them, its texts stay, and decisions of analysts have no say.
     """
 
     store: Store
@@ -70,7 +71,8 @@ class WhatIf:
         judged = judge_rings(candidates, self.models.judge.logits, self.fdr)
         users, items = behaviour(graph, bench, quiet)
         data = graph_in_pyg(graph, users, items, windows, quiet)
-        parts, _ = parts_of(self.models, judged, candidates, users, data, self.device)
+        columns = user_columns(self.store, graph, windows, users) if self.models.trees is not None else None
+        parts, _ = parts_of(self.models, judged, candidates, users, data, columns, self.device)
         value = self.models.fusion.score(parts)
         flags = Flags(self.fdr, None, judged, candidates)
         flagged = flags.of(value, posterior_q_values(value), judged.flagged)

@@ -10,9 +10,10 @@ that was found, or else by what it does alone,
 that no ring explains: those of campaigns that were missed against all others. Where rings are found, the other parts
 add nothing to them that would hold on campaigns not seen in training, so they do not get to.
 
-With labels all parts are weighed by the labels, in one logistic model with non-negative weights.
+With labels all parts, and trees beside them, are weighed by the labels: see labelled_fusion.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,9 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 Float = NDArray[np.float64]
-PARTS = ("gnn", "cluster_distance", "probability", "ring")
+BASIC = ("gnn", "cluster_distance", "probability", "ring")
+TREES, ZERO_SHOT = "trees", "zero_shot"
+PARTS = (*BASIC, TREES, ZERO_SHOT)
 RING = PARTS.index("ring")
 RIDGE = 1e-2
 NO_RING = 0.01  # below this probability of membership no ring explains an account
@@ -34,28 +37,35 @@ class Parts:
     """What is fused, per user, all float64[n_users].
 
     gnn: logit. cluster_distance, probability: scores in [0, 1]. ring: probability of being a member of the
-    strongest ring, 0 for none.
+    strongest ring, 0 for none. trees: logit, where trees learned from labels.
     """
 
     gnn: Float
     cluster_distance: Float
     probability: Float
     ring: Float
+    trees: Float | None = None
 
     def columns(self) -> Float:
-        """On scales that add up: logits, tail shares as −ln(1 − score): float64[n, 4]."""
+        """The basic parts on scales that add up: logits, tail shares as −ln(1 − score): float64[n, 4]."""
         surprise = [-np.log(np.maximum(1 - part, 1e-3)) for part in (self.cluster_distance, self.probability)]
         return np.column_stack(
             [np.clip(self.gnn, -15, 15), *surprise, logit(np.clip(self.ring, 1e-6, 1 - 1e-6))]
         )
 
+    def some(self, rows: NDArray[np.integer]) -> "Parts":
+        """Those of some users."""
+        every = (self.gnn, self.cluster_distance, self.probability, self.ring, self.trees)
+        return Parts(*(None if part is None else part[rows] for part in every))  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class Fusion:
-    """weights float64[4] ≥ 0 on standardised columns (0 for the ring without labels); bias; mean, scale float64[4].
+    """weights float64[d] ≥ 0 on standardised columns (0 for the ring without labels); bias; mean, scale float64[d].
 
     ring_share: mean probability of membership in the log of the fit. labelled: whether it was fitted on labels or on
-    planted campaigns.
+    planted campaigns. names: of the columns, from PARTS. zero_shot: the fusion whose log odds are the part of that
+    name, where there were too few labels to do without it.
     """
 
     weights: Float
@@ -64,26 +74,24 @@ class Fusion:
     scale: Float
     ring_share: float
     labelled: bool
+    names: tuple[str, ...] = BASIC
+    zero_shot: "Fusion | None" = None
 
     @classmethod
-    def fit(cls, parts: Parts, y: NDArray[np.integer], labelled: bool) -> "Fusion":
-        """Fit on users with y 1 or 0 (−1: unknown, left out).
-
-        labelled: y are labels. Otherwise y = 1 are accounts of planted campaigns, y = 0 the log's own.
-        """
+    def fit(cls, parts: Parts, y: NDArray[np.integer]) -> "Fusion":
+        """Fit without labels: y = 1 are accounts of planted campaigns, y = 0 the log's own (−1: left out)."""
         known = y >= 0
         x, target = parts.columns()[known], (y[known] == 1).astype(np.float64)
         mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-9
         ring = parts.ring[known]
-        rows = np.ones(len(x), bool) if labelled else ring < NO_RING
-        used = slice(0, len(PARTS) if labelled else RING)
-        weights = np.zeros(len(PARTS))
+        rows = ring < NO_RING
+        weights = np.zeros(len(BASIC))
         if 0 < target[rows].sum() < rows.sum():
-            found = _logistic(((x - mean) / scale)[rows, used], target[rows])
-            weights[used], bias = found[:-1], float(found[-1])
+            found = _logistic(((x - mean) / scale)[rows, :RING], target[rows])
+            weights[:RING], bias = found[:-1], float(found[-1])
         else:  # nothing to tell apart: half an account of the other kind stands for what was not seen
             bias = float(logit((target[rows].sum() + 0.5) / (rows.sum() + 1)))
-        return cls(weights, bias, mean, scale, float(ring.mean()), labelled)
+        return cls(weights, bias, mean, scale, float(ring.mean()), labelled=False)
 
     def score(self, parts: Parts) -> Float:
         """Probability per user, float64[n_users] in (0, 1).
@@ -99,17 +107,24 @@ class Fusion:
         return np.asarray(np.clip(value, LEAST, 1 - LEAST))
 
     def strongest_part(self, parts: Parts) -> NDArray[np.int64]:
-        """Which of PARTS speaks most against each user, int64[n_users]."""
+        """Which of PARTS speaks most against each user, int64[n_users]; of the zero-shot score, which of its parts."""
         strongest = self._added(parts).argmax(axis=1)
-        return strongest if self.labelled else np.where(parts.ring >= NO_RING, RING, strongest)
+        if not self.labelled:
+            return np.where(parts.ring >= NO_RING, RING, strongest)
+        place: NDArray[np.int64] = np.array([PARTS.index(name) for name in self.names])[strongest]
+        if self.zero_shot is None:
+            return place
+        return np.where(place == PARTS.index(ZERO_SHOT), self.zero_shot.strongest_part(parts), place)
 
     def _added(self, parts: Parts) -> Float:
-        """What each part adds to the log-odds, float64[n_users, 4]."""
-        return np.asarray((parts.columns() - self.mean) / self.scale * self.weights)
+        """What each part adds to the log-odds, float64[n_users, d]."""
+        return np.asarray(
+            (columns_of(parts, self.names, self.zero_shot) - self.mean) / self.scale * self.weights
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {
+        document = {
             "weights": self.weights.tolist(),
             "bias": self.bias,
             "mean": self.mean.tolist(),
@@ -117,12 +132,39 @@ class Fusion:
             "ring_share": self.ring_share,
             "labelled": self.labelled,
         }
+        if self.names != BASIC:
+            document["names"] = list(self.names)
+        if self.zero_shot is not None:
+            document["zero_shot"] = self.zero_shot.to_json()
+        return document
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Fusion":
         """Read what to_json gave."""
-        arrays = {name: np.asarray(document[name], np.float64) for name in ("weights", "mean", "scale")}
-        return cls(**{**document, **arrays})
+        found = dict(document)
+        found |= {name: np.asarray(document[name], np.float64) for name in ("weights", "mean", "scale")}
+        found["names"] = tuple(document.get("names", BASIC))
+        if "zero_shot" in document:
+            found["zero_shot"] = cls.from_json(document["zero_shot"])
+        return cls(**found)
+
+
+def columns_of(parts: Parts, names: Sequence[str], zero_shot: Fusion | None) -> Float:
+    """The columns that a fusion weighs, float64[n_users, d], in the order of its names: see names_of."""
+    more = []
+    if TREES in names:
+        if parts.trees is None:
+            raise ValueError("this fusion weighs trees, and there are none")
+        more.append(np.clip(parts.trees, -15, 15))
+    if ZERO_SHOT in names and zero_shot is not None:
+        more.append(logit(zero_shot.score(parts)))
+    return np.column_stack([parts.columns(), *more])
+
+
+def names_of(parts: Parts, zero_shot: Fusion | None) -> tuple[str, ...]:
+    """The names of all columns that can be weighed, in the order of PARTS."""
+    trees, zero = parts.trees is not None, zero_shot is not None
+    return (*BASIC, *((TREES,) if trees else ()), *((ZERO_SHOT,) if zero else ()))
 
 
 def _logistic(x: Float, y: Float) -> Float:

@@ -14,6 +14,7 @@ _MIXED = (
     "no single strong sign: the distance from normal clusters weighs most",
     "no single strong sign: how rare the behaviour is weighs most",
     "no single strong sign: shares targets with a group of accounts",
+    "no single strong sign: what it does, and those it acts with, is like accounts labelled as fraud",
 )
 
 
