@@ -12,17 +12,18 @@ from graphdet.desk.labels import VerdictLabels, merge, verdict_labels
 from graphdet.errors import NotEnoughData
 from graphdet.evaluation.splits import SplitPlan
 from graphdet.logs.labels import LABEL, Labels, check_labels, read_labels
-from graphdet.models.ring_judge import RingJudge
+from graphdet.models.judge import RingJudge
 from graphdet.models.training import train_gnn
 from graphdet.pipeline.decisions import note_loose, standing_of
 from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.labelled import kind_of
 from graphdet.pipeline.labelled_train import train_labelled
 from graphdet.pipeline.model_card import write_card
 from graphdet.pipeline.models import Models
 from graphdet.pipeline.ring_lessons import PlantedTask, Task, plant_and_judge
 from graphdet.pipeline.train_settings import TrainSettings, load_train_settings
-from graphdet.pipeline.users import behaviour, graph_in_pyg
+from graphdet.pipeline.users import behaviour
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports.words import plural, visible
 from graphdet.rings.find import judge_rings

@@ -1,0 +1,53 @@
+"""The scorers of users that are no network, as a file; apart from the networks, so that serving loads no torch."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from graphdet.errors import GraphdetError
+from graphdet.scores.clusters import Clusters
+from graphdet.scores.density import Density
+from graphdet.scores.fused import Fusion
+
+SCORERS = "scorers.json"
+FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Scorers:
+    """The two behaviour scorers and what fuses all parts."""
+
+    density: Density
+    clusters: Clusters
+    fusion: Fusion
+
+    def save(self, directory: Path) -> None:
+        """Write scorers.json."""
+        document = {
+            "format": FORMAT,
+            "density": self.density.to_json(),
+            "clusters": self.clusters.to_json(),
+            "fusion": self.fusion.to_json(),
+        }
+        (directory / SCORERS).write_text(json.dumps(document) + "\n", encoding="utf-8")
+
+
+def load_scorers(directory: Path) -> Scorers:
+    """Read what Scorers.save wrote.
+
+    Raises:
+        GraphdetError: the file is missing, damaged or of another format.
+    """
+    try:
+        document = json.loads((directory / SCORERS).read_text(encoding="utf-8"))
+        if document["format"] != FORMAT:
+            raise GraphdetError(f"the model in {directory} has another format than {FORMAT}: train again")
+        return Scorers(
+            Density.from_json(document["density"]),
+            Clusters.from_json(document["clusters"]),
+            Fusion.from_json(document["fusion"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise GraphdetError(
+            f"no trained model in {directory} ({error}); run `graphdet train --model {directory}` first"
+        ) from error
