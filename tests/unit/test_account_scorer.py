@@ -201,7 +201,7 @@ def test_a_student_needs_a_log_and_packing_a_plain_network(world: World, tmp_pat
         export(world.model, tmp_path / "a", form=Form.student)
     with pytest.raises(UsageError, match="--weights int8"):
         export(world.model, tmp_path / "a", form=Form.onnx, precision=Precision.int8)
-    with pytest.raises(GraphdetError, match="gnn.json is missing"):
+    with pytest.raises(GraphdetError, match=r"gnn\.json is missing"):
         export(tmp_path / "nowhere", tmp_path / "a")
 
 

@@ -1,4 +1,4 @@
-"""Serving without torch: the network in NumPy and ONNX, packed weights, damaged files; on random networks and graphs."""
+"""Serving without torch: the network in NumPy and ONNX, packed weights, damaged files; on random networks."""
 
 import json
 import subprocess
