@@ -72,6 +72,8 @@ class AccountScorer:
     ) -> None:
         self.warm, self.model = warm, model
         self.density, self.clusters, self.fusion = density, clusters, fusion
+        n_acts = np.bincount(warm.graph.user_ix, minlength=warm.graph.n_users)
+        self._first_act = np.concatenate([[0], np.cumsum(n_acts)])
         self.ring_share = float(warm.ring.mean()) if len(warm.ring) else 0.0
 
     def score(self, user_id: str, acts: Sequence[NewAct] = ()) -> dict[str, Any]:
@@ -177,7 +179,7 @@ class AccountScorer:
     def _acts(self, row: int, new: Sequence[NewAct]) -> Acts:
         """The acts of an account in the log, and new ones."""
         graph = self.warm.graph
-        mine = slice(*np.searchsorted(graph.user_ix, [row, row + 1]))
+        mine = slice(*self._first_act[[row, row + 1]]) if row < graph.n_users else slice(0)
         sessions, at = np.unique(graph.session_ix[mine], return_inverse=True)
         old = Acts(
             graph.item_ix[mine].astype(np.int64),
