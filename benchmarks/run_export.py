@@ -93,7 +93,7 @@ def size(weights: dict[str, np.ndarray]) -> int:
 
 def sparse_size(network: Network) -> int:
     """Bytes of the weights that are left, each with a two-byte column, or all of them where that is less."""
-    return sum(min(value.nbytes, np.count_nonzero(value) * 6) for value in flat(network).values())
+    return sum(min(value.nbytes, int(np.count_nonzero(value)) * 6) for value in flat(network).values())
 
 
 def compare(first: Path, second: Path, model: Path) -> None:
@@ -119,7 +119,11 @@ def compare(first: Path, second: Path, model: Path) -> None:
     told("teacher, float32", teacher, size(flat(network)))
     for precision in (Precision.float16, Precision.int8):
         packed = pack(flat(network), precision)
-        told(precision, changed(network, unpack(packed)).logits_of_all(seen.x, seen.ties)[rows], size(packed))
+        told(
+            str(precision),
+            changed(network, unpack(packed)).logits_of_all(seen.x, seen.ties)[rows],
+            size(packed),
+        )
     for share in PRUNED:
         smaller = pruned(network, share)
         told(f"pruned {share:.0%}", smaller.logits_of_all(seen.x, seen.ties)[rows], sparse_size(smaller))

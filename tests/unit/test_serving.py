@@ -12,8 +12,10 @@ from safetensors.numpy import load_file, save_file
 
 from graphdet.clustering.normal_scores import NormalScores
 from graphdet.errors import GraphdetError, InputError
+from graphdet.features.behaviour import FEATURE_NAMES
 from graphdet.models.gnn import GnnSettings, TrainedGnn, build, infer
 from graphdet.models.sampling import TieIndex
+from graphdet.serving.accounts import N_ENTITY_FEATURES
 from graphdet.serving.acts import Acts, NewAct, read_acts, with_new
 from graphdet.serving.network import DOCUMENT, WEIGHTS, load_network
 from graphdet.serving.onnx_file import to_onnx
@@ -226,6 +228,10 @@ def test_new_acts_join_interactions_and_sessions() -> None:
         (2, 0, 1, 62_000, 1),
         (3, 0, 0, 62_001, 1),
     ]
+
+
+def test_what_acts_do_not_change_are_the_last_features() -> None:
+    assert FEATURE_NAMES[-N_ENTITY_FEATURES:] == ("n_entities", "entity_users_log_max")
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,9 @@ class AccountScorer:
             graph.n[mine],
             np.zeros(len(at), bool),
         )
-        names = graph.session_ids.take(pa.array(sessions)).to_pylist()
+        # By name only where somebody asks by name: taking strings out of Arrow is slow.
+        named = any(act.session_id is not None for act in new)
+        names = graph.session_ids.take(pa.array(sessions)).to_pylist() if named else range(len(sessions))
         return with_new(old, names, new, self.item_row, graph.actions)
 
     @cached_property

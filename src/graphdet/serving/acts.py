@@ -46,14 +46,15 @@ class Acts:
 
 def with_new(
     old: Acts,
-    session_ids: Sequence[str],
+    session_ids: Sequence[str | int],
     new: Sequence[NewAct],
     item_row: Mapping[str, int],
     actions: Sequence[str],
 ) -> Acts:
     """Old acts and new events. An event of a session, item and action that are there already is one more of it.
 
-    `session_ids` are the names of the old acts' sessions, by their number; `item_row` and `actions` those of the log.
+    `session_ids` are the names of the old acts' sessions, by their number, or these numbers where no new event names
+    its session; `item_row` and `actions` are those of the log.
     """
     known = zip(old.session, old.item, old.action, old.at_ms, old.n, old.is_new, strict=True)
     rows = {tuple(map(int, row[:3])): [int(row[3]), int(row[4]), bool(row[5])] for row in known}
