@@ -56,11 +56,11 @@ def with_new(
     `session_ids` are the names of the old acts' sessions, by their number, or these numbers where no new event names
     its session; `item_row` and `actions` are those of the log.
     """
-    known = zip(old.session, old.item, old.action, old.at_ms, old.n, old.is_new, strict=True)
-    rows = {tuple(map(int, row[:3])): [int(row[3]), int(row[4]), bool(row[5])] for row in known}
     sessions = {name: place for place, name in enumerate(session_ids)}
     codes = {name: place for place, name in enumerate(actions)}
     unseen: dict[str, int] = {}
+    first_ms, n = old.at_ms.copy(), old.n.copy()
+    more: dict[tuple[int, int, int], list[int]] = {}
     latest, latest_ms = (int(old.session[-1]), int(old.at_ms[-1])) if len(old) else (-1, 0)
     for act in sorted(new, key=lambda each: each.at_ms):
         item = item_row.get(act.item_id, -1)
@@ -75,12 +75,19 @@ def with_new(
         if act.at_ms >= latest_ms or latest < 0:
             latest, latest_ms = session, act.at_ms
         code = codes.setdefault(act.action, len(codes))
-        row = rows.setdefault((session, item, code), [act.at_ms, 0, True])
-        row[0], row[1] = min(row[0], act.at_ms), row[1] + 1
-    table = np.array([(*key, *row) for key, row in rows.items()], np.int64).reshape(-1, 6)
-    table = table[np.lexsort((table[:, 2], table[:, 0], table[:, 1], table[:, 3]))]
-    sessions_of, items_of, actions_of, first_ms, n, is_new = (table[:, column] for column in range(6))
-    return Acts(items_of, sessions_of, actions_of, first_ms, n, is_new.astype(bool))
+        same = np.flatnonzero((old.session == session) & (old.item == item) & (old.action == code))
+        if len(same):
+            first_ms[same[0]], n[same[0]] = min(int(first_ms[same[0]]), act.at_ms), n[same[0]] + 1
+        else:  # by time, so the first is the earliest
+            more.setdefault((session, item, code), [act.at_ms, 0])[1] += 1
+    added = np.array([(*key, *row) for key, row in more.items()], np.int64).reshape(-1, 5)
+    known = np.stack([old.session, old.item, old.action, first_ms, n], axis=1)
+    table = np.concatenate([known, added])
+    order = np.lexsort((table[:, 2], table[:, 0], table[:, 1], table[:, 3]))
+    session_of, item_of, action_of, first_ms, n = (table[order, column] for column in range(5))
+    return Acts(
+        item_of, session_of, action_of, first_ms, n, np.r_[old.is_new, np.ones(len(added), bool)][order]
+    )
 
 
 def read_acts(found: object) -> list[NewAct]:

@@ -76,9 +76,9 @@ class Quiet:
         )
         lo, hi = self.start[acted.item[mine]], self.start[acted.item[mine] + 1]
         # By time within each item's acts, so only those within the span are looked at.
-        lo, hi = _between(
-            self.at_ms, lo, hi, acted.at_ms[mine] - self.span_ms, acted.at_ms[mine] + self.span_ms
-        )
+        at_ms = acted.at_ms[mine]
+        lo = _first_from(self.at_ms, lo, hi, at_ms - self.span_ms)
+        hi = _first_from(self.at_ms, lo, hi, at_ms + self.span_ms + 1)
         size = hi - lo
         of = np.repeat(mine, size)
         places = np.arange(len(of)) + np.repeat(lo - (np.cumsum(size) - size), size)
@@ -106,15 +106,14 @@ class Quiet:
         return np.asarray(size + acted.is_new <= self.crowd)
 
 
-def _between(values: Ints, lo: Ints, hi: Ints, least: Ints, most: Ints) -> tuple[Ints, Ints]:
-    """Narrow ascending runs values[lo:hi] to those from least to most, both included."""
-    pairs = zip(lo.tolist(), hi.tolist(), least.tolist(), most.tolist(), strict=True)
-    found = [
-        (a + values[a:b].searchsorted(low, "left"), a + values[a:b].searchsorted(high, "right"))
-        for a, b, low, high in pairs
-    ]
-    ends = np.array(found, np.int64).reshape(-1, 2)
-    return ends[:, 0], ends[:, 1]
+def _first_from(values: Ints, lo: Ints, hi: Ints, least: Ints) -> Ints:
+    """Where in each ascending run values[lo:hi] the values from `least` on begin, by bisection of all runs at once."""
+    lo, hi = lo.copy(), hi.copy()
+    while (unsure := lo < hi).any():
+        middle = (lo + hi) // 2
+        before = unsure & (values[np.where(unsure, middle, 0)] < least)
+        lo, hi = np.where(before, middle + 1, lo), np.where(unsure & ~before, middle, hi)
+    return lo
 
 
 @dataclass(frozen=True)
