@@ -33,6 +33,7 @@ LOG ?= ../shared/data/globo/clicks.parquet
 bench: setup  ## the figures of benchmarks/, on LOG
 	$(BIN)/python benchmarks/run_globo.py $(LOG)
 	$(BIN)/python benchmarks/run_neo4j.py $(LOG)
+	$(BIN)/python benchmarks/run_latency.py $(LOG)
 
 DATA ?= ../shared/data
 bench-rings: setup  ## rings planted into real logs, graphdet and its peers; the quick form: two logs, one seed

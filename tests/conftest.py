@@ -11,8 +11,8 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Tests of commands use the sample logs of the stores' tests.
-sys.path.append(str(Path(__file__).parent / "store"))
+# Tests of commands use the sample logs of the stores' tests and the small worlds of the unit tests.
+sys.path += [str(Path(__file__).parent / folder) for folder in ("store", "unit")]
 
 # Tests in these folders run whole commands, as a person would.
 WHOLE_COMMANDS = ("cli", "zoo")

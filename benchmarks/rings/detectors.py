@@ -12,7 +12,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import StandardScaler
 
-from graphdet.models.ring_judge import RingJudge
+from graphdet.models.judge import RingJudge
 from graphdet.models.shipped import shipped_judge
 from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.ring_lessons import plant_and_judge

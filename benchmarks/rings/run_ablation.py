@@ -21,8 +21,9 @@ from sklearn.metrics import average_precision_score
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from graphdet.errors import NotEnoughData
+from graphdet.models.judge import RingJudge
 from graphdet.models.ring_examples import Lessons
-from graphdet.models.ring_judge import RingJudge, train_ring_judge
+from graphdet.models.ring_judge import train_ring_judge
 from graphdet.models.shipped import shipped_judge, shipped_lessons
 from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.ring_lessons import planted_copies

@@ -27,8 +27,9 @@ from graphdet.models.pyg import HeteroData
 from graphdet.models.training import train_gnn
 from graphdet.pipeline.detect import find_pairs
 from graphdet.pipeline.gnn_words import MOST_MEMBERS
+from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.ring_lessons import plan_for
-from graphdet.pipeline.users import behaviour, graph_in_pyg
+from graphdet.pipeline.users import behaviour
 from graphdet.ports import Silent
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.plant import plant

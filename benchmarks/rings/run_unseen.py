@@ -22,7 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from detectors import named
-from graphdet.models.ring_judge import RingJudge
+from graphdet.models.judge import RingJudge
 from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.ring_lessons import plant_and_judge
 from graphdet.ports import Silent

@@ -12,7 +12,8 @@ from graphdet.models.training import train_gnn
 from graphdet.pipeline.detect import find_pairs
 from graphdet.pipeline.explain import told
 from graphdet.pipeline.gnn_words import MOST_MEMBERS, ring_block
-from graphdet.pipeline.users import behaviour, graph_in_pyg
+from graphdet.pipeline.in_pyg import graph_in_pyg
+from graphdet.pipeline.users import behaviour
 from graphdet.ports import Silent
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import kind

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from graphdet.errors import GraphdetError
+from graphdet.models.judge import RingJudge
 from graphdet.models.ring_examples import Lessons
-from graphdet.models.ring_judge import RingJudge, train_ring_judge
+from graphdet.models.ring_judge import train_ring_judge
 
 pytestmark = pytest.mark.slow
 

@@ -25,5 +25,6 @@ def nearest(x: Float, centres: Float) -> tuple[NDArray[np.int64], Float]:
         squared = (part**2).sum(axis=1)[:, None] - 2 * part @ centres.T + square
         best = squared.argmin(axis=1)
         member[start : start + CHUNK] = best
-        distance[start : start + CHUNK] = np.sqrt(np.maximum(squared[np.arange(len(part)), best], 0))
+        # Not from `squared`: what cancels there leaves noise that depends on which rows are asked for together.
+        distance[start : start + CHUNK] = np.sqrt(((part - centres[best]) ** 2).sum(axis=1))
     return member, distance

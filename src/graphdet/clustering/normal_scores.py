@@ -46,10 +46,10 @@ class NormalScores:
             raise GraphdetError(
                 f"the model was fitted on {len(self.knots)} features, the data have {x.shape[1]}: train again"
             )
-        out = np.empty(x.shape, np.float32)
+        height = np.empty(x.shape)
         for j, (knots, heights) in enumerate(zip(self.knots, self.heights, strict=True)):
-            out[:, j] = ndtri(np.interp(x[:, j], knots, heights))
-        return out
+            height[:, j] = np.interp(x[:, j], knots, heights)
+        return np.asarray(ndtri(height, out=height).astype(np.float32))
 
     def to_json(self) -> dict[str, Any]:
         """Write as plain lists."""

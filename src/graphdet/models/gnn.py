@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from graphdet.clustering.normal_scores import NormalScores
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.models.layers import RingNet
-from graphdet.models.propagation import propagate
+from graphdet.models.propagation import partner_count_input, propagate
 from graphdet.models.pyg import HeteroData
 from graphdet.models.sampling import TieIndex
 
@@ -111,7 +111,7 @@ class TrainedGnn:
             GraphdetError: as predict.
         """
         inputs = propagate(
-            data,
+            *walked(data),
             self.user_scores.transform(data["user"].x.cpu().numpy()),
             self.item_scores.transform(data["item"].x.cpu().numpy()),
             self.session_scores.transform(data["session"].x.cpu().numpy()),
@@ -252,12 +252,22 @@ def ties_of(data: HeteroData) -> tuple[torch.Tensor, torch.Tensor]:
     return store.edge_index.cpu(), store.edge_attr.cpu()
 
 
+def walked(data: HeteroData) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Users and the sessions they started, sessions and the items acted on: int64[2, n] each."""
+    acted = [
+        data[edge_type].edge_index.cpu().numpy()
+        for edge_type in data.edge_types
+        if edge_type[0] == "session" and edge_type[2] == "item" and not edge_type[1].startswith("rev_")
+    ]
+    edges = np.concatenate(acted, axis=1) if acted else np.zeros((2, 0), np.int64)
+    return data["user", "started", "session"].edge_index.cpu().numpy(), edges
+
+
 def with_partner_counts(inputs: NDArray[np.float32], data: HeteroData) -> NDArray[np.float32]:
     """Append ln(1 + partners before the cut) ÷ 3 where the graph has ties."""
     if "n_partners" not in data["user"]:
         return inputs
-    count = np.log1p(data["user"].n_partners.cpu().numpy()).astype(np.float32) / 3.0
-    return np.hstack([inputs, count[:, None]])
+    return np.hstack([inputs, partner_count_input(data["user"].n_partners.cpu().numpy())])
 
 
 def pick_device(name: str | None = None) -> torch.device:

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from graphdet import schema
 from graphdet.models.pair_graph import MAX_PARTNERS, closest_ties
 from graphdet.models.pyg import HeteroData
+from graphdet.models.sessions import session_features
 from graphdet.tables import GraphArrays, PairArrays
-
-_DAY_MS = 86_400_000
 
 
 def to_hetero(
@@ -44,7 +43,7 @@ def to_hetero(
     data = HeteroData()
     data["user"].x = _features(user_features, arrays.user_ix, arrays.n_users, "user")
     data["item"].x = _features(item_features, arrays.item_ix, arrays.n_items, "item")
-    data["session"].x = torch.from_numpy(_session_features(arrays))
+    data["session"].x = torch.from_numpy(session_features(arrays))
     data["user"].ids, data["item"].ids = arrays.user_ids, arrays.item_ids
     data["session"].ids = arrays.session_ids
     _add_actions(data, arrays)
@@ -68,20 +67,6 @@ def _features(
     if len(given) != n_nodes:
         raise ValueError(f"{what} features have {len(given)} rows for {n_nodes} nodes")
     return torch.from_numpy(np.ascontiguousarray(given, np.float32))
-
-
-def _session_features(arrays: GraphArrays) -> NDArray[np.float32]:
-    """ln(1 + interactions), ln(1 + duration in s), and the time of day of the start as cosine and sine."""
-    n = arrays.n_sessions
-    size = np.bincount(arrays.session_ix, minlength=n)
-    start = np.full(n, np.iinfo(np.int64).max)
-    end = np.full(n, np.iinfo(np.int64).min)
-    np.minimum.at(start, arrays.session_ix, arrays.at_ms)
-    np.maximum.at(end, arrays.session_ix, arrays.at_ms)
-    start, end = np.where(size > 0, start, 0), np.where(size > 0, end, 0)
-    angle = (start % _DAY_MS) * (2.0 * np.pi / _DAY_MS)
-    columns = [np.log1p(size), np.log1p((end - start) / 1000.0), np.cos(angle), np.sin(angle)]
-    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def _add_actions(data: HeteroData, arrays: GraphArrays) -> None:

@@ -10,36 +10,38 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from graphdet.models.pyg import HeteroData
-
 Matrix = NDArray[np.float32]
+Ends = NDArray[np.int64]
 
 
-def propagate(data: HeteroData, user: Matrix, item: Matrix, session: Matrix) -> Matrix:
+def propagate(started: Ends, acted: Ends, user: Matrix, item: Matrix, session: Matrix) -> Matrix:
     """Concatenate each user's own inputs with means over sessions, items and those items' audiences.
 
     Each mean is over sessions first, then over their interactions, so a long session weighs as much as a
     short one.
 
-    Shapes: user float32[n_users, u], item float32[n_items, i], session float32[n_sessions, s]; returns
+    Shapes: started int64[2, n_started] users and their sessions; acted int64[2, n_acts] sessions and items; user
+    float32[n_users, u], item float32[n_items, i], session float32[n_sessions, s]; returns
     float32[n_users, 2 u + i + s]. A user without sessions gets zeros, the middle of the normal scores.
     """
-    n_users, n_items, n_sessions = len(user), len(item), len(session)
-    started = data["user", "started", "session"].edge_index.cpu().numpy()
-    acted = [
-        data[edge_type].edge_index.cpu().numpy()
-        for edge_type in data.edge_types
-        if edge_type[0] == "session" and edge_type[2] == "item" and not edge_type[1].startswith("rev_")
-    ]
-    edges = np.concatenate(acted, axis=1) if acted else np.zeros((2, 0), np.int64)
-    of_user = _mean_over(started[0], started[1], (n_users, n_sessions))
-    of_session = _mean_over(edges[0], edges[1], (n_sessions, n_items))
-    of_item = _mean_over(edges[1], edges[0], (n_items, n_sessions))
+    heard = what_items_say(started, acted, user, item, len(session))
+    of_user = _mean_over(started[0], started[1], (len(user), len(session)))
+    of_session = _mean_over(acted[0], acted[1], (len(session), len(item)))
+    around = of_user @ np.hstack([session, of_session @ heard])
+    return np.hstack([user, around]).astype(np.float32, copy=False)
+
+
+def what_items_say(started: Ends, acted: Ends, user: Matrix, item: Matrix, n_sessions: int) -> Matrix:
+    """Each item's own inputs beside the mean of its audience over interactions: float32[n_items, i + u]."""
+    of_item = _mean_over(acted[1], acted[0], (len(item), n_sessions))
     by_session = np.zeros((n_sessions, user.shape[1]), np.float32)
     by_session[started[1]] = user[started[0]]
-    audience = of_item @ by_session
-    around = of_user @ np.hstack([session, of_session @ np.hstack([item, audience])])
-    return np.hstack([user, around]).astype(np.float32, copy=False)
+    return np.hstack([item, of_item @ by_session])
+
+
+def partner_count_input(n_partners: NDArray[np.int64]) -> Matrix:
+    """How many partners users have, before the cut to the closest, as an input: float32[n_users, 1]."""
+    return np.log1p(n_partners).astype(np.float32)[:, None] / np.float32(3.0)
 
 
 def _mean_over(row: NDArray[np.int64], column: NDArray[np.int64], shape: tuple[int, int]) -> sp.csr_matrix:

@@ -11,22 +11,17 @@ is known (weights kept ≥ 0 behind the signed inputs, after Sill 1998), which a
 groups by heart.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from graphdet.errors import GraphdetError, NotEnoughData
+from graphdet.errors import NotEnoughData
+from graphdet.models.judge import N_FOLDS, N_SEEDS, RingJudge
 from graphdet.models.ring_examples import Lessons
 
-N_FOLDS = 2
-N_SEEDS = 3  # networks per fold, averaged
 HIDDEN = (32, 16)
 STEPS = 300
 WARM_STEPS = 60  # with the plain loss, to learn where natural groups are before trusting the network's doubt
@@ -38,77 +33,6 @@ WEIGHT_DECAY = 1.0
 NOT_RING_WEIGHT = 4.0  # of all that is no ring, campaigns weigh 1
 INNOCENT_WEIGHT = 1.0  # of which hard innocents
 FEW_NATURAL = 20.0  # natural groups in a log, from which its own lessons weigh more than those of other logs
-BLIND = -30.0  # logit of a judge that learned nothing
-FORMAT = 5
-
-
-@dataclass(frozen=True)
-class RingJudge:
-    """A trained judge.
-
-    weights: per fold and seed, the arrays of a three-layer network; mean, scale float64[n_inputs]
-    standardise the inputs. A positive logit means: more like the planted campaigns than like the log's own
-    groups.
-    """
-
-    weights: dict[str, NDArray[np.float32]]
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
-
-    @classmethod
-    def blind(cls) -> "RingJudge":
-        """The judge of a log that nothing could be learned from: nothing looks like a ring to it."""
-        return cls({}, np.zeros(0), np.ones(0))
-
-    def logits(self, inputs: NDArray[np.float64], fold: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Judge blocks, each by the networks that did not see its fold.
-
-        Shapes: inputs float64[n, n_inputs]; fold int64[n] in 0 … N_FOLDS − 1; returns float64[n].
-        """
-        if not self.weights:
-            return np.full(len(inputs), BLIND)
-        x = np.clip((inputs - self.mean) / self.scale, -5, 5)
-        out = np.zeros(len(x))
-        for held_out in range(N_FOLDS):
-            rows = np.flatnonzero(fold == held_out)
-            for seed in range(N_SEEDS):
-                h = x[rows]
-                for layer in range(3):
-                    name = f"{held_out}.{seed}.{layer}"
-                    h = h @ self.weights[f"{name}.weight"].T.astype(np.float64)
-                    h = h + self.weights[f"{name}.bias"]
-                    h = np.tanh(h) if layer < 2 else h
-                out[rows] += h[:, 0] / N_SEEDS
-        return out
-
-    def save(self, directory: Path) -> None:
-        """Write ring_judge.safetensors and ring_judge.json."""
-        directory.mkdir(parents=True, exist_ok=True)
-        save_file(self.weights, directory / "ring_judge.safetensors")
-        about = {"format": FORMAT, "mean": self.mean.tolist(), "scale": self.scale.tolist()}
-        (directory / "ring_judge.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, directory: Path) -> "RingJudge":
-        """Read a judge.
-
-        Raises:
-            GraphdetError: there is none in this folder, or it is of another format.
-        """
-        try:
-            about = json.loads((directory / "ring_judge.json").read_text(encoding="utf-8"))
-            weights = load_file(directory / "ring_judge.safetensors")
-        except (OSError, ValueError) as error:
-            raise GraphdetError(
-                f"no ring judge in {directory}: {error}. Run `graphdet train --model {directory}` first"
-            ) from error
-        if about.get("format") != FORMAT:
-            raise GraphdetError(
-                f"the ring judge in {directory} has format {about.get('format')}, this version reads "
-                f"{FORMAT}; "
-                "train it again"
-            )
-        return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]))
 
 
 def train_ring_judge(

@@ -15,8 +15,9 @@ from graphdet.models.explain_gnn import Attribution, GnnExplainer
 from graphdet.pipeline.detect import find_pairs, read_graph
 from graphdet.pipeline.disclosure import Disclosure, Listener, disclose
 from graphdet.pipeline.gnn_words import MOST_MEMBERS, TOLD, features, strongest, sums, three
+from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.models import load_models
-from graphdet.pipeline.users import behaviour, graph_in_pyg
+from graphdet.pipeline.users import behaviour
 from graphdet.pipeline.what_if import WhatIf
 from graphdet.ports import Progress, Silent, Store
 from graphdet.tables import GraphArrays

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.errors import NotEnoughData
-from graphdet.models.ring_judge import RingJudge
+from graphdet.models.judge import RingJudge
 from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.insufficient import measured
 from graphdet.pipeline.ring_lessons import plan_for, plant_and_judge

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.errors import NotEnoughData
+from graphdet.models.judge import RingJudge
 from graphdet.models.ring_examples import Lessons
-from graphdet.models.ring_judge import RingJudge, train_ring_judge
+from graphdet.models.ring_judge import train_ring_judge
 from graphdet.models.shipped import shipped_lessons
 from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.insufficient import measured

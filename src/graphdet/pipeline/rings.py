@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from graphdet import __version__
-from graphdet.models.ring_judge import RingJudge
+from graphdet.models.judge import RingJudge
 from graphdet.models.shipped import shipped_judge
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.digests import MODEL_DIGEST, model_digest

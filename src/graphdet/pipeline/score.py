@@ -17,15 +17,17 @@ from graphdet.models.pyg import HeteroData
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.gnn_words import with_gnn
+from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
 from graphdet.pipeline.labelled_model import kept_kinds, load_kept
 from graphdet.pipeline.labelled_score import score_kept
 from graphdet.pipeline.memory import Remembered, remember, settle
-from graphdet.pipeline.models import SCORERS, Models, load_models
+from graphdet.pipeline.models import Models, load_models
 from graphdet.pipeline.rings import with_overruled
 from graphdet.pipeline.rounding import six_digits
+from graphdet.pipeline.scorers import SCORERS
 from graphdet.pipeline.user_trees import UserColumns, user_columns
-from graphdet.pipeline.users import Float, behaviour, graph_in_pyg
+from graphdet.pipeline.users import Float, behaviour
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import (

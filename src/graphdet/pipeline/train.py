@@ -7,9 +7,10 @@ from graphdet.desk.labels import VerdictLabels
 from graphdet.errors import NotEnoughData
 from graphdet.evaluation.splits import SplitPlan
 from graphdet.logs.labels import Labels, read_labels
-from graphdet.models.ring_judge import RingJudge
+from graphdet.models.judge import RingJudge
 from graphdet.models.training import train_gnn
 from graphdet.pipeline.detect import read_graph
+from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.labelled import kind_of
 from graphdet.pipeline.labelled_train import train_labelled
 from graphdet.pipeline.model_card import write_card
@@ -18,7 +19,7 @@ from graphdet.pipeline.ring_lessons import PlantedTask, Task, plant_and_judge
 from graphdet.pipeline.train_settings import TrainSettings, load_train_settings
 from graphdet.pipeline.user_labels import given_labels, label_task, with_verdicts
 from graphdet.pipeline.user_learning import learn_users
-from graphdet.pipeline.users import behaviour, graph_in_pyg
+from graphdet.pipeline.users import behaviour
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import judge_rings
 from graphdet.rings.ring_tables import user_membership

@@ -278,9 +278,10 @@ def _of_users(store: Store, path: Path, seed: int, device: str, progress: Progre
     """Validation for labels of users: out of fold."""
     from graphdet.models.training import train_gnn
     from graphdet.pipeline.detect import read_graph, ring_candidates
+    from graphdet.pipeline.in_pyg import graph_in_pyg
     from graphdet.pipeline.user_labels import given_labels
     from graphdet.pipeline.user_labels import label_task as user_task
-    from graphdet.pipeline.users import behaviour, graph_in_pyg
+    from graphdet.pipeline.users import behaviour
 
     read = given_labels(store, path)
     assert read.labels is not None  # for the type checker: the file names users

@@ -1,4 +1,4 @@
-"""User-level inputs that training and scoring share: behaviour features and the graph in PyG."""
+"""Behaviour features, which training, scoring and serving share."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from graphdet.features.behaviour import FEATURE_NAMES, ITEM_FEATURE_NAMES, item_features, user_features
 from graphdet.graph.encode import edges_frame
-from graphdet.models.heterodata import to_hetero
-from graphdet.models.pyg import HeteroData
 from graphdet.ports import Progress
-from graphdet.tables import Frame, GraphArrays, PairArrays
+from graphdet.tables import Frame, GraphArrays
 
 Float = NDArray[np.float64]
 
@@ -49,13 +47,3 @@ def behaviour(
     items = _matrix(item_features(edges), "item_ix", ITEM_FEATURE_NAMES, graph.n_items)
     progress.done()
     return users, items
-
-
-def graph_in_pyg(
-    graph: GraphArrays, users: Float, items: Float, windows: Sequence[PairArrays], progress: Progress
-) -> HeteroData:
-    """The heterogeneous graph with features and co-action pairs, validated."""
-    progress.start("graph in PyG")
-    data = to_hetero(graph, users, items, windows)
-    progress.done()
-    return data

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from graphdet.evaluation.posterior import posterior_q_values
 from graphdet.pipeline.detect import ring_candidates
+from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.models import Models
 from graphdet.pipeline.rounding import six_digits
 from graphdet.pipeline.score import Flags, parts_of
 from graphdet.pipeline.user_trees import user_columns
-from graphdet.pipeline.users import behaviour, graph_in_pyg
+from graphdet.pipeline.users import behaviour
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import judge_rings
 from graphdet.tables import GraphArrays

@@ -72,4 +72,4 @@ class Density:
 
 def _mahalanobis(x: Float, mean: Float, precision: Float) -> Float:
     centred = x - mean
-    return np.asarray(np.einsum("ij,jk,ik->i", centred, precision, centred, optimize=True))
+    return np.asarray(np.einsum("ij,ij->i", centred @ precision, centred))

@@ -93,16 +93,18 @@ class Fusion:
             bias = float(logit((target[rows].sum() + 0.5) / (rows.sum() + 1)))
         return cls(weights, bias, mean, scale, float(ring.mean()), labelled=False)
 
-    def score(self, parts: Parts) -> Float:
+    def score(self, parts: Parts, ring_share: float | None = None) -> Float:
         """Probability per user, float64[n_users] in (0, 1).
 
+        `ring_share` is the mean of `ring` over the whole log, for when `parts` are of a few of its users.
         Without labels `alone` is scaled down by how much less of the log its rings hold than in the fit: campaigns
         that were missed are taken to be as rare, beside those found, as they were among the planted.
         """
         alone = self._added(parts).sum(axis=1) + self.bias
         if self.labelled:
             return np.asarray(np.clip(expit(alone), LEAST, 1 - LEAST))
-        rarer = min((parts.ring.mean() + LEAST) / (self.ring_share + LEAST), 1.0) if len(alone) else 1.0
+        share = ring_share if ring_share is not None else float(parts.ring.mean()) if len(alone) else 1.0
+        rarer = min((share + LEAST) / (self.ring_share + LEAST), 1.0)
         value = 1 - (1 - parts.ring) * (1 - expit(alone + np.log(rarer)))
         return np.asarray(np.clip(value, LEAST, 1 - LEAST))
 

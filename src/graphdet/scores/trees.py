@@ -67,27 +67,22 @@ class Trees:
         cls, x: NDArray[np.float32], y: NDArray[np.int8], seed: int, settings: TreeSettings | None = None
     ) -> "Trees":
         """Grow trees. Shapes: x float32[n, d], NaN where there is nothing to measure; y int8[n], 1 or 0."""
-        chosen = (settings or TreeSettings()).for_rows(len(y))
-        lightgbm = lightgbm_library()
-        binning = {"verbosity": -1, "max_bin": chosen.bins, "bin_construct_sample_cnt": max(len(y), 1)}
-        data = lightgbm.Dataset(x, label=y, params=binning, free_raw_data=True)
-        parameters = FIXED | {
-            "seed": seed,
-            "learning_rate": chosen.learning_rate,
-            "num_leaves": chosen.leaves,
-            "min_data_in_leaf": chosen.min_rows_in_leaf,
-            "lambda_l1": chosen.l1,
-            "lambda_l2": chosen.l2,
-            "bagging_fraction": chosen.row_share,
-            "bagging_freq": 1,
-            "feature_fraction": chosen.feature_share,
-        }
-        booster = lightgbm.train(parameters, data, num_boost_round=chosen.rounds)
-        return cls(booster.model_to_string(importance_type="gain"))
+        return cls(_grown(x, y, seed, settings, "binary"))
+
+    @classmethod
+    def fit_values(
+        cls, x: NDArray[np.float32], y: Float, seed: int, settings: TreeSettings | None = None
+    ) -> "Trees":
+        """Grow trees that give a value, by least squares; `logits` then gives it. Shapes: as fit, y float64[n]."""
+        return cls(_grown(x, y, seed, settings, "regression"))
 
     @cached_property
     def _booster(self) -> Any:
-        return lightgbm_library().Booster(model_str=self.text)
+        lightgbm = lightgbm_library()
+        try:
+            return lightgbm.Booster(model_str=self.text)
+        except lightgbm.basic.LightGBMError as error:
+            raise ValueError(f"the text of the trees is damaged: {error}") from error
 
     @property
     def n_features(self) -> int:
@@ -105,6 +100,31 @@ class Trees:
             part = x[start : start + ROWS_A_CALL]
             out[start : start + len(part)] = self._booster.predict(part, raw_score=True, num_threads=1)
         return out
+
+
+def _grown(
+    x: NDArray[np.float32], y: NDArray[Any], seed: int, settings: TreeSettings | None, objective: str
+) -> str:
+    """Train; the model as LightGBM's text."""
+    chosen = (settings or TreeSettings()).for_rows(len(y))
+    lightgbm = lightgbm_library()
+    binning = {"verbosity": -1, "max_bin": chosen.bins, "bin_construct_sample_cnt": max(len(y), 1)}
+    data = lightgbm.Dataset(x, label=y, params=binning, free_raw_data=True)
+    parameters = FIXED | {
+        "objective": objective,
+        "seed": seed,
+        "learning_rate": chosen.learning_rate,
+        "num_leaves": chosen.leaves,
+        "min_data_in_leaf": chosen.min_rows_in_leaf,
+        "lambda_l1": chosen.l1,
+        "lambda_l2": chosen.l2,
+        "bagging_fraction": chosen.row_share,
+        "bagging_freq": 1,
+        "feature_fraction": chosen.feature_share,
+    }
+    booster = lightgbm.train(parameters, data, num_boost_round=chosen.rounds)
+    text: str = booster.model_to_string(importance_type="gain")
+    return text
 
 
 def lightgbm_library() -> Any:

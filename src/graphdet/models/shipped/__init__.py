@@ -6,8 +6,8 @@ Made by `scripts/ship_ring_judge.py`. The lessons are the evidence of blocks, th
 from functools import cache
 from pathlib import Path
 
+from graphdet.models.judge import RingJudge
 from graphdet.models.ring_examples import Lessons
-from graphdet.models.ring_judge import RingJudge
 
 FOLDER = Path(__file__).parent
 LESSONS = "ring_lessons.safetensors"

@@ -1,0 +1,58 @@
+"""The scorers of users that are no network, as a file; apart from the networks, so that serving loads no torch."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from graphdet.errors import GraphdetError
+from graphdet.scores.clusters import Clusters
+from graphdet.scores.density import Density
+from graphdet.scores.fused import Fusion
+
+SCORERS = "scorers.json"
+USER_TREES = "user_trees.json"
+FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Scorers:
+    """The two behaviour scorers and what fuses all parts; has_trees: trees from labels of users stand beside them."""
+
+    density: Density
+    clusters: Clusters
+    fusion: Fusion
+    has_trees: bool = False
+
+    def save(self, directory: Path) -> None:
+        """Write scorers.json."""
+        document = {
+            "format": FORMAT,
+            "density": self.density.to_json(),
+            "clusters": self.clusters.to_json(),
+            "fusion": self.fusion.to_json(),
+        }
+        if self.has_trees:
+            document["trees"] = USER_TREES
+        (directory / SCORERS).write_text(json.dumps(document) + "\n", encoding="utf-8")
+
+
+def load_scorers(directory: Path) -> Scorers:
+    """Read what Scorers.save wrote.
+
+    Raises:
+        GraphdetError: the file is missing, damaged or of another format.
+    """
+    try:
+        document = json.loads((directory / SCORERS).read_text(encoding="utf-8"))
+        if document["format"] != FORMAT:
+            raise GraphdetError(f"the model in {directory} has another format than {FORMAT}: train again")
+        return Scorers(
+            Density.from_json(document["density"]),
+            Clusters.from_json(document["clusters"]),
+            Fusion.from_json(document["fusion"]),
+            "trees" in document,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise GraphdetError(
+            f"no trained model in {directory} ({error}); run `graphdet train --model {directory}` first"
+        ) from error

@@ -1,0 +1,91 @@
+"""A small planted log in a store, with models trained on it: what tests of serving share."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from graphdet.config import load_config
+from graphdet.models.gnn import GnnSettings
+from graphdet.models.shipped import shipped_judge
+from graphdet.models.training import train_gnn
+from graphdet.pipeline.detect import find_pairs, read_graph
+from graphdet.pipeline.in_pyg import graph_in_pyg
+from graphdet.pipeline.ingest import ingest
+from graphdet.pipeline.models import Models
+from graphdet.pipeline.users import behaviour
+from graphdet.ports import Silent
+from graphdet.scores.clusters import Clusters
+from graphdet.scores.density import Density
+from graphdet.scores.fused import Fusion, Parts
+from graphdet.simulate.campaigns import kind
+from graphdet.simulate.organic import organic
+from graphdet.simulate.plant import plant
+from graphdet.store.duckdb import DuckDBStore
+from graphdet.tables import GraphArrays
+
+SETTINGS = GnnSettings(n_steps=20, batch_size=128)
+
+
+@dataclass(frozen=True)
+class World:
+    """Folders of a store and a model, and what the store holds."""
+
+    store: Path
+    model: Path
+    graph: GraphArrays
+
+    def open(self) -> DuckDBStore:
+        """Open the store."""
+        return DuckDBStore(self.store, read_only=True)
+
+
+def write_log(
+    graph: GraphArrays, path: Path, more: list[tuple[str, str, str, int, str]] | None = None
+) -> Path:
+    """Write a graph as a log of one event per interaction, and more events."""
+    users, sessions, items = (
+        ids.take(pa.array(ix)).to_pylist()
+        for ids, ix in (
+            (graph.user_ids, graph.user_ix),
+            (graph.session_ids, graph.session_ix),
+            (graph.item_ids, graph.item_ix),
+        )
+    )
+    actions = [graph.actions[code] for code in graph.action_ix]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("user_id", "item_id", "session_id", "timestamp", "action"))
+        rows = list(zip(users, items, sessions, graph.at_ms.tolist(), actions, strict=True))
+        writer.writerows(rows + (more or []))
+    return path
+
+
+def store_of(log: Path, path: Path) -> DuckDBStore:
+    """Ingest a log."""
+    store = DuckDBStore(path)
+    ingest(store, [log], load_config("simulated"))
+    return store
+
+
+def make_world(folder: Path) -> World:
+    """Simulate, plant, ingest, train a little."""
+    planted = plant(organic(500, 150, 8, seed=3), [kind("burst")] * 2, 5)
+    store = store_of(write_log(planted.graph, folder / "log.csv"), folder / "x.duckdb")
+    graph = read_graph(store, Silent())
+    windows = find_pairs(graph, store.bench, Silent())
+    users, items = behaviour(graph, store.bench, Silent())
+    data = graph_in_pyg(graph, users, items, windows, Silent())
+    of_user = dict(zip(planted.graph.user_ids.to_pylist(), planted.campaign_of_user.tolist(), strict=True))
+    campaign = np.array([of_user[name] for name in graph.user_ids.to_pylist()], np.int32)
+    y = (campaign >= 0).astype(np.int8)
+    gnn = train_gnn(data, y, campaign, SETTINGS, device="cpu")
+    density, clusters = Density.fit(users), Clusters.fit(users, 0)
+    ring = np.where(y == 1, 0.5, 0.0) * (np.arange(len(y)) % 2)
+    parts = Parts(gnn.out_of_fold, clusters.score(users), density.score(users), ring)
+    fusion = Fusion.fit(parts, y, labelled=False)
+    Models(shipped_judge(), gnn, density, clusters, fusion).save(folder / "model")
+    store.close()
+    return World(folder / "x.duckdb", folder / "model", graph)
