@@ -20,6 +20,7 @@ COMMANDS = (
         "train",
         "score",
         "rings",
+        "items",
         "eda",
         "power",
         "audit-leakage",
