@@ -8,6 +8,7 @@ from scipy.special import betaln, expit, gammaln, log_expit
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 MOST_TERMS = 4_000_000  # of a tail's sums held at a time
+LEAST_GAIN = 3.0  # nats by which a law with one more parameter must fit better
 SHARE_RANGE, SIZE_RANGE = (1e-6, 1 - 1e-6), (1e-2, 1e6)
 
 
@@ -15,7 +16,9 @@ def fit_beta_binomial(k: Int, n: Int, *, one_added: bool = False) -> tuple[float
     """Parameters (a, b) of Beta(a, b), the law of the share from thing to thing, by maximum likelihood.
 
     With `one_added` some things (a share that is fitted too) have one success that does not belong to them: a
-    mixture of k of n and k − 1 of n − 1. What is never seen gets half a success in all.
+    mixture of k of n and k − 1 of n − 1. It is kept where it gains LEAST_GAIN nats over the plain law: where hardly
+    anything has two successes, nothing tells what is added from what is usual, and then all is taken for usual. What is
+    never seen gets half a success in all.
 
     Shapes: k, n int64[m], k of n; things with n = 0 say nothing.
 
@@ -34,14 +37,19 @@ def fit_beta_binomial(k: Int, n: Int, *, one_added: bool = False) -> tuple[float
     def loss(theta: Float) -> float:
         a, b = _parameters(theta)
         kernel = log_pmf(ks, ns, a, b)
-        if one_added:
+        if len(theta) == 3:
             added = np.where(ks > 0, log_pmf(np.maximum(ks - 1, 0), np.maximum(ns - 1, 0), a, b), -np.inf)
             kernel = np.logaddexp(log_expit(-theta[2]) + kernel, log_expit(theta[2]) + added)
         return float(-(count * kernel).sum())
 
-    start = [np.log(share / (1 - share)), np.log(10.0), -3.0][: 2 + one_added]
     options = {"xatol": 1e-3, "fatol": 1e-4, "maxiter": 600}
-    return _parameters(minimize(loss, start, method="Nelder-Mead", options=options).x)
+    start = [np.log(share / (1 - share)), np.log(10.0)]
+    best = minimize(loss, start, method="Nelder-Mead", options=options)
+    if one_added:
+        mixed = minimize(loss, [*start, -3.0], method="Nelder-Mead", options=options)
+        if mixed.fun <= best.fun - LEAST_GAIN:
+            best = mixed
+    return _parameters(best.x)
 
 
 def _parameters(theta: Float) -> tuple[float, float]:

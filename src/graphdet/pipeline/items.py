@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from graphdet.errors import UsageError
 from graphdet.graph.encode import encode
+from graphdet.pipeline.labelled_sheets import Sheet
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports.csv_tables import write_csv
 from graphdet.reports.files import make_folder
-from graphdet.rings.item_acts import Int, ItemActs
+from graphdet.rings.item_acts import MOST_SCALES, Int, ItemActs
 from graphdet.rings.item_scan import ITEM_SCAN, ITEM_SCAN_ACCOUNTS, KINDS, scan_items, tabulate_items
 
 ITEMS_FILE, ACCOUNTS_FILE = "items.csv", "item_accounts.csv"
@@ -66,6 +69,31 @@ def read_acts(store: Store) -> tuple[ItemActs, pa.Array, pa.Array, tuple[str, ..
     (items, item_ix), (users, user_ix) = (_dense(table[name]) for name in ("item_id", "user_id"))
     acts = ItemActs.of(item_ix, user_ix, table["at_ms"].to_numpy(), len(items), len(users))
     return acts, items, users, ()
+
+
+@dataclass(frozen=True)
+class ItemScanBlock:
+    """What the scan says of items, as features for labels of items (pipeline.labelled_sheets).
+
+    Per kind −ln p over scales, and at every scale (NaN where the log is too short for one) −ln p and what the strongest
+    window holds: repeats or throwaway accounts, and users. The scan is fitted on the whole log, without labels.
+    """
+
+    def matrix(self, store: Store, sheet: Sheet) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+        """Names[k] and float32[n, k], see labelled_sheets.FeatureBlock."""
+        acts, item_ids, _, _ = read_acts(store)
+        row = pc.index_in(sheet.ids, value_set=item_ids).to_numpy(zero_copy_only=False).astype(np.int64)
+        names: list[str] = []
+        columns: list[NDArray[Any]] = []
+        for found in scan_items(acts):
+            columns.append(-np.log(found.strongest.p))
+            names.append(f"scan_{found.kind}")
+            nothing = np.full(acts.n_items, np.nan)
+            for k in range(MOST_SCALES):
+                at = found.by_scale[k] if k < len(found.by_scale) else None
+                columns += [-np.log(at.p), at.observed, at.n_users] if at else [nothing] * 3
+                names += [f"scan_{found.kind}_{what}_{k}" for what in ("surprise", "observed", "users")]
+        return tuple(names), np.column_stack(columns)[row].astype(np.float32)
 
 
 def _dense(column: pa.ChunkedArray) -> tuple[pa.Array, Int]:

@@ -3,13 +3,14 @@
 A throwaway account acts on one item of the log only, all within one scale. Time is cut into windows of that scale,
 twice, half a window apart. In a window of an item in which n accounts act and k of them are throwaways,
 
-    p = P(K >= k | K >= 1),  K ~ NegativeBinomial(mean l, size r)
+    p = P(K >= k | K >= 1),  K ~ NegativeBinomial(mean l, size 1 / (1 / r + 1 / R))
 
-with l the item's throwaways outside the window in proportion to what the other items had in it, and r, how far windows
-stray from that, fitted over the windows of the log: where crowds come and go, as in news, r is small and no crowd is a
-surprise. A campaign must not teach what is usual, so for the fit each item's fullest window is set aside. The window
-counts only where the share k of n is beyond the item's own usual share too, at SHARE_P by a beta-binomial law whose
-Beta is fitted across the items: a sale brings many of both kinds.
+with l the item's throwaways outside the window in proportion to what the other items had in it; R how many those are,
+as few say little about an item's rate; and r, how far windows stray from the rate, fitted over the windows of the log:
+where crowds come and go, as in news, r is small and no crowd is a surprise. A campaign must not teach what is usual, so
+for the fit each item's fullest window is set aside. The window counts only where the share k of n is beyond the item's
+own usual share too, at SHARE_P by a beta-binomial law whose Beta is fitted across the items: a sale brings many of both
+kinds.
 """
 
 from dataclasses import dataclass
@@ -103,13 +104,14 @@ def count_p_values(found: Cells, count: Int, n_items: int) -> tuple[Float, Float
     """
     item_n = _sums(found.item, count, n_items)
     slot_n = _sums(found.slot, count, int(found.slot.max(initial=0)) + 1)
-    rest = item_n[found.item] - count + PRIOR_RATE
+    rest: Float = (item_n[found.item] - count).astype(np.float64) + PRIOR_RATE
     mean = np.maximum(rest * (slot_n[found.slot] - count + 1) / max(float(count.sum()), 1.0), 1e-9)
     p = np.ones(len(count))
     some = np.flatnonzero(count > 0)
     fitted = some[~fullest(found.item, count, n_items)[some]]
     fitted = fitted[:: len(fitted) // MOST_FITTED + 1]
-    size = _fit_negative_binomial(count[fitted].astype(np.float64), mean[fitted]) if len(fitted) else 1.0
+    spread = _fit_spread(count[fitted].astype(np.float64), mean[fitted], rest[fitted]) if len(fitted) else 1.0
+    size = 1 / (spread + 1 / rest[some])
     share = mean[some] / (mean[some] + size)
     tail = betainc(count[some].astype(np.float64), size, share)
     p[some] = np.minimum(tail / np.maximum(betainc(1.0, size, share), 1e-300), 1.0)
@@ -130,14 +132,14 @@ def _sums(group: Int, values: Int, n: int) -> Int:
     return np.bincount(group, values, minlength=n).astype(np.int64)
 
 
-def _fit_negative_binomial(n: Float, mean: Float) -> float:
-    """Size r of negative binomials with known means, seen only from one up, by maximum likelihood."""
+def _fit_spread(n: Float, mean: Float, rest: Float) -> float:
+    """1 / r of negative binomials with known means, seen only from one up, by maximum likelihood."""
 
     def loss(log_size: float) -> float:
-        size = np.exp(log_size)
+        size = 1 / (np.exp(-log_size) + 1 / rest)
         share = mean / (mean + size)
         none = size * np.log1p(-share)
         chance = gammaln(n + size) - gammaln(size) - gammaln(n + 1) + n * np.log(share) + none
         return float(-(chance - np.log(np.maximum(-np.expm1(none), 1e-300))).sum())
 
-    return float(np.exp(minimize_scalar(loss, bounds=tuple(np.log(SIZE_RANGE)), method="bounded").x))
+    return float(np.exp(-minimize_scalar(loss, bounds=tuple(np.log(SIZE_RANGE)), method="bounded").x))

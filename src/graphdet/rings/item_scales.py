@@ -24,10 +24,10 @@ def over_scales(p: Float, tested: NDArray[np.bool_]) -> tuple[Float, Int]:
 
     Campaigns of a log mostly work at one pace. Items are dealt into two halves, by turns; each half is judged at the
     scale at which the other half has most discoveries (at a false discovery rate of CHOICE_FDR), so that the choice
-    spends nothing. Where the best of all scales, paid for by their number (Bonferroni), has as many, it is taken instead.
+    spends nothing. Where the best of all scales, paid for by their number (Bonferroni), has as many, it is taken.
 
     Shapes: p float64[n_scales, n_items], tested bool[n_items], items with anything to test. Returns p float64[n_items],
-    1 for items not tested, and scale int64[n_items].
+    1 for items not tested, and scale int64[n_items], rows of p.
     """
     n_scales, n_items = p.shape
     least = np.minimum(p.min(axis=0) * n_scales, 1.0)

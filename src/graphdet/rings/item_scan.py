@@ -33,7 +33,7 @@ class Strongest:
     """The strongest window of each item, of one scale or over all.
 
     Shapes, all [n_items]: p float64, over all windows of the item; start_ms, end_ms int64 from the log's first act;
-    observed int64 and expected float64, repeats or throwaway accounts.
+    observed int64 and expected float64, repeats or throwaway accounts; n_users int64, who acts in the window.
     """
 
     p: Float
@@ -41,19 +41,22 @@ class Strongest:
     end_ms: Int
     observed: Int
     expected: Float
+    n_users: Int
 
 
 @dataclass(frozen=True)
 class ItemFindings:
     """What one kind of scan says of every item.
 
-    Shapes, all [n_items]: q float64; flagged bool; scale_ms int64, the longest that a window was; strongest, see there.
+    Shapes: q float64[n_items]; flagged bool[n_items]; scale_ms int64[n_items], the scale each item is judged at;
+    by_scale, the strongest windows at every scale, shortest first; strongest, those of the scale that is judged at.
     """
 
     kind: str
     q: Float
     flagged: NDArray[np.bool_]
     scale_ms: Int
+    by_scale: list[Strongest]
     strongest: Strongest
 
 
@@ -81,10 +84,10 @@ def scan_items(
             p,
             *(
                 np.array([getattr(one, name) for one in found])[chosen, np.arange(acts.n_items)]
-                for name in ("start_ms", "end_ms", "observed", "expected")
+                for name in ("start_ms", "end_ms", "observed", "expected", "n_users")
             ),
         )
-        out.append(ItemFindings(kind, q, tested & (q <= fdr), np.array(scales)[chosen], best))
+        out.append(ItemFindings(kind, q, tested & (q <= fdr), np.array(scales)[chosen], found, best))
     return out
 
 
@@ -129,6 +132,7 @@ def _repeats(acts: ItemActs, scale_ms: int) -> Strongest:
         acts.at_ms[windows.last] + 1,
         windows.n_acts - windows.n_users,
         expected,
+        windows.n_users,
     )
 
 
@@ -147,11 +151,20 @@ def _throwaways(acts: ItemActs, scale_ms: int) -> Strongest:
         start + scale_ms,
         np.concatenate([found.n_throwaway for found in tilings]),
         np.concatenate([expected for _, expected in said]),
+        np.concatenate([found.n_users for found in tilings]),
     )
 
 
 def _strongest(
-    n_items: int, item: Int, p: Float, n_windows: Int, start: Int, end: Int, observed: Int, expected: Float
+    n_items: int,
+    item: Int,
+    p: Float,
+    n_windows: Int,
+    start: Int,
+    end: Int,
+    observed: Int,
+    expected: Float,
+    n_users: Int,
 ) -> Strongest:
     """Of each item the window with the least p, then the earliest; n_windows int64[n_items] pays for the choice."""
     order = np.lexsort((start, p, item))
@@ -165,7 +178,9 @@ def _strongest(
 
     over_all = np.ones(n_items)
     over_all[named] = any_of(p[best], n_windows[named])
-    return Strongest(over_all, spread(start), spread(end), spread(observed), spread(expected))
+    return Strongest(
+        over_all, spread(start), spread(end), spread(observed), spread(expected), spread(n_users)
+    )
 
 
 def tabulate_items(
