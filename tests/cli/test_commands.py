@@ -20,6 +20,7 @@ COMMANDS = (
         "train",
         "score",
         "rings",
+        "items",
         "eda",
         "power",
         "audit-leakage",
@@ -147,6 +148,24 @@ def test_report_where_it_cannot_be_written(folder: Path, store: str) -> None:
     assert done.returncode == 1
     assert "Error: cannot write" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_items_are_scanned_and_written(store: str, tmp_path: Path) -> None:
+    done = graphdet("items", "--store", store, "--out", tmp_path / "found", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["n_items"] == 7
+    assert document["n_flagged"] == 0
+    header = (tmp_path / "found" / "items.csv").read_text().splitlines()[0]
+    assert header.startswith("item_id,kind,p_value,q_value,flagged,")
+    assert (tmp_path / "found" / "item_accounts.csv").read_text().startswith("item_id,kind,user_id,n_acts")
+    plain = graphdet("items", "--store", store)
+    assert plain.stdout == "0 of 7 items are flagged.\n"
+
+
+@pytest.mark.parametrize("level", ["0", "1", "nan"])
+def test_items_refuse_a_rate_that_is_none(store: str, level: str) -> None:
+    assert_one_clear_message(graphdet("items", "--store", store, "--fdr", level), 2, "--fdr")
 
 
 def test_doctor_looks_at_everything(store: str) -> None:

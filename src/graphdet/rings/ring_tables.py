@@ -18,7 +18,8 @@ from graphdet.tables import GraphArrays, RingTables
 WORTH_A_LOOK = 0.05  # rings that are not flagged are listed up to this p-value
 
 
-def _iso(at_ms: int) -> str:
+def iso(at_ms: int) -> str:
+    """Write a time as ISO 8601 in UTC."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -107,8 +108,8 @@ def tabulate(judged: Judged, model: Organic, graph: GraphArrays, judge: Judge | 
             ("p_value", _round(judged.p_value[ring])),
             ("q_value", _round(judged.q_value[ring])),
             ("flagged", bool(judged.flagged[ring])),
-            ("first_seen", _iso(first)),
-            ("last_seen", _iso(last)),
+            ("first_seen", iso(first)),
+            ("last_seen", iso(last)),
             ("reason", why.sentence),
             ("evidence", _document(evidence, why, judged.blocks.members(ring), graph)),
         ):

@@ -1,0 +1,108 @@
+"""items: find items that were pushed on their own, without a ring, and write them down."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from graphdet.errors import UsageError
+from graphdet.graph.encode import encode
+from graphdet.pipeline.labelled_sheets import Sheet
+from graphdet.ports import Progress, Silent, Store
+from graphdet.reports.csv_tables import write_csv
+from graphdet.reports.files import make_folder
+from graphdet.rings.item_acts import MOST_SCALES, Int, ItemActs
+from graphdet.rings.item_scan import ITEM_SCAN, ITEM_SCAN_ACCOUNTS, KINDS, scan_items, tabulate_items
+
+ITEMS_FILE, ACCOUNTS_FILE = "items.csv", "item_accounts.csv"
+
+
+@dataclass(frozen=True)
+class ScannedItems:
+    """Tables of ITEM_SCAN and ITEM_SCAN_ACCOUNTS columns, how many items there are, and what people should know."""
+
+    items: pa.Table
+    accounts: pa.Table
+    n_items: int
+    said: tuple[str, ...]
+
+
+def find_items(
+    store: Store, out: Path | None = None, *, fdr: float = 0.05, progress: Progress | None = None
+) -> ScannedItems:
+    """Scan the items of a store's log, see rings.item_scan; with `out` write items.csv and item_accounts.csv there.
+
+    Raises:
+        GraphdetError: a file cannot be written.
+    """
+    progress = progress or Silent()
+    progress.start("read the acts")
+    acts, item_ids, user_ids, said = read_acts(store)
+    progress.done()
+    progress.start("scan items", len(KINDS) * len(acts.scales_ms()))
+    findings = scan_items(acts, fdr, step=progress.advance)
+    items, accounts = tabulate_items(acts, findings, item_ids, user_ids)
+    progress.done()
+    if out is not None:
+        make_folder(out)
+        write_csv(out / ITEMS_FILE, items, ITEM_SCAN)
+        write_csv(out / ACCOUNTS_FILE, accounts, ITEM_SCAN_ACCOUNTS)
+    return ScannedItems(items, accounts, acts.n_items, said)
+
+
+def read_acts(store: Store) -> tuple[ItemActs, pa.Array, pa.Array, tuple[str, ...]]:
+    """Every act of a store with its own time; ids of items and users by row; what people should know.
+
+    A store without events (Neo4j) knows the first time of each session's acts on an item, and how many.
+    """
+    try:
+        events = store.events()
+    except UsageError:
+        graph = encode(store.interactions())
+        said = f"{store.url} keeps no events: acts of one session on one item are taken to be at the time of the first"
+        return ItemActs.of_graph(graph), graph.item_ids, graph.user_ids, (said,)
+    table = events.select("item_id", "user_id", "at_ms").collect("pyarrow").to_native()
+    (items, item_ix), (users, user_ix) = (_dense(table[name]) for name in ("item_id", "user_id"))
+    acts = ItemActs.of(item_ix, user_ix, table["at_ms"].to_numpy(), len(items), len(users))
+    return acts, items, users, ()
+
+
+@dataclass(frozen=True)
+class ItemScanBlock:
+    """What the scan says of items, as features for labels of items (pipeline.labelled_sheets).
+
+    Per kind −ln p over scales, and at every scale (NaN where the log is too short for one) −ln p and what the strongest
+    window holds: repeats or throwaway accounts, and users. The scan is fitted on the whole log, without labels.
+    """
+
+    def matrix(self, store: Store, sheet: Sheet) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+        """Names[k] and float32[n, k], see labelled_sheets.FeatureBlock."""
+        acts, item_ids, _, _ = read_acts(store)
+        row = pc.index_in(sheet.ids, value_set=item_ids).to_numpy(zero_copy_only=False).astype(np.int64)
+        names: list[str] = []
+        columns: list[NDArray[Any]] = []
+        for found in scan_items(acts):
+            columns.append(-np.log(found.strongest.p))
+            names.append(f"scan_{found.kind}")
+            nothing = np.full(acts.n_items, np.nan)
+            for k in range(MOST_SCALES):
+                at = found.by_scale[k] if k < len(found.by_scale) else None
+                columns += [-np.log(at.p), at.observed, at.n_users] if at else [nothing] * 3
+                names += [f"scan_{found.kind}_{what}_{k}" for what in ("surprise", "observed", "users")]
+        return tuple(names), np.column_stack(columns)[row].astype(np.float32)
+
+
+def _dense(column: pa.ChunkedArray) -> tuple[pa.Array, Int]:
+    """Distinct ids in byte order, and the place of each row's: int64[n]."""
+    coded = column.combine_chunks().dictionary_encode()
+    if isinstance(coded, pa.ChunkedArray):
+        coded = coded.unify_dictionaries().combine_chunks()
+    names = pc.cast(coded.dictionary, pa.string())
+    order = np.asarray(pc.sort_indices(names))
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return names.take(pa.array(order)), place[np.asarray(coded.indices)]
