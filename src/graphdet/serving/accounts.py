@@ -156,10 +156,16 @@ class AccountScorer:
             ~np.isin(acts.item[first], old_items),
         )
         ties, n_partners = warm.meetings.ties(acted, row, warm.ties)
-        return Account(row, features, self._inputs(acts, features, n_partners), ties, n_partners)
+        return Account(
+            row, features, self._inputs(acts, around.n_edges, features, n_partners), ties, n_partners
+        )
 
-    def _inputs(self, acts: Acts, features: Float, n_partners: int) -> Matrix:
-        """What the network sees of an account, as models.propagation.propagate gives it: float32[n_inputs]."""
+    def _inputs(self, acts: Acts, n_edges: NDArray[np.int64], features: Float, n_partners: int) -> Matrix:
+        """What the network sees of an account, as models.propagation.propagate gives it: float32[n_inputs].
+
+        It is one more in the audience of what it newly acts on. Shapes: n_edges int64[n_acts], interactions with each
+        act's item, new ones counted in.
+        """
         own = self.model.scaling.user.transform(features[None].astype(np.float32))[0]
         sessions, at = np.unique(acts.session, return_inverse=True)
         seen = self.model.scaling.session.transform(session_rows(at, acts.at_ms, len(sessions)))
@@ -168,6 +174,12 @@ class AccountScorer:
             self.warm.heard
         )  # of an item that the log lacks nothing is known: zeros, the middle
         heard[known] = self.warm.heard[acts.item[known]]
+        items, item = np.unique(acts.item, return_inverse=True)
+        share = (
+            np.bincount(item, acts.is_new, len(items))[item] / n_edges
+        )  # of the item's audience that is new
+        audience = heard[:, -len(own) :]
+        audience += ((own - audience) * share[:, None]).astype(np.float32)
         by_session = np.zeros((len(sessions), heard.shape[1]), np.float32)
         np.add.at(by_session, at, heard)
         by_session /= np.bincount(at)[:, None].astype(np.float32)
