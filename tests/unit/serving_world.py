@@ -85,7 +85,7 @@ def make_world(folder: Path) -> World:
     density, clusters = Density.fit(users), Clusters.fit(users, 0)
     ring = np.where(y == 1, 0.5, 0.0) * (np.arange(len(y)) % 2)
     parts = Parts(gnn.out_of_fold, clusters.score(users), density.score(users), ring)
-    fusion = Fusion.fit(parts, y, labelled=False)
+    fusion = Fusion.fit(parts, y)
     Models(shipped_judge(), gnn, density, clusters, fusion).save(folder / "model")
     store.close()
     return World(folder / "x.duckdb", folder / "model", graph)
