@@ -1,10 +1,10 @@
 """Brushing planted into online retail, found by rings and by the scan of single items: one JSON line per figure.
 
-    python benchmarks/cases/brushing_planted.py --data DATA [--seeds 1 2 …] [--rows FILE]
+    python benchmarks/cases/brushing_planted.py --data DATA [--seeds 1 2 …] [--untouched] [--rows FILE]
 
 DATA holds online_retail/. Six campaigns a seed (see `plan` and `with_orders`), with hard innocents beside them.
 Methods see the planted log as a stranger's; those without a threshold of their own are given how many items and users
-were planted.
+were planted. --untouched only scans the real logs as they are.
 """
 
 import argparse
@@ -43,7 +43,7 @@ from graphdet.simulate.campaigns import DAY_S, HOUR_S, Campaign
 from graphdet.simulate.innocents import innocent_plan
 from graphdet.simulate.plant import plant
 from graphdet.tables import GraphArrays
-from logs import read_log
+from logs import LOGS, read_log
 from node_figures import interval
 from recording import record
 
@@ -226,6 +226,19 @@ def measured(accused: Accused, scene: Scene, natural: set[str]) -> dict[str, flo
     return out
 
 
+def untouched(data: Path, folder: Path) -> None:
+    """What the scan flags in logs that nothing was planted into."""
+    for name in LOGS:
+        acts = ItemActs.of_graph(read_log(name, data, folder))
+        started = time.perf_counter()
+        for found in scan_items(acts, FDR):
+            rows = np.flatnonzero(found.flagged).tolist()
+            accounts = _union([accounts_of(acts, found, row).user for row in rows])
+            took = round(time.perf_counter() - started, 1)
+            record("items untouched", log=name, kind=found.kind, n_items=acts.n_items, fdr=FDR,
+                   flagged=len(rows), accounts=len(accounts), seconds=took)  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -233,10 +246,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds online_retail/")
     parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3, 4, 5])
     parser.add_argument("--rows", type=Path, help="file for the JSON lines instead of results.jsonl")
+    parser.add_argument("--untouched", action="store_true", help="scan the real logs as they are, and end")
     given = parser.parse_args()
     if given.rows:
         recording.RESULTS = given.rows
     with tempfile.TemporaryDirectory() as folder:
+        if given.untouched:
+            untouched(given.data, Path(folder))
+            return
         graph = read_log("online_retail", given.data, Path(folder))
     natural = {graph.item_ids[int(row)].as_py() for row in scan(graph).items}
     found: dict[str, list[dict[str, float]]] = {name: [] for name in (*METHODS, BOTH)}
