@@ -60,12 +60,12 @@ def run(log: Path, config: str, labels: Path, out: Path) -> None:
 
 
 def card_payments(folder: Path) -> tuple[Path, dict[str, int], dict[str, str]]:
-    """Sixty days of every fifth customer of the card log: its file, the labels and the customers by payment."""
+    """Sixty days of every eighth customer of the card log: its file, the labels and the customers by payment."""
     log = folder / "payments.parquet"
     source = f"'{DATA}/card_handbook/transactions.parquet'"
     with duckdb.connect() as bench:
         bench.execute(
-            f"COPY (SELECT * FROM {source} WHERE CUSTOMER_ID % 5 = 0 AND TX_DATETIME < "
+            f"COPY (SELECT * FROM {source} WHERE CUSTOMER_ID % 8 = 0 AND TX_DATETIME < "
             f"(SELECT min(TX_DATETIME) FROM {source}) + INTERVAL 60 DAY) TO '{log}'"
         )
         found = bench.execute(f"SELECT TRANSACTION_ID, TX_FRAUD, CUSTOMER_ID FROM '{log}'").fetchall()
