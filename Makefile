@@ -42,7 +42,9 @@ bench-rings: setup  ## rings planted into real logs, graphdet and its peers; the
 
 bench-cases: setup  ## the cases that learn from labels, each with its peers; hours
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
-	$(BIN)/python benchmarks/cases/brushing.py --data $(DATA)
+	$(BIN)/python benchmarks/cases/brushing.py --data $(DATA) --parts labels
+	$(BIN)/python benchmarks/cases/brushing.py --data $(DATA) --parts "no labels" --final
+	$(BIN)/python benchmarks/cases/brushing_planted.py --data $(DATA)
 	$(BIN)/python benchmarks/cases/payments_handbook.py
 	$(BIN)/python benchmarks/cases/payments_sffsd.py
 	$(BIN)/python benchmarks/cases/social_spam.py --data $(DATA) --out docs/cases/social-spam --cnn
