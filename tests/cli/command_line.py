@@ -30,7 +30,7 @@ def graphdet(
         env=environment(env),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
 

@@ -27,7 +27,7 @@ def contents(out: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("lines", "wanted"),
     [
-        ("u1,1\nu2,1\n", ("all 2 labels of the log are fraud (1)", "add some that are clean (0)")),
+        ("u1,1\nu2,1\n", ("only 2 users of the log labelled fraud (1)", "learning needs 5 frauds")),
         ("u1,0\nu2,0\n", ("all 2 labels of the log are clean (0)",)),
         ("nobody,1\nnone,0\n", ("no label is of a user_id in the log", "'nobody'")),
         ("nobody,1\nu2,0\n", ("all 1 labels of the log are clean (0)",)),
