@@ -11,11 +11,11 @@ from sklearn.metrics import roc_auc_score
 
 from graphdet.errors import GraphdetError, InputError
 from graphdet.features.relations import Columns, Relations
+from graphdet.pipeline.scorers import USER_TREES
 from graphdet.pipeline.train_settings import TrainSettings
 from graphdet.pipeline.user_learning import choose
 from graphdet.pipeline.user_told import FINER, Told, finer, hidden_frauds
 from graphdet.pipeline.user_trees import (
-    DOCUMENT,
     UserColumns,
     UserTrees,
     fit_user_trees,
@@ -66,7 +66,7 @@ def test_trees_rank_users_they_have_not_seen_and_are_kept(tmp_path: Path) -> Non
     fewer = replace(given, columns=Columns(("acts", "b"), given.columns.values[:, :2]))
     with pytest.raises(InputError, match="differ in c"):
         again.logits(fewer)
-    (tmp_path / DOCUMENT).write_text('{"format": 1, "names": ["x"], "members": ["tree\\nnothing"]}')
+    (tmp_path / USER_TREES).write_text('{"format": 1, "names": ["x"], "members": ["tree\\nnothing"]}')
     with pytest.raises(GraphdetError, match="train again"):
         load_user_trees(tmp_path)
 

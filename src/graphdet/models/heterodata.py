@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from graphdet import schema
 from graphdet.models.pair_graph import MAX_PARTNERS, closest_ties
 from graphdet.models.pyg import HeteroData
-from graphdet.models.sessions import session_features
+from graphdet.models.sessions import session_features, started_sessions
 from graphdet.tables import GraphArrays, PairArrays
 
 
@@ -70,10 +70,7 @@ def _features(
 
 
 def _add_actions(data: HeteroData, arrays: GraphArrays) -> None:
-    owner = np.full(arrays.n_sessions, -1, np.int64)
-    owner[arrays.session_ix] = arrays.user_ix
-    started = np.flatnonzero(owner >= 0)
-    _both_ways(data, ("user", "started", "session"), owner[started], started)
+    _both_ways(data, ("user", "started", "session"), *started_sessions(arrays))
     for k, action in enumerate(arrays.actions):
         edges = np.flatnonzero(arrays.action_ix == k)
         stores = _both_ways(

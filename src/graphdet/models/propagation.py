@@ -24,9 +24,13 @@ def propagate(started: Ends, acted: Ends, user: Matrix, item: Matrix, session: M
     float32[n_users, u], item float32[n_items, i], session float32[n_sessions, s]; returns
     float32[n_users, 2 u + i + s]. A user without sessions gets zeros, the middle of the normal scores.
     """
-    heard = what_items_say(started, acted, user, item, len(session))
+    return gather(started, acted, user, session, what_items_say(started, acted, user, item, len(session)))
+
+
+def gather(started: Ends, acted: Ends, user: Matrix, session: Matrix, heard: Matrix) -> Matrix:
+    """The same from what items say, where that is there already: heard float32[n_items, i + u]."""
     of_user = _mean_over(started[0], started[1], (len(user), len(session)))
-    of_session = _mean_over(acted[0], acted[1], (len(session), len(item)))
+    of_session = _mean_over(acted[0], acted[1], (len(session), len(heard)))
     around = of_user @ np.hstack([session, of_session @ heard])
     return np.hstack([user, around]).astype(np.float32, copy=False)
 

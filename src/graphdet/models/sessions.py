@@ -8,6 +8,14 @@ from graphdet.tables import GraphArrays
 _DAY_MS = 86_400_000
 
 
+def started_sessions(arrays: GraphArrays) -> NDArray[np.int64]:
+    """Users and the sessions they started, int64[2, n]: sessions without interactions are nobody's."""
+    owner = np.full(arrays.n_sessions, -1, np.int64)
+    owner[arrays.session_ix] = arrays.user_ix
+    started = np.flatnonzero(owner >= 0)
+    return np.stack([owner[started], started])
+
+
 def session_features(arrays: GraphArrays) -> NDArray[np.float32]:
     """Features of all sessions, float32[n_sessions, 4]; see session_rows."""
     return session_rows(arrays.session_ix, arrays.at_ms, arrays.n_sessions)

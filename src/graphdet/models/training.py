@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from zlib import crc32
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
@@ -84,12 +82,6 @@ def train_gnn(
         out_of_fold=out_of_fold,
         history=tuple(history),
     )
-
-
-def user_folds(user_ids: pa.Array, n_folds: int) -> NDArray[np.int64]:
-    """Give each user a fold by a checksum of the id, the same in every run: int64[n_users]."""
-    ids = user_ids.to_pylist()
-    return np.fromiter((crc32(name.encode()) % n_folds for name in ids), np.int64, len(ids))
 
 
 def folds(

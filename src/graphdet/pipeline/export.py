@@ -1,11 +1,10 @@
 """export: a trained model as something that scores accounts without torch, and what that costs in accuracy."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from graphdet.errors import GraphdetError, UsageError
+from graphdet.evaluation.folds import user_folds
 from graphdet.evaluation.rank_correlation import spearman
 from graphdet.models.judge import RingJudge
 from graphdet.models.pair_graph import closest_ties
@@ -130,9 +130,8 @@ def look_at(store: Store, network: Network, progress: Progress) -> Seen:
     users, items = behaviour(graph, store.bench, progress)
     found = closest_ties(graph, windows)
     x, _ = inputs_of(graph, users, items, found.n_partners, network.scaling)
-    ids = graph.user_ids.to_pylist()
-    fold = np.fromiter((crc32(name.encode()) % N_FOLDS for name in ids), np.int64, len(ids))
-    return Seen(x, TieTable.of(found.src, found.dst, found.attributes, graph.n_users), fold)
+    ties = TieTable.of(found.src, found.dst, found.attributes, graph.n_users)
+    return Seen(x, ties, user_folds(graph.user_ids, N_FOLDS))
 
 
 def lost(teacher: Float, other: Float) -> dict[str, Any]:
@@ -215,13 +214,4 @@ def _write_network(network: Network, out: Path, precision: Precision) -> Network
     members = tuple(
         {name: unpacked[f"{k}.{name}"] for name in member} for k, member in enumerate(network.members)
     )
-    return Network(
-        members,
-        network.scaling,
-        network.n_inputs,
-        network.tie_mean,
-        network.tie_std,
-        network.n_gates,
-        network.n_rounds,
-        document,
-    )
+    return replace(network, members=members, about=document)

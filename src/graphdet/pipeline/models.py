@@ -6,8 +6,8 @@ from pathlib import Path
 from graphdet.errors import GraphdetError
 from graphdet.models.gnn import TrainedGnn, load_gnn
 from graphdet.models.judge import RingJudge
-from graphdet.pipeline.scorers import Scorers, load_scorers
-from graphdet.pipeline.user_trees import ARRAYS, DOCUMENT, UserTrees, load_user_trees
+from graphdet.pipeline.scorers import USER_TREES, Scorers, load_scorers
+from graphdet.pipeline.user_trees import ARRAYS, UserTrees, load_user_trees
 from graphdet.scores.clusters import Clusters
 from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion
@@ -34,7 +34,7 @@ class Models:
             directory.mkdir(parents=True, exist_ok=True)
             self.judge.save(directory)
             self.gnn.save(directory)
-            for name in (DOCUMENT, ARRAYS):  # of an earlier training into the same folder
+            for name in (USER_TREES, ARRAYS):  # of an earlier training into the same folder
                 (directory / name).unlink(missing_ok=True)
             if self.trees is not None:
                 self.trees.save(directory)

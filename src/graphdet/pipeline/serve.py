@@ -11,8 +11,8 @@ from graphdet.features.pairs import WINDOWS, first_acts, largest_crowd
 from graphdet.graph.encode import edges_frame
 from graphdet.models.judge import RingJudge
 from graphdet.models.pair_graph import closest_ties, user_rarity
-from graphdet.models.propagation import partner_count_input, propagate, what_items_say
-from graphdet.models.sessions import session_features
+from graphdet.models.propagation import gather, partner_count_input, what_items_say
+from graphdet.models.sessions import session_features, started_sessions
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.scorers import load_scorers
 from graphdet.pipeline.users import Float, behaviour
@@ -86,13 +86,10 @@ def inputs_of(
     user = scaling.user.transform(users.astype(np.float32))
     item = scaling.item.transform(items.astype(np.float32))
     session = scaling.session.transform(session_features(graph))
-    owner = np.full(graph.n_sessions, -1, np.int64)
-    owner[graph.session_ix] = graph.user_ix
-    begun = np.flatnonzero(owner >= 0)
-    started = np.stack([owner[begun], begun])
+    started = started_sessions(graph)
     acted = np.stack([graph.session_ix, graph.item_ix]).astype(np.int64)
-    x = propagate(started, acted, user, item, session)
     heard = what_items_say(started, acted, user, item, len(session))
+    x = gather(started, acted, user, session, heard)
     return np.hstack([x, partner_count_input(n_partners)]), heard
 
 

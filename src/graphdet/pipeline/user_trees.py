@@ -25,12 +25,13 @@ from graphdet.features.neighbours import NeighbourSettings
 from graphdet.features.relations import Columns, Relations
 from graphdet.features.text import user_text_features
 from graphdet.features.user_neighbours import user_neighbour_features, user_relations
+from graphdet.pipeline.scorers import USER_TREES
 from graphdet.ports import Store
 from graphdet.scores.trees import Trees, TreeSettings
 from graphdet.tables import GraphArrays, PairArrays
 
 Float = NDArray[np.float64]
-DOCUMENT, ARRAYS = "user_trees.json", "user_trees.safetensors"
+ARRAYS = "user_trees.safetensors"  # beside USER_TREES
 FORMAT = 1
 # Means, spread and extremes over neighbours, and means two steps away; bins and propagation say much of the same
 # thing again and cost as much.
@@ -146,7 +147,7 @@ class UserTrees:
             "names": list(self.names),
             "members": [member.text for member in self.members],
         }
-        (directory / DOCUMENT).write_text(json.dumps(document) + "\n", encoding="utf-8")
+        (directory / USER_TREES).write_text(json.dumps(document) + "\n", encoding="utf-8")
         arrays: dict[str, NDArray[Any]] = {"key": self.known.key, "y": self.known.y, "fold": self.known.fold}
         save_file(arrays, directory / ARRAYS)
 
@@ -158,7 +159,7 @@ def load_user_trees(directory: Path) -> UserTrees:
         GraphdetError: a file is missing, damaged or of another format.
     """
     try:
-        found = json.loads((directory / DOCUMENT).read_text(encoding="utf-8"))
+        found = json.loads((directory / USER_TREES).read_text(encoding="utf-8"))
         if found["format"] != FORMAT:
             raise GraphdetError(
                 f"the trees of users in {directory} have another format than {FORMAT}: train again"
@@ -172,12 +173,6 @@ def load_user_trees(directory: Path) -> UserTrees:
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise GraphdetError(
             f"the trees of users in {directory} cannot be read ({error}): train again"
-        ) from error
-    except Exception as error:  # LightGBM's own error derives from Exception alone
-        if type(error).__name__ != "LightGBMError":
-            raise
-        raise GraphdetError(
-            f"the trees of users in {directory} are damaged ({error}): train again"
         ) from error
 
 

@@ -20,7 +20,7 @@ from graphdet.rings.item_crowds import cells, throwaway_p_values, throwaways
 from graphdet.rings.item_repeats import expected_repeats, repeat_windows
 from graphdet.rings.item_scales import any_of, over_scales
 from graphdet.rings.reasons import duration_in_words, two_digits
-from graphdet.rings.ring_tables import iso
+from graphdet.rings.ring_tables import iso, six, typed_table
 
 REPEATS, THROWAWAY = "repeats", "throwaway"
 KINDS = (REPEATS, THROWAWAY)
@@ -203,14 +203,14 @@ def tabulate_items(
         values = (
             item_id,
             kind,
-            float(f"{p:.6g}"),
-            float(f"{q:.6g}"),
+            six(p),
+            six(q),
             bool(found.flagged[item]),
             iso(acts.origin_ms + behind.first_ms),
             iso(acts.origin_ms + behind.last_ms),
             len(behind.user),
             int(best.observed[item]),
-            float(f"{best.expected[item]:.6g}"),
+            six(best.expected[item]),
             _words(found, item, behind),
         )
         for name, value in zip(ITEM_SCAN, values, strict=True):
@@ -220,7 +220,7 @@ def tabulate_items(
                 ITEM_SCAN_ACCOUNTS, (item_id, kind, user_ids[user].as_py(), n), strict=True
             ):
                 accounts[name].append(value)
-    return _table(items, _ITEM_TYPES), _table(accounts, _ACCOUNT_TYPES)
+    return typed_table(items, _ITEM_TYPES), typed_table(accounts, _ACCOUNT_TYPES)
 
 
 def _words(found: ItemFindings, item: int, behind: Behind) -> str:
@@ -243,8 +243,3 @@ ITEM_SCAN_ACCOUNTS = ("item_id", "kind", "user_id", "n_acts")
 _S, _F, _I = pa.string(), pa.float64(), pa.int64()
 _ITEM_TYPES = (_S, _S, _F, _F, pa.bool_(), _S, _S, _I, _I, _F, _S)
 _ACCOUNT_TYPES = (_S, _S, _S, _I)
-
-
-def _table(columns: dict[str, list[object]], types: tuple[pa.DataType, ...]) -> pa.Table:
-    arrays = [pa.array(values, kind) for values, kind in zip(columns.values(), types, strict=True)]
-    return pa.table(arrays, names=list(columns))

@@ -98,15 +98,15 @@ def tabulate(judged: Judged, model: Organic, graph: GraphArrays, judge: Judge | 
     items: dict[str, list[object]] = {"ring_id": [], "item_id": [], "n_users": [], "lift": []}
     for ring, why in zip(rows.tolist(), explained, strict=True):
         at_ms = model.acts.at_ms[acts.act[ends[ring] : ends[ring + 1]]]
-        evidence = {name: _round(values[ring]) for name, values in judged.evidence.items()}
+        evidence = {name: six(values[ring]) for name, values in judged.evidence.items()}
         first, last = int(at_ms.min()), int(at_ms.max())
         for name, value in (
             ("ring_id", names[ring]),
             ("n_users", int(evidence["n_users"])),
             ("n_items", int(evidence["n_items"])),
-            ("score", _round(judged.score[ring])),
-            ("p_value", _round(judged.p_value[ring])),
-            ("q_value", _round(judged.q_value[ring])),
+            ("score", six(judged.score[ring])),
+            ("p_value", six(judged.p_value[ring])),
+            ("q_value", six(judged.q_value[ring])),
             ("flagged", bool(judged.flagged[ring])),
             ("first_seen", iso(first)),
             ("last_seen", iso(last)),
@@ -116,7 +116,9 @@ def tabulate(judged: Judged, model: Organic, graph: GraphArrays, judge: Judge | 
             rings[name].append(value)
         _add_members(members, names[ring], judged, strength, ring, graph)
         _add_items(items, names[ring], judged, model, acts.act[ends[ring] : ends[ring + 1]], ring, graph)
-    return RingTables(_table(rings, _RING_TYPES), _table(members, _MEMBER_TYPES), _table(items, _ITEM_TYPES))
+    return RingTables(
+        typed_table(rings, _RING_TYPES), typed_table(members, _MEMBER_TYPES), typed_table(items, _ITEM_TYPES)
+    )
 
 
 def _document(
@@ -147,12 +149,14 @@ _MEMBER_TYPES = (_S, _S, _F)
 _ITEM_TYPES = (_S, _S, _I, _F)
 
 
-def _table(columns: dict[str, list[object]], types: tuple[pa.DataType, ...]) -> pa.Table:
+def typed_table(columns: dict[str, list[object]], types: tuple[pa.DataType, ...]) -> pa.Table:
+    """A table of columns by name, each of its type."""
     arrays = [pa.array(values, kind) for values, kind in zip(columns.values(), types, strict=True)]
     return pa.table(arrays, names=list(columns))
 
 
-def _round(value: float) -> float:
+def six(value: float) -> float:
+    """Six significant digits of one number, as it is written."""
     return float(f"{float(value):.6g}")
 
 
@@ -166,7 +170,7 @@ def _add_members(
     for place in order:
         out["ring_id"].append(name)
         out["user_id"].append(graph.user_ids[int(users.indices[span][place])].as_py())
-        out["score"].append(_round(strength[span][place]))
+        out["score"].append(six(strength[span][place]))
 
 
 def _add_items(
@@ -187,4 +191,4 @@ def _add_items(
         out["ring_id"].append(name)
         out["item_id"].append(graph.item_ids[int(targets[place])].as_py())
         out["n_users"].append(int(count[place]))
-        out["lift"].append(_round(count[place] / expected[place]))
+        out["lift"].append(six(count[place] / expected[place]))

@@ -13,6 +13,7 @@ from scipy.special import expit
 from graphdet.errors import UsageError
 from graphdet.models.propagation import partner_count_input
 from graphdet.models.sessions import session_rows
+from graphdet.rings.ring_tables import six
 from graphdet.scores.clusters import Clusters
 from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion, Parts
@@ -96,12 +97,12 @@ class AccountScorer:
         )
         return {
             "user_id": user_id,
-            "score": _six(self.fusion.score(parts, self.ring_share)[0]),
-            "gnn": _six(expit(np.clip(logit, -30, 30))),
-            "gnn_logit": _six(logit),
-            "cluster_distance": _six(parts.cluster_distance[0]),
-            "probability": _six(parts.probability[0]),
-            "ring": _six(ring),
+            "score": six(self.fusion.score(parts, self.ring_share)[0]),
+            "gnn": six(expit(np.clip(logit, -30, 30))),
+            "gnn_logit": six(logit),
+            "cluster_distance": six(parts.cluster_distance[0]),
+            "probability": six(parts.probability[0]),
+            "ring": six(ring),
             "ring_id": self.warm.ring_id.get(row),
             "n_partners": account.n_partners,
             "n_new_acts": len(acts),
@@ -215,7 +216,3 @@ class AccountScorer:
     def item_row(self) -> dict[str, int]:
         """Rows of items by their ids."""
         return {name: row for row, name in enumerate(self.warm.graph.item_ids.to_pylist())}
-
-
-def _six(value: float) -> float:
-    return float(f"{float(value):.6g}")

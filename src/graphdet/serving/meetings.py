@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from graphdet.features.pairs import Window
 from graphdet.models.pair_graph import MAX_PARTNERS
+from graphdet.rings.own_time import ranges
 from graphdet.serving.ties import OwnTies, TieTable
 from graphdet.tables import GraphArrays
 
@@ -79,9 +80,8 @@ class Quiet:
         at_ms = acted.at_ms[mine]
         lo = _first_from(self.at_ms, lo, hi, at_ms - self.span_ms)
         hi = _first_from(self.at_ms, lo, hi, at_ms + self.span_ms + 1)
-        size = hi - lo
-        of = np.repeat(mine, size)
-        places = np.arange(len(of)) + np.repeat(lo - (np.cumsum(size) - size), size)
+        of = np.repeat(mine, hi - lo)
+        places = ranges(lo, hi)
         user = self.user[places].astype(np.int64)
         gap_ms = np.abs(self.at_ms[places] - acted.at_ms[of])
         others = user != row
@@ -168,8 +168,8 @@ class Meetings:
 
 def _common(speaker: Ints, table: TieTable) -> tuple[Float, Float]:
     """How many partners an account shares with each of its own, as a count and as a Jaccard share."""
-    size = table.start[speaker + 1] - table.start[speaker]
-    places = np.arange(size.sum()) + np.repeat(table.start[speaker] - (np.cumsum(size) - size), size)
-    both = np.isin(table.src[places], speaker)
+    begin, end = table.start[speaker], table.start[speaker + 1]
+    size = end - begin
+    both = np.isin(table.src[ranges(begin, end)], speaker)
     common = np.bincount(np.repeat(np.arange(len(speaker)), size), both, len(speaker)).astype(np.float64)
     return common, common / np.maximum(size + len(speaker) - common, 1)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.rings.own_time import ranges
+
 Matrix = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
@@ -78,8 +80,8 @@ class TieTable:
         if own is not None:
             degree[0] = 0
         owner = np.repeat(np.arange(len(listeners)), degree)
-        first = np.cumsum(degree) - degree
-        ties = self.start[known][owner] + np.arange(len(owner)) - first[owner]
+        begin = self.start[known]
+        ties = ranges(begin, begin + degree)
         speakers, attributes = self.src[ties], self.attributes[ties]
         if own is not None:
             owner = np.concatenate([np.zeros(len(own.speaker), np.int64), owner])
