@@ -8,24 +8,17 @@ from graphdet.errors import NotEnoughData
 from graphdet.evaluation.splits import SplitPlan
 from graphdet.logs.labels import Labels, read_labels
 from graphdet.models.judge import RingJudge
-from graphdet.models.training import train_gnn
 from graphdet.pipeline.detect import read_graph
-from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.labelled import kind_of
 from graphdet.pipeline.labelled_train import train_labelled
 from graphdet.pipeline.model_card import write_card
 from graphdet.pipeline.models import Models
-from graphdet.pipeline.ring_lessons import PlantedTask, Task, plant_and_judge
+from graphdet.pipeline.ring_lessons import PlantedTask, plant_and_judge
 from graphdet.pipeline.train_settings import TrainSettings, load_train_settings
 from graphdet.pipeline.user_labels import given_labels, label_task, with_verdicts
-from graphdet.pipeline.user_learning import learn_users
-from graphdet.pipeline.users import behaviour
+from graphdet.pipeline.user_learning import learn_planted, learn_users
 from graphdet.ports import Progress, Silent, Store
-from graphdet.rings.find import judge_rings
-from graphdet.rings.ring_tables import user_membership
-from graphdet.scores.clusters import Clusters
-from graphdet.scores.density import Density
-from graphdet.scores.fused import Fusion, Parts
+from graphdet.scores.fused import Fusion
 
 
 def train(
@@ -90,7 +83,8 @@ def train(
     else:
         assert planted is not None  # for the type checker: without labels the error went on
         task = with_verdicts(planted.task, planted.source_user, graph, verdicts)
-        models, learned = _learn_planted(store, task, planted, how, seed, device, progress), {}
+        gnn, density, clusters, parts = learn_planted(store, task, planted, how, seed, device, progress)
+        models, learned = Models(judge, gnn, density, clusters, Fusion.fit(parts, task.y)), {}
     progress.start("keep the models")
     models.save(model_dir)
     progress.done()
@@ -107,32 +101,6 @@ def train(
     of_trees = how.changed("trees") if models.trees is not None else {}
     write_card(store, model_dir, labels, {"seed": seed, **how.changed("gnn"), **of_trees}, told)
     return told
-
-
-def _learn_planted(
-    store: Store,
-    task: Task,
-    planted: PlantedTask,
-    how: TrainSettings,
-    seed: int,
-    device: str,
-    progress: Progress,
-) -> Models:
-    """The models that planted campaigns, and verdicts among them, teach."""
-    users, items = behaviour(task.graph, store.bench, progress)
-    data = graph_in_pyg(task.graph, users, items, planted.windows, progress)
-    progress.start("train the GNN")
-    gnn = train_gnn(data, task.y, task.campaign, how.gnn, seed=seed, device=device)
-    progress.done()
-    progress.start("fit the scorers")
-    own = users[task.y != 1] if (task.y != 1).sum() > 1 else users
-    density, clusters = Density.fit(own), Clusters.fit(own, seed)
-    ring, _ = user_membership(
-        judge_rings(planted.candidates, planted.judge.logits, 0.05), planted.candidates.model
-    )
-    parts = Parts(gnn.out_of_fold, clusters.score(users), density.score(users), ring)
-    progress.done()
-    return Models(planted.judge, gnn, density, clusters, Fusion.fit(parts, task.y))
 
 
 def _learned_from(given: Labels | None, verdicts: VerdictLabels, fusion: Fusion) -> str:

@@ -18,6 +18,7 @@ from graphdet.errors import InputError
 from graphdet.evaluation.compare import Costs, Scored, difference, measure
 from graphdet.models.gnn import TrainedGnn
 from graphdet.models.judge import RingJudge
+from graphdet.models.pyg import HeteroData
 from graphdet.models.training import folds, train_gnn
 from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.in_pyg import graph_in_pyg
@@ -52,7 +53,7 @@ class Log:
     items: Float
     candidates: Candidates
     columns: UserColumns
-    data: Any
+    data: HeteroData
 
 
 def read_log(store: Store, graph: GraphArrays, seed: int, progress: Progress) -> Log:
@@ -112,7 +113,7 @@ def learn_users(
     else:
         base = learn_labels(log, judge, told, y, how, seed, device, progress)
     if few and told.n_fraud < LEAST:
-        return base.models(log, judge, None, base.zero_shot), facts | {"chosen": "zero-shot"}
+        return base.models(judge, None, base.zero_shot), facts | {"chosen": "zero-shot"}
     progress.start("trees and fusion")
     fold = finer(base.fold, y, told.group, n_folds, seed)
     trees, out_of_fold = fit_user_trees(log.columns, y, fold, told.y, how.trees, seed)
@@ -122,7 +123,7 @@ def learn_users(
         evidence = Evidence((told.y == 1).astype(np.int8), unlabelled.share)
     fusion, measured = choose(parts, evidence, told, fold % n_folds, base.zero_shot, few, seed)
     progress.done()
-    return base.models(log, judge, trees, fusion), facts | measured | {"trees_lean_on": trees.strongest()}
+    return base.models(judge, trees, fusion), facts | measured | {"trees_lean_on": trees.strongest()}
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,52 @@ class Base:
     fold: NDArray[np.int64]
     zero_shot: Fusion | None
 
-    def models(self, log: Log, judge: RingJudge, trees: UserTrees | None, fusion: Fusion | None) -> Models:
+    def models(self, judge: RingJudge, trees: UserTrees | None, fusion: Fusion | None) -> Models:
         """The models with a fusion."""
         assert fusion is not None  # for the type checker
         return Models(judge, self.gnn, self.density, self.clusters, fusion, trees)
+
+
+def learned(
+    data: HeteroData,
+    users: Float,
+    candidates: Candidates,
+    y: NDArray[np.integer],
+    group: NDArray[np.integer],
+    judge: RingJudge,
+    how: TrainSettings,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> tuple[TrainedGnn, Density, Clusters, Parts]:
+    """The network on some examples, what is normal among users that are none of fraud, and what all say out of fold.
+
+    Shapes: users float64[n_users, d], behaviour; y int[n_users], 1 fraud, 0 clean, −1 unknown; group int[n_users].
+    """
+    progress.start("train the GNN")
+    gnn = train_gnn(data, y, group, how.gnn, seed=seed, device=device)
+    progress.done()
+    own = users[y != 1] if (y != 1).sum() > 1 else users
+    density, clusters = Density.fit(own), Clusters.fit(own, seed)
+    ring = _rings(candidates, judge)
+    return gnn, density, clusters, Parts(gnn.out_of_fold, clusters.score(users), density.score(users), ring)
+
+
+def learn_planted(
+    store: Store,
+    task: Task,
+    planted: PlantedTask,
+    how: TrainSettings,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> tuple[TrainedGnn, Density, Clusters, Parts]:
+    """What planted campaigns, and examples of the log's own users among them, teach; parts are of the planted log."""
+    users, items = behaviour(task.graph, store.bench, progress)
+    data = graph_in_pyg(task.graph, users, items, planted.windows, progress)
+    return learned(
+        data, users, planted.candidates, task.y, task.campaign, planted.judge, how, seed, device, progress
+    )
 
 
 def learn_labels(
@@ -156,15 +199,8 @@ def learn_labels(
     progress: Progress,
 ) -> Base:
     """The network on labels, and what is normal among users not known as frauds."""
-    progress.start("train the GNN")
-    gnn = train_gnn(log.data, y, told.group, how.gnn, seed=seed, device=device)
-    progress.done()
-    own = log.users[y != 1] if (y != 1).sum() > 1 else log.users
-    density, clusters = Density.fit(own), Clusters.fit(own, seed)
-    parts = Parts(
-        gnn.out_of_fold, clusters.score(log.users), density.score(log.users), _rings(log.candidates, judge)
-    )
-    return Base(gnn, density, clusters, parts, folds(y, told.group, how.gnn.n_folds, seed), None)
+    found = learned(log.data, log.users, log.candidates, y, told.group, judge, how, seed, device, progress)
+    return Base(*found, folds(y, told.group, how.gnn.n_folds, seed), None)
 
 
 def learn_beside_planted(
@@ -184,16 +220,7 @@ def learn_beside_planted(
     example = np.where(told.y >= 0, told.y, NOTHING).astype(np.int8)
     example[left_out] = -1
     task = with_examples(planted.task, planted.source_user, example, told.group)
-    users, items = behaviour(task.graph, store.bench, progress)
-    data = graph_in_pyg(task.graph, users, items, planted.windows, progress)
-    progress.start("train the GNN")
-    gnn = train_gnn(data, task.y, task.campaign, how.gnn, seed=seed, device=device)
-    progress.done()
-    own = users[task.y != 1]
-    density, clusters = Density.fit(own), Clusters.fit(own, seed)
-    copy = Parts(
-        gnn.out_of_fold, clusters.score(users), density.score(users), _rings(planted.candidates, judge)
-    )
+    gnn, density, clusters, copy = learn_planted(store, task, planted, how, seed, device, progress)
     source = planted.source_user
     labelled = np.append(told.y >= 0, False)[source]  # row −1, the planted accounts, is not
     zero_shot = Fusion.fit(copy, np.where(labelled & (planted.task.campaign < 0), -1, task.y))
