@@ -21,8 +21,9 @@ from sklearn.metrics import average_precision_score
 
 from graphdet.pipeline.export import Seen, grow, guess, look_at, lost
 from graphdet.ports import Silent
+from graphdet.serving.forms import Precision
 from graphdet.serving.network import Network, load_network
-from graphdet.serving.packing import Precision, pack, unpack
+from graphdet.serving.packing import pack, unpack
 from graphdet.store import open_store
 from recording import command, record
 

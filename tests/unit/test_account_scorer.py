@@ -11,7 +11,7 @@ from serving_world import World, make_world, store_of, write_log
 
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.pipeline.detect import find_pairs, read_graph
-from graphdet.pipeline.export import Form, export
+from graphdet.pipeline.export import export
 from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.models import load_models
 from graphdet.pipeline.score import score
@@ -20,7 +20,7 @@ from graphdet.pipeline.users import behaviour
 from graphdet.ports import Silent
 from graphdet.serving.accounts import AccountScorer
 from graphdet.serving.acts import NewAct
-from graphdet.serving.packing import Precision
+from graphdet.serving.forms import Form, Precision
 from graphdet.store.duckdb import DuckDBStore
 
 pytestmark = pytest.mark.slow

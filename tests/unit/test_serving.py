@@ -17,9 +17,10 @@ from graphdet.models.gnn import GnnSettings, TrainedGnn, build, infer
 from graphdet.models.sampling import TieIndex
 from graphdet.serving.accounts import N_ENTITY_FEATURES
 from graphdet.serving.acts import Acts, NewAct, read_acts, with_new
+from graphdet.serving.forms import Precision
 from graphdet.serving.network import DOCUMENT, WEIGHTS, load_network
 from graphdet.serving.onnx_file import to_onnx
-from graphdet.serving.packing import Precision, pack, unpack
+from graphdet.serving.packing import pack, unpack
 from graphdet.serving.ties import OwnTies, TieTable
 
 N, N_INPUTS, N_ATTRIBUTES = 120, 9, 5

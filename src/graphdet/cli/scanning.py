@@ -35,17 +35,18 @@ def items(
     for line in found.said:
         say(f"Note: {line}")
     flagged = found.items.filter(found.items["flagged"])
+    n_flagged = len(set(flagged["item_id"].to_pylist()))
     if json:
         show.print_json(
             {
                 "n_items": found.n_items,
-                "n_flagged": len(set(flagged["item_id"].to_pylist())),
+                "n_flagged": n_flagged,
                 "items": found.items.to_pylist(),
                 "accounts": found.accounts.to_pylist(),
             }
         )
         return
-    print(f"{len(set(flagged['item_id'].to_pylist())):,} of {found.n_items:,} items are flagged.")
+    print(f"{n_flagged:,} of {found.n_items:,} items are flagged.")
     if flagged.num_rows:
         show.print_table(flagged.slice(0, TOP).select(["item_id", "kind", "q_value", "n_accounts", "reason"]))
     if out is not None:

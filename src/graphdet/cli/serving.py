@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,22 +12,7 @@ from graphdet.cli import options
 from graphdet.cli.guard import guarded, say
 from graphdet.cli.progress import make_progress
 from graphdet.errors import GraphdetError, InputError, UsageError
-
-
-class ExportFormat(StrEnum):
-    """What a model is exported as."""
-
-    plain = "plain"
-    onnx = "onnx"
-    student = "student"
-
-
-class WeightFormat(StrEnum):
-    """How weights are stored."""
-
-    float32 = "float32"
-    float16 = "float16"
-    int8 = "int8"
+from graphdet.serving.forms import Form, Precision
 
 
 @guarded
@@ -36,15 +20,15 @@ def export(
     model: options.ModelDir,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the exported model.")],
     form: Annotated[
-        ExportFormat,
+        Form,
         typer.Option(
             "--format",
             help="plain: read by score-one. onnx: also gnn.onnx. student: trees that learned the network's logits.",
         ),
-    ] = ExportFormat.plain,
+    ] = Form.plain,
     weights: Annotated[
-        WeightFormat, typer.Option("--weights", help="How the weights of plain are stored.")
-    ] = WeightFormat.float32,
+        Precision, typer.Option("--weights", help="How the weights of plain are stored.")
+    ] = Precision.float32,
     store: options.StoreUrl = None,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -54,14 +38,12 @@ def export(
     With --store, what is lost is measured on that log: of a student on accounts that it has not learned from.
     ONNX needs the extra `onnx`."""
     from graphdet.cli import show
-    from graphdet.pipeline.export import Form
     from graphdet.pipeline.export import export as write
-    from graphdet.serving.packing import Precision
 
     folder = options.model_folder(model)
     with options.opened(store, read_only=True) if store else nullcontext() as source:
         found = write(
-            folder, out, form=Form(form), precision=Precision(weights), store=source, seed=seed,
+            folder, out, form=form, precision=weights, store=source, seed=seed,
             progress=make_progress(),
         )  # fmt: skip
     if json:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,10 @@ from graphdet.pipeline.users import behaviour
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports.files import explain, make_folder
 from graphdet.scores.trees import Trees, TreeSettings
+from graphdet.serving.forms import Form, Precision
 from graphdet.serving.network import DOCUMENT, EXPORTED, WEIGHTS, Network, load_network
 from graphdet.serving.onnx_file import to_onnx
-from graphdet.serving.packing import Precision, pack, unpack
+from graphdet.serving.packing import pack, unpack
 from graphdet.serving.student import STUDENT, Student, student_inputs
 from graphdet.serving.ties import Matrix, TieTable
 
@@ -38,14 +38,6 @@ MOST_TAUGHT = 60_000  # accounts that the student learns from: half of them thos
 STUDENT_SETTINGS = TreeSettings(rounds=300, learning_rate=0.08, leaves=31)
 N_FOLDS = 2
 _CHUNK = 16_384
-
-
-class Form(StrEnum):
-    """What a model is exported as."""
-
-    plain = "plain"  # NumPy's: scaling in JSON, weights in safetensors
-    onnx = "onnx"
-    student = "student"
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,8 @@ from graphdet.rings.item_acts import Int, ItemActs, visits
 from graphdet.rings.own_time import ranges
 
 MOST_REPEATS = 60  # told apart; more are as likely as these
-MOST_OTHERS = (
-    64  # acts in a window per own act of the visit that it holds; where there are more it stands for nothing
-)
+# Acts in a window per own act of the visit that it holds; where there are more it stands for nothing.
+MOST_OTHERS = 64
 MOST_WINDOW_ACTS = 4_000_000  # held at a time
 Float = NDArray[np.float64]
 

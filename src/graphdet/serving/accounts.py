@@ -171,9 +171,7 @@ class AccountScorer:
         sessions, at = np.unique(acts.session, return_inverse=True)
         seen = self.model.scaling.session.transform(session_rows(at, acts.at_ms, len(sessions)))
         heard = np.zeros((len(acts), self.warm.heard.shape[1]), np.float32)
-        known = acts.item < len(
-            self.warm.heard
-        )  # of an item that the log lacks nothing is known: zeros, the middle
+        known = acts.item < len(self.warm.heard)  # of others nothing is known: zeros, the middle
         heard[known] = self.warm.heard[acts.item[known]]
         items, item = np.unique(acts.item, return_inverse=True)
         share = (

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from graphdet.errors import InputError
 
 Ints = NDArray[np.int64]
-GAP_MS = (
-    1_800_000  # an act without a session begins a new one after so long a pause, as cleaning does by default
-)
+# An act without a session begins a new one after so long a pause, as cleaning does by default.
+GAP_MS = 1_800_000
 DEFAULT_ACTION = "view"
 
 

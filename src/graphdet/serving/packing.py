@@ -1,20 +1,13 @@
 """Weights in fewer bytes: float16, or int8 with one scale per output."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.serving.forms import Precision
+
 SCALE = ".scale"  # after the name of a matrix that is packed as int8
-
-
-class Precision(StrEnum):
-    """How weights are stored; sums are always float32."""
-
-    float32 = "float32"
-    float16 = "float16"
-    int8 = "int8"
 
 
 def pack(weights: Mapping[str, NDArray[np.float32]], precision: Precision) -> dict[str, NDArray[np.generic]]:
