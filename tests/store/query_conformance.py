@@ -125,8 +125,9 @@ class QueryConformance:
             ("u3", 3),
             ("u4", 1),
         ]
-        # i1 and i2 have four acts each, i0 has five
-        assert ask("co-actors", "user_id", "n_items", user_id="u0", max_acts=4)[0] == ("u1", 2)
+        # i1 and i2 have four acts each, i0 has five: the rarest are taken, ties by id, up to max_acts in all
+        assert ask("co-actors", "user_id", "n_items", user_id="u0", max_acts=8)[0] == ("u1", 2)
+        assert ask("co-actors", "user_id", "n_items", user_id="u0", max_acts=7)[0] == ("u1", 1)
         assert ask("suspects-of-item", "user_id", "score", item_id="i0") == [
             ("u0", 0.9),
             ("u1", 0.9),
@@ -158,6 +159,9 @@ class QueryConformance:
         ]
         assert len(answer(store, "others-on-items", ring_id="ring-1", margin_h=0.5)) == 2
         assert answer(store, "others-on-items", ring_id="ring-1", limit=1) == others[:1]
+        # i1 alone, which is the rarer one
+        assert [row[:3] for row in answer(store, "others-on-items", ring_id="ring-1", max_acts=4)] == [("u3", 1, 1)]
+        assert answer(store, "others-on-items", ring_id="ring-1", max_acts=3) == []
         # u3 by both items; u5 by the device of u0 and u1
         assert answer(store, "near-ring", ring_id="ring-1") == [
             ("u3", 2, 0, 0.7, None),

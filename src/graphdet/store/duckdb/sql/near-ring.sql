@@ -1,18 +1,19 @@
--- 06 Accounts near the ring that are not members: several of its items, or a device of a member
+-- 06 Accounts near the ring that are not members: several of its items (rarest first, up to max_acts) or a member's device
 -- :param ring_id => 'R0001'
 -- :param min_items => 2
--- :param max_acts => 5000
+-- :param max_acts => 20000
 WITH member AS (SELECT user_id FROM ring_members WHERE ring_id = $ring_id),
 act AS (
     SELECT DISTINCT user_id, session_id, item_id, action
     FROM events
     WHERE item_id IN (SELECT item_id FROM ring_items WHERE ring_id = $ring_id)
 ),
-quiet AS (SELECT item_id FROM act GROUP BY item_id HAVING count(*) <= $max_acts),
+crowd AS (SELECT item_id, count(*) AS n_acts FROM act GROUP BY item_id),
+kept AS (SELECT item_id FROM crowd QUALIFY sum(n_acts) OVER (ORDER BY n_acts, item_id) <= $max_acts),
 near AS (
     SELECT user_id, count(DISTINCT item_id) AS n_items, 0 AS n_entities
     FROM act
-    WHERE item_id IN (SELECT item_id FROM quiet)
+    WHERE item_id IN (SELECT item_id FROM kept)
     GROUP BY user_id
     HAVING count(DISTINCT item_id) >= $min_items
     UNION ALL
