@@ -97,14 +97,17 @@ class LogProfile:
 
     def rows_near(self, items: Int, at_ms: Int, rng: np.random.Generator) -> Int:
         """Draw for each item one of its graph rows near in time; its action is then usual for the item."""
-        key = items * self.span_ms + np.clip(at_ms - self.base_ms, 0, self.span_ms - 1)
+        key = items * self.span_ms + np.minimum(np.maximum(at_ms - self.base_ms, 0), self.span_ms - 1)
         low, high = self.item_first[items], self.item_first[items + 1] - 1
         middle = np.searchsorted(self.item_key, key)
-        rows: Int = self.item_edge[np.clip(middle + rng.integers(-3, 4, len(items)), low, high)]
+        place = middle + rng.integers(-3, 4, len(items))
+        rows: Int = self.item_edge[np.minimum(np.maximum(place, low), high)]
         for _ in range(4):  # a first click on an item, if one is near: one buys what one viewed
-            later = np.flatnonzero(self.known_row[rows])
+            later = self.known_row[rows].nonzero()[0]
+            if len(later) == 0:
+                break
             place = middle[later] + rng.integers(-6, 7, len(later))
-            rows[later] = self.item_edge[np.clip(place, low[later], high[later])]
+            rows[later] = self.item_edge[np.minimum(np.maximum(place, low[later]), high[later])]
         return rows
 
     def hot_edges(self, at_ms: int, size: int, not_items: Int, rng: np.random.Generator) -> Int:

@@ -36,9 +36,9 @@ class Transitions:
 
         With m steps to choose from, none is drawn with probability prior / (m + prior).
         """
-        if len(self.key) == 0:
+        if len(self.key) == 0 or len(state) == 0:
             return np.full(len(state), -1, np.int64)
-        relative = np.clip(at_ms - self.base_ms, 0, self.span_ms - 1)
+        relative = np.minimum(np.maximum(at_ms - self.base_ms, 0), self.span_ms - 1)
         base = state * self.span_ms
         low = np.searchsorted(self.key, base + np.maximum(relative - half_ms, 0))
         high = np.searchsorted(self.key, base + np.minimum(relative + half_ms + 1, self.span_ms))
@@ -99,6 +99,8 @@ class Steps:
         row = np.full(len(at_ms), -1, np.int64)
         for _ in range(LIVING_TRIES):
             todo = np.flatnonzero(row < 0)
+            if len(todo) == 0:
+                break
             item = rng.integers(0, profile.graph.n_items, len(todo))
             near = profile.rate(item, at_ms[todo], DAY_MS) > 0
             row[todo[near]] = profile.rows_near(item[near], at_ms[todo[near]], rng)

@@ -147,16 +147,22 @@ class _Round:
             edge[known] = self._born(transitions.draw(state, at_ms[known], NEAR_MS, PRIOR, rng), at_ms[known])
             for _ in range(TRIES):
                 todo = np.flatnonzero((edge < 0) & (origin >= 0))
+                if len(todo) == 0:
+                    break
                 state = steps.state_of_edge[origin[todo]]
                 far = transitions.draw(state, at_ms[todo], FAR_MS, PRIOR, rng)
                 edge[todo] = self._as_old(far, at_ms[todo])
         anywhere = steps.starts if attempt < TRIES else steps.clicks
         for half_ms in (NEAR_MS // 2, NEAR_MS, FAR_MS):
             todo = np.flatnonzero(edge < 0)
+            if len(todo) == 0:
+                return edge
             edge[todo] = self._born(anywhere.draw(nowhere[todo], at_ms[todo], half_ms, 0.0, rng), at_ms[todo])
         if attempt >= TRIES:
             for half_ms in (3 * DAY_MS, steps.profile.span_ms):
                 todo = np.flatnonzero(edge < 0)
+                if len(todo) == 0:
+                    return edge
                 edge[todo] = anywhere.draw(nowhere[todo], at_ms[todo], half_ms, 0.0, rng)
         return edge
 
