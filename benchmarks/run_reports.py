@@ -90,7 +90,7 @@ def write_findings(store_url: str, planted: list[dict], n_flagged: int) -> None:
     from graphdet.tables import RingTables
 
     store = open_store(store_url)
-    acts = Acts.of(store.distinct_acts().collect("pyarrow").to_native())
+    acts = Acts.of(store.acts().collect("pyarrow").to_native())
     rings, members, items, in_ring = [], [], [], {}
     for number, ring in enumerate(planted):
         ring_id = f"R{number + 1:04d}"

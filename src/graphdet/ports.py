@@ -87,10 +87,11 @@ class Store(Protocol):
     def interactions(self, since_ms: int | None = None, until_ms: int | None = None) -> Frame:
         """Interactions (schema.INTERACTION_COLUMNS) with since_ms <= at_ms < until_ms."""
 
-    def distinct_acts(self) -> Frame:
-        """The first act of every user on every item: user_id, item_id, at_ms.
+    def acts(self) -> Frame:
+        """Who acted on what and when, for whoever looks at first acts alone: user_id, item_id, at_ms.
 
-        Ids are VARCHAR, or whole numbers that stand for their decimal text.
+        Of every user on every item one row or more, the first act among them. Ids are VARCHAR, or whole numbers that
+        stand for their decimal text.
         """
 
     def neighbourhood(

@@ -160,7 +160,9 @@ class QueryConformance:
         assert len(answer(store, "others-on-items", ring_id="ring-1", margin_h=0.5)) == 2
         assert answer(store, "others-on-items", ring_id="ring-1", limit=1) == others[:1]
         # i1 alone, which is the rarer one
-        assert [row[:3] for row in answer(store, "others-on-items", ring_id="ring-1", max_acts=4)] == [("u3", 1, 1)]
+        assert [row[:3] for row in answer(store, "others-on-items", ring_id="ring-1", max_acts=4)] == [
+            ("u3", 1, 1)
+        ]
         assert answer(store, "others-on-items", ring_id="ring-1", max_acts=3) == []
         # u3 by both items; u5 by the device of u0 and u1
         assert answer(store, "near-ring", ring_id="ring-1") == [

@@ -1,5 +1,7 @@
 """Blocks, evidence and judgement on a generated log with planted campaigns."""
 
+from dataclasses import replace
+
 import duckdb
 import networkx as nx
 import numpy as np
@@ -8,7 +10,9 @@ from tests.unit.small_graphs import graph_of
 
 from graphdet.clustering.leiden import communities
 from graphdet.evaluation.log_tail import tail_p_values
+from graphdet.evaluation.posterior import posterior_q_values
 from graphdet.pipeline.detect import find_pairs
+from graphdet.pipeline.score import Flags
 from graphdet.ports import Silent
 from graphdet.rings.blocks import Blocks, block_acts, membership
 from graphdet.rings.evidence import EVIDENCE, gather_evidence
@@ -16,7 +20,9 @@ from graphdet.rings.find import Candidates, find_candidates, judge_rings, overla
 from graphdet.rings.margin import naming_margins
 from graphdet.rings.organic import organic_model
 from graphdet.rings.refine import refine
+from graphdet.rings.ring_tables import user_membership
 from graphdet.rings.select import strongest
+from graphdet.scores.fused import Fusion, Parts
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import kind
 from graphdet.simulate.organic import organic
@@ -170,6 +176,34 @@ def test_a_judge_to_whom_a_whole_log_looks_alike_accuses_nobody(
     assert judged.flagged.sum() == flagged
     assert judged.overruled >= 5 - flagged
     assert (judged.flagged == (judged.level <= 0.05)).all()
+
+
+def test_a_ring_that_is_not_flagged_vouches_for_no_member(candidates: Candidates) -> None:
+    """The judge is sure of two groups; the log's own tail, then an analyst, lets one of them not be flagged."""
+    logits = np.full(len(candidates.blocks), -8.0)
+    apart = np.flatnonzero(told_apart(candidates.evidence))
+    logits[apart] = np.linspace(9, 10, len(apart))
+    judged = judge_rings(candidates, lambda inputs, fold: logits, 0.05)
+    assert len(judged.score) >= 2
+    judged = replace(judged, flagged=np.arange(len(judged.score)) == 0)
+    n = candidates.model.n_users
+    ring, row = user_membership(judged, candidates.model)
+    parts = Parts(np.full(n, -9.0), np.zeros(n), np.zeros(n), ring)
+    rng = np.random.default_rng(0)
+    y = (rng.random(4_000) < 0.01).astype(np.int64)
+    fit = Parts(rng.normal(-9 + 9 * y, 1.0), rng.random(4_000), rng.random(4_000), np.where(y, 0.9, 0.0))
+    fusion = Fusion.fit(fit, y)
+    value = fusion.score(parts)
+    q_value = posterior_q_values(value)
+    assert (q_value[(row > 0) & (ring > 0.99)] <= 0.05).all()
+    flags = Flags(0.05, None, judged, candidates)
+    nobody = np.zeros(len(judged.score), bool)
+    flagged, muted_by = flags.settled(fusion, parts, value, q_value, row, nobody)
+    assert set(row[flagged].tolist()) == {0}
+    assert (muted_by == -1).all()
+    flagged, muted_by = flags.settled(fusion, parts, value, q_value, row, judged.flagged)
+    assert not flagged.any()
+    assert set(muted_by[muted_by >= 0].tolist()) == {0}
 
 
 def test_few_groups_give_no_small_p_value() -> None:

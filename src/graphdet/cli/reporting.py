@@ -85,7 +85,6 @@ def report(
         raise UsageError("give --ring or --all, not both")
     if new_key and not pseudonymise:
         raise UsageError("--new-key belongs to --pseudonymise")
-    from graphdet.cli import show
     from graphdet.pipeline.report import Asked
     from graphdet.pipeline.report import report as write_report
 
@@ -101,6 +100,8 @@ def report(
     for line in narrator.warnings if narrator else ():
         say(f"Warning: {line}")
     if json:
+        from graphdet.cli import show
+
         show.print_json({"report": str(written[0]), "files": [str(path) for path in written]})
         return
     for path in written:

@@ -40,7 +40,7 @@ def reveal(
 def _reader(store: Store) -> Callable[[str], Iterable[str]]:
     """Read the ids of a store by kind, when asked for."""
     frames = {
-        "user": (store.distinct_acts, "user_id"),
+        "user": (store.acts, "user_id"),
         "item": (store.items, "item_id"),
         "session": (store.sessions, "session_id"),
         "entity": (store.entities, "entity_id"),

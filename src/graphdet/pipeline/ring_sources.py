@@ -47,7 +47,7 @@ def _look(store: Store, progress: Progress) -> Look:
 
     def look(users: list[str], items: list[str], first_ms: int, last_ms: int) -> Context | None:
         if not kept:
-            kept.append(Acts.of(store.distinct_acts().collect("pyarrow").to_native()))
+            kept.append(Acts.of(store.acts().collect("pyarrow").to_native()))
         return look_around(kept[0], users, items, first_ms, last_ms)
 
     return look

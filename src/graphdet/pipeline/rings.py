@@ -55,7 +55,7 @@ def with_overruled(known: Remembered, judged: Judged, *, shipped: bool) -> Remem
     remedy = (
         "train one on this log: graphdet train --model DIR, then graphdet rings --model DIR"
         if shipped
-        else "train on this log again"
+        else "they are leads to look at, not findings, and vouch for none of their members"
     )
     line = (
         f"{plural(judged.overruled, 'group')} would be flagged, but to this judge too many ordinary groups of the log "

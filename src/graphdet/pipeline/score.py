@@ -136,7 +136,8 @@ def score_graph(
     A user's score is a probability (see scores/fused.py), its q_value the expected share of ordinary users among all
     that score at least as high, its p_value how often an ordinary user of this log would. Flagged are users with
     q_value at most fdr and sure members of flagged rings; with `review`, the so many that score highest. Members of a
-    ring that is kept quiet are flagged only for what is left without that ring; then lists and verdicts have their say.
+    ring that is kept quiet or, without labels, not flagged are flagged only for what is left without that ring; then
+    lists and verdicts have their say.
     With `explained`, the evidence of flagged rings also says what the network sees in their members.
     """
     judged = judge_rings(candidates, models.judge.logits, fdr)
@@ -243,24 +244,32 @@ class Flags:
         ring_row: NDArray[np.int64],
         quiet: NDArray[np.bool_],
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Who is flagged though some rings are kept quiet (bool[n_rings]).
+        """Who is flagged though some rings are kept quiet (bool[n_rings]) and others are not flagged themselves.
 
+        Without labels a ring that is not flagged vouches for nobody: its members are flagged for what is left
+        without it.
         Returns bool[n_users], and for users who would be flagged but for a quiet ring that ring's row, else −1.
         """
         would = self.of(value, q_value, self.judged.flagged)
-        quiet_of = np.full(len(value), -1, np.int64)
-        if not quiet.any():
-            return would, quiet_of
-        users = self.judged.blocks.users
-        at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
-        mine = np.flatnonzero(quiet[at])[::-1]  # of several the strongest ring
-        quiet_of[users.indices[mine]] = at[mine]
-        without = np.where(np.append(quiet, False)[ring_row], 0.0, parts.ring)
+        by_rings = self.review is None and not fusion.labelled
+        held = quiet | ~self.judged.flagged if by_rings else quiet
+        if not held.any():
+            return would, np.full(len(value), -1, np.int64)
+        without = np.where(np.append(held, False)[ring_row], 0.0, parts.ring)
         rest = fusion.score(replace(parts, ring=without))
         left = self.of(rest, posterior_q_values(rest), self.judged.flagged & ~quiet)
         # Nobody else loses a flag because sure members of a quiet ring do not vouch for them any more.
-        flagged = left if self.review is not None else would & (left | (quiet_of < 0))
-        return flagged, np.where(would & ~flagged, quiet_of, -1)
+        flagged = left if self.review is not None else would & (left | (self._ring_among(held) < 0))
+        return flagged, np.where(would & ~flagged, self._ring_among(quiet), -1)
+
+    def _ring_among(self, rings: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Row of the strongest of these rings (bool[n_rings]) that each user is in, −1 for none: int64[n_users]."""
+        users = self.judged.blocks.users
+        at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
+        mine = np.flatnonzero(rings[at])[::-1]  # of several the strongest
+        out = np.full(self.candidates.model.n_users, -1, np.int64)
+        out[users.indices[mine]] = at[mine]
+        return out
 
     def _sure_members(self, rings: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Users who are surely members of one of these rings, bool[n_users]."""

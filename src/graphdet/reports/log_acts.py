@@ -32,7 +32,9 @@ class Acts:
 
     @classmethod
     def of(cls, table: pa.Table) -> "Acts":
-        """Encode a table of user_id, item_id, at_ms, one row per pair, in any order; ids may be whole numbers.
+        """Encode a table of user_id, item_id, at_ms in any order; of a pair the first act is kept.
+
+        Ids may be whole numbers.
 
         Raises:
             ValueError: a column is missing.
@@ -41,8 +43,16 @@ class Acts:
         user_ids, user_ix = _encoded(table["user_id"])
         item_ids, item_ix = _encoded(table["item_id"])
         at_ms = table["at_ms"].to_numpy().astype(np.int64, copy=False)
-        order, _ = _by_key(user_ix, len(user_ids))
-        return cls(user_ids, item_ids, user_ix[order], item_ix[order], at_ms[order])
+        n_items = max(len(item_ids), 1)
+        pair = user_ix.astype(np.int64) * n_items + item_ix
+        order = np.argsort(pair)
+        pair = pair[order]
+        begins = np.flatnonzero(np.diff(pair, prepend=-1))
+        first = np.minimum.reduceat(at_ms[order], begins) if len(begins) else at_ms
+        pair = pair[begins]
+        return cls(
+            user_ids, item_ids, (pair // n_items).astype(np.int32), (pair % n_items).astype(np.int32), first
+        )
 
     @property
     def n_users(self) -> int:

@@ -149,11 +149,9 @@ class DuckDBStore:
             self._has_read_interactions = True
         return in_window(self._frame(f"SELECT * FROM temp.{READ_INTERACTIONS}"), since_ms, until_ms)
 
-    def distinct_acts(self) -> Frame:
-        """The first act of every user on every item: user_id, item_id, at_ms; ids as they are packed."""
-        return self._frame(
-            "SELECT user_id, item_id, min(at_ms) AS at_ms FROM event_log GROUP BY user_id, item_id"
-        )
+    def acts(self) -> Frame:
+        """All acts: user_id, item_id, at_ms; ids as they are packed."""
+        return self._frame("SELECT user_id, item_id, at_ms FROM event_log")
 
     def neighbourhood(
         self, user_ids: Sequence[str], hops: int, since_ms: int | None = None, until_ms: int | None = None

@@ -195,13 +195,13 @@ class Neo4jStore:
     def _frame(self, table: str, columns: Sequence[str]) -> Frame:
         return nw.from_native(self._bench.sql(f"SELECT {', '.join(columns)} FROM temp.{table}"))
 
-    def distinct_acts(self) -> Frame:
-        """The first act of every user on every item: user_id, item_id, at_ms.
+    def acts(self) -> Frame:
+        """The first act of every user on every item in every session and action: user_id, item_id, at_ms.
 
         Raises:
             StoreError: unreachable, or an ingest is not complete.
         """
-        return self.interactions().group_by("user_id", "item_id").agg(nw.col("at_ms").min())
+        return self.interactions().select("user_id", "item_id", "at_ms")
 
     def neighbourhood(
         self, user_ids: Sequence[str], hops: int, since_ms: int | None = None, until_ms: int | None = None
