@@ -109,7 +109,9 @@ def _sitting(profile: LogProfile, session: int, start_ms: int, rng: Rng) -> Sitt
     low, high = profile.session_first[session], profile.session_first[session + 1]
     gaps = np.diff(profile.graph.at_ms[profile.edge[low:high]])
     jittered = np.rint(gaps * rng.lognormal(0, GAP_JITTER, len(gaps))).astype(np.int64)
-    kept = np.where(np.isin(gaps, profile.common_gaps), gaps, jittered)
+    kept = jittered
+    if len(profile.common_gaps):
+        kept = np.where((gaps[:, None] == profile.common_gaps).any(axis=1), gaps, jittered)
     age = profile.age[profile.edge[low:high]].astype(np.float64)
     return Sitting(start_ms, np.concatenate([[0], np.cumsum(kept)]), profile.known[low:high].copy(), age)
 
