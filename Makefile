@@ -24,7 +24,7 @@ lint: setup
 
 test: lint unit  ## everything this machine can run
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(data or slow or browser) and not neo4j"
-	$(BIN)/python -m pytest -m neo4j
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m neo4j
 
 demo: setup  ## simulate a log with planted campaigns, find them, say where the report is
 	bash scripts/demo.sh $(BIN)
