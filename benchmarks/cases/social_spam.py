@@ -3,7 +3,7 @@
 Run: python benchmarks/cases/social_spam.py --data ../shared/data --out DIR [--quick] [--cnn]
 
 Rows go to benchmarks/results.jsonl; pictures, the largest templates and the wrong ones to DIR. Nothing is chosen by
-what is tested: strength, blend, learner and threshold come from the training videos alone, by leaving out one of them.
+what is tested: settings, learner and threshold come from the training part alone, by leaving out one video (fold) of it.
 """
 
 import argparse
@@ -26,11 +26,13 @@ from graphdet.features.text import text_features
 from graphdet.models.text_encoder import train_text_encoder
 from graphdet.scores.text import ready
 from graphdet.text.near import distinct_templates, near_clusters
+from graphdet.text.ngrams import NgramSettings
 from graphdet.text.reuse import openings
 from graphdet.text.shape import shape
 from recording import record
 from social_figures import calibration, draw, precision_recall, shown
 from social_models import (
+    SMS_GRID,
     Log,
     Outcome,
     flat_trees,
@@ -43,6 +45,7 @@ from social_text import Comments, read_comments, read_sms
 Int = NDArray[np.int64]
 Float = NDArray[np.float64]
 N_BOOTSTRAPS = 1000
+WITHIN = NgramSettings(over_words=False)
 
 
 class Pool:
@@ -144,8 +147,12 @@ def youtube(comments: Comments, out: Path, n_seeds: int, encoder: bool) -> None:
     near = np.append(near_clusters(templates), -1)[kind]
     opening = np.append(openings(templates), -1)[kind]
     own = np.column_stack([numbers, n_of_author, n_videos]).astype(np.float32)
-    texts = ready(comments.texts, numbers, (*names, "own_name"))
-    log = Log(texts, own, np.column_stack([comments.author, near, opening]), comments.video)
+    all_names = (*names, "own_name")
+    texts, within = (
+        ready(comments.texts, numbers, all_names),
+        ready(comments.texts, numbers, all_names, WITHIN),
+    )
+    log = Log(texts, within, own, np.column_stack([comments.author, near, opening]), comments.video)
     methods: dict[str, list[Pool]] = {}
     chosen: dict[str, list[str]] = {"learner": [], "settings": []}
     prob = np.zeros(n)
@@ -254,7 +261,7 @@ def sms(texts: list[str], y: NDArray[np.int8], out: Path, n_seeds: int) -> None:
     near = np.append(near_clusters(templates), -1)[kind]
     alone = near < 0
     near[alone] = near.max() + 1 + np.arange(alone.sum())
-    made = ready(texts, numbers, names)
+    made, within = ready(texts, numbers, names), ready(texts, numbers, names, WITHIN)
     every = np.arange(len(y))
     for split in ("near-duplicates within a fold", "plain stratified"):
         methods: dict[str, list[Pool]] = {}
@@ -266,10 +273,10 @@ def sms(texts: list[str], y: NDArray[np.int8], out: Path, n_seeds: int) -> None:
             fold = np.zeros(len(y), np.int64)
             for k, (_, rows) in enumerate(folds):
                 fold[rows] = k
-            log = Log(made, numbers, np.column_stack([near]), fold)
+            log = Log(made, within, numbers, np.column_stack([near]), fold)
             for k in range(5):
                 train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-                found = {"text": linear(log, y, train, test, grid=((10.0, 0.1),))[0]}
+                found = {"text": linear(log, y, train, test, grid=SMS_GRID)[0]}
                 if seed == 0:
                     found["tf-idf + logistic regression"] = peer_tfidf(texts, y, train, test)
                     found["lightgbm, no words"] = flat_trees(numbers, y, fold, train, test, seed)
