@@ -178,8 +178,8 @@ def test_any_script_no_text_and_an_absurdly_long_one_are_learned_from_and_scored
     models = fitted.models
     kept = TextModels.of(json.loads(json.dumps(models.settings())), models.arrays())
     new = np.full(60, -1)
-    assert np.array_equal(kept.logits(texts, new), models.logits(texts, new), equal_nan=True)
-    assert np.array_equal(models.logits(texts, fold), own, equal_nan=True)
+    assert np.array_equal(kept.margins(texts, new), models.margins(texts, new), equal_nan=True)
+    assert np.array_equal(models.margins(texts, fold), own, equal_nan=True)
 
 
 def test_labels_of_one_kind_outside_two_folds_teach_texts_nothing() -> None:

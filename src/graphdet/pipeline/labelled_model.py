@@ -38,7 +38,7 @@ class KeptModel:
 
     `names` are the columns the trees read, in order; `label_keys` the keys of label history among them (empty: none),
     with `delay_ms`, after which a label is known. `measured` are names that had a value somewhere in training.
-    `blocks` names the feature blocks (labelled_blocks) it was made with, `texts` are its models of texts, whose logit
+    `blocks` names the feature blocks (labelled_blocks) it was made with, `texts` are its models of texts, whose margin
     is the last of `names`.
     Shapes: row_key uint64[n_learned], sorted; row_fold int64, row_clean uint8, the same length.
     """

@@ -64,7 +64,7 @@ def score_kept(
     fold, is_clean = kept.learned_folds(sheet)
     if kept.texts is not None:
         said: Sequence[str | None] = [None] * len(sheet.ids) if sheet.texts is None else sheet.texts.documents
-        x = np.column_stack([x, kept.texts.logits(said, fold)]).astype(np.float32)
+        x = np.column_stack([x, kept.texts.margins(said, fold)]).astype(np.float32)
     progress.done()
     progress.start(f"score {kept.kind}s")
     found = kept.model.score(x, fold, is_clean)

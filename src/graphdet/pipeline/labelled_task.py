@@ -23,7 +23,7 @@ from graphdet.pipeline.labelled import LEAST, aligned, kind_of
 from graphdet.pipeline.labelled_sheets import FeatureBlock, Sheet, kept_sheet, with_blocks
 from graphdet.ports import Store
 from graphdet.scores.labelled import Fitted, fit_labelled
-from graphdet.scores.text_folds import TEXT_LOGIT, FittedTexts, ReadTexts, TextModels
+from graphdet.scores.text_folds import TEXT_SAYS, FittedTexts, ReadTexts, TextModels
 from graphdet.scores.trees import TreeSettings
 
 Matrix = NDArray[np.float32]
@@ -72,16 +72,16 @@ class LabelTask:
         own = self._joined(rows, self.visible())
         if not self.has_texts:
             return own
-        logit, new = np.full(len(rows), np.nan), np.ones(len(rows), bool)
+        says, new = np.full(len(rows), np.nan), np.ones(len(rows), bool)
         if self.text_models is None:
             new = self.fold[rows] < 0
             mine = rows[~new]
-            logit[~new] = self.text_fit.inner[mine, self.fold[mine]]
+            says[~new] = self.text_fit.inner[mine, self.fold[mine]]
         models = self.text_models or self.text_fit.models
         if new.any() and self.sheet.texts is not None:
             said = [self.sheet.texts.documents[row] for row in rows[new].tolist()]
-            logit[new] = models.logits(said, self.fold[rows[new]])
-        return np.column_stack([own, logit]).astype(np.float32, copy=False)
+            says[new] = models.margins(said, self.fold[rows[new]])
+        return np.column_stack([own, says]).astype(np.float32, copy=False)
 
     def trained(self, k: int, rows: NDArray[np.int64]) -> Matrix:
         """Features of rows as fold k's model learns from them: labels of fold k are in none of them."""
@@ -125,7 +125,7 @@ class LabelTask:
     def names(self) -> tuple[str, ...]:
         """Names of the columns that scored and trained give."""
         more = label_feature_names(list(self.sheet.keys)) if self.has_label_history else ()
-        return (*self.sheet.names, *more, *((TEXT_LOGIT,) if self.has_texts else ()))
+        return (*self.sheet.names, *more, *((TEXT_SAYS,) if self.has_texts else ()))
 
 
 def label_task(sheet: Sheet, labels: Labels, plan: SplitPlan, seed: int, label_features: bool) -> LabelTask:
