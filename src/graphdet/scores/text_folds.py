@@ -1,9 +1,9 @@
 """What labelled texts say of others: linear models of n-grams, none of which scores a text whose label it has seen.
 
 The margin of a text (a linear model, squared hinge) is one more feature for the trees of labelled things. Fold k's
-trees must not hear a label of fold k in any way, so they learn from margins of models that saw neither fold k nor the row's
-own fold: a model for each pair of folds, and one for each fold that scores. How rare a gram is, is learned from all
-texts that are learned from, once: it holds no label.
+trees must not hear a label of fold k in any way, so they learn from margins of models that saw neither fold k nor the
+row's own fold: a model for each pair of folds, and one for each fold that scores. How rare a gram is, is learned from
+all texts that are learned from, once: it holds no label.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
