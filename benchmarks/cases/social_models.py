@@ -8,19 +8,42 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from graphdet.scores.text import Texts, fit_text_score, out_of_fold
+from graphdet.scores.text import Loss, Texts, fit_text_score, out_of_fold
 
 Int = NDArray[np.int64]
 Float = NDArray[np.float64]
-# Strength and blend. The problem is convex: a seed would change nothing but the last digits.
-GRID = tuple((strength, blend) for strength in (3.0, 10.0, 30.0) for blend in (0.05, 0.1))
+
+
+@dataclass(frozen=True)
+class How:
+    """Settings of a linear model. The problem is convex: a seed would change nothing but the last digits."""
+
+    loss: Loss
+    within_words: bool  # grams of characters end at the words' ends
+    strength: float
+    blend: float
+
+    def __str__(self) -> str:
+        grams = "within words" if self.within_words else "over words"
+        return f"{self.loss}, {grams}, C {self.strength:g}, blend {self.blend:g}"
+
+
+GRID = (
+    *(How("logistic", False, strength, blend) for strength in (3.0, 10.0, 30.0) for blend in (0.05, 0.1)),
+    *(How("squared_hinge", True, strength, blend) for strength in (0.3, 1.0) for blend in (0.0, 0.02, 0.05)),
+)
+SMS_GRID = (
+    How("logistic", False, 10.0, 0.1),
+    *(How("squared_hinge", True, 1.0, blend) for blend in (0.0, 0.02, 0.05)),
+)
 
 
 @dataclass(frozen=True)
 class Log:
     """Everything that needs no label. Shapes: keys int64[n, k], −1 none: author, near-duplicates, opening."""
 
-    texts: Texts
+    texts: Texts  # grams of characters over words
+    within: Texts  # and within them
     own: NDArray[np.float32]  # numbers of the comment and of its author in the whole batch
     keys: Int
     fold: Int
@@ -65,23 +88,23 @@ class Outcome:
 
 
 def linear(
-    log: Log, y: NDArray[np.int8], train: Int, test: Int, grid: tuple[tuple[float, float], ...] = GRID
+    log: Log, y: NDArray[np.int8], train: Int, test: Int, grid: tuple[How, ...] = GRID
 ) -> tuple[Outcome, Float]:
-    """N-grams and numbers, strength and blend chosen by F1 out of fold; also the training rows' logits out of fold."""
-    part = log.texts.take(train)
-    best: tuple[float, float, float, Float] | None = None
-    for strength, blend in grid:
-        logit = out_of_fold(part, y[train], log.fold[train], 0, strength=strength, blend=blend)
+    """N-grams and numbers, settings chosen by F1 out of fold; also the training rows' logits out of fold."""
+    parts = {True: log.within.take(train), False: log.texts.take(train)}
+    best: tuple[float, How, Float] | None = None
+    for how in grid:
+        knobs = {"strength": how.strength, "blend": how.blend, "loss": how.loss}
+        logit = out_of_fold(parts[how.within_words], y[train], log.fold[train], 0, **knobs)
         found = f1_at(logit, y[train], f1_threshold(logit, y[train]))
         if best is None or found > best[0]:
-            best = (found, strength, blend, logit)
+            best = (found, how, logit)
     assert best is not None
-    _, strength, blend, oof = best
-    model = fit_text_score(part, y[train], 0, strength=strength, blend=blend)
-    outcome = Outcome(
-        model.logits(log.texts.take(test)), f1_threshold(oof, y[train]), f"C {strength:g}, blend {blend:g}"
-    )
-    return outcome, oof
+    _, how, oof = best
+    knobs = {"strength": how.strength, "blend": how.blend, "loss": how.loss}
+    model = fit_text_score(parts[how.within_words], y[train], 0, **knobs)
+    tested = (log.within if how.within_words else log.texts).take(test)
+    return Outcome(model.logits(tested), f1_threshold(oof, y[train]), str(how)), oof
 
 
 def stacked(

@@ -14,7 +14,8 @@ from graphdet.errors import InputError
 from graphdet.graph.encode import encode
 from graphdet.logs.labels import read_labels
 from graphdet.pipeline.ingest import ingest
-from graphdet.pipeline.labelled import check_against, score_labelled
+from graphdet.pipeline.labelled import check_against
+from graphdet.pipeline.labelled_score import score_labelled
 from graphdet.ports import Silent
 from graphdet.store.duckdb import DuckDBStore
 

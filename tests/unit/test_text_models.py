@@ -12,7 +12,7 @@ from graphdet.errors import GraphdetError
 from graphdet.features.text import TEXT_FEATURES, text_features, user_text_features
 from graphdet.models.sentence_encoder import SentenceEncoder, WordPieces
 from graphdet.models.text_encoder import TextEncoder, TextEncoderSettings, train_text_encoder
-from graphdet.scores.text import TextScore, fit_text_score, out_of_fold, ready
+from graphdet.scores.text import Loss, TextScore, fit_text_score, out_of_fold, ready
 from graphdet.text.ngrams import NgramSettings
 
 SPAM = [
@@ -36,11 +36,12 @@ def sample(n: int, seed: int) -> tuple[list[str | None], np.ndarray]:
     return [(SPAM if spam else FINE)[draw.integers(4)].format(draw.integers(99)) for spam in y], y
 
 
-def test_a_text_score_learns_and_comes_back_from_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("loss", "strength"), [("logistic", 10.0), ("squared_hinge", 1.0)])
+def test_a_text_score_learns_and_comes_back_from_disk(tmp_path: Path, loss: Loss, strength: float) -> None:
     texts, y = sample(200, 1)
     names, x = text_features(texts, np.arange(200), np.arange(200))
     made = ready(texts, x, names, SMALL)
-    model = fit_text_score(made.take(np.arange(150)), y[:150], 0)
+    model = fit_text_score(made.take(np.arange(150)), y[:150], 0, strength=strength, loss=loss)
     logits = model.logits(made.take(np.arange(150, 200)))
     assert ((logits > 0) == (y[150:] == 1)).mean() > 0.95
     model.save(tmp_path)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from graphdet.errors import UsageError
 from graphdet.graph.encode import encode
-from graphdet.pipeline.labelled_sheets import Sheet
+from graphdet.pipeline.labelled_sheets import Sheet, interactions_before
+from graphdet.pipeline.labelled_texts import ended_before
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports.csv_tables import write_csv
 from graphdet.reports.files import make_folder
@@ -54,15 +55,18 @@ def find_items(
     return ScannedItems(items, accounts, acts.n_items, said)
 
 
-def read_acts(store: Store) -> tuple[ItemActs, pa.Array, pa.Array, tuple[str, ...]]:
+def read_acts(
+    store: Store, until_ms: int | None = None
+) -> tuple[ItemActs, pa.Array, pa.Array, tuple[str, ...]]:
     """Every act of a store with its own time; ids of items and users by row; what people should know.
 
-    A store without events (Neo4j) knows the first time of each session's acts on an item, and how many.
+    A store without events (Neo4j) knows the first time of each session's acts on an item, and how many. With
+    `until_ms`, acts of the sessions that had ended before.
     """
     try:
-        events = store.events()
+        events = ended_before(store, store.events(), until_ms)
     except UsageError:
-        graph = encode(store.interactions())
+        graph = encode(interactions_before(store, until_ms))
         said = f"{store.url} keeps no events: acts of one session on one item are taken to be at the time of the first"
         return ItemActs.of_graph(graph), graph.item_ids, graph.user_ids, (said,)
     table = events.select("item_id", "user_id", "at_ms").collect("pyarrow").to_native()
@@ -76,12 +80,13 @@ class ItemScanBlock:
     """What the scan says of items, as features for labels of items (pipeline.labelled_sheets).
 
     Per kind −ln p over scales, and at every scale (NaN where the log is too short for one) −ln p and what the strongest
-    window holds: repeats or throwaway accounts, and users. The scan is fitted on the whole log, without labels.
+    window holds: repeats or throwaway accounts, and users. The scan is fitted on all of the log that the sheet sees,
+    without labels.
     """
 
     def matrix(self, store: Store, sheet: Sheet) -> tuple[tuple[str, ...], NDArray[np.float32]]:
         """Names[k] and float32[n, k], see labelled_sheets.FeatureBlock."""
-        acts, item_ids, _, _ = read_acts(store)
+        acts, item_ids, _, _ = read_acts(store, sheet.until_ms)
         row = pc.index_in(sheet.ids, value_set=item_ids).to_numpy(zero_copy_only=False).astype(np.int64)
         names: list[str] = []
         columns: list[NDArray[Any]] = []

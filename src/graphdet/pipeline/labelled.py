@@ -1,7 +1,7 @@
-"""Labels of items, sessions or events: checked against the log, learned, and scores for all of them.
+"""Labels of items, sessions or events: checked against the log, and findings from what they teach.
 
-`run` and `score --labels` learn and score in one go, as here; `train --labels` keeps what it learned: see
-pipeline/labelled_train.py and docs/decisions/0010.
+`run` and `score --labels` learn and score in one go (pipeline/labelled_score.py); `train --labels` keeps what it
+learned: see pipeline/labelled_train.py and docs/decisions/0010.
 """
 
 import narwhals as nw
@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 from graphdet.errors import InputError
 from graphdet.evaluation.fdr import benjamini_hochberg
 from graphdet.logs.labels import LABEL, Labels, check_labels
-from graphdet.pipeline.labelled_sheets import event_sheet, group_sheet, varied
 from graphdet.pipeline.rounding import six_digits
-from graphdet.ports import Progress, Store
-from graphdet.scores.labelled import LabelledScores, score_by_labels
+from graphdet.ports import Store
+from graphdet.scores.labelled import LabelledScores
 from graphdet.scores.labelled_reasons import labelled_reasons
-from graphdet.tables import GraphArrays
 
 LEAST = 10  # labels of a kind: fewer give no fold two, and no p-value below 1 / 11
 
@@ -63,43 +61,6 @@ def _check_enough(labels: Labels) -> None:
                 f"{labels.path}: only {n} {kind_of(labels)}s of the log are labelled {word}; learning needs "
                 f"{LEAST} of each. Label more, or run without labels"
             )
-
-
-def score_labelled(
-    store: Store,
-    graph: GraphArrays,
-    users: pa.Table,
-    labels: Labels,
-    *,
-    fdr: float,
-    review: int | None,
-    seed: int,
-    progress: Progress,
-) -> pa.Table:
-    """Learn from checked labels and score everything of their kind; nothing is written.
-
-    `users` are the users' scores (schema.SCORE_COLUMNS), learned without these labels; they are features of
-    items and sessions. Returns KIND_id, score, p_value, flagged, reason, most suspicious first.
-
-    Raises:
-        InputError: the labels of one kind are all of one user.
-    """
-    kind = kind_of(labels)
-    progress.start(f"{kind} features")
-    sheet = varied(event_sheet(store) if kind == "event" else group_sheet(store, graph, users, kind))
-    progress.done()
-    progress.start(f"learn and score {kind}s")
-    y = aligned(sheet.ids, labels)
-    try:
-        found = score_by_labels(sheet.x, y, sheet.group, seed)
-    except ValueError as error:
-        raise InputError(
-            f"{labels.path}: all {kind}s labelled alike are of one user, so nothing can be checked on another; "
-            f"label {kind}s of more users"
-        ) from error
-    table = findings(labels.key, sheet.ids, found, sheet.names, fdr, review)
-    progress.done()
-    return table
 
 
 def findings(

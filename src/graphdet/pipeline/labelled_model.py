@@ -3,6 +3,7 @@
     labelled_KIND.json          the trees as LightGBM's own text, names of features, split, metrics, digests
     labelled_KIND.safetensors   clean, clean_fold  out-of-fold logits that p-values are ranked against
                                 typical            the median clean row
+                                text_…             with texts: weights of hashed n-grams, no word
                                 row_key, row_fold, row_clean  what it learned from, so that it is never
                                                               scored by a model that has seen it
 
@@ -25,6 +26,7 @@ from graphdet.errors import GraphdetError, InputError
 from graphdet.pipeline.labelled_sheets import Sheet
 from graphdet.schema import LABELLED_KINDS
 from graphdet.scores.labelled import LabelledModel
+from graphdet.scores.text_folds import TextModels
 from graphdet.scores.trees import Trees, TreeSettings
 
 FORMAT = 1
@@ -36,6 +38,8 @@ class KeptModel:
 
     `names` are the columns the trees read, in order; `label_keys` the keys of label history among them (empty: none),
     with `delay_ms`, after which a label is known. `measured` are names that had a value somewhere in training.
+    `blocks` names the feature blocks (labelled_blocks) it was made with, `texts` are its models of texts, whose margin
+    is the last of `names`.
     Shapes: row_key uint64[n_learned], sorted; row_fold int64, row_clean uint8, the same length.
     """
 
@@ -51,6 +55,8 @@ class KeptModel:
     row_key: NDArray[np.uint64]
     row_fold: NDArray[np.int64]
     row_clean: NDArray[np.uint8]
+    blocks: tuple[str, ...] = ()
+    texts: TextModels | None = None
 
     def save(self, directory: Path) -> None:
         """Write both files into a folder.
@@ -70,6 +76,8 @@ class KeptModel:
             "slope": self.model.slope,
             "bias": self.model.bias,
             "settings": asdict(self.settings),
+            "blocks": self.blocks,
+            "texts": None if self.texts is None else self.texts.settings(),
             "about": self.about,
             "trees": [trees.text for trees in self.model.models],
         }
@@ -80,6 +88,7 @@ class KeptModel:
             "row_key": self.row_key,
             "row_fold": self.row_fold,
             "row_clean": self.row_clean,
+            **({} if self.texts is None else self.texts.arrays()),
         }
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -100,17 +109,17 @@ class KeptModel:
         return np.where(same, self.row_fold[place], -1), same & (self.row_clean[place] == 1)
 
     def columns_of(self, sheet: Sheet) -> NDArray[np.int64]:
-        """Where the sheet has the model's own features (those of label history are not among them).
+        """Where the sheet has the model's own features (those of label history and of texts' words are not among them).
 
         Raises:
             InputError: the sheet lacks one, or one that had values in training has none at all; says which.
         """
-        wanted = self.names[: len(self.names) - self.n_label_names]
+        wanted = self.names[: len(self.names) - self.n_label_names - (self.texts is not None)]
         place = {name: column for column, name in enumerate(sheet.names)}
         lacking = [name for name in wanted if name not in place]
         if not lacking:
             empty = np.asarray(np.isnan(sheet.x).all(axis=0), bool) & (len(sheet.x) > 0)
-            base = {"amount", "quantity", "text_length", *AMOUNT_COLUMNS}
+            base = {"amount", "quantity", "text_length", "texts", *AMOUNT_COLUMNS}
             lacking = [n for n in wanted if n in base and n in self.measured and empty[place[n]]]
         if lacking:
             shown = ", ".join(repr(name) for name in lacking[:5])
@@ -123,7 +132,7 @@ class KeptModel:
 
     @property
     def n_label_names(self) -> int:
-        """How many of `names`, the last ones, are of label history."""
+        """How many of `names`, the last ones but that of texts, are of label history."""
         return sum(any(name.startswith(f"{key} label ") for key in self.label_keys) for name in self.names)
 
 
@@ -170,6 +179,8 @@ def load_kept(directory: Path, kind: str) -> KeptModel | None:
             arrays["row_key"],
             arrays["row_fold"],
             arrays["row_clean"],
+            tuple(found.get("blocks", ())),  # models kept before there were blocks were made without
+            None if found.get("texts") is None else TextModels.of(found["texts"], arrays),
         )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise GraphdetError(f"the model {path} is damaged ({error}); train again") from error

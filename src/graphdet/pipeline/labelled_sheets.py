@@ -1,9 +1,9 @@
 """What labels are learned from and applied to: one row per item, session or event, with its features.
 
-More features can be joined to a sheet: give `train_labelled` and `score_kept` FeatureBlocks (text features, say).
+More features are joined to a sheet as FeatureBlocks; those that come with the package are in labelled_blocks.
 A block gets the store and the sheet and returns names and a float32 matrix with one row per id of the sheet, in its
-order, NaN where there is nothing to measure. What a block fits it must fit without labels, or on ids that it is told
-are learned from; the kept model remembers the names and refuses a sheet without them.
+order, NaN where there is nothing to measure. It must not read a label, nor anything of the log that is not before
+`sheet.until_ms`; the kept model remembers the names and refuses a sheet without them.
 """
 
 from collections.abc import Sequence
@@ -26,6 +26,7 @@ from graphdet.features.groups import (
     session_features,
 )
 from graphdet.graph.encode import edges_frame, encode
+from graphdet.pipeline.labelled_texts import SheetTexts, ended_before, read_texts
 from graphdet.pipeline.users import behaviour
 from graphdet.ports import Silent, Store
 from graphdet.tables import Frame, GraphArrays
@@ -50,6 +51,9 @@ class Sheet:
     group: NDArray[np.int64]
     at_ms: NDArray[np.int64]
     keys: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    texts: SheetTexts | None = field(default=None, repr=False)
+    kind: str = "event"
+    until_ms: int | None = None
 
     def plain(self) -> NDArray[np.bool_]:
         """Rows whose amount is ordinary for their user, or that have none to compare: bool[n]."""
@@ -88,7 +92,8 @@ def event_sheet(store: Store) -> Sheet:
     """Every event of a store, sorted by its id."""
     events = store.events()
     found = event_features(events, store.entities(), attribute_columns(events))
-    return Sheet(found.event_id, found.x, found.names, found.keys["user"], found.at_ms, found.keys)
+    texts = read_texts(store, "event", found.event_id)
+    return Sheet(found.event_id, found.x, found.names, found.keys["user"], found.at_ms, found.keys, texts)
 
 
 def kept_sheet(store: Store, kind: str, until_ms: int | None = None) -> Sheet:
@@ -99,7 +104,7 @@ def kept_sheet(store: Store, kind: str, until_ms: int | None = None) -> Sheet:
     """
     if kind == "event":
         return event_sheet(store)
-    graph = encode(_interactions(store, until_ms))
+    graph = encode(interactions_before(store, until_ms))
     return group_sheet(store, graph, None, kind, until_ms)
 
 
@@ -119,21 +124,28 @@ def group_sheet(
     else:
         ids, ix = graph.item_ids, graph.item_ix
         x, names, group = _items(store, graph, edges, own, logit)
-    money = amounts(_interactions(store, until_ms), f"{kind}_id").collect("pyarrow").to_native()
+    money = amounts(interactions_before(store, until_ms), f"{kind}_id").collect("pyarrow").to_native()
     place = pc.index_in(ids, value_set=money[f"{kind}_id"].combine_chunks().cast(ids.type))
     values = np.vstack([numbers(money, AMOUNTS), np.full((1, len(AMOUNTS)), np.nan, np.float32)])
     x = np.column_stack([x, values[pc.fill_null(place, -1).to_numpy(zero_copy_only=False)]])
     at_ms = np.full(len(ids), np.iinfo(np.int64).max)
     np.minimum.at(at_ms, ix, graph.at_ms)
-    return Sheet(ids, x.round(6).astype(np.float32), (*names, *AMOUNTS), group, at_ms)
+    texts, names = read_texts(store, kind, ids, until_ms), (*names, *AMOUNTS)
+    return Sheet(
+        ids,
+        x.round(6).astype(np.float32),
+        names,
+        group,
+        at_ms,
+        texts=texts,
+        kind=kind,
+        until_ms=until_ms,
+    )
 
 
-def _interactions(store: Store, until_ms: int | None) -> Frame:
+def interactions_before(store: Store, until_ms: int | None) -> Frame:
     """Interactions of the sessions that ended before a moment: one that goes on counts what came after."""
-    if until_ms is None:
-        return store.interactions()
-    ended = store.sessions().filter(nw.col("ended_ms") < until_ms).select("session_id")
-    return store.interactions(until_ms=until_ms).join(ended, on="session_id", how="semi")
+    return ended_before(store, store.interactions(until_ms=until_ms), until_ms)
 
 
 Rows = tuple[NDArray[np.float64], tuple[str, ...], NDArray[np.int64]]

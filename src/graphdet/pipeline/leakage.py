@@ -19,8 +19,9 @@ from graphdet.evaluation.ranking import figures
 from graphdet.evaluation.splits import TRAIN, SplitPlan
 from graphdet.logs.labels import Labels
 from graphdet.pipeline.labelled import check_against, kind_of
-from graphdet.pipeline.labelled_sheets import FeatureBlock, kept_sheet, with_blocks
-from graphdet.pipeline.labelled_train import LabelTask, fit_task, label_task, task_at_training
+from graphdet.pipeline.labelled_blocks import full_sheet
+from graphdet.pipeline.labelled_sheets import FeatureBlock
+from graphdet.pipeline.labelled_task import LabelTask, fit_task, label_task, task_at_training
 from graphdet.ports import Progress, Silent, Store
 from graphdet.scores.labelled import fit_fold
 from graphdet.scores.trees import TreeSettings
@@ -47,11 +48,13 @@ def audit_leakage(
     labels: Labels,
     *,
     plan: SplitPlan | None = None,
-    blocks: Sequence[FeatureBlock] = (),
+    blocks: Sequence[FeatureBlock] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Check]:
     """Check the way from labels of items, sessions or events to scores on a store; nothing is written.
+
+    `blocks`: more features, see labelled_sheets; None for those that `train` takes too.
 
     Raises:
         InputError, UsageError: as train_labelled does.
@@ -78,12 +81,12 @@ def audit_leakage(
 
 
 def _prepared(
-    store: Store, labels: Labels, plan: SplitPlan, blocks: Sequence[FeatureBlock], seed: int
+    store: Store, labels: Labels, plan: SplitPlan, blocks: Sequence[FeatureBlock] | None, seed: int
 ) -> LabelTask:
     kind = kind_of(labels)
-    sheet = with_blocks(store, kept_sheet(store, kind), blocks)
+    sheet, used = full_sheet(store, kind, blocks)
     task = label_task(sheet, labels, plan, seed, True)
-    return task_at_training(store, task, kind, blocks)
+    return task_at_training(store, task, kind, used)
 
 
 class WithFuture:

@@ -20,7 +20,8 @@ from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.disclosure import Listener
 from graphdet.pipeline.ingest import IngestResult, ingest
 from graphdet.pipeline.insufficient import no_findings
-from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
+from graphdet.pipeline.labelled import check_against, kind_of
+from graphdet.pipeline.labelled_score import score_labelled
 from graphdet.pipeline.memory import Remembered, remember, settle
 from graphdet.pipeline.models import load_models
 from graphdet.pipeline.report import RUN_INFO, report

@@ -18,9 +18,9 @@ from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.gnn_words import with_gnn
 from graphdet.pipeline.in_pyg import graph_in_pyg
-from graphdet.pipeline.labelled import check_against, kind_of, score_labelled
+from graphdet.pipeline.labelled import check_against, kind_of
 from graphdet.pipeline.labelled_model import kept_kinds, load_kept
-from graphdet.pipeline.labelled_score import score_kept
+from graphdet.pipeline.labelled_score import score_kept, score_labelled
 from graphdet.pipeline.memory import Remembered, remember, settle
 from graphdet.pipeline.models import Models, load_models
 from graphdet.pipeline.rings import with_overruled

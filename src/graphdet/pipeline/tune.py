@@ -26,8 +26,9 @@ from graphdet.evaluation.splits import TEST, TRAIN, SplitPlan
 from graphdet.logs.labels import Labels, read_labels
 from graphdet.models.gnn import GnnSettings
 from graphdet.pipeline.labelled import check_against, kind_of
-from graphdet.pipeline.labelled_sheets import Sheet, kept_sheet
-from graphdet.pipeline.labelled_train import LabelTask, fit_task, label_task
+from graphdet.pipeline.labelled_blocks import full_sheet
+from graphdet.pipeline.labelled_sheets import Sheet, kept_sheet, with_blocks
+from graphdet.pipeline.labelled_task import LabelTask, fit_task, label_task
 from graphdet.pipeline.model_card import data_digest, labels_fact
 from graphdet.pipeline.train_settings import gnn_settings, tree_settings
 from graphdet.pipeline.tuning import (
@@ -205,10 +206,10 @@ def _of_things(store: Store, labels: Labels, plan: SplitPlan, seed: int, progres
     kind = kind_of(labels)
     labels, _ = check_against(store, labels)
     progress.start(f"{kind} features")
-    sheet = kept_sheet(store, kind)
+    sheet, used = full_sheet(store, kind, None)
     outer = label_task(sheet, labels, plan, seed, True)
     if outer.plan.kind == "temporal" and kind != "event":  # these sum up the log: back to when training ended
-        sheet = kept_sheet(store, kind, outer.plan.train_until_ms)
+        sheet = with_blocks(store, kept_sheet(store, kind, outer.plan.train_until_ms), used)
     progress.done()
     own = _only(labels, outer)
     if outer.plan.kind == "temporal":
@@ -258,7 +259,7 @@ def _fitting(task: LabelTask, seed: int) -> Callable[[TreeSettings], Fitted]:
         task.sheet.group[rows],
         seed,
         fold=task.fold[rows],
-        train_rows=train_rows if task.has_label_history else None,
+        train_rows=train_rows if task.is_refit else None,
         settings=settings,
     )
 
