@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from graphdet.errors import GraphdetError
 N_FOLDS = 2
 N_SEEDS = 3  # networks per fold, averaged
 BLIND = -30.0  # logit of a judge that learned nothing
+SECOND = "second."  # what the arrays of a second judge are called by in the file
+# What a second opinion must be stronger by: who asks two judges and takes the stronger answer doubles his doubt.
+PRICE = float(np.log(2))
 FORMAT = 5
 
 
@@ -22,12 +26,13 @@ class RingJudge:
 
     weights: per fold and seed, the arrays of a three-layer network; mean, scale float64[n_inputs]
     standardise the inputs. A positive logit means: more like the planted campaigns than like the log's own
-    groups.
+    groups. second: a judge of other logs that is asked too; the stronger of both logits counts, its less PRICE.
     """
 
     weights: dict[str, NDArray[np.float32]]
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
+    second: "RingJudge | None" = None
 
     @classmethod
     def blind(cls) -> "RingJudge":
@@ -53,13 +58,19 @@ class RingJudge:
                     h = h + self.weights[f"{name}.bias"]
                     h = np.tanh(h) if layer < 2 else h
                 out[rows] += h[:, 0] / N_SEEDS
+        if self.second is not None:
+            out = np.maximum(out, self.second.logits(inputs, fold) - PRICE)
         return out
 
     def save(self, directory: Path) -> None:
         """Write ring_judge.safetensors and ring_judge.json."""
         directory.mkdir(parents=True, exist_ok=True)
-        save_file(self.weights, directory / "ring_judge.safetensors")
-        about = {"format": FORMAT, "mean": self.mean.tolist(), "scale": self.scale.tolist()}
+        weights = dict(self.weights)
+        about: dict[str, Any] = {"format": FORMAT, "mean": self.mean.tolist(), "scale": self.scale.tolist()}
+        if self.second is not None:
+            weights |= {SECOND + name: values for name, values in self.second.weights.items()}
+            about["second"] = {"mean": self.second.mean.tolist(), "scale": self.second.scale.tolist()}
+        save_file(weights, directory / "ring_judge.safetensors")
         (directory / "ring_judge.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -82,4 +93,9 @@ class RingJudge:
                 f"{FORMAT}; "
                 "train it again"
             )
-        return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]))
+        of_second = {name: weights.pop(name) for name in list(weights) if name.startswith(SECOND)}
+        second = None
+        if "second" in about:
+            named = {name.removeprefix(SECOND): values for name, values in of_second.items()}
+            second = cls(named, np.asarray(about["second"]["mean"]), np.asarray(about["second"]["scale"]))
+        return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]), second)

@@ -1,7 +1,7 @@
 """What the ring judge learns from: campaigns and hard innocents planted into copies of the user's own log."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import numpy as np
@@ -11,12 +11,12 @@ from graphdet.errors import NotEnoughData
 from graphdet.models.judge import RingJudge
 from graphdet.models.ring_examples import Lessons
 from graphdet.models.ring_judge import train_ring_judge
-from graphdet.models.shipped import shipped_lessons
+from graphdet.models.shipped import shipped_judge, shipped_lessons
 from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.insufficient import measured
 from graphdet.ports import Progress
 from graphdet.rings.evidence import JUDGE_DIRECTION
-from graphdet.rings.find import Candidates, overlap
+from graphdet.rings.find import LEAST_ORDINARY, Candidates, overlap
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import Campaign, training_plan
 from graphdet.simulate.innocents import training_innocents
@@ -81,7 +81,8 @@ def plant_and_judge(
     """Plant campaigns and hard innocents into copies of the log and train the ring judge on them.
 
     without: a kind of campaign not to learn, to see how a judge does on what it never saw. base: gives the lessons of
-    other logs, which hold campaigns of all kinds: a judge that is not to know one must do without them, too.
+    other logs, which hold campaigns of all kinds: a judge that is not to know one must do without them, too. With them,
+    a log with few groups of its own also gets the judge of other logs as its second opinion.
 
     Raises:
         NotEnoughData: the log is too small for either.
@@ -100,8 +101,11 @@ def plant_and_judge(
     with measured(graph):
         _check_learnable(first[0], sum(each.n_found for each in lessons))
     progress.start("train the ring judge")
+    own, others = Lessons.joined(lessons), base()
     with measured(graph):
-        judge = train_ring_judge(Lessons.joined(lessons), JUDGE_DIRECTION, seed, base())
+        judge = train_ring_judge(own, JUDGE_DIRECTION, seed, others)
+    if others is not None and own.is_natural.sum() < LEAST_ORDINARY * own.n_logs:
+        judge = replace(judge, second=shipped_judge())
     progress.done()
     return PlantedTask(
         *first,
