@@ -6,12 +6,15 @@ import duckdb
 import networkx as nx
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.unit.small_graphs import graph_of
 
 from graphdet.clustering.leiden import communities
 from graphdet.evaluation.log_tail import tail_p_values
 from graphdet.evaluation.posterior import posterior_q_values
+from graphdet.models.judge import RingJudge
 from graphdet.pipeline.detect import find_pairs
+from graphdet.pipeline.ring_lessons import lessons_of
 from graphdet.pipeline.score import Flags
 from graphdet.ports import Silent
 from graphdet.rings.blocks import Blocks, block_acts, membership
@@ -176,6 +179,32 @@ def test_a_judge_to_whom_a_whole_log_looks_alike_accuses_nobody(
     assert judged.flagged.sum() == flagged
     assert judged.overruled >= 5 - flagged
     assert (judged.flagged == (judged.level <= 0.05)).all()
+
+
+class Elder(RingJudge):
+    """A judge of other logs, who is sure of some blocks."""
+
+    sure: NDArray[np.bool_]
+
+    def logits(self, inputs: NDArray[np.float64], fold: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.where(self.sure, 9.0, -8.0)
+
+
+def test_what_a_judge_of_other_logs_would_flag_is_no_example_of_innocence(
+    planted: Planted, candidates: Candidates
+) -> None:
+    """The campaigns as a user's log has them: nobody knows, so their blocks look like natural groups."""
+    _, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
+    nobody = np.full_like(planted.campaign_of_user, -1)
+    unknown = replace(planted, campaign_of_user=nobody, innocent_of_user=nobody)
+    assert lessons_of(unknown, candidates).is_natural.all()
+    elder = Elder.blind()
+    object.__setattr__(elder, "sure", (jaccard >= 0.5) & told_apart(candidates.evidence))
+    assert elder.sure.any()
+    taught = lessons_of(unknown, candidates, elder)
+    assert not taught.is_natural[elder.sure].any()
+    assert not taught.is_ring.any()
+    assert taught.is_natural[jaccard == 0].all()
 
 
 def test_a_ring_that_is_not_flagged_vouches_for_no_member(candidates: Candidates) -> None:

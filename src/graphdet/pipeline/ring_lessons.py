@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from graphdet.errors import NotEnoughData
 from graphdet.models.judge import RingJudge
-from graphdet.models.ring_examples import Lessons
+from graphdet.models.ring_examples import NATURAL, RING, Lessons
 from graphdet.models.ring_judge import train_ring_judge
 from graphdet.models.shipped import shipped_judge, shipped_lessons
 from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.insufficient import measured
 from graphdet.ports import Progress
 from graphdet.rings.evidence import JUDGE_DIRECTION
-from graphdet.rings.find import LEAST_ORDINARY, Candidates, overlap
+from graphdet.rings.find import LEAST_ORDINARY, Candidates, judge_rings, overlap
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import Campaign, training_plan
 from graphdet.simulate.innocents import training_innocents
@@ -31,6 +31,7 @@ CAMPAIGNS_PER_ROUND = 10  # with each ten campaigns goes one group of every kind
 # One copy of a small log holds too few campaigns to learn from, so more copies are planted until this many were found.
 ENOUGH_FOUND = 48
 MOST_COPIES = 6
+ELDER_FDR = 0.05  # at which a judge of other logs says what in a user's log is no example of innocence
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def plant_and_judge(
 
     without: a kind of campaign not to learn, to see how a judge does on what it never saw. base: gives the lessons of
     other logs, which hold campaigns of all kinds: a judge that is not to know one must do without them, too. With them,
-    a log with few groups of its own also gets the judge of other logs as its second opinion.
+    what the judge of other logs would flag is no example of a natural group, and a log with few groups of its own gets
+    that judge as its second opinion.
 
     Raises:
         NotEnoughData: the log is too small for either.
@@ -90,7 +92,9 @@ def plant_and_judge(
     first: tuple[Task, NDArray[np.int32], list[PairArrays], Candidates] | None = None
     lessons: list[Lessons] = []
     n_campaigns = 0
-    for planted, windows, candidates, learned in planted_copies(graph, bench, seed, progress, without):
+    others = base()
+    elder = shipped_judge() if others is not None else None
+    for planted, windows, candidates, learned in planted_copies(graph, bench, seed, progress, without, elder):
         lessons.append(learned)
         n_campaigns += len(planted.campaigns)
         if first is None:
@@ -101,11 +105,11 @@ def plant_and_judge(
     with measured(graph):
         _check_learnable(first[0], sum(each.n_found for each in lessons))
     progress.start("train the ring judge")
-    own, others = Lessons.joined(lessons), base()
+    own = Lessons.joined(lessons)
     with measured(graph):
         judge = train_ring_judge(own, JUDGE_DIRECTION, seed, others)
-    if others is not None and own.is_natural.sum() < LEAST_ORDINARY * own.n_logs:
-        judge = replace(judge, second=shipped_judge())
+    if elder is not None and own.is_natural.sum() < LEAST_ORDINARY * own.n_logs:
+        judge = replace(judge, second=elder)
     progress.done()
     return PlantedTask(
         *first,
@@ -137,12 +141,16 @@ def planted_copies(
     seed: int,
     progress: Progress,
     without: str | None = None,
+    elder: RingJudge | None = None,
 ) -> Iterator[tuple[Planted, list[PairArrays], Candidates, Lessons]]:
-    """Planted copies of a log, pairs, candidates and lessons, until enough campaigns came out as candidates."""
+    """Planted copies of a log, pairs, candidates and lessons, until enough campaigns came out as candidates.
+
+    elder: as in `lessons_of`.
+    """
     n_found = 0
     for number in range(MOST_COPIES):
         planted, windows, candidates = planted_copy(graph, bench, seed + 1_000 * number, progress, without)
-        lessons = lessons_of(planted, candidates)
+        lessons = lessons_of(planted, candidates, elder)
         yield planted, windows, candidates, lessons
         n_found += lessons.n_found
         if n_found >= ENOUGH_FOUND:
@@ -170,10 +178,26 @@ def planted_copy(
     return planted, *ring_candidates(planted.graph, bench, seed, progress)
 
 
-def lessons_of(planted: Planted, candidates: Candidates) -> Lessons:
-    """What the candidates of a planted log teach."""
+def _would_flag(judge: RingJudge, candidates: Candidates) -> NDArray[np.bool_]:
+    """The candidates that are mostly made of users whom a judge would flag together, bool[n]."""
+    judged = judge_rings(candidates, judge.logits, ELDER_FDR)
+    if not judged.flagged.any():
+        return np.zeros(len(candidates.blocks), bool)
+    rings = judged.blocks.users[np.flatnonzero(judged.flagged)]
+    shared = np.asarray((candidates.blocks.users @ rings.T).max(axis=1).todense()).ravel()
+    return np.asarray(shared >= RING * np.diff(candidates.blocks.users.indptr))
+
+
+def lessons_of(planted: Planted, candidates: Candidates, elder: RingJudge | None = None) -> Lessons:
+    """What the candidates of a planted log teach.
+
+    elder: a judge of other logs. What it would flag is no example of a natural group: a user's log may hold rings.
+    """
     campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
     innocent, likeness = overlap(candidates.blocks, planted.innocent_of_user)
+    if elder is not None:
+        suspected = _would_flag(elder, candidates)
+        jaccard = np.where(suspected & (jaccard < NATURAL), NATURAL, jaccard)  # neither ring nor natural
     return Lessons(
         candidates.inputs, campaign, jaccard, np.where(likeness >= 0.5, innocent, -1), candidates.fold
     )
