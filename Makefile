@@ -23,8 +23,8 @@ lint: setup
 	$(BIN)/lint-imports
 
 test: lint unit  ## everything this machine can run
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(data or slow or browser) and not neo4j"
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m neo4j
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=20 -m "(data or slow or browser) and not neo4j"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 -m neo4j
 
 demo: setup  ## simulate a log with planted campaigns, find them, say where the report is
 	bash scripts/demo.sh $(BIN)
