@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from labelled_files import labels_in, store_with
 from sklearn.metrics import roc_auc_score
 from test_labelled_pipeline import CONFIG, Line, some_log
 
-from graphdet.config import load_config
 from graphdet.errors import GraphdetError, InputError, UsageError
 from graphdet.evaluation.splits import DAY_MS, TEST, SplitPlan
 from graphdet.logs.labels import read_labels
-from graphdet.pipeline.ingest import ingest
 from graphdet.pipeline.labelled_model import kept_kinds, load_kept
 from graphdet.pipeline.labelled_score import score_kept
 from graphdet.pipeline.labelled_sheets import Sheet, event_sheet
@@ -30,21 +29,8 @@ PLAN = SplitPlan(delay_ms=DAY_MS // 2)
 
 
 def store_of(folder: Path, lines: list[Line], config: str = CONFIG) -> DuckDBStore:
-    folder.mkdir()
-    (folder / "c.toml").write_text(config)
     text = "\n".join(["id,user,item,at,session,amount", *(",".join(map(str, line)) for line in lines)])
-    (folder / "log.csv").write_text(text + "\n")
-    store = DuckDBStore(folder / "x.duckdb")
-    ingest(store, [folder / "log.csv"], load_config(folder / "c.toml"))
-    return store
-
-
-def labels_in(folder: Path, key: str, labels: dict[str, int]) -> Path:
-    path = folder / f"{key}.csv"
-    path.write_text(
-        "\n".join([f"{key},label", *(f"{name},{value}" for name, value in labels.items())]) + "\n"
-    )
-    return path
+    return store_with(folder, "log.csv", text + "\n", config)
 
 
 @pytest.mark.parametrize(

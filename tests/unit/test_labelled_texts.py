@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from labelled_files import labels_in, store_with
 from sklearn.metrics import roc_auc_score
 
-from graphdet.config import load_config
 from graphdet.errors import GraphdetError, InputError
 from graphdet.evaluation.splits import DAY_MS, SplitPlan
 from graphdet.logs.labels import read_labels
-from graphdet.pipeline.ingest import ingest
 from graphdet.pipeline.labelled import check_against
 from graphdet.pipeline.labelled_blocks import full_sheet
 from graphdet.pipeline.labelled_model import load_kept
@@ -75,20 +74,7 @@ def comments(seed: int, n_users: int = 100) -> tuple[list[dict[str, object]], di
 
 
 def store_of(folder: Path, rows: list[dict[str, object]], config: str = CONFIG) -> DuckDBStore:
-    folder.mkdir()
-    (folder / "c.toml").write_text(config)
-    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    store = DuckDBStore(folder / "x.duckdb")
-    ingest(store, [folder / "log.jsonl"], load_config(folder / "c.toml"))
-    return store
-
-
-def labels_in(folder: Path, key: str, labels: dict[str, int]) -> Path:
-    path = folder / f"{key}.csv"
-    path.write_text(
-        "\n".join([f"{key},label", *(f"{name},{value}" for name, value in labels.items())]) + "\n"
-    )
-    return path
+    return store_with(folder, "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows), config)
 
 
 def test_spam_that_only_its_words_tell_is_learned_kept_and_found_in_another_log(tmp_path: Path) -> None:
