@@ -30,7 +30,7 @@ from graphdet.evaluation.ranking import figures, figures_at
 from graphdet.evaluation.splits import TEST, TRAIN, SplitPlan
 from graphdet.pipeline.items import ItemScanBlock, read_acts
 from graphdet.pipeline.labelled_sheets import Sheet, kept_sheet, with_blocks
-from graphdet.pipeline.labelled_train import LabelTask, fit_task, label_task
+from graphdet.pipeline.labelled_task import LabelTask, fit_task, label_task
 from graphdet.rings.item_acts import ItemActs
 from graphdet.rings.item_scan import REPEATS, ItemFindings, accounts_of, scan_items
 from graphdet.store.duckdb import DuckDBStore

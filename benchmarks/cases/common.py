@@ -22,7 +22,7 @@ from graphdet.evaluation.splits import TEST, SplitPlan
 from graphdet.logs.labels import LABEL, Labels
 from graphdet.pipeline.ingest import ingest
 from graphdet.pipeline.labelled_sheets import Sheet
-from graphdet.pipeline.labelled_train import LabelTask, fit_task, label_task
+from graphdet.pipeline.labelled_task import LabelTask, fit_task, label_task
 from graphdet.store.duckdb import DuckDBStore
 from recording import record
 

@@ -20,7 +20,7 @@ from common import DATA, SEEDS, graphdet_learner, labels_of, run_peers, store_of
 from graphdet.evaluation.ranking import PRECISION
 from graphdet.evaluation.splits import DAY_MS, TEST, SplitPlan
 from graphdet.pipeline.labelled_sheets import event_sheet
-from graphdet.pipeline.labelled_train import LabelTask
+from graphdet.pipeline.labelled_task import LabelTask
 
 LOG = DATA / "card_handbook" / "transactions.parquet"
 FIRST_MS = 1_522_540_800_000  # 2018-04-01

@@ -33,7 +33,7 @@ from graphdet.evaluation.splits import TEST, SplitPlan
 from graphdet.features.events import attribute_columns, event_features
 from graphdet.features.label_history import label_feature_names, label_history
 from graphdet.pipeline.labelled_sheets import Sheet, event_sheet
-from graphdet.pipeline.labelled_train import LabelTask, label_task
+from graphdet.pipeline.labelled_task import LabelTask, label_task
 from graphdet.ports import Store
 
 LOG = DATA / "sffsd" / "transactions.csv"
@@ -43,7 +43,7 @@ PAST = {"history + known labels": True, "history": False}
 BOTH = "both sides of time"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BothSides(LabelTask):
     """A task whose rows also see what comes after them: the history of the log read backwards."""
 

@@ -18,7 +18,8 @@ from graphdet.logs.labels import read_labels
 from graphdet.pipeline.labelled_model import kept_kinds, load_kept
 from graphdet.pipeline.labelled_score import score_kept
 from graphdet.pipeline.labelled_sheets import Sheet, event_sheet
-from graphdet.pipeline.labelled_train import LabelTask, label_task, train_labelled
+from graphdet.pipeline.labelled_task import LabelTask, label_task
+from graphdet.pipeline.labelled_train import train_labelled
 from graphdet.pipeline.leakage import audit_leakage, own_label_check
 from graphdet.ports import Silent, Store
 from graphdet.scores.trees import TreeSettings
