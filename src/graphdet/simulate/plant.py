@@ -159,7 +159,7 @@ def _real_users(
     if n == 0:
         return np.zeros(0, np.int64)
     clicks = profile.n_clicks
-    low, high = np.quantile(clicks[clicks > 0], [0.3, 0.98])
+    low, high = profile.usual_clicks
     ordinary = (clicks >= max(low, 2)) & (clicks <= max(high, 2)) & ~taken
     last_session = np.maximum(profile.user_first[1:] - 1, 0)
     first_session = np.minimum(profile.user_first[:-1], profile.n_sessions - 1)
@@ -171,7 +171,8 @@ def _real_users(
         choices = [around, ordinary]
     chosen = np.zeros(0, np.int64)
     for choice in choices:
-        pool = np.setdiff1d(np.flatnonzero(choice), chosen)
+        choice[chosen] = False
+        pool = np.flatnonzero(choice)
         chosen = np.concatenate([chosen, rng.choice(pool, min(n - len(chosen), len(pool)), replace=False)])
     if len(chosen) < min(n, LEAST_ACCOUNTS):
         raise NotEnoughData(
