@@ -1,5 +1,6 @@
 """Co-action pairs against a plain loop."""
 
+from collections.abc import Callable
 from itertools import combinations
 
 import duckdb
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from tests.unit.small_graphs import graph_of
 
+from graphdet.features.meetings import FirstActs, pairs_in_memory
 from graphdet.features.pairs import (
     WINDOWS,
     Window,
@@ -19,7 +21,7 @@ from graphdet.features.pairs import (
 from graphdet.graph.encode import edges_frame
 from graphdet.pipeline.detect import find_pairs
 from graphdet.ports import Silent
-from graphdet.tables import GraphArrays
+from graphdet.tables import GraphArrays, PairArrays
 
 
 def by_hand(graph: GraphArrays, window: Window) -> dict[tuple[int, int], int]:
@@ -37,19 +39,53 @@ def by_hand(graph: GraphArrays, window: Window) -> dict[tuple[int, int], int]:
     return {pair: n for pair, n in pairs.items() if n >= window.min_items}
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("span_s", [10, 1_000])
-def test_pairs_are_those_of_a_plain_loop(seed: int, span_s: float) -> None:
-    rng = np.random.default_rng(seed)
-    rows = [(f"u{rng.integers(12)}", f"i{rng.integers(6)}", int(rng.integers(50_000))) for _ in range(120)]
-    graph = graph_of(rows)
-    window = Window(span_s=span_s, min_items=2, budget=10)
+def by_engine(graph: GraphArrays, window: Window) -> PairArrays:
     with duckdb.connect() as con:
         acts = first_acts(edges_frame(graph, con))
         quiet = quiet_acts(acts, window, largest_crowd(acts, window))
-        found = pair_arrays(co_action_pairs(quiet, window))
+        return pair_arrays(co_action_pairs(quiet, window))
+
+
+def by_sorting(graph: GraphArrays, window: Window) -> PairArrays:
+    quiet = FirstActs.of(graph).quiet(window)
+    return pairs_in_memory(quiet, quiet.followers(window), window)
+
+
+def random_log(seed: int, n_acts: int = 120) -> GraphArrays:
+    rng = np.random.default_rng(seed)
+    rows = [(f"u{rng.integers(12)}", f"i{rng.integers(6)}", int(rng.integers(50_000))) for _ in range(n_acts)]
+    return graph_of(rows)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("span_s", [10, 1_000])
+@pytest.mark.parametrize("way", [by_engine, by_sorting])
+def test_pairs_are_those_of_a_plain_loop(
+    way: Callable[[GraphArrays, Window], PairArrays], seed: int, span_s: float
+) -> None:
+    graph = random_log(seed)
+    window = Window(span_s=span_s, min_items=2, budget=10)
+    found = way(graph, window)
     have = {(int(a), int(b)): int(n) for a, b, n in zip(found.a, found.b, found.n_items, strict=True)}
     assert have == by_hand(graph, window)
+
+
+@pytest.mark.parametrize("budget", [1, 3, 100])
+@pytest.mark.parametrize("min_items", [1, 2])
+def test_sorting_and_the_engine_agree_on_every_value(
+    monkeypatch: pytest.MonkeyPatch, min_items: int, budget: float
+) -> None:
+    monkeypatch.setattr("graphdet.features.pairs.MIN_PAIRS", 0)
+    monkeypatch.setattr("graphdet.features.meetings.AT_ONCE", 7)
+    for seed in range(5):
+        graph, window = random_log(seed, 400), Window(span_s=4, min_items=min_items, budget=budget)
+        one, other = by_engine(graph, window), by_sorting(graph, window)
+        for name in ("a", "b", "n_items", "weight", "gap_s"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_a_log_of_one_act_has_no_pairs() -> None:
+    assert len(by_sorting(graph_of([("u", "i", 5)]), WINDOWS[0]).a) == 0
 
 
 def test_crowds_beyond_the_budget_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +97,9 @@ def test_crowds_beyond_the_budget_are_left_out(monkeypatch: pytest.MonkeyPatch) 
         assert largest_crowd(acts, Window(span_s=10, min_items=1, budget=100)) == 50
 
 
-def test_all_windows_leave_nothing_on_the_bench() -> None:
+@pytest.mark.parametrize("most_meetings", [0, 10_000])
+def test_all_windows_leave_nothing_on_the_bench(most_meetings: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphdet.pipeline.detect.MOST_MEETINGS", most_meetings)
     rows = [(f"u{k % 9}", f"i{k % 5}", 1_000 * k) for k in range(60)]
     with duckdb.connect() as con:
         windows = find_pairs(graph_of(rows), con, Silent())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import narwhals as nw
 import numpy as np
+from numpy.typing import NDArray
 
 from graphdet.tables import Frame, PairArrays
 
@@ -52,6 +53,11 @@ def largest_crowd(acts: Frame, window: Window) -> int:
     table = sizes.sort("size").collect("pyarrow").to_native()
     size = table.column("size").to_numpy().astype(np.float64)
     times = table.column("times").to_numpy().astype(np.float64)
+    return crowd_within(window, size, times)
+
+
+def crowd_within(window: Window, size: NDArray[np.float64], times: NDArray[np.float64]) -> int:
+    """The largest crowd within the budget, of crowds of `size`, ascending, each `times`; both float64[n]."""
     if not len(size):
         return 0
     allowed = max(window.budget * float((size * times).sum()), MIN_PAIRS)

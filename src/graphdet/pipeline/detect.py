@@ -3,8 +3,10 @@
 import duckdb
 import narwhals as nw
 
+from graphdet.features.meetings import FirstActs, pairs_in_memory
 from graphdet.features.pairs import (
     WINDOWS,
+    Window,
     co_action_pairs,
     first_acts,
     largest_crowd,
@@ -16,6 +18,8 @@ from graphdet.ports import Progress, Store
 from graphdet.rings.find import Candidates, find_candidates
 from graphdet.tables import Frame, GraphArrays, PairArrays
 
+MOST_MEETINGS = 2**28  # that are sorted in memory, at nine bytes each: 2.4 GB
+
 
 def read_graph(store: Store, progress: Progress) -> GraphArrays:
     """Read the whole graph of a store as arrays."""
@@ -26,18 +30,29 @@ def read_graph(store: Store, progress: Progress) -> GraphArrays:
 
 
 def find_pairs(graph: GraphArrays, bench: duckdb.DuckDBPyConnection, progress: Progress) -> list[PairArrays]:
-    """Co-action pairs at every window."""
+    """Co-action pairs at every window: in memory where their meetings fit, else by DuckDB, which spills to disk."""
     progress.start("co-action pairs", len(WINDOWS))
     windows = []
-    acts = _kept(bench, "acts", first_acts(edges_frame(graph, bench)))
+    acts = FirstActs.of(graph)
     for window in WINDOWS:
-        quiet = _kept(bench, "quiet", quiet_acts(acts, window, largest_crowd(acts, window)))
-        windows.append(pair_arrays(co_action_pairs(quiet, window)))
+        quiet = acts.quiet(window)
+        n_later = quiet.followers(window)
+        if n_later.sum() <= MOST_MEETINGS:
+            windows.append(pairs_in_memory(quiet, n_later, window))
+        else:
+            windows.append(_pairs_on_disk(graph, bench, window))
         progress.advance()
-    for name in ("acts", "quiet"):
-        bench.execute(f"DROP TABLE temp.graphdet_{name}")
     progress.done()
     return windows
+
+
+def _pairs_on_disk(graph: GraphArrays, bench: duckdb.DuckDBPyConnection, window: Window) -> PairArrays:
+    acts = _kept(bench, "acts", first_acts(edges_frame(graph, bench)))
+    quiet = _kept(bench, "quiet", quiet_acts(acts, window, largest_crowd(acts, window)))
+    pairs = pair_arrays(co_action_pairs(quiet, window))
+    for name in ("acts", "quiet"):
+        bench.execute(f"DROP TABLE temp.graphdet_{name}")
+    return pairs
 
 
 def _kept(bench: duckdb.DuckDBPyConnection, name: str, frame: Frame) -> Frame:
