@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.unit.small_graphs import graph_of
 
-from graphdet.rings.blocks import Blocks, membership
+from graphdet.rings.blocks import Blocks, block_acts, membership
 from graphdet.rings.margin import moment_margin, naming_margins, worth_naming
 from graphdet.rings.moment import moments, visitors
 from graphdet.rings.organic import Organic, organic_model
@@ -39,7 +39,7 @@ def _named(graph: GraphArrays) -> tuple[Organic, Blocks, list[int]]:
 
 def test_a_day_among_years_is_a_moment() -> None:
     model, block, _ = _named(_reviews(ring=True))
-    at = moments(block, model)
+    at = moments(block, block_acts(block, model), model)
     assert at.row.tolist() == [0]
     assert at.first_ms[0] <= 1_500 * DAY_MS <= at.last_ms[0]
     assert at.n_acts[0] == np.sum((model.acts.at_ms >= at.first_ms[0]) & (model.acts.at_ms <= at.last_ms[0]))
@@ -57,7 +57,7 @@ def test_only_a_ring_pays_for_its_naming(ring: bool) -> None:
     margins = naming_margins(block, model)
     assert (margins > 0).tolist() == [ring]
     assert worth_naming(margins).all() or not ring
-    at = moments(block, model)
+    at = moments(block, block_acts(block, model), model)
     assert (moment_margin(block, at, model) > 0).all() == ring
 
 
@@ -89,7 +89,7 @@ def _margin_of_u_on_t(graph: GraphArrays) -> float:
 def test_members_are_expected_by_what_others_did_there() -> None:
     """By hand: the targets' share of the reviews, for the acts of each member in the moment."""
     model, block, who = _named(_reviews(ring=True))
-    at = moments(block, model)
+    at = moments(block, block_acts(block, model), model)
     found = visitors(block, at, model)
     acts = model.acts
     there = (acts.at_ms >= at.first_ms[0]) & (acts.at_ms <= at.last_ms[0])

@@ -29,7 +29,7 @@ LEAST_CAMPAIGNS = 6
 LEAST_PLANTED = 2  # campaigns in one copy: the GNN is trained in folds that keep a campaign whole
 CAMPAIGNS_PER_ROUND = 10  # with each ten campaigns goes one group of every kind of hard innocents
 # One copy of a small log holds too few campaigns to learn from, so more copies are planted until this many were found.
-ENOUGH_FOUND = 48
+ENOUGH_FOUND = 40
 MOST_COPIES = 6
 ELDER_FDR = 0.05  # at which a judge of other logs says what in a user's log is no example of innocence
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts
 from graphdet.rings.chunks import by_chunks
-from graphdet.rings.organic import Float, Organic
+from graphdet.rings.organic import Float, Organic, dot_of_rows
 from graphdet.rings.own_time import in_own_time, own_time
 from graphdet.rings.recurrence import recurrence
 from graphdet.tables import GraphArrays
@@ -124,7 +124,7 @@ def _elsewhere(blocks: Blocks, model: Organic, activity: Float, common: _Common)
     outside = (counts - counts.multiply(blocks.items)).tocoo()
     observed = np.bincount(outside.row, outside.data * (outside.data - 1) / 2, minlength=len(blocks))
     at = np.repeat(np.arange(len(blocks)), np.diff(blocks.items.indptr))
-    meet = np.einsum("ij,ij->i", activity[at], model.item_slices[blocks.items.indices].astype(np.float64))
+    meet = dot_of_rows(activity, at, model.item_slices, blocks.items.indices)
     inside_expected = np.bincount(at, meet**2, minlength=len(blocks))
     expected = np.einsum("ij,jk,ik->i", activity, model.item_gram, activity, optimize=True)
     expected = 0.5 * (expected - inside_expected - blocks.users @ common.user_pairs)

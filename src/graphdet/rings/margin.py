@@ -52,7 +52,7 @@ def _naming_margins(blocks: Blocks, model: Organic) -> Float:
     appeal = outside_appeal(blocks, model, acts, left_in=np.minimum(k / np.maximum(n_acts, 1.0), 1.0))
     expected = np.einsum("ij,ij->i", activity, appeal)
     margin = margin_nats(np.maximum(n_acts - k, 0.0), expected, m, k, model.n_users, model.n_items)
-    at = moments(blocks, model)
+    at = moments(blocks, acts, model)
     margin[at.row] = np.maximum(margin[at.row], moment_margin(blocks, at, model))
     return margin
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.rings.blocks import Blocks, block_acts
+from graphdet.rings.blocks import BlockActs, Blocks
 from graphdet.rings.organic import Float, Organic
-from graphdet.rings.own_time import own_time, ranges, touches
+from graphdet.rings.own_time import counted, own_time, ranges, touches
 
 MOMENT = 1 / 32  # of all distinct acts of a log: two of the organic model's time slices
 PRIOR_ACTS = 50.0  # by which the targets' share of the whole log counts beside their share of the moment
@@ -42,9 +42,9 @@ class Moments:
         return np.maximum(np.log(self.crowd(n_users) / 10), LEAST_COST)
 
 
-def moments(blocks: Blocks, model: Organic) -> Moments:
-    """Which blocks have a moment, and when."""
-    first, last = own_time(block_acts(blocks, model), model, len(blocks))
+def moments(blocks: Blocks, acts: BlockActs, model: Organic) -> Moments:
+    """Which blocks have a moment, and when; acts, those of the blocks."""
+    first, last = own_time(acts, model, len(blocks))
     times = model.act_times
     n_acts = (np.searchsorted(times, last, side="right") - np.searchsorted(times, first)).astype(np.float64)
     row = np.flatnonzero((n_acts <= MOMENT * len(times)) & (np.diff(blocks.items.indptr) > 0))
@@ -105,8 +105,8 @@ def gatherings(blocks: Blocks, at: Moments, model: Organic) -> Gatherings:
     of = np.repeat(np.arange(n), np.diff(users.indptr))
     start, end = model.acts_by_user_time.between(users.indices, at.first_ms[of], at.last_ms[of])
     within = np.bincount(of, end - start, minlength=n)
-    key = np.repeat(of, end - start) * model.n_items + model.acts_by_user_time.other_ix[ranges(start, end)]
-    keys, count = np.unique(key, return_counts=True)
+    touched = model.acts_by_user_time.other_ix[ranges(start, end)].astype(np.int64)
+    keys, count = counted(np.repeat(of, end - start) * np.int64(model.n_items) + touched)
     keys, count = keys[count >= 2], count[count >= 2]
     block, item = keys // model.n_items, (keys % model.n_items).astype(np.int64)
     start, end = model.acts_by_item_time.between(item, at.first_ms[block], at.last_ms[block])

@@ -21,6 +21,8 @@ from graphdet.tables import GraphArrays
 
 N_SLICES = 64
 Float = NDArray[np.float64]
+Rows = NDArray[np.int32] | NDArray[np.int64]
+ROWS_AT_ONCE = 1_024
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,10 @@ class Acts:
 
 def distinct_acts(graph: GraphArrays) -> Acts:
     """The first act of every user on every item."""
-    order = np.lexsort((graph.session_ix, graph.at_ms, graph.item_ix, graph.user_ix))
-    user, item = graph.user_ix[order], graph.item_ix[order]
-    first = np.ones(len(order), bool)
-    first[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
-    kept = order[first]
+    # Edges are in (user, time, item, session) order, so a stable sort by user and item leaves the first act in front.
+    key = graph.user_ix.astype(np.int64) * max(graph.n_items, 1) + graph.item_ix
+    order = np.argsort(key, kind="stable")
+    kept = order[np.diff(key[order], prepend=-1) > 0]
     at_ms = graph.at_ms[kept]
     cuts = np.quantile(at_ms, np.linspace(0, 1, N_SLICES + 1)[1:-1]) if len(at_ms) else np.zeros(0)
     return Acts(
@@ -175,6 +176,15 @@ def organic_of(acts: Acts, n_users: int, n_items: int) -> Organic:
 def _count(rows: NDArray[np.int32], slices: NDArray[np.int16], n_rows: int) -> NDArray[np.float32]:
     flat = np.bincount(rows.astype(np.int64) * N_SLICES + slices, minlength=n_rows * N_SLICES)
     return flat.reshape(n_rows, N_SLICES).astype(np.float32)
+
+
+def dot_of_rows(a: Float, rows: Rows, b: NDArray[np.floating], columns: Rows) -> Float:
+    """Scalar products of rows[k] of a and columns[k] of b, float64[len(rows)]; a [n, d], b [m, d]."""
+    out = np.empty(len(rows))
+    for start in range(0, len(rows), ROWS_AT_ONCE):  # what is gathered stays in the processor's cache
+        part = slice(start, start + ROWS_AT_ONCE)
+        np.einsum("ij,ij->i", a[rows[part]], b[columns[part]], out=out[part])
+    return out
 
 
 def surprise(observed: Float, expected: Float) -> Float:

@@ -23,7 +23,9 @@ def own_time(acts: BlockActs, model: Organic, n_blocks: int) -> tuple[NDArray[np
     if not len(at_ms):
         nothing = np.zeros(n_blocks, np.int64)
         return nothing, nothing
-    ordered = at_ms[np.lexsort((at_ms, acts.block))]
+    origin = int(at_ms.min())
+    stride = int(at_ms.max()) - origin + 1
+    ordered = np.sort(acts.block * stride + (at_ms - origin)) % stride + origin
     count = np.bincount(acts.block, minlength=n_blocks)
     start = np.cumsum(count) - count
     last = np.maximum(count - 1, 0)
@@ -55,9 +57,22 @@ def touches(
     start, end = model.acts_by_item_time.between(blocks.items.indices, first_ms[block], last_ms[block])
     place = ranges(start, end)
     key = np.repeat(block, end - start) * model.n_users + model.acts_by_item_time.other_ix[place]
-    keys, count = np.unique(key, return_counts=True)
+    keys, count = counted(key)
     members = np.repeat(np.arange(n), np.diff(blocks.users.indptr)) * model.n_users + blocks.users.indices
-    return Touches(keys // model.n_users, keys % model.n_users, count, np.isin(keys, members))
+    inside = np.zeros(len(keys), bool)
+    place = np.searchsorted(keys, members)
+    there = place < len(keys)
+    place = place[there]
+    inside[place[keys[place] == members[there]]] = True
+    block = keys // model.n_users
+    return Touches(block, keys - block * model.n_users, count, inside)
+
+
+def counted(key: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct values, ascending, and how often each comes; sorts `key`, which is made to be counted, in place."""
+    key.sort()
+    head = np.flatnonzero(np.diff(key, prepend=key[:1] - 1))
+    return key[head], np.diff(np.append(head, len(key)))
 
 
 def ranges(start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts
 from graphdet.rings.organic import Float, Organic
+from graphdet.rings.own_time import counted
 
 
 def recurrence(
@@ -58,7 +59,7 @@ def _by_window(
     earliest = int(window.min())
     n_windows = int(window.max()) - earliest + 1
     cell = acts.block * n_windows + (window - earliest)
-    keys, count = np.unique(cell * model.n_users + model.acts.user_ix[acts.act], return_counts=True)
+    keys, count = counted(cell * model.n_users + model.acts.user_ix[acts.act])
     cell = keys // model.n_users
     cells, number = np.unique(cell[count >= half[cell // n_windows]], return_counts=True)
     return cells // n_windows, cells % n_windows + earliest, number.astype(np.float64)

@@ -6,6 +6,7 @@ repeat. All groups are refined together as sparse matrices.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from graphdet.rings.blocks import EVEN_SHARE, MIN_ITEMS, MIN_USERS, Blocks, block_acts, outside_appeal, sizes
 from graphdet.rings.chunks import by_chunks
 from graphdet.rings.moment import Moments, gatherings, moments, visitors
-from graphdet.rings.organic import Organic, surprise
+from graphdet.rings.organic import Organic, dot_of_rows, surprise
 from graphdet.rings.own_time import ranges
 
 ITEM_SHARE = 0.15  # an item belongs to a block only when at least this share of its users act on it
@@ -43,7 +44,7 @@ def pick_items(users: sp.csr_matrix, model: Organic) -> sp.csr_matrix:
         total - activity, 1.0
     )  # of the group's acts to those of all others, by slice
     own = _own_part(users, row, item, rate, model)
-    others = np.einsum("ij,ij->i", (rate * total)[row], model.item_slices[item]) - own
+    others = dot_of_rows(rate * total, row, model.item_slices, item) - own
     even = np.maximum(model.audience[item] - count, 0.0) * EVEN_SHARE + 0.5
     expected = (1 - EVEN_SHARE) * np.maximum(others, 0.0) + activity.sum(axis=1)[row] * even / total.sum()
     pays = surprise(count, expected) > np.log(max(model.n_items / 8, 2))
@@ -78,7 +79,7 @@ def _own_part(
 def repick_items(blocks: Blocks, model: Organic) -> sp.csr_matrix:
     """The same for blocks, whose items tell their time: those with a moment (see moment.py) are held against it."""
     picked = pick_items(blocks.users, model)
-    at = moments(blocks, model)
+    at = moments(blocks, block_acts(blocks, model), model)
     found = gatherings(blocks, at, model)
     enough = found.count >= ITEM_SHARE * sizes(blocks.users)[at.row[found.block]]
     pays = enough & (surprise(found.count, found.expected) > np.log(max(model.n_items / 8, 2)))
@@ -95,11 +96,12 @@ def pick_users(blocks: Blocks, model: Organic) -> sp.csr_matrix:
     counts = (items @ model.by_item).tocoo()
     enough = counts.data >= np.maximum(2, USER_SHARE * sizes(items)[counts.row])
     row, user, count = counts.row[enough], counts.col[enough], counts.data[enough]
-    appeal = outside_appeal(blocks, model, block_acts(blocks, model))
-    expected = np.einsum("ij,ij->i", appeal[row], model.user_slices[user])
+    acts = block_acts(blocks, model)
+    appeal = outside_appeal(blocks, model, acts)
+    expected = dot_of_rows(appeal, row, model.user_slices, user)
     pays = surprise(count, expected) > np.log(max(model.n_users / 10, 2))
     picked = _ones(row[pays], user[pays], users.shape)
-    at = moments(blocks, model)
+    at = moments(blocks, acts, model)
     found = visitors(blocks, at, model)
     enough = found.count >= np.maximum(2, USER_SHARE * sizes(items)[at.row[found.block]])
     pays = enough & (surprise(found.count, found.expected) > at.user_cost(model.n_users)[found.block])
@@ -150,9 +152,14 @@ def _stacked(parts: Sequence[Blocks]) -> Blocks:
     )
 
 
+@lru_cache(1)
+def _words(n: int) -> NDArray[np.uint64]:
+    return np.random.default_rng(0).integers(0, 2**63, n, np.uint64)
+
+
 def _row_keys(matrix: sp.csr_matrix) -> NDArray[np.uint64]:
     """A hash of the columns of each row, uint64[n_rows]; a sum, so their order does not matter."""
-    word = np.random.default_rng(0).integers(0, 2**63, matrix.shape[1], np.uint64)
+    word = _words(matrix.shape[1])
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(word[matrix.indices])])
     return np.asarray(sums[matrix.indptr[1:]] - sums[matrix.indptr[:-1]])
 

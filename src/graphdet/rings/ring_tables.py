@@ -37,7 +37,7 @@ def member_strength(judged: Judged, model: Organic) -> Float:
     appeal = outside_appeal(judged.blocks, model, acts)
     expected = np.einsum("ij,ij->i", appeal[at], model.user_slices[users.indices].astype(np.float64))
     gain = surprise(n_targets, expected) - np.log(max(model.n_users / 10, 2))
-    when = moments(judged.blocks, model)
+    when = moments(judged.blocks, acts, model)
     found = visitors(judged.blocks, when, model)
     in_moment = surprise(found.count, found.expected) - when.user_cost(model.n_users)[found.block]
     key = when.row[found.block] * model.n_users + found.user
