@@ -10,18 +10,19 @@ import argparse
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from graphdet.errors import NotEnoughData
-from graphdet.models.judge import RingJudge
+from graphdet.models.judge import PRICE, RingJudge
 from graphdet.models.ring_examples import Lessons
 from graphdet.models.ring_judge import train_ring_judge
 from graphdet.models.shipped import shipped_judge, shipped_lessons
@@ -29,7 +30,8 @@ from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.ring_lessons import planted_copies
 from graphdet.ports import Silent
 from graphdet.rings.evidence import INPUTS, JUDGE_DIRECTION
-from graphdet.rings.find import Candidates, judge_rings
+from graphdet.rings.find import LEAST_ORDINARY, Candidates, judge_rings
+from graphdet.rings.organic import Float
 from logs import LOGS, read_log
 from planted import Truth, planted_log
 from recording import record
@@ -55,34 +57,47 @@ LEFT_OUT: dict[str, Sequence[str]] = {
 }
 
 
-def trained(
-    lessons: Lessons, base: Lessons | None, left_out: Sequence[str], seed: int
-) -> tuple[RingJudge, list[int]]:
-    """A judge without some inputs, and the columns that it has."""
+Judge = Callable[[Float, NDArray[np.int64]], Float]
+
+
+def trained(lessons: Lessons, base: Lessons | None, left_out: Sequence[str], seed: int) -> Judge:
+    """A judge without some inputs."""
     kept = [place for place, name in enumerate(INPUTS) if name not in left_out]
     direction = [JUDGE_DIRECTION[place] for place in kept]
     narrow = [part and replace(part, inputs=part.inputs[:, kept]) for part in (lessons, base)]
     assert narrow[0] is not None
-    return train_ring_judge(narrow[0], direction, seed, narrow[1]), kept
+    judge = train_ring_judge(narrow[0], direction, seed, narrow[1])
+    return lambda inputs, fold: judge.logits(inputs[:, kept], fold)
 
 
-def judges(lessons: Lessons, seed: int) -> dict[str, tuple[RingJudge, list[int]]]:
-    """All judges of the table."""
-    base, everything = shipped_lessons(), list(range(len(INPUTS)))
+def seconded(judge: Judge, lessons: Lessons) -> Judge:
+    """The judge as `train` makes it: in a small log with the shipped judge's opinion beside its own."""
+    if lessons.is_natural.sum() >= LEAST_ORDINARY * lessons.n_logs:
+        return judge
+    other = shipped_judge()
+    return lambda inputs, fold: np.maximum(judge(inputs, fold), other.logits(inputs, fold) - PRICE)
+
+
+def judges(lessons: Lessons, seed: int) -> dict[str, Judge]:
+    """All judges of the table. None but the first has a second opinion, so that a missing part is missed."""
+    base = shipped_lessons()
     out = {name: trained(lessons, base, inputs, seed) for name, inputs in LEFT_OUT.items()}
+    out = {"nothing": seconded(out["nothing"], lessons), "a second opinion": out["nothing"]} | {
+        name: judge for name, judge in out.items() if name != "nothing"
+    }
     no_innocents = lessons.of_rows(np.flatnonzero(~lessons.is_innocent))
     out["hard innocents"] = trained(no_innocents, base.of_rows(np.flatnonzero(~base.is_innocent)), (), seed)
     try:
         out["lessons of other logs, trimming"] = trained(lessons, None, (), seed)
     except NotEnoughData:
-        out["lessons of other logs, trimming"] = RingJudge.blind(), everything
-    out["lessons of the log"] = shipped_judge(), everything
+        out["lessons of other logs, trimming"] = RingJudge.blind().logits
+    out["lessons of the log"] = shipped_judge().logits
     return out
 
 
-def outcome(candidates: Candidates, truth: Truth, judge: RingJudge, kept: list[int]) -> dict[str, float]:
+def outcome(candidates: Candidates, truth: Truth, judge: Judge) -> dict[str, float]:
     """Flagged, right, found and the average precision of the ranking, over the campaigns planted."""
-    judged = judge_rings(candidates, lambda inputs, fold: judge.logits(inputs[:, kept], fold), 0.05)
+    judged = judge_rings(candidates, judge, 0.05)
     rings = [judged.blocks.members(row).astype(np.int64) for row in range(len(judged.blocks))]
     match = matches(rings, truth)
     right = match[judged.flagged]
@@ -130,10 +145,10 @@ def main() -> None:
                 planted, truth = planted_log(graph, LOGS[name].per_level, seed)
                 _, candidates = ring_candidates(planted, bench, seed, Silent())
                 lessons = Lessons.joined(
-                    [copy[-1] for copy in planted_copies(planted, bench, seed, Silent())]
+                    [copy[-1] for copy in planted_copies(planted, bench, seed, Silent(), shipped_judge())]
                 )
                 for without, judge in judges(lessons, seed).items():
-                    row = {"log": name, "seed": seed, "without": without} | outcome(candidates, truth, *judge)
+                    row = {"log": name, "seed": seed, "without": without} | outcome(candidates, truth, judge)
                     record("ring_ablation", **row)
                     rows.append(row)
     table(rows)

@@ -2,10 +2,11 @@
 
     python benchmarks/rings/run_unseen.py DATA [--logs trivago …] [--seeds 1 2 …] [--per-kind 2] [--kinds coattail …]
 
-Campaigns of every kind are planted into a real log together with hard innocents. A judge trained on all of its kinds is
-compared with one trained without a kind, on the same candidates; lessons of other logs, which know every kind, are left
-out for both. The kinds that no judge is trained on (mules, demoting reviews) are only looked for. Single-item bursts
-leave no block and are not here. A kind's F1 is of its own recall and the precision of all flagged rings.
+Campaigns of every kind are planted into a real log together with hard innocents. A judge trained on all kinds is
+compared with one that is not shown a kind, nor what was varied into it, on the same candidates and otherwise the same
+lessons; lessons of other logs, which know every kind, are left out for both. The kinds that no judge is trained on
+(mules, demoting reviews) are only looked for. Single-item bursts leave no block and are not here. A kind's F1 is of its
+own recall and the precision of all flagged rings.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import warnings
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -23,11 +24,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from detectors import named
 from graphdet.models.judge import RingJudge
+from graphdet.models.ring_examples import NATURAL, Lessons
+from graphdet.models.ring_judge import train_ring_judge
 from graphdet.pipeline.detect import ring_candidates
-from graphdet.pipeline.ring_lessons import plant_and_judge
+from graphdet.pipeline.ring_lessons import planted_copies
 from graphdet.ports import Silent
+from graphdet.rings.evidence import JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, overlap
-from graphdet.simulate import KINDS, TRAINED, innocent_plan, plant
+from graphdet.simulate import KINDS, TRAINED, Campaign, innocent_plan, is_like, plant
 from graphdet.tables import GraphArrays
 from logs import LOGS, read_log
 from planted import Truth, truth_of
@@ -51,10 +55,31 @@ def planted_log(graph: GraphArrays, per_kind: int, seed: int) -> tuple[GraphArra
     return planted.graph, truth_of(planted), [group.kind for group in planted.campaigns]
 
 
-def trained(graph: GraphArrays, seed: int, without: str | None) -> RingJudge:
-    """A judge trained on a log, on all kinds of TRAINED or all but one, and on no other log."""
+@dataclass(frozen=True)
+class Copy:
+    """What a planted copy of a log teaches, and the campaigns that its lessons number."""
+
+    campaigns: list[Campaign]
+    lessons: Lessons
+
+
+def copies(graph: GraphArrays, seed: int) -> list[Copy]:
+    """The planted copies that a judge of the log learns from."""
     with duckdb.connect() as bench:
-        return plant_and_judge(graph, bench, seed, Silent(), without=without, base=lambda: None).judge
+        return [
+            Copy([group.campaign for group in planted.campaigns], lessons)
+            for planted, _, _, lessons in planted_copies(graph, bench, seed, Silent())
+        ]
+
+
+def trained(learned: list[Copy], seed: int, without: str | None) -> RingJudge:
+    """A judge of the log, shown all kinds of TRAINED or all but one; a block of that is no example of anything."""
+    shown = []
+    for copy in learned:
+        hidden = np.array([without is not None and is_like(its, without) for its in copy.campaigns])
+        of_hidden = hidden[copy.lessons.campaign] & (copy.lessons.campaign >= 0)
+        shown.append(copy.lessons.of_rows(np.flatnonzero(~(of_hidden & (copy.lessons.jaccard >= NATURAL)))))
+    return train_ring_judge(Lessons.joined(shown), JUDGE_DIRECTION, seed)
 
 
 def judged(
@@ -80,7 +105,8 @@ def one(
         _, candidates = ring_candidates(log, bench, seed, Silent())
     campaign, jaccard = overlap(candidates.blocks, truth.campaign_of_user)
     candidate = np.unique(campaign[jaccard >= MATCH])
-    known, flagged, right = judged(candidates, trained(log, seed, None), truth, kinds)
+    learned = copies(log, seed)
+    known, flagged, right = judged(candidates, trained(learned, seed, None), truth, kinds)
     rows = []
     for kind in [kind for kind in BLOCKS if kind in kinds]:
         row: dict[str, object] = {"log": name, "seed": seed, "kind": kind, "n_users": log.n_users}
@@ -88,7 +114,7 @@ def one(
         row |= {"candidates": int(np.isin(_of(kinds, kind), candidate).sum()), "found": known[kind]}
         row |= {"flagged": flagged, "right": right}
         if kind in left_out:
-            found, its_flagged, its_right = judged(candidates, trained(log, seed, kind), truth, kinds)
+            found, its_flagged, its_right = judged(candidates, trained(learned, seed, kind), truth, kinds)
             row |= {"found_without": found[kind], "flagged_without": its_flagged, "right_without": its_right}
         record("rings_unseen", **row)
         rows.append(row)

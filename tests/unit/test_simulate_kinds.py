@@ -16,6 +16,7 @@ from graphdet.simulate import (
     Planted,
     RowValues,
     benchmark_plan,
+    is_like,
     kind,
     organic,
     organic_values,
@@ -53,18 +54,12 @@ def test_judges_learn_from_the_campaigns_they_always_learned_from() -> None:
         assert {name: getattr(campaign, name) for name in new} == new
 
 
-def test_a_kind_can_be_left_out_of_training_and_the_rest_stays() -> None:
-    whole = training_plan(3, 48)
-    for name in TRAINED:
-        without = training_plan(3, 48, without=name)
-        assert len(without) == 48
-        assert all(campaign.kind != name for campaign in without)
-        kept = [campaign for campaign in whole if campaign in without]
-        assert without[: len(kept)] == kept
-        assert len(kept) >= 30
-    assert not any(campaign.coattail for campaign in training_plan(3, 48, without="coattail"))
-    with pytest.raises(UsageError, match="'mule_cycle' cannot be left out"):
-        training_plan(3, 48, without="mule_cycle")
+def test_a_campaign_is_of_its_kind_and_of_what_it_was_varied_into() -> None:
+    plan = training_plan(3, 48)
+    assert all(is_like(campaign, campaign.kind) for campaign in plan)
+    riding = [campaign for campaign in plan if is_like(campaign, "coattail")]
+    assert {campaign.kind for campaign in riding} > {"coattail"}
+    assert all(campaign.coattail for campaign in riding)
 
 
 def test_the_unseen_plan_holds_every_kind_that_is_not_trained_on() -> None:

@@ -1,6 +1,6 @@
 """What the ring judge learns from: campaigns and hard innocents planted into copies of the user's own log."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -61,13 +61,10 @@ class PlantedTask:
     facts: dict[str, int]
 
 
-def plan_for(graph: GraphArrays, seed: int, without: str | None = None) -> list[Campaign]:
-    """Choose the campaigns to plant into a log of this size; single-item bursts leave no block to learn from.
-
-    without: a kind to leave out.
-    """
+def plan_for(graph: GraphArrays, seed: int) -> list[Campaign]:
+    """Choose the campaigns to plant into a log of this size; single-item bursts leave no block to learn from."""
     n = int(np.clip(graph.n_users // USERS_PER_CAMPAIGN, LEAST_CAMPAIGNS, MOST_CAMPAIGNS))
-    return [campaign for campaign in training_plan(seed, n + 4, without) if campaign.n_targets > 1][:n]
+    return [campaign for campaign in training_plan(seed, n + 4) if campaign.n_targets > 1][:n]
 
 
 def plant_and_judge(
@@ -75,15 +72,10 @@ def plant_and_judge(
     bench: duckdb.DuckDBPyConnection,
     seed: int,
     progress: Progress,
-    *,
-    without: str | None = None,
-    base: Callable[[], Lessons | None] = shipped_lessons,
 ) -> PlantedTask:
-    """Plant campaigns and hard innocents into copies of the log and train the ring judge on them.
+    """Plant campaigns and hard innocents into copies of the log and train the ring judge on them, and on other logs.
 
-    without: a kind of campaign not to learn, to see how a judge does on what it never saw. base: gives the lessons of
-    other logs, which hold campaigns of all kinds: a judge that is not to know one must do without them, too. With them,
-    what the judge of other logs would flag is no example of a natural group, and a log with few groups of its own gets
+    What the judge of other logs would flag is no example of a natural group, and a log with few groups of its own gets
     that judge as its second opinion.
 
     Raises:
@@ -92,9 +84,8 @@ def plant_and_judge(
     first: tuple[Task, NDArray[np.int32], list[PairArrays], Candidates] | None = None
     lessons: list[Lessons] = []
     n_campaigns = 0
-    others = base()
-    elder = shipped_judge() if others is not None else None
-    for planted, windows, candidates, learned in planted_copies(graph, bench, seed, progress, without, elder):
+    elder = shipped_judge()
+    for planted, windows, candidates, learned in planted_copies(graph, bench, seed, progress, elder):
         lessons.append(learned)
         n_campaigns += len(planted.campaigns)
         if first is None:
@@ -107,8 +98,8 @@ def plant_and_judge(
     progress.start("train the ring judge")
     own = Lessons.joined(lessons)
     with measured(graph):
-        judge = train_ring_judge(own, JUDGE_DIRECTION, seed, others)
-    if elder is not None and own.is_natural.sum() < LEAST_ORDINARY * own.n_logs:
+        judge = train_ring_judge(own, JUDGE_DIRECTION, seed, shipped_lessons())
+    if own.is_natural.sum() < LEAST_ORDINARY * own.n_logs:
         judge = replace(judge, second=elder)
     progress.done()
     return PlantedTask(
@@ -140,7 +131,6 @@ def planted_copies(
     bench: duckdb.DuckDBPyConnection,
     seed: int,
     progress: Progress,
-    without: str | None = None,
     elder: RingJudge | None = None,
 ) -> Iterator[tuple[Planted, list[PairArrays], Candidates, Lessons]]:
     """Planted copies of a log, pairs, candidates and lessons, until enough campaigns came out as candidates.
@@ -149,7 +139,7 @@ def planted_copies(
     """
     n_found = 0
     for number in range(MOST_COPIES):
-        planted, windows, candidates = planted_copy(graph, bench, seed + 1_000 * number, progress, without)
+        planted, windows, candidates = planted_copy(graph, bench, seed + 1_000 * number, progress)
         lessons = lessons_of(planted, candidates, elder)
         yield planted, windows, candidates, lessons
         n_found += lessons.n_found
@@ -162,15 +152,14 @@ def planted_copy(
     bench: duckdb.DuckDBPyConnection,
     seed: int,
     progress: Progress,
-    without: str | None = None,
 ) -> tuple[Planted, list[PairArrays], Candidates]:
-    """Plant campaigns (all kinds but `without`) and hard innocents into a copy of a log; pairs and candidates of that.
+    """Plant campaigns and hard innocents into a copy of a log; pairs and candidates of that.
 
     Raises:
         NotEnoughData: the log is too small for either.
     """
     progress.start("plant campaigns")
-    campaigns = plan_for(graph, seed, without)
+    campaigns = plan_for(graph, seed)
     innocents = training_innocents(seed, max(1, len(campaigns) // CAMPAIGNS_PER_ROUND))
     with measured(graph):
         planted = plant(graph, campaigns, seed, innocents, leave_out_unfit=True)

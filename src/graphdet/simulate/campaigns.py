@@ -294,35 +294,19 @@ def with_knobs(campaign: Campaign, knobs: Mapping[str, str]) -> Campaign:
     return replace(campaign, **changed)  # type: ignore[arg-type]
 
 
-def training_plan(seed: int, n: int, without: str | None = None) -> list[Campaign]:
+def training_plan(seed: int, n: int) -> list[Campaign]:
     """Plan n campaigns over the kinds of TRAINED and all levels with wide random knobs, to train a judge of rings.
 
     Kinds take turns, so every kind is there once n >= 12; the knobs are drawn anew and never are the
-    benchmark's. without: a kind to leave out, with all levels and variations that are of it; the other campaigns
-    stay those of the full plan, and more of them make up for the missing ones.
-
-    Raises:
-        UsageError: `without` is no kind that is trained on.
+    benchmark's.
     """
     rng = np.random.default_rng((seed, 7919))
     names = (*TRAINED, *LEVELS)
     turns = np.concatenate([rng.permutation(len(names)) for _ in range(n // len(names) + 1)])[:n]
-    plan = [_vary(names[turn], rng) for turn in turns]
-    if without is None:
-        return plan
-    if without not in TRAINED:
-        raise UsageError(
-            f"the kind {without!r} cannot be left out of training; only one of {', '.join(TRAINED)} can"
-        )
-    kept = [campaign for campaign in plan if not _is_like(campaign, without)]
-    while len(kept) < n:
-        campaign = _vary(names[int(rng.integers(len(names)))], rng)
-        if not _is_like(campaign, without):
-            kept.append(campaign)
-    return kept
+    return [_vary(names[turn], rng) for turn in turns]
 
 
-def _is_like(campaign: Campaign, name: str) -> bool:
+def is_like(campaign: Campaign, name: str) -> bool:
     """Say whether a campaign is of a kind, by name or because it was varied into it."""
     return campaign.kind == name or (name == "coattail" and campaign.coattail)
 
