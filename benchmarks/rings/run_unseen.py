@@ -67,7 +67,7 @@ def copies(graph: GraphArrays, seed: int) -> list[Copy]:
     """The planted copies that a judge of the log learns from."""
     with duckdb.connect() as bench:
         return [
-            Copy([group.campaign for group in planted.campaigns], lessons)
+            Copy([group.asked for group in planted.campaigns], lessons)
             for planted, _, _, lessons in planted_copies(graph, bench, seed, Silent())
         ]
 
