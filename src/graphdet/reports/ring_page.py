@@ -1,7 +1,5 @@
 """The page of one ring: the case in words, its pictures, its tables, and how to find it again."""
 
-import hashlib
-import re
 from collections.abc import Mapping
 
 from markupsafe import Markup
@@ -21,20 +19,6 @@ from graphdet.reports.run_facts import NOT_RECORDED, RunFacts
 
 ROWS_SHOWN = 2_000
 ROWS_ON_PAPER = 300  # of a table in a PDF
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-
-def page_name(ring_id: str) -> str:
-    """Name the files of a ring: its id if that is a safe file name, else what is safe of it and a hash.
-
-    >>> page_name("R0001"), page_name("../x")
-    ('R0001', 'x-d6b96a97')
-    """
-    if _PLAIN_NAME.fullmatch(ring_id):
-        return ring_id
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", ring_id).strip("-")[:40]
-    digest = hashlib.sha256(ring_id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{plain}-{digest}" if plain else digest
 
 
 def ring_page(
