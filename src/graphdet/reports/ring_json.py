@@ -12,7 +12,6 @@ from graphdet.reports.answers import advice, answers
 from graphdet.reports.context import Context
 from graphdet.reports.evidence import meaning_of_p, meaning_of_q
 from graphdet.reports.files import half_pairs_escaped, plain, write_text
-from graphdet.reports.measures import in_step
 from graphdet.reports.narrative import Narrative
 from graphdet.reports.ring_data import Act, Member, RingData
 from graphdet.reports.run_facts import RunFacts
@@ -33,7 +32,6 @@ def ring_schema() -> Row:
 def ring_document(ring: RingData, facts: RunFacts | None = None) -> Row:
     """Write a ring as the JSON document of SCHEMA; times are ISO 8601 in UTC."""
     facts = facts or RunFacts()
-    step = in_step(ring.acts, ring.sittings)
     todo = advice(ring)
     return {
         "schema": SCHEMA,
@@ -48,7 +46,7 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> Row:
         "last_seen": ring.last_seen,
         "reason": ring.reason,
         "meaning": {"p_value": meaning_of_p(ring.p_value), "q_value": meaning_of_q(ring.q_value)},
-        "answers": {row.question.lower(): list(row.lines) for row in answers(ring, step, facts)},
+        "answers": {row.question.lower(): list(row.lines) for row in answers(ring, facts)},
         "recommendation": {
             "headline": todo.headline,
             "steps": list(todo.steps),
@@ -60,7 +58,7 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> Row:
         "gnn": None if ring.gnn is None else dict(ring.gnn),
         "narrative": None if ring.narrative is None else _narrative(ring.narrative),
         "evidence": [asdict(finding) for finding in ring.findings],
-        "in_step": asdict(step),
+        "in_step": asdict(ring.step),
         "expectation": None if ring.context is None else _expectation(ring.context),
         "surroundings": None if ring.context is None else _surroundings(ring.context),
         "run": _run(facts, ring.ring_id),
@@ -87,9 +85,7 @@ def _narrative(told: Narrative) -> Row:
 
 
 def _iso(at_ms: int | None) -> str | None:
-    if at_ms is None:
-        return None
-    return words.moment(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if at_ms is None else words.iso(at_ms)
 
 
 def _act(act: Act) -> Row:

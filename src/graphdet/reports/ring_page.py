@@ -13,7 +13,6 @@ from graphdet.reports.figures.matrix import ITEMS_DRAWN, draw_matrix
 from graphdet.reports.figures.network import MEMBERS_DRAWN, draw_network
 from graphdet.reports.figures.order import COLOURS, colour
 from graphdet.reports.figures.scripts import draw_scripts
-from graphdet.reports.measures import in_step
 from graphdet.reports.ring_data import RingData
 from graphdet.reports.run_facts import NOT_RECORDED, RunFacts
 
@@ -35,7 +34,6 @@ def ring_page(
     links: names of other formats → their files beside the page. rows: the most that a table shows.
     """
     facts = facts or RunFacts()
-    step = in_step(ring.acts, ring.sittings)
     return html.render(
         "ring.html.j2",
         ring=ring,
@@ -43,7 +41,7 @@ def ring_page(
         links=list((links or {}).items()),
         has_overview=has_overview,
         pseudonymised=pseudonymised,
-        answers=answers(ring, step, facts),
+        answers=answers(ring, facts),
         how_sure=how_sure(ring),
         advice=advice(ring),
         legend=_legend(ring),
