@@ -6,10 +6,9 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from graphdet.tables import require_columns
+from graphdet.tables import numbered, require_columns
 
 N_SLICES = 64  # time slices of equal numbers of acts, as in the organic model of ring finding
 Ints = NDArray[np.int64]
@@ -39,8 +38,8 @@ class Acts:
             ValueError: a column is missing.
         """
         require_columns(table.column_names, ("user_id", "item_id", "at_ms"), "acts")
-        user_ids, user_ix = _encoded(table["user_id"])
-        item_ids, item_ix = _encoded(table["item_id"])
+        user_ids, user_ix = numbered(table["user_id"])
+        item_ids, item_ix = numbered(table["item_id"])
         at_ms = table["at_ms"].to_numpy().astype(np.int64, copy=False)
         n_items = max(len(item_ids), 1)
         pair = user_ix.astype(np.int64) * n_items + item_ix
@@ -136,19 +135,6 @@ class Acts:
         high = int(np.searchsorted(self.times, last_ms, side="right"))
         rows = np.sort(self.by_time[low:high])
         return Acts(self.user_ids, self.item_ids, self.user_ix[rows], self.item_ix[rows], self.at_ms[rows])
-
-
-def _encoded(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int32]]:
-    """Number the distinct ids in byte order."""
-    joined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(joined, pa.ChunkedArray):  # no chunk, or more text than one array holds
-        joined = pa.concat_arrays(joined.chunks) if joined.num_chunks else pa.array([], column.type)
-    coded = pc.dictionary_encode(joined)
-    ids = coded.dictionary.cast(pa.string())
-    order = pc.sort_indices(ids).to_numpy()
-    rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
-    return ids.take(pa.array(order)), rank[coded.indices.to_numpy()]
 
 
 def _order(key: NDArray[np.integer]) -> Ints:
