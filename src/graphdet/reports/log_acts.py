@@ -1,6 +1,7 @@
 """The whole log as a report sees it: the first act of every user on every item, as arrays."""
 
 from bisect import bisect_left
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,8 +39,10 @@ class Acts:
             ValueError: a column is missing.
         """
         require_columns(table.column_names, ("user_id", "item_id", "at_ms"), "acts")
-        user_ids, user_ix = numbered(table["user_id"])
-        item_ids, item_ix = numbered(table["item_id"])
+        with ThreadPoolExecutor(2) as pool:  # Arrow and NumPy let go of the interpreter
+            (user_ids, user_ix), (item_ids, item_ix) = pool.map(
+                numbered, (table["user_id"], table["item_id"])
+            )
         at_ms = table["at_ms"].to_numpy().astype(np.int64, copy=False)
         n_items = max(len(item_ids), 1)
         pair = user_ix.astype(np.int64) * n_items + item_ix
@@ -54,7 +57,9 @@ class Acts:
 
     def ready(self) -> "Acts":
         """Sort the acts now in all the ways that rings are looked at; gives them back."""
-        _ = self.user_ends, self.slice_acts, self._by_item
+        with ThreadPoolExecutor(1) as other:
+            by_item = other.submit(lambda: self._by_item)
+            _ = self.user_ends, self.slice_acts, by_item.result()
         return self
 
     @property

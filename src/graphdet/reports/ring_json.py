@@ -162,14 +162,15 @@ def _run(facts: RunFacts, ring_id: str) -> Row:
 
 def document_text(document: Row) -> str:
     """Write a document as JSON: one line per key, and one per row where a value is a list of objects."""
+    write = json.JSONEncoder(ensure_ascii=False).encode  # one encoder: there is a row for every act
     lines = []
     for key, value in document.items():
         clean = value if key == "acts" else plain(value)  # acts hold texts and whole numbers only
         if isinstance(clean, list) and clean and isinstance(clean[0], dict):
-            rows = ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in clean)
+            rows = ",\n  ".join(write(row) for row in clean)
             lines.append(f" {json.dumps(key)}: [\n  {rows}\n ]")
         else:
-            lines.append(f" {json.dumps(key)}: {json.dumps(clean, ensure_ascii=False)}")
+            lines.append(f" {json.dumps(key)}: {write(clean)}")
     return half_pairs_escaped("{\n" + ",\n".join(lines) + "\n}\n")
 
 
