@@ -67,7 +67,23 @@ def test_the_log_as_arrays_is_the_log() -> None:
     on = acts.on_items(acts.rows_of_items(["i2", "i5"]))
     assert len(on) == sum(item in ("i2", "i5") for _, item in first)
     low, high = START + DAY, START + 4 * DAY
-    assert len(acts.between(low, high)) == sum(low <= at <= high for at in first.values())
+    part = acts.within(low, high)
+    names = acts.user_ids.take(pa.array(part.user_ix)), acts.item_ids.take(pa.array(part.item_ix))
+    inside = list(zip(*(column.to_pylist() for column in names), strict=True))
+    assert dict(zip(inside, part.at_ms.tolist(), strict=True)) == {
+        pair: at for pair, at in first.items() if low <= at <= high
+    }
+    assert [user for user, _ in inside] == sorted(user for user, _ in inside)
+
+
+@pytest.mark.parametrize("least", [0, -5, 10**15, -(2**62)])
+@pytest.mark.parametrize("most", [0, 3, 10**9, 2**62])
+def test_acts_are_in_order_whatever_their_times(least: int, most: int) -> None:
+    at = np.random.default_rng(3).integers(0, 40, 300) * (most // 40) + least
+    acts = acts_of({(f"u{n % 20}", f"i{n}"): int(when) for n, when in enumerate(at.tolist())})
+    assert np.array_equal(acts.times, np.sort(at))
+    assert np.array_equal(acts.by_time, np.argsort(acts.at_ms, kind="stable"))
+    assert len(acts.within(least, least + most).at_ms) == 300
 
 
 def test_an_empty_log_and_one_act_have_no_surroundings() -> None:

@@ -15,8 +15,9 @@ from graphdet.reports.evidence import counter_evidence, findings
 from graphdet.reports.figures.layout import crossings, two_columns
 from graphdet.reports.gather import Sources, gather
 from graphdet.reports.html import template_text
-from graphdet.reports.ring_files import flagged_ids, remove_old
-from graphdet.reports.ring_page import page_name, ring_page
+from graphdet.reports.ring_files import remove_old
+from graphdet.reports.ring_names import flagged_ids, page_name
+from graphdet.reports.ring_page import ring_page
 from graphdet.reports.words import visible
 from graphdet.tables import RingTables
 

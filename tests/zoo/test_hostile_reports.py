@@ -18,8 +18,9 @@ from graphdet.reports.context import Context, Outsider
 from graphdet.reports.expectation import Matched, Organic
 from graphdet.reports.reasons import Reason
 from graphdet.reports.ring_data import Act, Item, Member, RingData, SharedEntity, Sitting
-from graphdet.reports.ring_files import FORMATS, write_ring
+from graphdet.reports.ring_files import write_ring
 from graphdet.reports.ring_json import ring_schema
+from graphdet.reports.ring_names import FORMATS
 from graphdet.reports.run_facts import Query, RunFacts
 from graphdet.reports.spreadsheet import FORMULA, original, write_sheets
 from graphdet.tables import RingTables

@@ -1,11 +1,10 @@
 """ingest: read and clean log files, and add them to a store."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -15,42 +14,12 @@ from graphdet.config import Config, config_digest
 from graphdet.errors import GraphdetError
 from graphdet.logs import CleanLog, read_log
 from graphdet.logs.files import LogDigest, LogFile, find_files, log_digest
+from graphdet.pipeline.ingested import IngestResult, earlier_ingests, note_ingest
 from graphdet.ports import Progress, Silent, Source, Store
 from graphdet.tables import Frame
 
-META_PREFIX = "ingest."  # meta key of what an ingest was, followed by the digest of its source
 REJECTS_HEADER = "file,line,reason,row\n"
 EXISTING = "graphdet_existing_sessions"
-
-
-@dataclass(frozen=True)
-class IngestResult:
-    """What an ingest did.
-
-    n_rows = n_events + n_rejects + n_duplicates + n_filtered, all of the files read now; when `already`, of
-    the earlier ingests that brought them. `files` are (path, SHA-256, rows). `rejects_by_reason` also counts
-    "duplicate". `skipped` are files that the store had; `already`: it had all, and nothing was written.
-    """
-
-    digest: str
-    config_digest: str
-    files: tuple[tuple[str, str, int], ...]
-    n_rows: int
-    n_events: int
-    n_rejects: int
-    n_duplicates: int
-    n_filtered: int
-    rejects_by_reason: dict[str, int]
-    warnings: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
-    already: bool = False
-    read_s: float = field(default=0.0, compare=False)
-    write_s: float = field(default=0.0, compare=False)
-
-    @property
-    def seconds(self) -> float:
-        """How long reading, cleaning and writing took."""
-        return self.read_s + self.write_s
 
 
 def ingest(
@@ -100,7 +69,7 @@ def ingest(
         source = Source(clean.digest, names, clean.n_rows, clean.n_rejects)
         store.write_log(clean.tables, source, progress)
     # After the log: were we killed before this line, the digest of the source alone still tells a repeat.
-    store.set_meta(META_PREFIX + result.digest, _to_json(result))
+    note_ingest(store, result)
     return replace(result, read_s=read - started, write_s=time.perf_counter() - read)
 
 
@@ -116,23 +85,6 @@ def _result(clean: CleanLog, config: Config) -> IngestResult:
         n_filtered=clean.n_filtered,
         rejects_by_reason=clean.rejects_by_reason,
     )
-
-
-def _to_json(result: IngestResult) -> str:
-    kept = asdict(replace(result, read_s=0.0, write_s=0.0))
-    return json.dumps(kept, ensure_ascii=False, sort_keys=True)
-
-
-def _from_json(text: str) -> IngestResult:
-    found = json.loads(text)
-    found["files"] = tuple((path, sha, n_rows) for path, sha, n_rows in found["files"])
-    return IngestResult(**(found | {name: tuple(found[name]) for name in ("warnings", "skipped")}))
-
-
-def earlier_ingests(store: Store) -> dict[str, IngestResult | None]:
-    """What was ingested before, by digest of the source; None where only the digest is known."""
-    texts = {digest: store.meta(META_PREFIX + digest) for digest in store.sources()}
-    return {digest: _from_json(text) if text else None for digest, text in texts.items()}
 
 
 def _sort_out(
@@ -177,7 +129,7 @@ def _repeat(
         with _passing_tables(store.bench):
             result = _result(read_log(store.bench, paths, config, rejects=rejects, progress=progress), config)
         if digest.digest in earlier:
-            store.set_meta(META_PREFIX + digest.digest, _to_json(result))
+            note_ingest(store, result)
     else:
         result = _merged(parts, digest.digest)
         if rejects is not None:

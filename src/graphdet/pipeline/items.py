@@ -16,8 +16,9 @@ from graphdet.pipeline.labelled_texts import ended_before
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports.csv_tables import write_csv
 from graphdet.reports.files import make_folder
-from graphdet.rings.item_acts import MOST_SCALES, Int, ItemActs
+from graphdet.rings.item_acts import MOST_SCALES, ItemActs
 from graphdet.rings.item_scan import ITEM_SCAN, ITEM_SCAN_ACCOUNTS, KINDS, scan_items, tabulate_items
+from graphdet.tables import numbered
 
 ITEMS_FILE, ACCOUNTS_FILE = "items.csv", "item_accounts.csv"
 
@@ -70,7 +71,7 @@ def read_acts(
         said = f"{store.url} keeps no events: acts of one session on one item are taken to be at the time of the first"
         return ItemActs.of_graph(graph), graph.item_ids, graph.user_ids, (said,)
     table = events.select("item_id", "user_id", "at_ms").collect("pyarrow").to_native()
-    (items, item_ix), (users, user_ix) = (_dense(table[name]) for name in ("item_id", "user_id"))
+    (items, item_ix), (users, user_ix) = (numbered(table[name]) for name in ("item_id", "user_id"))
     acts = ItemActs.of(item_ix, user_ix, table["at_ms"].to_numpy(), len(items), len(users))
     return acts, items, users, ()
 
@@ -99,15 +100,3 @@ class ItemScanBlock:
                 columns += [-np.log(at.p), at.observed, at.n_users] if at else [nothing] * 3
                 names += [f"scan_{found.kind}_{what}_{k}" for what in ("surprise", "observed", "users")]
         return tuple(names), np.column_stack(columns)[row].astype(np.float32)
-
-
-def _dense(column: pa.ChunkedArray) -> tuple[pa.Array, Int]:
-    """Distinct ids in byte order, and the place of each row's: int64[n]."""
-    coded = column.combine_chunks().dictionary_encode()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.unify_dictionaries().combine_chunks()
-    names = pc.cast(coded.dictionary, pa.string())
-    order = np.asarray(pc.sort_indices(names))
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return names.take(pa.array(order)), place[np.asarray(coded.indices)]

@@ -6,7 +6,7 @@ What keeps labels from where they must not be:
   row's label history, nor through a model of texts; both are made anew for each fold without that fold's labels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -188,21 +188,29 @@ def task_at_training(store: Store, task: LabelTask, kind: str, blocks: Sequence[
     return replace(task, sheet=sheet, y=task.y[place], part=task.part[place], fold=fold, texts=texts)
 
 
-def fit_task(task: LabelTask, seed: int, settings: TreeSettings | None = None) -> Fitted:
-    """Learn from the training part; logits and folds are of the task's learned rows, in their order."""
-    rows = np.flatnonzero(task.learned)
-    train_rows = None
-    if task.is_refit:
+def fit_task(
+    task: LabelTask,
+    seed: int,
+    settings: TreeSettings | None = None,
+    *,
+    scored: Matrix | None = None,
+    trained: Callable[[int], Matrix] | None = None,
+) -> Fitted:
+    """Learn from the training part; logits and folds are of the task's learned rows, in their order.
 
-        def train_rows(k: int, some: NDArray[np.int64]) -> Matrix:
-            return task.trained(k, rows[some])
+    Who fits often gives the features of those rows, made once: `scored` as LabelTask.scored, `trained(k)` as .trained.
+    """
+    rows = np.flatnonzero(task.learned)
+
+    def train_rows(k: int, some: NDArray[np.int64]) -> Matrix:
+        return task.trained(k, rows[some]) if trained is None else trained(k)[some]
 
     return fit_labelled(
-        task.scored(rows),
+        task.scored(rows) if scored is None else scored,
         task.y[rows],
         task.sheet.group[rows],
         seed,
         fold=task.fold[rows],
-        train_rows=train_rows,
+        train_rows=train_rows if task.is_refit else None,
         settings=settings,
     )

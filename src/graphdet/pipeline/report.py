@@ -5,26 +5,26 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from graphdet import schema
+from graphdet import reports, schema
 from graphdet.errors import UsageError
 from graphdet.pipeline.digests import MODEL_DIGEST
 from graphdet.pipeline.disclosure import Disclosure, Listener, disclose
-from graphdet.pipeline.ingest import earlier_ingests
-from graphdet.pipeline.narrator import Narrator
+from graphdet.pipeline.ingested import earlier_ingests
 from graphdet.pipeline.ring_sources import acts_queries, ring_sources
 from graphdet.ports import Progress, Silent, Store
-from graphdet.reports import overview, write_rings, write_tables
 from graphdet.reports.drift import of_folder, of_tables, settle
 from graphdet.reports.pseudonyms import Pseudonyms, hide_column, hide_rings, hide_words, known_ids
-from graphdet.reports.ring_files import FORMATS, USUAL, flagged_ids, remove_old
-from graphdet.reports.ring_page import page_name
+from graphdet.reports.ring_names import FORMATS, USUAL, flagged_ids, page_name
 from graphdet.reports.run_facts import run_facts
 from graphdet.reports.spreadsheet import write_sheets
 from graphdet.tables import RingTables
+
+if TYPE_CHECKING:
+    from graphdet.pipeline.narrator import Narrator
 
 RUN_INFO = "run_info"  # meta key: the summary of the last run over a store, a JSON document
 
@@ -36,7 +36,7 @@ class Asked:
     ring_ids: tuple[str, ...] = ()
     formats: tuple[str, ...] = USUAL
     names: Pseudonyms | None = None
-    narrator: Narrator | None = None
+    narrator: "Narrator | None" = None
 
     def __post_init__(self) -> None:
         """Check the formats.
@@ -73,7 +73,8 @@ def report(
     rings = store.rings()
     ring_ids = list(asked.ring_ids) or flagged_ids(rings)
     _check_ids(store, rings, ring_ids)
-    scores = store.scores()
+    sources = ring_sources(store, rings, ring_ids, progress)
+    scores = sources.scores
     if not scores.num_rows and not asked.ring_ids:
         raise UsageError(f"{store.url} has no scores yet; run `graphdet train`, `rings` and `score` first")
     info = run_info if run_info is not None else _info(store)
@@ -90,11 +91,10 @@ def report(
         listener,
     )
     facts = run_facts(info, acts_queries())
-    sources = ring_sources(store, rings, ring_ids, scores, progress)
     whole = not asked.ring_ids
     if whole:
-        remove_old(out / "rings", keep={page_name(ring_id) for ring_id in ring_ids})
-    written = write_rings(
+        reports.remove_old(out / "rings", keep={page_name(ring_id) for ring_id in ring_ids})
+    written = reports.write_rings(
         out / "rings",
         sources,
         ring_ids,
@@ -168,12 +168,12 @@ def _findings(
         rings = hide_rings(rings, asked.names)
         labelled = {kind: hide_column(t, f"{kind}_id", kind, asked.names) for kind, t in labelled.items()}
     before, now = of_folder(out), of_tables(scores, rings)
-    write_tables(out, scores, rings, labelled)
+    reports.write_tables(out, scores, rings, labelled)
     if "csv" in asked.formats:
         write_sheets(out / "spreadsheet", scores, rings, labelled)
     for kind in set(schema.LABELLED_KINDS) - set(labelled):  # of an earlier run into this folder
         (out / f"{kind}_scores.csv").unlink(missing_ok=True)
     drift = settle(out, before, now)
-    page = overview(out, scores, rings, info, drift, asked.names is not None)
+    page = reports.overview(out, scores, rings, info, drift, asked.names is not None)
     progress.done()
     return page

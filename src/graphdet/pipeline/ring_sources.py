@@ -1,6 +1,7 @@
 """From a store to what the pages of rings are made from."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import narwhals as nw
 import pyarrow as pa
@@ -20,17 +21,17 @@ from graphdet.tables import RingTables
 ACTS_QUERY = "ring-timeline"  # the saved query that lists the acts of a ring
 
 
-def ring_sources(
-    store: Store, rings: RingTables, ring_ids: Sequence[str], scores: pa.Table, progress: Progress
-) -> Sources:
-    """Read what the pages of some rings need: what members did and share, items, and the whole log when looked at."""
+def ring_sources(store: Store, rings: RingTables, ring_ids: Sequence[str], progress: Progress) -> Sources:
+    """Read what the pages of some rings need: all scores, what members did and share, items, and the whole log."""
     wanted = pa.array(list(ring_ids), pa.string())
     mine = rings.members.filter(pc.is_in(rings.members["ring_id"], value_set=wanted))
     users = sorted(set(mine["user_id"].to_pylist()))
     if not users:
         nothing = pa.table({name: pa.array([], pa.string()) for name in schema.INTERACTION_COLUMNS})
-        return Sources(rings, nothing, scores)
+        return Sources(rings, nothing, store.scores())
     progress.start("read the rings' acts")
+    look = _look(store)
+    scores = store.scores()
     acts = store.neighbourhood(users, 1).select(*schema.INTERACTION_COLUMNS).collect("pyarrow").to_native()
     people = nw.from_native(
         store.bench.from_arrow(pa.table({"user_id": pa.array(users, pa.string())}))
@@ -38,17 +39,21 @@ def ring_sources(
     entities = store.entities().join(people, on="user_id", how="semi").collect("pyarrow").to_native()
     items = store.items().collect("pyarrow").to_native()
     progress.done()
-    return Sources(rings, acts, scores, items, entities, _look(store, progress))
+    return Sources(rings, acts, scores, items, entities, look)
 
 
-def _look(store: Store, progress: Progress) -> Look:
-    """Look around rings in the whole log, which is read when the first ring is looked at."""
-    kept: list[Acts] = []
+def _look(store: Store) -> Look:
+    """Look around rings in the whole log.
+
+    It is read now, and numbered in a thread while the caller reads on, loads what draws, and gathers the first ring.
+    """
+    acts = store.acts().collect("pyarrow").to_native()
+    worker = ThreadPoolExecutor(1, "graphdet-acts")
+    numbered = worker.submit(lambda: Acts.of(acts).ready())
+    worker.shutdown(wait=False)
 
     def look(users: list[str], items: list[str], first_ms: int, last_ms: int) -> Context | None:
-        if not kept:
-            kept.append(Acts.of(store.acts().collect("pyarrow").to_native()))
-        return look_around(kept[0], users, items, first_ms, last_ms)
+        return look_around(numbered.result(), users, items, first_ms, last_ms)
 
     return look
 

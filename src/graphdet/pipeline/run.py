@@ -18,7 +18,8 @@ from graphdet.pipeline.clock import Clock
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.disclosure import Listener
-from graphdet.pipeline.ingest import IngestResult, ingest
+from graphdet.pipeline.ingest import ingest
+from graphdet.pipeline.ingested import IngestResult
 from graphdet.pipeline.insufficient import no_findings
 from graphdet.pipeline.labelled import check_against, kind_of
 from graphdet.pipeline.labelled_score import score_labelled

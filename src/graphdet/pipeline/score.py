@@ -29,6 +29,7 @@ from graphdet.pipeline.scorers import SCORERS
 from graphdet.pipeline.user_trees import UserColumns, user_columns
 from graphdet.pipeline.users import Float, behaviour
 from graphdet.ports import Progress, Silent, Store
+from graphdet.rings.blocks import entry_rows
 from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import (
     listed,
@@ -265,7 +266,7 @@ class Flags:
     def _ring_among(self, rings: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Row of the strongest of these rings (bool[n_rings]) that each user is in, −1 for none: int64[n_users]."""
         users = self.judged.blocks.users
-        at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
+        at = entry_rows(users)
         mine = np.flatnonzero(rings[at])[::-1]  # of several the strongest
         out = np.full(self.candidates.model.n_users, -1, np.int64)
         out[users.indices[mine]] = at[mine]
@@ -274,7 +275,7 @@ class Flags:
     def _sure_members(self, rings: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Users who are surely members of one of these rings, bool[n_users]."""
         users = self.judged.blocks.users
-        at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
+        at = entry_rows(users)
         strength = member_strength(self.judged, self.candidates.model)
         out = np.zeros(self.candidates.model.n_users, bool)
         out[users.indices[rings[at] & (strength >= SURE_MEMBER)]] = True

@@ -44,7 +44,7 @@ from graphdet.pipeline.tuning import (
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports.files import write_json, write_text
 from graphdet.reports.tune_page import write_tune_page
-from graphdet.scores.labelled import Fitted, fit_labelled
+from graphdet.scores.labelled import Fitted
 from graphdet.scores.trees import TreeSettings
 
 Float = NDArray[np.float64]
@@ -242,26 +242,12 @@ def _of_things(store: Store, labels: Labels, plan: SplitPlan, seed: int, progres
 def _fitting(task: LabelTask, seed: int) -> Callable[[TreeSettings], Fitted]:
     """Learn the task under settings: what the trees see does not depend on them, so it is made once where it fits."""
     rows = np.flatnonzero(task.learned)
-    x = task.scored(rows)
-    if x.nbytes * N_FOLDS > MOST_KEPT_BYTES:
+    scored = task.scored(rows)
+    if scored.nbytes * N_FOLDS > MOST_KEPT_BYTES:
         return lambda settings: fit_task(task, seed, settings)
 
-    @cache
-    def seen_by(k: int) -> NDArray[np.float32]:
-        return task.trained(k, rows)
-
-    def train_rows(k: int, some: NDArray[np.int64]) -> NDArray[np.float32]:
-        return seen_by(k)[some]
-
-    return lambda settings: fit_labelled(
-        x,
-        task.y[rows],
-        task.sheet.group[rows],
-        seed,
-        fold=task.fold[rows],
-        train_rows=train_rows if task.is_refit else None,
-        settings=settings,
-    )
+    trained = cache(lambda k: task.trained(k, rows))
+    return lambda settings: fit_task(task, seed, settings, scored=scored, trained=trained)
 
 
 def _only(labels: Labels, outer: LabelTask) -> Labels:

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from graphdet.reports.csv_tables import write_csv, write_tables
     from graphdet.reports.report_page import overview
-    from graphdet.reports.ring_files import write_rings
+    from graphdet.reports.ring_files import remove_old, write_rings
     from graphdet.reports.run_info import write_run_json
 
 _HOMES = {
     "overview": "report_page",
+    "remove_old": "ring_files",
     "write_csv": "csv_tables",
     "write_rings": "ring_files",
     "write_run_json": "run_info",
     "write_tables": "csv_tables",
 }
-__all__ = ["overview", "write_csv", "write_rings", "write_run_json", "write_tables"]
+__all__ = ["overview", "remove_old", "write_csv", "write_rings", "write_run_json", "write_tables"]
 
 
 def __getattr__(name: str) -> Any:

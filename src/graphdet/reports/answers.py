@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from graphdet.reports import words
 from graphdet.reports.evidence import meaning_of_p, meaning_of_q
-from graphdet.reports.measures import InStep
 from graphdet.reports.ring_data import RingData
 from graphdet.reports.run_facts import RunFacts
 
@@ -32,14 +31,14 @@ class Advice:
     not_yet: tuple[str, ...]
 
 
-def answers(ring: RingData, step: InStep, facts: RunFacts) -> list[Answer]:
+def answers(ring: RingData, facts: RunFacts) -> list[Answer]:
     """Answer what, who, when, where and how."""
     return [
         Answer("What", _what(ring)),
         Answer("Who", _who(ring)),
         Answer("When", _when(ring, facts)),
         Answer("Where", _where(ring)),
-        Answer("How", _how(ring, step)),
+        Answer("How", _how(ring)),
     ]
 
 
@@ -128,7 +127,8 @@ def _where(ring: RingData) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _how(ring: RingData, step: InStep) -> tuple[str, ...]:
+def _how(ring: RingData) -> tuple[str, ...]:
+    step = ring.step
     lines = []
     total = sum(act.n for act in ring.acts)
     if total:

@@ -101,11 +101,10 @@ def poisson_binomial(p: Float) -> Float:
 
 def matched_null(acts: Acts, users: Ints, items: Ints, first_ms: int, last_ms: int, seed: int = 0) -> Matched:
     """Hold a ring against groups of accounts as active in its window, each on its own best items."""
-    within = acts.between(first_ms, last_ms)
-    degree = np.bincount(acts.user_ix[within], minlength=acts.n_users)
-    mine, _ = acts.of_users(users)
-    mine = mine[(acts.at_ms[mine] >= first_ms) & (acts.at_ms[mine] <= last_ms)]
-    observed = int(np.isin(acts.item_ix[mine], items).sum())
+    within = acts.within(first_ms, last_ms)
+    degree = within.degree
+    mine, _ = within.of_users(users)
+    observed = int(np.isin(within.item_ix[mine], items).sum())
     outside = degree > 0
     outside[users] = False
     pool = np.flatnonzero(outside)
@@ -116,9 +115,7 @@ def matched_null(acts: Acts, users: Ints, items: Ints, first_ms: int, last_ms: i
     n_groups = int(np.clip(MOST_DRAWN // max(len(users), 1), LEAST_GROUPS, N_GROUPS))
     drawn = pool[_draw(degree[pool], degree[users], n_groups, np.random.default_rng(seed))]
     parts = np.array_split(drawn, max(1, drawn.size // _AT_ONCE))
-    return Matched(
-        observed, np.concatenate([_best(acts, part, len(items), first_ms, last_ms) for part in parts])
-    )
+    return Matched(observed, np.concatenate([_best(within, part, len(items)) for part in parts]))
 
 
 def _draw(pool_degree: Ints, wanted: Ints, n_groups: int, rng: np.random.Generator) -> Ints:
@@ -132,17 +129,17 @@ def _draw(pool_degree: Ints, wanted: Ints, n_groups: int, rng: np.random.Generat
     return rng.integers(low, high, (n_groups, len(wanted)))
 
 
-def _best(acts: Acts, drawn: Ints, n_items: int, first_ms: int, last_ms: int) -> Ints:
-    """Acts of each group on those n items that most of it touch within the window, int64[n_groups].
+def _best(acts: Acts, drawn: Ints, n_items: int) -> Ints:
+    """Acts of each group on those n items that most of it touch, int64[n_groups].
 
     Shapes: drawn int64[n_groups, n_members], rows of users; one drawn twice for a group counts once.
     """
     n_groups, size = drawn.shape
-    once = np.unique(np.repeat(np.arange(n_groups), size) * acts.n_users + drawn.ravel())
+    once = np.sort(np.repeat(np.arange(n_groups), size) * acts.n_users + drawn.ravel())
+    once = once[np.diff(once, prepend=-1) > 0]
     mine, place = acts.of_users(once % acts.n_users)
-    kept = (acts.at_ms[mine] >= first_ms) & (acts.at_ms[mine] <= last_ms)
-    group = (once // acts.n_users)[place[kept]]
-    key, count = np.unique(group * acts.n_items + acts.item_ix[mine[kept]], return_counts=True)
+    group = (once // acts.n_users)[place]
+    key, count = np.unique(group * acts.n_items + acts.item_ix[mine], return_counts=True)
     group = key // acts.n_items
     order = np.lexsort((-count, group))
     group, count = group[order], count[order]

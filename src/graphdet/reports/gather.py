@@ -202,15 +202,13 @@ def _item(row: Row, name: str | None, acts: Sequence[Act]) -> Item:
 
 def _sittings(rows: Sequence[Row], pushed: set[str]) -> list[Sitting]:
     """The sessions that hold an act on a target, by time."""
+    wanted = {(row["user_id"], row["session_id"]) for row in rows if row["item_id"] in pushed}
     held: dict[tuple[str, str], list[tuple[int, str | None, str]]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: (row["at_ms"], row["item_id"], row["action"])):
+    inside = [row for row in rows if (row["user_id"], row["session_id"]) in wanted]
+    for row in sorted(inside, key=lambda row: (row["at_ms"], row["item_id"], row["action"])):
         target = row["item_id"] if row["item_id"] in pushed else None
         held[row["user_id"], row["session_id"]].append((row["at_ms"], target, row["action"]))
-    found = [
-        Sitting(user_id, session_id, tuple(steps))
-        for (user_id, session_id), steps in held.items()
-        if any(item is not None for _, item, _ in steps)
-    ]
+    found = [Sitting(*session, tuple(steps)) for session, steps in held.items()]
     return sorted(found, key=lambda sitting: (sitting.steps[0][0], sitting.user_id, sitting.session_id))
 
 

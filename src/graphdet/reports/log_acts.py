@@ -1,16 +1,15 @@
 """The whole log as a report sees it: the first act of every user on every item, as arrays."""
 
 from bisect import bisect_left
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from graphdet.tables import require_columns
+from graphdet.tables import numbered, require_columns
 
 N_SLICES = 64  # time slices of equal numbers of acts, as in the organic model of ring finding
 Ints = NDArray[np.int64]
@@ -40,12 +39,14 @@ class Acts:
             ValueError: a column is missing.
         """
         require_columns(table.column_names, ("user_id", "item_id", "at_ms"), "acts")
-        user_ids, user_ix = _encoded(table["user_id"])
-        item_ids, item_ix = _encoded(table["item_id"])
+        with ThreadPoolExecutor(2) as pool:  # Arrow and NumPy let go of the interpreter
+            (user_ids, user_ix), (item_ids, item_ix) = pool.map(
+                numbered, (table["user_id"], table["item_id"])
+            )
         at_ms = table["at_ms"].to_numpy().astype(np.int64, copy=False)
         n_items = max(len(item_ids), 1)
         pair = user_ix.astype(np.int64) * n_items + item_ix
-        order = np.argsort(pair)
+        order = _order(pair)
         pair = pair[order]
         begins = np.flatnonzero(np.diff(pair, prepend=-1))
         first = np.minimum.reduceat(at_ms[order], begins) if len(begins) else at_ms
@@ -53,6 +54,13 @@ class Acts:
         return cls(
             user_ids, item_ids, (pair // n_items).astype(np.int32), (pair % n_items).astype(np.int32), first
         )
+
+    def ready(self) -> "Acts":
+        """Sort the acts now in all the ways that rings are looked at; gives them back."""
+        with ThreadPoolExecutor(1) as other:
+            by_item = other.submit(lambda: self._by_item)
+            _ = self.user_ends, self.slice_acts, by_item.result()
+        return self
 
     @property
     def n_users(self) -> int:
@@ -67,7 +75,7 @@ class Acts:
     @cached_property
     def user_ends(self) -> Ints:
         """Where the acts of each user begin, int64[n_users + 1]."""
-        return np.searchsorted(self.user_ix, np.arange(self.n_users + 1)).astype(np.int64)
+        return _ends(self.user_ix, self.n_users)
 
     @cached_property
     def degree(self) -> Ints:
@@ -77,7 +85,7 @@ class Acts:
     @cached_property
     def by_time(self) -> Ints:
         """The acts in their order in time, int64[n_acts]."""
-        return np.argsort(self.at_ms)
+        return _order(self.at_ms)
 
     @cached_property
     def times(self) -> Ints:
@@ -86,7 +94,7 @@ class Acts:
 
     @cached_property
     def _by_item(self) -> tuple[Ints, Ints]:
-        return _by_key(self.item_ix, self.n_items)
+        return _order(self.item_ix), _ends(self.item_ix, self.n_items)
 
     @cached_property
     def cuts(self) -> NDArray[np.float64]:
@@ -126,31 +134,32 @@ class Acts:
         first = np.repeat(self.user_ends[users] - np.concatenate([[0], np.cumsum(n)[:-1]]), n)
         return first + np.arange(len(place)), place
 
-    def between(self, first_ms: int, last_ms: int) -> Ints:
-        """The acts with first_ms <= at_ms <= last_ms, in their order in time."""
+    def within(self, first_ms: int, last_ms: int) -> "Acts":
+        """The acts with first_ms <= at_ms <= last_ms; users and items keep their rows."""
         low = int(np.searchsorted(self.times, first_ms, side="left"))
         high = int(np.searchsorted(self.times, last_ms, side="right"))
-        return self.by_time[low:high]
+        rows = np.sort(self.by_time[low:high])
+        return Acts(self.user_ids, self.item_ids, self.user_ix[rows], self.item_ix[rows], self.at_ms[rows])
 
 
-def _encoded(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int32]]:
-    """Number the distinct ids in byte order."""
-    joined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(joined, pa.ChunkedArray):  # no chunk, or more text than one array holds
-        joined = pa.concat_arrays(joined.chunks) if joined.num_chunks else pa.array([], column.type)
-    coded = pc.dictionary_encode(joined)
-    ids = coded.dictionary.cast(pa.string())
-    order = pc.sort_indices(ids).to_numpy()
-    rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
-    return ids.take(pa.array(order)), rank[coded.indices.to_numpy()]
+def _order(key: NDArray[np.integer]) -> Ints:
+    """The rows in the order of a key, those of one key in their own order.
+
+    Key and row are sorted as one number where 63 bits hold both: a fifth of the time of an argsort.
+    """
+    if not len(key):
+        return np.zeros(0, np.int64)
+    least, n_bits = int(key.min()), len(key).bit_length()
+    if (int(key.max()) - least).bit_length() + n_bits > 63:
+        return np.argsort(key, kind="stable")
+    both = ((key.astype(np.int64) - least) << n_bits) | np.arange(len(key))
+    both.sort()
+    return both & ((1 << n_bits) - 1)
 
 
-def _by_key(key: NDArray[np.int32], n_keys: int) -> tuple[Ints, Ints]:
-    """Sort rows by a key below n_keys by counting: the order, and where the rows of each key begin."""
-    n = len(key)
-    table = sp.csr_matrix((np.arange(n), (key, np.arange(n, dtype=np.int32))), shape=(n_keys, n))
-    return table.data.astype(np.int64), table.indptr.astype(np.int64)
+def _ends(key: NDArray[np.int32], n_keys: int) -> Ints:
+    """Where the rows of each key below n_keys begin once they are sorted by it, int64[n_keys + 1]."""
+    return np.concatenate([[0], np.cumsum(np.bincount(key, minlength=n_keys))])
 
 
 class _Sorted:

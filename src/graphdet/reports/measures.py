@@ -3,10 +3,12 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphdet.reports.ring_data import Act, Sitting
+if TYPE_CHECKING:
+    from graphdet.reports.ring_data import Act, Sitting
 
 MOST_PAIRED = 60  # targets whose order is compared; pairs grow with the square
 
@@ -25,13 +27,13 @@ class InStep:
     n_order_pairs: int
 
 
-def in_step(acts: Sequence[Act], sittings: Sequence[Sitting]) -> InStep:
+def in_step(acts: "Sequence[Act]", sittings: "Sequence[Sitting]") -> InStep:
     """Measure a ring's acts (by time) and its sessions."""
     share, pairs = _order_share(sittings)
     return InStep(_median_gap_s(acts), share, pairs)
 
 
-def _median_gap_s(acts: Sequence[Act]) -> float | None:
+def _median_gap_s(acts: "Sequence[Act]") -> float | None:
     first: dict[str, dict[str, int]] = defaultdict(dict)
     for act in acts:
         first[act.item_id].setdefault(act.user_id, act.at_ms)
@@ -43,12 +45,12 @@ def _median_gap_s(acts: Sequence[Act]) -> float | None:
     return float(np.median(np.concatenate(gaps))) / 1000 if gaps else None
 
 
-def target_order(sitting: Sitting) -> tuple[str, ...]:
+def target_order(sitting: "Sitting") -> tuple[str, ...]:
     """The targets of a session in the order of their first acts."""
     return tuple(dict.fromkeys(item for _, item, _ in sitting.steps if item is not None))
 
 
-def _order_share(sittings: Sequence[Sitting]) -> tuple[float | None, int]:
+def _order_share(sittings: "Sequence[Sitting]") -> tuple[float | None, int]:
     """Share of pairs of sessions that take two targets in the same order, and how many such pairs there are."""
     count: Counter[str] = Counter()
     orders = [target_order(sitting) for sitting in sittings]

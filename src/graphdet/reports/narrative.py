@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from graphdet.reports.answers import answers, how_sure
-from graphdet.reports.measures import in_step
 from graphdet.reports.pseudonyms import Pseudonyms, hide_ring
 from graphdet.reports.ring_data import RingData
 from graphdet.reports.run_facts import RunFacts
@@ -89,8 +88,7 @@ def fact_sheet(ring: RingData, facts: RunFacts | None = None) -> Sheet:
     """The facts of a ring without any id of it; a fact in which one is left after all is not sent."""
     hidden = hide_ring(_plain_actions(ring), Pseudonyms(secrets.token_bytes(32)))
     known = _raw_names(ring, hidden)
-    step = in_step(hidden.acts, hidden.sittings)
-    lines = [line for answer in answers(hidden, step, facts or RunFacts()) for line in answer.lines]
+    lines = [line for answer in answers(hidden, facts or RunFacts()) for line in answer.lines]
     lines += [f"For it: {reason.text}" for reason in hidden.reasons if reason.code != "sentence"]
     lines += [f"Against it: {reason.text}" for reason in hidden.against]
     lines += how_sure(hidden)

@@ -13,8 +13,7 @@ from graphdet.reports.drift import Drift
 from graphdet.reports.figures.overview import draw_ring_map, draw_scores
 from graphdet.reports.files import write_text
 from graphdet.reports.limits import blind_spots, not_enough
-from graphdet.reports.ring_files import flagged_ids
-from graphdet.reports.ring_page import page_name
+from graphdet.reports.ring_names import flagged_ids, page_name
 from graphdet.tables import RingTables
 
 SUSPECTS_SHOWN = 1000

@@ -3,10 +3,12 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from graphdet.reports.context import Context
 from graphdet.reports.evidence import Finding
+from graphdet.reports.measures import InStep, in_step
 from graphdet.reports.reasons import Reason
 
 if TYPE_CHECKING:
@@ -123,7 +125,7 @@ class RingData:
             count[act.action] += act.n
         return sorted(count, key=lambda action: (-count[action], action))
 
-    @property
+    @cached_property
     def window_ms(self) -> tuple[int, int]:
         """When the ring was at work: from the first to the last of the first acts of members on targets, in ms.
 
@@ -133,6 +135,11 @@ class RingData:
         for act in self.acts:
             first.setdefault((act.user_id, act.item_id), act.at_ms)
         return (min(first.values()), max(first.values())) if first else (0, 0)
+
+    @cached_property
+    def step(self) -> InStep:
+        """How closely it acts in step."""
+        return in_step(self.acts, self.sittings)
 
     @property
     def evidence(self) -> dict[str, float]:

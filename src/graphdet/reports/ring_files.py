@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pyarrow.compute as pc
-
 from graphdet.ports import Progress, Silent
 from graphdet.reports.files import make_folder, write_text
 from graphdet.reports.gather import Sources, gather
@@ -13,26 +11,16 @@ from graphdet.reports.graphml import write_graphml
 from graphdet.reports.pseudonyms import Pseudonyms, hide_ring
 from graphdet.reports.ring_data import RingData
 from graphdet.reports.ring_json import SCHEMA, write_ring_json
-from graphdet.reports.ring_page import ROWS_ON_PAPER, page_name, ring_page
+from graphdet.reports.ring_names import FORMATS, USUAL, page_name
+from graphdet.reports.ring_page import ROWS_ON_PAPER, ring_page
 from graphdet.reports.run_facts import RunFacts
 from graphdet.reports.spreadsheet import write_ring_sheets
-from graphdet.tables import RingTables
 
-FORMATS = ("html", "pdf", "json", "csv", "graphml", "gexf")
 Tell = Callable[[RingData, RunFacts | None], RingData]
-USUAL = ("html", "json", "graphml")  # those of the output folder of a run
 _SUFFIXES = (".html", ".pdf", ".json", ".graphml", ".gexf", ".members.csv", ".items.csv", ".acts.csv")
 _NAMES = {
     "html": "page", "pdf": "PDF", "json": "JSON", "graphml": "GraphML", "gexf": "GEXF", "csv": "CSV",
 }  # fmt: skip
-
-
-def flagged_ids(rings: RingTables) -> list[str]:
-    """List the flagged rings, the strongest first."""
-    flagged = rings.rings.filter(pc.fill_null(rings.rings["flagged"], False))
-    order = [("score", "descending"), ("p_value", "ascending"), ("ring_id", "ascending")]
-    ids: list[str] = flagged.sort_by(order)["ring_id"].to_pylist()
-    return ids
 
 
 def write_rings(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from graphdet import schema
 from graphdet.reports.ring_data import RingData
-from graphdet.reports.words import moment
+from graphdet.reports.words import iso
 
 Value = str | float | int | None
 # The attributes of nodes and of edges, in this order, with their types.
@@ -102,11 +102,10 @@ def edges(ring: RingData) -> Iterator[Edge]:
         for user_id in entity.user_ids:
             yield Edge(users[user_id], f"e{place}", {"type": "USED"})
     for act in ring.acts:
-        at = moment(act.at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         values: dict[str, Value] = {
             "type": schema.relationship_type(act.action),
             "action": act.action,
-            "at": at,
+            "at": iso(act.at_ms),
             "at_ms": act.at_ms,
             "n": act.n,
         }

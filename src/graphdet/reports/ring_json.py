@@ -12,7 +12,6 @@ from graphdet.reports.answers import advice, answers
 from graphdet.reports.context import Context
 from graphdet.reports.evidence import meaning_of_p, meaning_of_q
 from graphdet.reports.files import half_pairs_escaped, plain, write_text
-from graphdet.reports.measures import in_step
 from graphdet.reports.narrative import Narrative
 from graphdet.reports.ring_data import Act, Member, RingData
 from graphdet.reports.run_facts import RunFacts
@@ -33,7 +32,6 @@ def ring_schema() -> Row:
 def ring_document(ring: RingData, facts: RunFacts | None = None) -> Row:
     """Write a ring as the JSON document of SCHEMA; times are ISO 8601 in UTC."""
     facts = facts or RunFacts()
-    step = in_step(ring.acts, ring.sittings)
     todo = advice(ring)
     return {
         "schema": SCHEMA,
@@ -48,7 +46,7 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> Row:
         "last_seen": ring.last_seen,
         "reason": ring.reason,
         "meaning": {"p_value": meaning_of_p(ring.p_value), "q_value": meaning_of_q(ring.q_value)},
-        "answers": {row.question.lower(): list(row.lines) for row in answers(ring, step, facts)},
+        "answers": {row.question.lower(): list(row.lines) for row in answers(ring, facts)},
         "recommendation": {
             "headline": todo.headline,
             "steps": list(todo.steps),
@@ -60,7 +58,7 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> Row:
         "gnn": None if ring.gnn is None else dict(ring.gnn),
         "narrative": None if ring.narrative is None else _narrative(ring.narrative),
         "evidence": [asdict(finding) for finding in ring.findings],
-        "in_step": asdict(step),
+        "in_step": asdict(ring.step),
         "expectation": None if ring.context is None else _expectation(ring.context),
         "surroundings": None if ring.context is None else _surroundings(ring.context),
         "run": _run(facts, ring.ring_id),
@@ -87,9 +85,7 @@ def _narrative(told: Narrative) -> Row:
 
 
 def _iso(at_ms: int | None) -> str | None:
-    if at_ms is None:
-        return None
-    return words.moment(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if at_ms is None else words.iso(at_ms)
 
 
 def _act(act: Act) -> Row:
@@ -166,14 +162,15 @@ def _run(facts: RunFacts, ring_id: str) -> Row:
 
 def document_text(document: Row) -> str:
     """Write a document as JSON: one line per key, and one per row where a value is a list of objects."""
+    write = json.JSONEncoder(ensure_ascii=False).encode  # one encoder: there is a row for every act
     lines = []
     for key, value in document.items():
         clean = value if key == "acts" else plain(value)  # acts hold texts and whole numbers only
         if isinstance(clean, list) and clean and isinstance(clean[0], dict):
-            rows = ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in clean)
+            rows = ",\n  ".join(write(row) for row in clean)
             lines.append(f" {json.dumps(key)}: [\n  {rows}\n ]")
         else:
-            lines.append(f" {json.dumps(key)}: {json.dumps(clean, ensure_ascii=False)}")
+            lines.append(f" {json.dumps(key)}: {write(clean)}")
     return half_pairs_escaped("{\n" + ",\n".join(lines) + "\n}\n")
 
 

@@ -1,7 +1,5 @@
 """The page of one ring: the case in words, its pictures, its tables, and how to find it again."""
 
-import hashlib
-import re
 from collections.abc import Mapping
 
 from markupsafe import Markup
@@ -15,26 +13,11 @@ from graphdet.reports.figures.matrix import ITEMS_DRAWN, draw_matrix
 from graphdet.reports.figures.network import MEMBERS_DRAWN, draw_network
 from graphdet.reports.figures.order import COLOURS, colour
 from graphdet.reports.figures.scripts import draw_scripts
-from graphdet.reports.measures import in_step
 from graphdet.reports.ring_data import RingData
 from graphdet.reports.run_facts import NOT_RECORDED, RunFacts
 
 ROWS_SHOWN = 2_000
 ROWS_ON_PAPER = 300  # of a table in a PDF
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-
-def page_name(ring_id: str) -> str:
-    """Name the files of a ring: its id if that is a safe file name, else what is safe of it and a hash.
-
-    >>> page_name("R0001"), page_name("../x")
-    ('R0001', 'x-d6b96a97')
-    """
-    if _PLAIN_NAME.fullmatch(ring_id):
-        return ring_id
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", ring_id).strip("-")[:40]
-    digest = hashlib.sha256(ring_id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{plain}-{digest}" if plain else digest
 
 
 def ring_page(
@@ -51,7 +34,6 @@ def ring_page(
     links: names of other formats → their files beside the page. rows: the most that a table shows.
     """
     facts = facts or RunFacts()
-    step = in_step(ring.acts, ring.sittings)
     return html.render(
         "ring.html.j2",
         ring=ring,
@@ -59,7 +41,7 @@ def ring_page(
         links=list((links or {}).items()),
         has_overview=has_overview,
         pseudonymised=pseudonymised,
-        answers=answers(ring, step, facts),
+        answers=answers(ring, facts),
         how_sure=how_sure(ring),
         advice=advice(ring),
         legend=_legend(ring),

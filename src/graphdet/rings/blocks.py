@@ -56,6 +56,11 @@ def sizes(matrix: sp.csr_matrix) -> NDArray[np.float64]:
     return size
 
 
+def entry_rows(matrix: sp.csr_matrix) -> NDArray[np.int64]:
+    """The row of each entry of a matrix, in the order of its `indices`, int64[nnz]."""
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+
+
 @dataclass(frozen=True)
 class BlockActs:
     """The acts inside blocks: block, act (row of Organic.acts), both int64[n], sorted by block then act."""
@@ -72,7 +77,7 @@ def block_acts(blocks: Blocks, model: Organic) -> BlockActs:
     lengths = model.by_user.indptr[users.indices + 1] - starts
     ends = np.cumsum(lengths)
     act = np.repeat(starts - (ends - lengths), lengths) + np.arange(ends[-1] if len(ends) else 0)
-    block = np.repeat(np.repeat(np.arange(len(blocks)), np.diff(users.indptr)), lengths)
+    block = np.repeat(entry_rows(users), lengths)
     # Most acts are on items of no block; only the rest is looked up.
     named = np.unique(items.indices)
     place = np.full(model.n_items, -1, np.int32)
@@ -85,7 +90,7 @@ def block_acts(blocks: Blocks, model: Organic) -> BlockActs:
         rows = slice(*np.searchsorted(block, [start, start + CHUNK]))
         part = items[start : start + CHUNK]
         target = np.zeros((part.shape[0], len(named)), bool)
-        target[np.repeat(np.arange(part.shape[0]), np.diff(part.indptr)), place[part.indices]] = True
+        target[entry_rows(part), place[part.indices]] = True
         inside[rows] = target[block[rows] - start, column[rows]]
     return BlockActs(block[inside], act[inside].astype(np.int64))
 

@@ -12,7 +12,16 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from graphdet.rings.blocks import EVEN_SHARE, MIN_ITEMS, MIN_USERS, Blocks, block_acts, outside_appeal, sizes
+from graphdet.rings.blocks import (
+    EVEN_SHARE,
+    MIN_ITEMS,
+    MIN_USERS,
+    Blocks,
+    block_acts,
+    entry_rows,
+    outside_appeal,
+    sizes,
+)
 from graphdet.rings.chunks import by_chunks
 from graphdet.rings.moment import Moments, gatherings, moments, visitors
 from graphdet.rings.organic import Organic, dot_of_rows, surprise
@@ -66,7 +75,7 @@ def _own_part(
     slot[row, column] = np.arange(len(row))
     start, end = model.by_user.indptr[users.indices], model.by_user.indptr[users.indices + 1]
     act = ranges(start, end)
-    group = np.repeat(np.repeat(np.arange(users.shape[0]), np.diff(users.indptr)), end - start)
+    group = np.repeat(entry_rows(users), end - start)
     at = place[model.acts.item_ix[act]]
     asked = np.flatnonzero(at >= 0)
     group, at, when = group[asked], at[asked], model.acts.slice_ix[act[asked]]
@@ -114,7 +123,7 @@ def _instead(
     """Replace the rows of blocks with a moment."""
     whole = np.ones(picked.shape[0], bool)
     whole[at.row] = False
-    of = np.repeat(np.arange(picked.shape[0]), np.diff(picked.indptr))
+    of = entry_rows(picked)
     kept = whole[of]
     return _ones(
         np.concatenate([of[kept], at.row[block]]),

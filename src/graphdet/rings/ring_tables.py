@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from graphdet import schema
-from graphdet.rings.blocks import block_acts, outside_appeal
+from graphdet.rings.blocks import block_acts, entry_rows, outside_appeal
 from graphdet.rings.explain import Explanation, explain_rings
 from graphdet.rings.find import Judge, Judged
 from graphdet.rings.moment import moments, visitors
@@ -30,7 +30,7 @@ def member_strength(judged: Judged, model: Organic) -> Float:
     model and the cost of naming the member; in the ring's moment, where it has one and that says more.
     """
     users = judged.blocks.users
-    at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
+    at = entry_rows(users)
     acts = block_acts(judged.blocks, model)
     want = at * np.int64(model.n_users) + users.indices
     n_targets = _looked_up(acts.block * model.n_users + model.acts.user_ix[acts.act], None, want)
@@ -61,7 +61,7 @@ def user_membership(judged: Judged, model: Organic) -> tuple[Float, NDArray[np.i
     Shapes: float64[n_users] in [0, 1], int64[n_users].
     """
     users = judged.blocks.users
-    at = np.repeat(np.arange(users.shape[0]), np.diff(users.indptr))
+    at = entry_rows(users)
     value = member_strength(judged, model)
     best = np.zeros(model.n_users)
     ring = np.full(model.n_users, -1, np.int64)

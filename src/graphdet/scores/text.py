@@ -137,13 +137,21 @@ def fit_text_score(
     centre = np.asarray(mean, np.float32)
     spread = np.asarray(np.where(scale > 1e-6, scale, 1.0), np.float32)
     x = sp.hstack([ngrams.weigh(texts.counts), _scaled(texts.numbers, centre, spread, blend)], format="csr")
-    seen = np.unique(x.indices)  # of half a million buckets few are filled
     how = {"C": strength, "dual": True, "max_iter": 10_000, "tol": 1e-3, "random_state": seed}
     model = LinearSVC(**how) if loss == "squared_hinge" else LogisticRegression(solver="liblinear", **how)
-    model.fit(x[:, seen], y)
+    weight, bias = fit_filled(model, x, y)
+    return TextScore(ngrams, texts.names, centre, spread, weight, bias, blend)
+
+
+def fit_filled(
+    model: LinearSVC | LogisticRegression, x: sp.csr_matrix, y: NDArray[np.int8]
+) -> tuple[NDArray[np.float32], float]:
+    """Fit a linear model on the columns that hold anything; weights float32[n_columns], 0 elsewhere, and bias."""
+    filled = np.unique(x.indices)  # of half a million buckets few are
+    model.fit(x[:, filled], y)
     weight = np.zeros(x.shape[1], np.float32)
-    weight[seen] = model.coef_[0]
-    return TextScore(ngrams, texts.names, centre, spread, weight, float(model.intercept_[0]), blend)
+    weight[filled] = model.coef_[0]
+    return weight, float(model.intercept_[0])
 
 
 def out_of_fold(

@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.svm import LinearSVC
 
+from graphdet.scores.text import fit_filled
 from graphdet.text.ngrams import Ngrams, NgramSettings, count_ngrams
 
 TEXT_SAYS = "text_says_fraud"
@@ -187,15 +188,10 @@ def _fit(
     x: sp.csr_matrix, y: NDArray[np.int8], rows: NDArray[np.bool_], seed: int
 ) -> tuple[NDArray[np.float32], float]:
     """Weights float32[n_columns] and bias; all 0 where the rows are of one kind, which teach nothing."""
-    weight = np.zeros(x.shape[1], np.float32)
     if len(np.unique(y[rows])) < 2:
-        return weight, 0.0
-    part = x[np.flatnonzero(rows)]
-    seen = np.unique(part.indices)  # of half a million buckets few are filled
+        return np.zeros(x.shape[1], np.float32), 0.0
     model = LinearSVC(C=STRENGTH, dual=True, max_iter=10_000, tol=1e-3, random_state=seed)
-    model.fit(part[:, seen], y[rows])
-    weight[seen] = model.coef_[0]
-    return weight, float(model.intercept_[0])
+    return fit_filled(model, x[np.flatnonzero(rows)], y[rows])
 
 
 def _distinct(texts: Sequence[str | None]) -> tuple[list[str], Int]:

@@ -1,5 +1,6 @@
 """A time axis that leaves out long silences: one scale throughout, and a mark where time was cut."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,11 +34,11 @@ class TimeAxis:
     def __init__(self, times: Sequence[int], left: float, right: float, *, cut: bool = True) -> None:
         self.left, self.right = left, right
         self.pieces = _pieces(np.unique(np.asarray(times, np.int64)), left, right, cut)
-        self._first = np.array([piece.first for piece in self.pieces])
+        self._first = [piece.first for piece in self.pieces]
 
     def x(self, at_ms: float) -> float:
         """Where a time is drawn; times in a silence lie at the end of the piece before it."""
-        place = max(int(np.searchsorted(self._first, at_ms, side="right")) - 1, 0)
+        place = max(bisect_right(self._first, at_ms) - 1, 0)
         piece = self.pieces[place]
         inside = min(max(at_ms, piece.first), piece.last)
         return piece.x0 + (piece.x1 - piece.x0) * (inside - piece.first) / (piece.last - piece.first)
