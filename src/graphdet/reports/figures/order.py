@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
+from scipy.spatial.distance import pdist
 
-from graphdet.reports.figures.linkage import average_linkage
 from graphdet.reports.ring_data import RingData
 
 COLOURS = 7  # targets with a colour of their own; the others share one (style.css)
@@ -42,14 +43,6 @@ def _patterns(touched: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Ints]:
     return patterns, of_row.reshape(-1).astype(np.int64)
 
 
-def _differing(patterns: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """On how many items two patterns differ, float64[n, n]."""
-    ones = patterns.astype(np.float64)
-    n = ones.sum(axis=1)
-    apart: NDArray[np.float64] = n[:, None] + n - 2 * ones @ ones.T
-    return apart
-
-
 def similar_order(presence: Presence) -> Ints:
     """Order members so that those with the same targets are together, int64[n_members].
 
@@ -57,7 +50,7 @@ def similar_order(presence: Presence) -> Ints:
     """
     patterns, of_row = _patterns(presence.touched)
     if len(patterns) > 2 and len(patterns) <= MOST_PATTERNS:
-        leaves = average_linkage(_differing(patterns)).leaves()
+        leaves = leaves_list(linkage(pdist(patterns.astype(float), "cityblock"), "average"))
         rank = np.empty(len(patterns), np.int64)
         rank[leaves] = np.arange(len(patterns))
         if presence.touched[of_row == leaves[0]].sum(axis=1).mean() < patterns.sum(axis=1).mean():
@@ -73,7 +66,8 @@ def groups(presence: Presence, at_most: int) -> list[Ints]:
     if len(patterns) <= at_most:
         label = np.arange(len(patterns))
     elif len(patterns) <= MOST_PATTERNS:
-        label = average_linkage(_differing(patterns)).cut(at_most)
+        tree = linkage(pdist(patterns.astype(float), "cityblock"), "average")
+        label = fcluster(tree, at_most, "maxclust") - 1
     else:
         label = (patterns.sum(axis=1) * (at_most - 1)) // max(patterns.shape[1], 1)
     of_member = label[of_row]
