@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from graphdet.rings.blocks import BlockActs, Blocks, block_acts
+from graphdet.rings.blocks import BlockActs, Blocks, block_acts, entry_rows
 from graphdet.rings.chunks import by_chunks
 from graphdet.rings.organic import Float, Organic, dot_of_rows
 from graphdet.rings.own_time import in_own_time, own_time
@@ -123,7 +123,7 @@ def _elsewhere(blocks: Blocks, model: Organic, activity: Float, common: _Common)
     counts = blocks.users @ model.by_user
     outside = (counts - counts.multiply(blocks.items)).tocoo()
     observed = np.bincount(outside.row, outside.data * (outside.data - 1) / 2, minlength=len(blocks))
-    at = np.repeat(np.arange(len(blocks)), np.diff(blocks.items.indptr))
+    at = entry_rows(blocks.items)
     meet = dot_of_rows(activity, at, model.item_slices, blocks.items.indices)
     inside_expected = np.bincount(at, meet**2, minlength=len(blocks))
     expected = np.einsum("ij,jk,ik->i", activity, model.item_gram, activity, optimize=True)

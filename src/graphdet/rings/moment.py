@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.rings.blocks import BlockActs, Blocks
+from graphdet.rings.blocks import BlockActs, Blocks, entry_rows
 from graphdet.rings.organic import Float, Organic
 from graphdet.rings.own_time import counted, own_time, ranges, touches
 
@@ -102,7 +102,7 @@ def gatherings(blocks: Blocks, at: Moments, model: Organic) -> Gatherings:
     """Every item that two or more members of a block touched in its moment."""
     users = blocks.take(at.row).users
     n = users.shape[0]
-    of = np.repeat(np.arange(n), np.diff(users.indptr))
+    of = entry_rows(users)
     start, end = model.acts_by_user_time.between(users.indices, at.first_ms[of], at.last_ms[of])
     within = np.bincount(of, end - start, minlength=n)
     touched = model.acts_by_user_time.other_ix[ranges(start, end)].astype(np.int64)

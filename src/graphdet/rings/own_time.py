@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.rings.blocks import BlockActs, Blocks
+from graphdet.rings.blocks import BlockActs, Blocks, entry_rows
 from graphdet.rings.organic import Float, Organic
 
 MIDDLE = (0.05, 0.95)  # of the members' acts: a member who passed by much earlier does not stretch the time
@@ -52,13 +52,12 @@ def touches(
     blocks: Blocks, first_ms: NDArray[np.int64], last_ms: NDArray[np.int64], model: Organic
 ) -> Touches:
     """Count the distinct acts of everybody on the targets of each block from first_ms to last_ms (int64[n_blocks])."""
-    n = len(blocks)
-    block = np.repeat(np.arange(n), np.diff(blocks.items.indptr))
+    block = entry_rows(blocks.items)
     start, end = model.acts_by_item_time.between(blocks.items.indices, first_ms[block], last_ms[block])
     place = ranges(start, end)
     key = np.repeat(block, end - start) * model.n_users + model.acts_by_item_time.other_ix[place]
     keys, count = counted(key)
-    members = np.repeat(np.arange(n), np.diff(blocks.users.indptr)) * model.n_users + blocks.users.indices
+    members = entry_rows(blocks.users) * model.n_users + blocks.users.indices
     inside = np.zeros(len(keys), bool)
     place = np.searchsorted(keys, members)
     there = place < len(keys)
