@@ -136,6 +136,7 @@ def test_repeat_p_values_are_the_share_of_draws() -> None:
         assert p[place] == pytest.approx(float((k + further >= repeats[place]).mean()), rel=0.08)
 
 
+@pytest.mark.slow
 def test_an_ordinary_log_has_nothing_to_tell() -> None:
     for seed in range(5):
         for found in scan_items(acts_of(organic(seed)), 0.05):
