@@ -2,9 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Two workers, a file at a time and in the order of tests/conftest.py. One thread each: the threads of two workers would
-# wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Two workers, a file at a time. One thread each: the threads of two workers would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: setup test unit lint demo bench bench-rings bench-cases clean
 
@@ -26,7 +25,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 test: lint unit  ## everything this machine can run
-	$(PYTEST) tests --durations=20 -m "(data or slow or browser) and not neo4j"
+	$(PYTEST) --no-loadscope-reorder tests --durations=20 -m "(data or slow or browser) and not neo4j"
 	$(PYTEST) tests --durations=10 -m neo4j
 
 demo: setup  ## simulate a log with planted campaigns, find them, say where the report is
