@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Two workers, a file at a time. One thread each: the threads of two workers would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: setup test unit lint demo bench bench-rings bench-cases clean
 
@@ -14,7 +16,7 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 unit: setup  ## the fast part of the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not neo4j and not data and not slow and not browser"
+	$(PYTEST) -m "not neo4j and not data and not slow and not browser"
 
 lint: setup
 	$(BIN)/ruff check .
@@ -23,8 +25,8 @@ lint: setup
 	$(BIN)/lint-imports
 
 test: lint unit  ## everything this machine can run
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=20 -m "(data or slow or browser) and not neo4j"
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 -m neo4j
+	$(PYTEST) --no-loadscope-reorder tests --durations=20 -m "(data or slow or browser) and not neo4j"
+	$(PYTEST) tests --durations=10 -m neo4j
 
 demo: setup  ## simulate a log with planted campaigns, find them, say where the report is
 	bash scripts/demo.sh $(BIN)

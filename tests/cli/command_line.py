@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -15,8 +16,9 @@ COMMAND = [sys.executable, "-c", "from graphdet.cli.main import main; main()"]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The tests' environment without the variables that graphdet reads."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GRAPHDET_", "NEO4J_"))}
+    """The tests' environment without the variables that graphdet reads, and with as many threads as a user has."""
+    ours = ("GRAPHDET_", "NEO4J_", "OMP_NUM_THREADS")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     return kept | {"PYTHONWARNINGS": "error"} | dict(extra or {})
 
 
@@ -35,9 +37,16 @@ def graphdet(
     )
 
 
-def inside(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command in this process, which is faster: no start-up, and torch is loaded once."""
-    done = CliRunner().invoke(app, list(map(str, words)), env={STORE_VARIABLE: None})
+def inside(
+    *words: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, which is faster: no start-up, and torch is loaded once.
+
+    For all that a command prints, writes and ends with. What only a process has (signals, locks, its real streams, a
+    first import) needs `graphdet`.
+    """
+    with chdir(cwd or Path.cwd()):
+        done = CliRunner().invoke(app, list(map(str, words)), env={STORE_VARIABLE: None, **(env or {})})
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception  # a traceback where a user would see one
     return subprocess.CompletedProcess(list(words), done.exit_code, done.stdout, done.stderr)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from command_line import assert_one_clear_message, graphdet, small_log
+from command_line import assert_one_clear_message, graphdet, inside, small_log
 
 from graphdet import __version__, schema
 from graphdet.store import open_store
@@ -58,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(folder: Path) -> str:
     """A store with a log and with findings written by hand, as if it had been scored."""
     url = f"duckdb:{folder}/log.duckdb"
-    done = graphdet("ingest", "log.csv", "--config", "simulated", "--store", url, "--json", cwd=folder)
+    done = inside("ingest", "log.csv", "--config", "simulated", "--store", url, "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert (document["n_rows"], document["n_rejects"], document["counts"]["users"]) == (60, 0, 10)
@@ -87,9 +87,16 @@ def test_version() -> None:
     assert (done.returncode, done.stdout) == (0, f"graphdet {__version__}\n")
 
 
+def test_help_goes_to_a_pipe() -> None:
+    done = graphdet("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: ")
+    assert {name.split()[0] for name in COMMANDS} <= set(done.stdout.split())
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name: str) -> None:
-    done = graphdet(*name.split(), "--help")
+    done = inside(*name.split(), "--help")
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: ")
     assert name.split()[-1] in done.stdout.splitlines()[0]
@@ -102,29 +109,29 @@ def test_the_store_may_come_from_the_environment(folder: Path, store: str) -> No
 
 
 def test_ingest_again_changes_nothing(folder: Path, store: str) -> None:
-    done = graphdet("ingest", folder / "log.csv", "--config", "simulated", "--store", store)
+    done = inside("ingest", folder / "log.csv", "--config", "simulated", "--store", store)
     assert done.returncode == 0
     assert "has these files already" in done.stdout
 
 
 def test_suspects_in_three_formats(store: str) -> None:
-    table = graphdet("suspects", "--store", store)
+    table = inside("suspects", "--store", store)
     assert table.returncode == 0, table.stderr
     lines = table.stdout.splitlines()
     assert "2 of 2" in lines[0]
     assert lines[2].split()[:2] == ["u0", "0.950"]
     assert "in [red]lockstep" in table.stdout  # markup of a terminal library is text like any other
-    rows = list(csv.DictReader(io.StringIO(graphdet("suspects", "--store", store, "--format", "csv").stdout)))
+    rows = list(csv.DictReader(io.StringIO(inside("suspects", "--store", store, "--format", "csv").stdout)))
     assert [row["user_id"] for row in rows] == ["u0", "u1"]
-    document = json.loads(graphdet("suspects", "--store", store, "--json", "--all", "--limit", "3").stdout)
+    document = json.loads(inside("suspects", "--store", store, "--json", "--all", "--limit", "3").stdout)
     assert (document["n_users"], document["n_suspects"], len(document["suspects"])) == (10, 10, 3)
 
 
 def test_queries_are_listed_and_run(store: str) -> None:
-    listed = graphdet("query", "--store", store)
+    listed = inside("query", "--store", store)
     assert listed.returncode == 0
     assert "top-suspects" in listed.stdout
-    done = graphdet(
+    done = inside(
         "query", "co-actors", "--store", store, "-p", "user_id=u0", "-p", "limit=2", "--format", "csv"
     )
     assert done.returncode == 0, done.stderr
@@ -132,7 +139,7 @@ def test_queries_are_listed_and_run(store: str) -> None:
 
 
 def test_report_writes_the_folder_and_says_where(folder: Path, store: str) -> None:
-    done = graphdet("report", "--store", store, "--out", folder / "out", "--json")
+    done = inside("report", "--store", store, "--out", folder / "out", "--json")
     assert done.returncode == 0, done.stderr
     assert Path(json.loads(done.stdout)["report"]) == folder / "out" / "report.html"
     assert sorted(path.name for path in (folder / "out" / "rings").iterdir()) == [
@@ -144,7 +151,7 @@ def test_report_writes_the_folder_and_says_where(folder: Path, store: str) -> No
 
 def test_report_where_it_cannot_be_written(folder: Path, store: str) -> None:
     (folder / "taken").write_text("a file")
-    done = graphdet("report", "--store", store, "--out", folder / "taken")
+    done = inside("report", "--store", store, "--out", folder / "taken")
     assert done.returncode == 1
     assert "Error: cannot write" in done.stderr
     assert "Traceback" not in done.stderr
@@ -159,17 +166,17 @@ def test_items_are_scanned_and_written(store: str, tmp_path: Path) -> None:
     header = (tmp_path / "found" / "items.csv").read_text().splitlines()[0]
     assert header.startswith("item_id,kind,p_value,q_value,flagged,")
     assert (tmp_path / "found" / "item_accounts.csv").read_text().startswith("item_id,kind,user_id,n_acts")
-    plain = graphdet("items", "--store", store)
+    plain = inside("items", "--store", store)
     assert plain.stdout == "0 of 7 items are flagged.\n"
 
 
 @pytest.mark.parametrize("level", ["0", "1", "nan"])
 def test_items_refuse_a_rate_that_is_none(store: str, level: str) -> None:
-    assert_one_clear_message(graphdet("items", "--store", store, "--fdr", level), 2, "--fdr")
+    assert_one_clear_message(inside("items", "--store", store, "--fdr", level), 2, "--fdr")
 
 
 def test_doctor_looks_at_everything(store: str) -> None:
-    done = graphdet("doctor", "--json", "--store", store)
+    done = inside("doctor", "--json", "--store", store)
     assert done.returncode == 0, done.stderr
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert {"Python", "packages", "device", "Java", "Maven", "Docker", "disk", "memory", "store"} <= set(
@@ -181,7 +188,7 @@ def test_doctor_looks_at_everything(store: str) -> None:
 
 def test_doctor_fails_over_a_store_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "x.duckdb").write_text("not a database")
-    done = graphdet("doctor", "--store", tmp_path / "x.duckdb")
+    done = inside("doctor", "--store", tmp_path / "x.duckdb")
     assert done.returncode == 1
     assert "FAIL" in done.stdout
 
@@ -212,7 +219,7 @@ def test_doctor_fails_over_a_store_that_cannot_be_used(tmp_path: Path) -> None:
 def test_usage_errors_exit_with_2(
     folder: Path, store: str, words: tuple[str, ...], wanted: tuple[str, ...]
 ) -> None:
-    done = graphdet(*(store if word == "STORE" else word for word in words), cwd=folder)
+    done = inside(*(store if word == "STORE" else word for word in words), cwd=folder)
     assert_one_clear_message(done, 2, *wanted)
 
 
@@ -220,12 +227,12 @@ def test_an_unusable_log_exits_with_3(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     url = f"duckdb:{tmp_path}/x.duckdb"
     for name in ("empty.csv", "missing.csv"):
-        done = graphdet("ingest", tmp_path / name, "--config", "simulated", "--store", url)
+        done = inside("ingest", tmp_path / name, "--config", "simulated", "--store", url)
         assert_one_clear_message(done, 3, name)
 
 
 def test_a_store_that_is_down_exits_with_4() -> None:
-    done = graphdet(
+    done = inside(
         "suspects", "--store", "bolt://127.0.0.1:9", env={"NEO4J_USERNAME": "n", "NEO4J_PASSWORD": "p"}
     )
     assert_one_clear_message(done, 4, "127.0.0.1:9")
@@ -234,5 +241,5 @@ def test_a_store_that_is_down_exits_with_4() -> None:
 def test_a_store_without_scores_says_what_to_run(tmp_path: Path) -> None:
     small_log(tmp_path / "log.csv")
     url = f"duckdb:{tmp_path}/x.duckdb"
-    assert graphdet("ingest", tmp_path / "log.csv", "--config", "simulated", "--store", url).returncode == 0
-    assert_one_clear_message(graphdet("suspects", "--store", url), 2, "no scores yet", "graphdet score")
+    assert inside("ingest", tmp_path / "log.csv", "--config", "simulated", "--store", url).returncode == 0
+    assert_one_clear_message(inside("suspects", "--store", url), 2, "no scores yet", "graphdet score")

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
-from command_line import assert_one_clear_message, graphdet, small_log
+from command_line import assert_one_clear_message, inside, small_log
 from sklearn.metrics import roc_auc_score
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -55,7 +55,7 @@ def check_held_out(found: list[dict[str, str]], key: str, held: Mapping[str, int
 
 
 def run(log: Path, config: str, labels: Path, out: Path) -> None:
-    done = graphdet("run", log, "--config", CONFIGS / f"{config}.toml", "--labels", labels, "--out", out)
+    done = inside("run", log, "--config", CONFIGS / f"{config}.toml", "--labels", labels, "--out", out)
     assert done.returncode == 0, done.stderr
 
 
@@ -123,7 +123,7 @@ class TestBuyers:
         truth = {row["userid"]: int(row["userid"] in bad) for row in rows(log)}
         given, held = halves(truth, {user: user for user in truth})
         labels = write_labels(tmp_path / "l.csv", "user_id", given | {"nobody": 1})
-        done = graphdet(
+        done = inside(
             "run",
             log,
             "--config",
@@ -157,11 +157,11 @@ def test_labels_do_without_rings_where_nothing_can_be_planted(tmp_path: Path) ->
     )
     given, held = halves(bad, {name: name for name in bad})
     words = ("run", tmp_path / "log.csv", "--config", tmp_path / "c.toml", "--out")
-    without = graphdet(*words, tmp_path / "without")
+    without = inside(*words, tmp_path / "without")
     assert without.returncode == 0, without.stderr
     assert "too little to learn from" in without.stderr
     labels = write_labels(tmp_path / "l.csv", "user_id", given)
-    done = graphdet(*words, tmp_path / "out", "--labels", labels)
+    done = inside(*words, tmp_path / "out", "--labels", labels)
     assert done.returncode == 0, done.stderr
     assert "rings are not judged, accounts only by their labels" in done.stderr
     assert rows(tmp_path / "out" / "rings.csv") == []
@@ -196,15 +196,15 @@ def test_labels_that_cannot_be_learned_exit_with_3(
     log: Path, tmp_path: Path, key: str, labels: dict[str, int], wanted: tuple[str, ...]
 ) -> None:
     path = write_labels(tmp_path / "l.csv", key, labels)
-    done = graphdet("run", log, "--config", "simulated", "--labels", path, "--out", tmp_path / "out")
+    done = inside("run", log, "--config", "simulated", "--labels", path, "--out", tmp_path / "out")
     assert_one_clear_message(done, 3, str(path), *wanted)
 
 
 def test_labels_and_verbs_that_do_not_fit_exit_with_2(log: Path, tmp_path: Path) -> None:
     path = write_labels(tmp_path / "l.csv", "user_id", {"u0": 1, "u1": 0})
     words = ("run", log, "--config", "simulated", "--out", tmp_path / "out", "--model", tmp_path)
-    assert_one_clear_message(graphdet(*words, "--labels", path), 2, "--model", "one of the two")
+    assert_one_clear_message(inside(*words, "--labels", path), 2, "--model", "one of the two")
     url = f"duckdb:{tmp_path}/x.duckdb"
-    assert graphdet("ingest", log, "--config", "simulated", "--store", url).returncode == 0
-    done = graphdet("score", "--store", url, "--model", tmp_path, "--labels", path)
+    assert inside("ingest", log, "--config", "simulated", "--store", url).returncode == 0
+    done = inside("score", "--store", url, "--model", tmp_path, "--labels", path)
     assert_one_clear_message(done, 2, "graphdet train --labels")

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from command_line import graphdet, inside
+from command_line import inside
 from jsonschema import Draft202012Validator
 from sample_logs import findings, log_tables, source
 
@@ -211,6 +211,6 @@ def test_whatever_goes_wrong_the_report_is_written_with_a_warning(
     ],
 )
 def test_wrong_words(store: str, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
-    done = graphdet("report", "--store", store, "--out", "out", *words, cwd=tmp_path)
+    done = inside("report", "--store", store, "--out", "out", *words, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr

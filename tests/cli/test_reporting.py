@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from command_line import assert_one_clear_message, graphdet, inside
+from command_line import assert_one_clear_message, inside
 from jsonschema import Draft202012Validator
 from sample_logs import findings, log_tables, source
 
@@ -114,7 +114,7 @@ def test_the_acts_of_the_page_are_those_of_the_query_it_names(store: str, tmp_pa
 def test_wrong_words_are_one_clear_message(
     store: str, tmp_path: Path, words: tuple[str, ...], message: str
 ) -> None:
-    done = graphdet("report", "--store", store, "--out", "out", *words, cwd=tmp_path)
+    done = inside("report", "--store", store, "--out", "out", *words, cwd=tmp_path)
     assert_one_clear_message(done, 2, message)
     assert not (tmp_path / "out").exists()
 
@@ -149,13 +149,13 @@ def test_a_pseudonymised_folder_names_nobody_and_the_key_reveals(
 
 def test_revealing_needs_the_key_and_a_pseudonym(store: str, tmp_path: Path, key: Path) -> None:
     name = rows(tmp_path / "first" / "suspects.csv")[0]["user_id"]
-    assert_one_clear_message(graphdet("reveal", name, "--store", store), 2, "--key-file")
-    done = graphdet("reveal", "u0", "--store", store, "--key-file", key)
+    assert_one_clear_message(inside("reveal", name, "--store", store), 2, "--key-file")
+    done = inside("reveal", "u0", "--store", store, "--key-file", key)
     assert_one_clear_message(done, 2, "is no pseudonym")
     other = tmp_path / "keys" / "other"
     other.write_text("ab" * 32)
     other.chmod(0o600)
-    done = graphdet("reveal", name, "--store", store, "--key-file", other)
+    done = inside("reveal", name, "--store", store, "--key-file", other)
     assert done.returncode == 1
     assert "not all were found" in done.stderr
 

@@ -2,9 +2,12 @@
 
 import csv
 import json
+import signal
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from command_line import begin, graphdet
 
 from graphdet import schema
 from graphdet.cli.deciding import noted
@@ -28,12 +31,38 @@ def rows(path: Path) -> list[dict[str, str]]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     simulate(
-        folder / "log.parquet", base=None, n_users=6_000, n_items=1_500, days=20, kind="news",
+        folder / "log.parquet", base=None, n_users=3_000, n_items=800, days=14, kind="news",
         plan="benchmark", n_campaigns=None, innocents=False, seed=2,
     )  # fmt: skip
-    for name in ("one", "two"):
-        run([folder / "log.parquet"], load_config("simulated"), folder / name, seed=1, listener=noted("Ann"))
+    run([folder / "log.parquet"], load_config("simulated"), folder / "one", seed=1, listener=noted("Ann"))
     return folder
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """How a run ended to which Ctrl-C came when it told of a stage."""
+
+    stage: str
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def interrupted(folder: Path) -> list[Interrupted]:
+    """Runs into `two` that are interrupted, and a last one, a process of its own too, over what they left."""
+    words = ("run", folder / "log.parquet", "--config", "simulated", "--seed", "1", "--out", folder / "two")
+    ends = []
+    for stage in ("clean", "plant campaigns", "ring candidates", "train the ring judge"):
+        process = begin(*words)
+        assert process.stderr is not None
+        said = next((line for line in process.stderr if line.rstrip().endswith(stage)), "")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+        ends.append(Interrupted(stage, process.returncode, out, said + err))
+    done = graphdet(*words)
+    assert done.returncode == 0, done.stderr
+    return ends
 
 
 def test_the_folder_keeps_the_contract(folder: Path) -> None:
@@ -57,11 +86,27 @@ def test_the_folder_keeps_the_contract(folder: Path) -> None:
     assert rows(out / "rejects.csv") == []
 
 
-def test_a_second_run_repeats_byte_for_byte(folder: Path) -> None:
-    names = ["suspects.csv", "rings.csv", "ring_members.csv", "ring_items.csv", "report.html", "rejects.csv"]
-    names += [str(page.relative_to(folder / "one")) for page in sorted((folder / "one" / "rings").glob("*"))]
-    for name in names:
-        assert (folder / "one" / name).read_bytes() == (folder / "two" / name).read_bytes(), name
+def test_ctrl_c_anywhere_in_a_run(interrupted: list[Interrupted]) -> None:
+    for end in interrupted:
+        assert (end.code, end.out) == (130, ""), end
+        assert end.stage in end.err
+        assert "interrupted; nothing half-written, run again to resume" in end.err
+        assert "Traceback" not in end.err
+
+
+def test_a_second_run_repeats_byte_for_byte(folder: Path, interrupted: list[Interrupted]) -> None:
+    """Also where it begins with what interrupted ones left."""
+
+    def contents(out: Path) -> dict[str, bytes]:
+        found = [path for path in out.rglob("*") if path.suffix in (".csv", ".html", ".json", ".graphml")]
+        kept = [path for path in found if path.name != "run.json"]  # it holds seconds
+        return {str(path.relative_to(out)): path.read_bytes() for path in kept}
+
+    one, two = contents(folder / "one"), contents(folder / "two")
+    assert {"suspects.csv", "rings.csv", "ring_members.csv", "report.html", "rejects.csv"} <= set(one)
+    assert sorted(one) == sorted(two)
+    for name, content in one.items():
+        assert content == two[name], name
 
 
 def test_what_is_flagged_was_planted(folder: Path) -> None:
@@ -119,7 +164,9 @@ def test_a_suspect_is_explained_and_what_would_change_its_score(folder: Path) ->
     assert fewest is None or all(w["flagged"] for w in worlds if len(w["items"]) < fewest)
 
 
-def test_a_ring_judged_innocent_stays_quiet_and_ids_stay(folder: Path) -> None:
+def test_a_ring_judged_innocent_stays_quiet_and_ids_stay(
+    folder: Path, interrupted: list[Interrupted]
+) -> None:
     """Last of this file: it works on the second run's store."""
     out, model = folder / "two", folder / "one" / "model"
     before, before_users = rows(out / "rings.csv"), rows(out / "suspects.csv")

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from command_line import COMMAND, assert_one_clear_message, environment, graphdet, inside
+from command_line import COMMAND, assert_one_clear_message, environment, inside
 from serving_world import World, make_world
 
 
@@ -64,6 +64,6 @@ def test_wrong_requests_are_told_clearly(world: World, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     done = inside("export", "--model", world.model, "--out", tmp_path / "file" / "x")
     assert_one_clear_message(done, 1, "not a folder")
-    done = graphdet("score-one", "nobody", *words)
+    done = inside("score-one", "nobody", *words)
     assert done.returncode == 2
     assert "no user 'nobody'" in done.stderr

@@ -62,6 +62,7 @@ def test_a_quote_that_is_never_closed_swallows_nothing(desk: Desk, table) -> Non
     assert table(log.tables.events, "event_row", "user_id")[-1] == (999, "c997")
 
 
+@pytest.mark.slow
 def test_a_large_file_with_an_open_quote_in_its_middle(desk: Desk) -> None:
     good = "".join(f"u{k},i{k % 9},{T - k}\n" for k in range(200_000))
     text = f'user,item,at\n{good}x,"open,{T}\n{good}short,i\n'

@@ -29,6 +29,7 @@ def test_zoo(desk: Desk, table, name: str, lines: list[tuple[str, str, int]], n:
     assert log.n_rejects == 0
 
 
+@pytest.mark.slow
 def test_a_hub_of_a_million_events(desk: Desk) -> None:
     """One user and one item with a million events each; sizes that break per-user lists or windows."""
     path = desk.folder / "hub.parquet"

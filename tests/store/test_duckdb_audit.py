@@ -77,6 +77,7 @@ def test_nothing_is_noted_where_the_head_was_removed(path: Path, store: DuckDBSt
     again.close()
 
 
+@pytest.mark.slow
 def test_processes_wait_for_each_other(path: Path) -> None:
     url = f"duckdb://{path}"
     DuckDBStore(path).close()

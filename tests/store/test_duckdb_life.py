@@ -71,5 +71,5 @@ class Life(RuleBasedStateMachine):
 
 def test_any_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_LIFE_FOLDER", str(tmp_path))
-    few = settings(max_examples=12, stateful_step_count=10, deadline=None)
+    few = settings(max_examples=6, stateful_step_count=12, deadline=None)
     run_state_machine_as_test(Life, settings=few)

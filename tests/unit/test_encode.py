@@ -12,11 +12,11 @@ ROWS = st.lists(
         st.integers(0, 99),
     ),
     min_size=1,
-    max_size=12,
+    max_size=24,
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(ROWS)
 def test_ids_map_back_and_are_in_byte_order(rows: list[tuple[str, str, int]]) -> None:
     graph = graph_of(rows)
@@ -29,7 +29,7 @@ def test_ids_map_back_and_are_in_byte_order(rows: list[tuple[str, str, int]]) ->
     assert have == sorted(rows)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(ROWS, st.randoms())
 def test_a_shuffled_log_gives_the_same_arrays(rows: list[tuple[str, str, int]], random) -> None:  # type: ignore[no-untyped-def]
     rows = sorted(set(rows))

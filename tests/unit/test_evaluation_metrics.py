@@ -149,10 +149,10 @@ def test_intervals_of_groups_are_wider_than_those_of_rows() -> None:
 
 
 def test_intervals_hold_what_they_promise() -> None:
-    """Of a known AUROC, 95 % intervals hold it in about 57 of 60 samples."""
+    """Of a known AUROC, 95 % intervals hold it in about 38 of 40 samples."""
     rng = np.random.default_rng(3)
     truth, held = 0.7602, 0  # Φ(1 / √2)
-    for seed in range(60):
+    for seed in range(40):
         y = (np.arange(300) < 60).astype(int)
         score = rng.normal(size=300) + y
         found = measure([Scored(score, score > 1)], y, np.arange(300), [], Costs(), 100, seed)[0].interval[
@@ -160,7 +160,7 @@ def test_intervals_hold_what_they_promise() -> None:
         ]
         assert found is not None
         held += found[0] <= truth <= found[1]
-    assert held >= 52
+    assert held >= 34
 
 
 def test_paired_differences_are_surer_than_intervals_side_by_side() -> None:

@@ -136,6 +136,7 @@ def test_repeat_p_values_are_the_share_of_draws() -> None:
         assert p[place] == pytest.approx(float((k + further >= repeats[place]).mean()), rel=0.08)
 
 
+@pytest.mark.slow
 def test_an_ordinary_log_has_nothing_to_tell() -> None:
     for seed in range(5):
         for found in scan_items(acts_of(organic(seed)), 0.05):
@@ -222,6 +223,7 @@ def test_acts_of_unequal_length_are_a_mistake() -> None:
         ItemActs.of(np.zeros(2, int), np.zeros(1, int), np.zeros(2, int), 1, 1)
 
 
+@pytest.mark.slow
 def test_a_store_gives_files_and_features(tmp_path: Path) -> None:
     item, user, at = (
         np.concatenate(c) for c in zip(organic(6, 60), bought(7, 1, 12, DAY, MINUTE), strict=True)

@@ -77,6 +77,7 @@ def store_of(folder: Path, rows: list[dict[str, object]], config: str = CONFIG) 
     return store_with(folder, "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows), config)
 
 
+@pytest.mark.slow
 def test_spam_that_only_its_words_tell_is_learned_kept_and_found_in_another_log(tmp_path: Path) -> None:
     rows, labels = comments(1)
     given = read_labels(labels_in(tmp_path, "event_id", labels))
@@ -190,6 +191,7 @@ def test_the_audit_passes_with_texts_and_the_scan_of_items(tmp_path: Path, kind:
     store.close()
 
 
+@pytest.mark.slow
 def test_labels_of_items_are_learned_with_their_texts_and_the_scan(tmp_path: Path) -> None:
     rows, _ = comments(3)
     for place, row in enumerate(rows):

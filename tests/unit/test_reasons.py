@@ -1,6 +1,7 @@
 """Each reason on a small log where it is true, and on one where it is not."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ OWN = [f"t{k}" for k in range(6)]  # items of nobody else
 NOTHING_KNOWN = Natural({}, None)
 
 
-def quiet(users: list[str] = MEMBERS, targets: list[str] = COMMON) -> RingView:
+def sharing(users: list[str], targets: list[str]) -> RingView:
     """Nothing but the shared targets: at any time, in sessions of their own, among much else."""
     log = SmallLog()
     log.apart(users, targets)
@@ -29,6 +30,13 @@ def quiet(users: list[str] = MEMBERS, targets: list[str] = COMMON) -> RingView:
     return log.ring(users, targets)
 
 
+# The rings below are only looked at, so each is made once.
+@cache
+def quiet() -> RingView:
+    return sharing(MEMBERS, COMMON)
+
+
+@cache
 def together() -> RingView:
     log = SmallLog()
     for k, target in enumerate(COMMON):
@@ -39,6 +47,7 @@ def together() -> RingView:
     return log.ring(MEMBERS, COMMON)
 
 
+@cache
 def one_by_one(by_script: bool, once: bool = False) -> RingView:
     """All targets in one session, in one order four seconds apart, or in any order and pace."""
     log = SmallLog()
@@ -51,6 +60,7 @@ def one_by_one(by_script: bool, once: bool = False) -> RingView:
     return log.ring(MEMBERS, COMMON)
 
 
+@cache
 def after_hot() -> RingView:
     """Each target right after the item that thirty others came to at that hour."""
     log = SmallLog()
@@ -64,6 +74,7 @@ def after_hot() -> RingView:
     return log.ring(MEMBERS, COMMON)
 
 
+@cache
 def linked(n_sharing: int, kind: str = "device") -> RingView:
     log = SmallLog()
     log.apart(MEMBERS, COMMON)
@@ -72,12 +83,14 @@ def linked(n_sharing: int, kind: str = "device") -> RingView:
     return log.ring(MEMBERS, COMMON)
 
 
+@cache
 def only_this() -> RingView:
     log = SmallLog()
     log.apart(MEMBERS, COMMON)
     return log.ring(MEMBERS, COMMON)
 
 
+@cache
 def newcomers() -> RingView:
     log = SmallLog()
     for user in MEMBERS:
@@ -87,6 +100,7 @@ def newcomers() -> RingView:
     return log.ring(MEMBERS, COMMON)
 
 
+@cache
 def paying(same: bool) -> RingView:
     """Everybody pays something of his own on every item, but for the members, who may all pay 990."""
     log = SmallLog()
@@ -99,6 +113,7 @@ def paying(same: bool) -> RingView:
     return log.ring(MEMBERS, COMMON)
 
 
+@cache
 def priced() -> RingView:
     """Every item has its price, and nine in ten cost the same: that is no pattern of the members."""
     log = SmallLog()
@@ -108,8 +123,9 @@ def priced() -> RingView:
     return log.ring(MEMBERS, COMMON)
 
 
+@cache
 def own_targets() -> RingView:
-    return quiet(targets=OWN)
+    return sharing(MEMBERS, OWN)
 
 
 TRUE: dict[str, Callable[[], RingView]] = {
@@ -213,6 +229,7 @@ def test_a_common_taste_speaks_against(code: str, name: str) -> None:
     assert 0 < much < more
 
 
+@cache
 def with_crowd(crowd: bool) -> RingView:
     log = SmallLog()
     for k, target in enumerate(COMMON):
@@ -245,7 +262,7 @@ def test_long_histories_speak_against() -> None:
 
 def test_small_groups_and_households_speak_against() -> None:
     assert "small" not in against(quiet())
-    assert "small" in against(quiet(MEMBERS[:4]))
+    assert "small" in against(sharing(MEMBERS[:4], COMMON))
     assert "household" not in against(linked(4))
     assert "household" in against(linked(8))
 

@@ -143,6 +143,7 @@ def _adds(folder: Path, worker: int, n: int) -> None:
         registry.alias(f"last-of-{worker}-x", record.id, f"w{worker}")
 
 
+@pytest.mark.slow
 def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork" if "torch" not in sys.modules else "spawn")
     workers = [context.Process(target=_adds, args=(tmp_path, k, 5)) for k in range(3)]

@@ -43,12 +43,14 @@ def candidates(planted: Planted) -> Candidates:
         return find_candidates(planted.graph, find_pairs(planted.graph, con, Silent()), 0)
 
 
+@pytest.mark.slow
 def test_planted_campaigns_become_candidates(planted: Planted, candidates: Candidates) -> None:
     campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
     best = [float(jaccard[campaign == k].max(initial=0)) for k in range(2)]
     assert min(best) >= 0.5, best
 
 
+@pytest.mark.slow
 def test_candidates_repeat(planted: Planted, candidates: Candidates) -> None:
     with duckdb.connect() as con:
         again = find_candidates(planted.graph, find_pairs(planted.graph, con, Silent()), 0)
@@ -164,6 +166,7 @@ def test_slices_of_a_crowd_and_chance_meetings_are_not_told_apart() -> None:
     assert told_apart(evidence).tolist() == [True, False, False, True, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ordinary", "flagged"), [((-9.0, 2.0), 5), ((-4.0, 4.0), 0)])
 def test_a_judge_to_whom_a_whole_log_looks_alike_accuses_nobody(
     candidates: Candidates, ordinary: tuple[float, float], flagged: int
@@ -190,6 +193,7 @@ class Elder(RingJudge):
         return np.where(self.sure, 9.0, -8.0)
 
 
+@pytest.mark.slow
 def test_what_a_judge_of_other_logs_would_flag_is_no_example_of_innocence(
     planted: Planted, candidates: Candidates
 ) -> None:
@@ -207,6 +211,7 @@ def test_what_a_judge_of_other_logs_would_flag_is_no_example_of_innocence(
     assert taught.is_natural[jaccard == 0].all()
 
 
+@pytest.mark.slow
 def test_a_ring_that_is_not_flagged_vouches_for_no_member(candidates: Candidates) -> None:
     """The judge is sure of two groups; the log's own tail, then an analyst, lets one of them not be flagged."""
     logits = np.full(len(candidates.blocks), -8.0)

@@ -1,6 +1,7 @@
 """Organic logs, planted campaigns and hard innocents: the truth is true, and nothing of the log is lost."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -168,10 +169,14 @@ def test_planting_repeats_and_needs_no_campaign(log: GraphArrays) -> None:
     assert sorted(alone.source_user.tolist()) == list(range(log.n_users))
 
 
+@pytest.fixture(scope="module")
+def month() -> GraphArrays:
+    return organic(4_000, 800, 28, seed=2)
+
+
 @pytest.mark.parametrize("name", KINDS)
-def test_every_kind_looks_like_itself(name: str) -> None:
-    log = organic(4_000, 800, 28, seed=2)
-    planted = plant(log, [kind(name)], 5)
+def test_every_kind_looks_like_itself(month: GraphArrays, name: str) -> None:
+    log, planted = month, plant(month, [kind(name)], 5)
     group, graph = planted.campaigns[0], planted.graph
     rows = planted.planted_edge & np.isin(graph.item_ix, planted.targets[0])
     hours = (group.end_ms - group.start_ms) / 3_600_000
@@ -217,6 +222,11 @@ def test_shared_devices_and_addresses_are_planted_only_where_the_log_has_some() 
     assert len(plant(bare, [campaign], 1).graph.entity_ids) == 0
 
 
+@cache
+def small_log() -> GraphArrays:
+    return organic(2_000, 400, 14, seed=2)
+
+
 def renamed(log: GraphArrays, user_ids: list[str]) -> GraphArrays:
     """The same log under other user ids, given in byte order."""
     return GraphArrays(
@@ -227,7 +237,7 @@ def renamed(log: GraphArrays, user_ids: list[str]) -> GraphArrays:
 
 @pytest.mark.parametrize("shape", ["user-{:06d}@mail.example", "{:08x}", "Ünï {:05d} 🦊"])
 def test_new_ids_look_like_old_ones(shape: str) -> None:
-    log = organic(2_000, 400, 14, seed=2)
+    log = small_log()
     log = renamed(log, sorted(shape.format(k * 37 + 11) for k in range(log.n_users)))
     planted = plant(log, [kind("camouflage")], 3)
     ids = planted.graph.user_ids.to_pylist()
@@ -241,7 +251,7 @@ def test_new_ids_look_like_old_ones(shape: str) -> None:
 
 
 def test_time_resolution_is_kept() -> None:
-    log = organic(2_000, 400, 14, seed=2)
+    log = small_log()
     minute = GraphArrays(
         log.user_ids, log.item_ids, log.session_ids, log.actions, log.user_ix, log.item_ix,
         log.session_ix, log.action_ix, log.at_ms // 60_000 * 60_000, log.n,

@@ -46,6 +46,7 @@ def test_mules_are_not_told_by_their_ids_or_the_shape_of_their_sessions() -> Non
         assert found.single[name] < 0.55
 
 
+@pytest.mark.slow
 def test_the_leak_test_sees_a_leak() -> None:
     """Scripted bursts do stand out, so a low figure above means something."""
     rng = np.random.default_rng(0)

@@ -106,6 +106,7 @@ def store(tmp_path: Path) -> DuckDBStore:
     return made
 
 
+@pytest.mark.slow
 def test_a_store_gives_a_labels_file_to_fill_in(store: DuckDBStore, tmp_path: Path) -> None:
     users = store.scores()["user_id"].to_pylist()
     found = suggest_users(store, 2, out=tmp_path / "ask.csv")

@@ -80,6 +80,7 @@ def test_every_schedule_learns_and_ends_where_it_should(schedule: str) -> None:
     assert rates[-1] / settings.learning_rate == pytest.approx(ends[schedule], abs=0.002)
 
 
+@pytest.mark.slow
 def test_penalties_shrink_weights() -> None:
     _, plain, _ = trained(replace(SMALL, weight_decay=0.0))
     _, lasso, _ = trained(replace(SMALL, weight_decay=0.0, l1=0.01))

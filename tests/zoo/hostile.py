@@ -120,7 +120,7 @@ def hostile(ids: pa.ChunkedArray) -> list[str]:
 
 def write_hostile_log(folder: Path) -> HostileRun:
     """A log large enough to learn from, with rings; the last N_NUL rows have a NUL in the user's id."""
-    simulate(folder / "plain.parquet", n_users=6_000, n_items=1_500, days=20, plan="benchmark", seed=2)
+    simulate(folder / "plain.parquet", n_users=3_000, n_items=800, days=14, plan="benchmark", seed=2)
     table = pq.read_table(folder / "plain.parquet")
     for name in ("user_id", "item_id", "session_id"):
         renamed = pa.array(hostile(table[name]), pa.string())

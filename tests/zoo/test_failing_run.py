@@ -1,15 +1,12 @@
-"""What goes wrong around a whole run: bad labels, a full disk, Ctrl-C, a mistyped store, a wrong password."""
+"""What goes wrong around a whole run: bad labels, a full disk, a mistyped store, a wrong password."""
 
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import assert_one_clear_message, begin, graphdet, inside, small_log
-
-from graphdet.pipeline.simulate import simulate
+from command_line import assert_one_clear_message, graphdet, inside, small_log
 
 REPEATS = (".csv", ".html", ".json", ".graphml")  # run.json holds seconds, and is left out
 
@@ -120,26 +117,6 @@ def test_a_store_that_fills_its_disk(log: Path, tmp_path: Path, small_disk: Path
     assert again.returncode == 0, again.stderr
     assert inside("run", log, "--config", "simulated", "--out", tmp_path / "clean").returncode == 0
     assert contents(small_disk / "out") == contents(tmp_path / "clean")
-
-
-def test_ctrl_c_anywhere_in_a_run(tmp_path: Path) -> None:
-    """Each time one message and 130; the last run, over what the others left, is as a clean one."""
-    # Large enough to learn from, so that seconds are left of the run when the signal comes.
-    simulate(tmp_path / "log.parquet", n_users=2500, n_items=800, days=10, seed=1)
-    words = ("run", tmp_path / "log.parquet", "--config", "simulated", "--out")
-    for stage in ("clean", "plant campaigns", "ring candidates", "train the ring judge"):
-        process = begin(*words, tmp_path / "out")
-        assert process.stderr is not None
-        said = next(line for line in process.stderr if line.rstrip().endswith(stage))
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == 130, said + err
-        assert out == ""
-        assert "interrupted; nothing half-written, run again to resume" in err
-        assert "Traceback" not in err
-    for place in ("out", "clean"):
-        assert graphdet(*words, tmp_path / place).returncode == 0
-    assert contents(tmp_path / "out") == contents(tmp_path / "clean")
 
 
 @pytest.mark.neo4j

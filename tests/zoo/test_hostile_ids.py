@@ -8,7 +8,8 @@ from pathlib import Path
 import networkx
 import pytest
 from command_line import inside
-from hostile import N_NUL, HostileRun
+from hostile import N_NUL, HostileRun, write_hostile_log
+from serving_world import make_world
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -85,12 +86,17 @@ def test_the_terminal_and_json_are_safe(hostile_run: HostileRun) -> None:
 
 
 @pytest.mark.neo4j
-def test_neo4j_gives_the_same_findings(hostile_run: HostileRun, neo4j_url: str, tmp_path: Path) -> None:
-    words = ("--config", "simulated", "--out", tmp_path, "--model", hostile_run.out / "model", "--seed", "1")
-    done = inside("run", hostile_run.log, *words, "--store", neo4j_url)
-    assert done.returncode == 0, done.stderr
+def test_neo4j_gives_the_same_findings(neo4j_url: str, tmp_path: Path) -> None:
+    """Of one model: learning does not know which store it is."""
+    made, model = write_hostile_log(tmp_path), make_world(tmp_path / "world").model
+    here, there = tmp_path / "duckdb", tmp_path / "neo4j"
+    words = ("--config", "simulated", "--model", model, "--seed", "1", "--out")
+    for out, more in ((here, ()), (there, ("--store", neo4j_url))):
+        done = inside("run", made.log, *words, out, *more)
+        assert done.returncode == 0, done.stderr
+    assert any(row["flagged"] == "true" for row in rows(here / "rings.csv"))
     for name in ("suspects.csv", "rings.csv", "ring_members.csv", "ring_items.csv", "rejects.csv"):
-        assert (tmp_path / name).read_bytes() == (hostile_run.out / name).read_bytes(), name
-    one, two = (sorted((out / "rings").glob("*")) for out in (tmp_path, hostile_run.out))
+        assert (there / name).read_bytes() == (here / name).read_bytes(), name
+    one, two = (sorted((out / "rings").glob("*")) for out in (there, here))
     assert [path.name for path in one] == [path.name for path in two]
     assert all(a.read_bytes() == b.read_bytes() for a, b in zip(one, two, strict=True))

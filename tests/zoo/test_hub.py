@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 from command_line import graphdet
 
-N_HUB, N_STAR, N_ORDINARY = 200_000, 40_000, 10_000
+N_HUB, N_STAR, N_ORDINARY = 200_000, 20_000, 5_000
 
 
 def write_hub_log(path: Path) -> Path:

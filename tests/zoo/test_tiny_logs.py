@@ -3,11 +3,12 @@
 import csv
 import json
 import math
+import subprocess
 from pathlib import Path
 
 import pytest
 from command_line import assert_one_clear_message, inside, write_log
-from hostile import HostileRun
+from serving_world import make_world
 
 from graphdet import schema
 
@@ -32,9 +33,15 @@ ZOO: dict[str, list[Row]] = {
 }
 
 
-@pytest.fixture(params=list(ZOO))
-def log(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return write_log(tmp_path / "log.csv", ZOO[request.param])
+@pytest.fixture(scope="module", params=list(ZOO))
+def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_log(tmp_path_factory.mktemp("tiny") / "log.csv", ZOO[request.param])
+
+
+@pytest.fixture(scope="module")
+def ran(log: Path) -> subprocess.CompletedProcess[str]:
+    """A run over the log, into `one` beside it."""
+    return inside("run", log, "--config", "simulated", "--out", log.parent / "one")
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -52,13 +59,15 @@ def contents(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in kept if path.name != "run.json"}
 
 
-def test_run_answers_insufficient_data(log: Path, tmp_path: Path) -> None:
-    done = inside("run", log, "--config", "simulated", "--out", tmp_path / "one")
-    assert done.returncode == 0, done.stderr
-    assert "Nothing was flagged." in done.stdout
-    assert "Warning: insufficient data: " in done.stderr
-    assert "too little to learn from" in done.stderr
-    suspects = rows(tmp_path / "one" / "suspects.csv")
+def test_run_answers_insufficient_data(
+    log: Path, ran: subprocess.CompletedProcess[str], tmp_path: Path
+) -> None:
+    assert ran.returncode == 0, ran.stderr
+    assert "Nothing was flagged." in ran.stdout
+    assert "Warning: insufficient data: " in ran.stderr
+    assert "too little to learn from" in ran.stderr
+    one = log.parent / "one"
+    suspects = rows(one / "suspects.csv")
     assert tuple(suspects[0]) == schema.SCORE_COLUMNS
     assert [row["user_id"] for row in suspects] == users_of(log)
     for row in suspects:
@@ -66,12 +75,12 @@ def test_run_answers_insufficient_data(log: Path, tmp_path: Path) -> None:
         assert row["ring_id"] == ""
         assert row["reason"].startswith("insufficient data")
     for name in ("rings.csv", "ring_members.csv", "ring_items.csv", "rejects.csv"):
-        assert rows(tmp_path / "one" / name) == []
-        assert (tmp_path / "one" / name).read_text().count("\n") == 1
-    page = (tmp_path / "one" / "report.html").read_text(encoding="utf-8")
+        assert rows(one / name) == []
+        assert (one / name).read_text().count("\n") == 1
+    page = (one / "report.html").read_text(encoding="utf-8")
     assert "Not enough data: " in page
     assert "every score is 0" in page
-    about = json.loads((tmp_path / "one" / "run.json").read_text())
+    about = json.loads((one / "run.json").read_text())
     assert "too little to learn from" in about["not_enough_data"]
     assert {"ingest", "write back", "report"} <= set(about["stages"])
 
@@ -80,12 +89,12 @@ def test_run_answers_insufficient_data(log: Path, tmp_path: Path) -> None:
     document = json.loads(again.stdout)
     assert document["warnings"] == [f"insufficient data: {about['not_enough_data']}"]
     assert (document["suspects"], document["rings"]) == ([], [])
-    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    assert contents(tmp_path / "two") == contents(one)
 
 
-def test_every_verb_over_the_store(log: Path, tmp_path: Path) -> None:
-    url = f"duckdb:{tmp_path}/one/graph.duckdb"
-    assert inside("run", log, "--config", "simulated", "--out", tmp_path / "one").returncode == 0
+def test_every_verb_over_the_store(log: Path, ran: subprocess.CompletedProcess[str], tmp_path: Path) -> None:
+    url = f"duckdb:{log.parent}/one/graph.duckdb"
+    assert ran.returncode == 0
     train = inside("train", "--store", url, "--model", tmp_path / "model")
     assert_one_clear_message(train, 3, "Error: ", "too little to learn from", "use a larger or longer log")
     assert not (tmp_path / "model").exists()
@@ -100,7 +109,7 @@ def test_every_verb_over_the_store(log: Path, tmp_path: Path) -> None:
         assert inside("query", query, "--store", url).returncode == 0
     assert inside("report", "--store", url, "--out", tmp_path / "two").returncode == 0
     written = contents(tmp_path / "two")
-    assert written == {name: contents(tmp_path / "one")[name] for name in written}
+    assert written == {name: contents(log.parent / "one")[name] for name in written}
     assert {"report.html", "suspects.csv", "rings.csv"} <= set(written)
     simulated = inside("simulate", "--store", url, "--out", tmp_path / "more.csv")
     assert_one_clear_message(simulated, 3, "too small")
@@ -115,10 +124,14 @@ def test_a_store_without_a_log_is_insufficient_too(tmp_path: Path) -> None:
     assert_one_clear_message(done, 3, "0 users, 0 items and 0 interactions", "too little to learn from")
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_world(tmp_path_factory.mktemp("larger")).model
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_with_a_model_of_a_larger_log(log: Path, tmp_path: Path, hostile_run: HostileRun) -> None:
+def test_with_a_model_of_a_larger_log(log: Path, tmp_path: Path, model: Path) -> None:
     """What was learned elsewhere scores every user, though there are no pairs and no groups here."""
-    model = hostile_run.out / "model"
     done = inside("run", log, "--config", "simulated", "--out", tmp_path / "out", "--model", model)
     assert done.returncode == 0, done.stderr
     suspects = rows(tmp_path / "out" / "suspects.csv")
