@@ -29,7 +29,8 @@ LEAST_CAMPAIGNS = 6
 LEAST_PLANTED = 2  # campaigns in one copy: the GNN is trained in folds that keep a campaign whole
 CAMPAIGNS_PER_ROUND = 10  # with each ten campaigns goes one group of every kind of hard innocents
 # One copy of a small log holds too few campaigns to learn from, so more copies are planted until this many were found.
-ENOUGH_FOUND = 40
+ENOUGH_FOUND = 48
+ENOUGH_IN_ONE = 40  # of a large log, where the next copy would cost minutes
 MOST_COPIES = 6
 ELDER_FDR = 0.05  # at which a judge of other logs says what in a user's log is no example of innocence
 
@@ -143,7 +144,7 @@ def planted_copies(
         lessons = lessons_of(planted, candidates, elder)
         yield planted, windows, candidates, lessons
         n_found += lessons.n_found
-        if n_found >= ENOUGH_FOUND:
+        if n_found >= ENOUGH_FOUND or lessons.n_found >= ENOUGH_IN_ONE:
             return
 
 
