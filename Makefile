@@ -2,8 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Two workers, a file at a time. One thread each: the threads of two workers would wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# Two workers, a file at a time. One thread each: the threads of two workers would wait for each other. Compiled tests are
+# kept, whatever the environment says: else every worker compiles all of them anew.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: setup test unit lint demo bench bench-rings bench-cases clean
 

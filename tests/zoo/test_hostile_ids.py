@@ -88,6 +88,7 @@ def test_the_terminal_and_json_are_safe(hostile_run: HostileRun) -> None:
 @pytest.mark.neo4j
 def test_neo4j_gives_the_same_findings(neo4j_url: str, tmp_path: Path) -> None:
     """Of one model: learning does not know which store it is."""
+    (tmp_path / "world").mkdir()
     made, model = write_hostile_log(tmp_path), make_world(tmp_path / "world").model
     here, there = tmp_path / "duckdb", tmp_path / "neo4j"
     words = ("--config", "simulated", "--model", model, "--seed", "1", "--out")
