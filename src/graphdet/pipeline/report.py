@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -74,8 +73,6 @@ def report(
     rings = store.rings()
     ring_ids = list(asked.ring_ids) or flagged_ids(rings)
     _check_ids(store, rings, ring_ids)
-    # What draws is loaded while the store is read: half a second of a report of one ring.
-    Thread(target=getattr, args=(reports, "write_rings"), daemon=True).start()
     sources = ring_sources(store, rings, ring_ids, progress)
     scores = sources.scores
     if not scores.num_rows and not asked.ring_ids:
