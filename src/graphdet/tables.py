@@ -6,6 +6,7 @@ tables, and the encoded graph as dense NumPy arrays.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import narwhals as nw
@@ -137,6 +138,14 @@ class GraphArrays:
     def n_sessions(self) -> int:
         """How many sessions."""
         return len(self.session_ids)
+
+    @cached_property
+    def first_rows(self) -> NDArray[np.int64]:
+        """The edge of every user's first act on every item, by user and item: int64[n_acts]."""
+        # Edges are in (user, time, item, session) order, so a stable sort by user and item leaves the first in front.
+        key = self.user_ix.astype(np.int64) * max(self.n_items, 1) + self.item_ix
+        order = np.argsort(key, kind="stable")
+        return np.asarray(order[np.diff(key[order], prepend=-1) > 0])
 
     @property
     def n_edges(self) -> int:

@@ -39,10 +39,8 @@ class FirstActs:
 
     @classmethod
     def of(cls, graph: GraphArrays) -> "FirstActs":
-        """Read them from a graph, whose edges are in (user, time) order."""
-        key = graph.user_ix.astype(np.int64) * max(graph.n_items, 1) + graph.item_ix
-        order = np.argsort(key, kind="stable")
-        first = order[np.diff(key[order], prepend=-1) > 0]
+        """Read them from a graph."""
+        first = graph.first_rows
         user, item, at_ms = graph.user_ix[first], graph.item_ix[first], graph.at_ms[first]
         audience = np.bincount(item, minlength=max(graph.n_items, 1))
         by_item = np.lexsort((user, at_ms, item))

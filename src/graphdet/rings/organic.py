@@ -41,10 +41,7 @@ class Acts:
 
 def distinct_acts(graph: GraphArrays) -> Acts:
     """The first act of every user on every item."""
-    # Edges are in (user, time, item, session) order, so a stable sort by user and item leaves the first act in front.
-    key = graph.user_ix.astype(np.int64) * max(graph.n_items, 1) + graph.item_ix
-    order = np.argsort(key, kind="stable")
-    kept = order[np.diff(key[order], prepend=-1) > 0]
+    kept = graph.first_rows
     at_ms = graph.at_ms[kept]
     cuts = np.quantile(at_ms, np.linspace(0, 1, N_SLICES + 1)[1:-1]) if len(at_ms) else np.zeros(0)
     return Acts(

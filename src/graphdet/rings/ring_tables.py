@@ -12,7 +12,7 @@ from graphdet.rings.blocks import block_acts, entry_rows, outside_appeal
 from graphdet.rings.explain import Explanation, explain_rings
 from graphdet.rings.find import Judge, Judged
 from graphdet.rings.moment import moments, visitors
-from graphdet.rings.organic import Float, Organic, surprise
+from graphdet.rings.organic import Float, Organic, dot_of_rows, surprise
 from graphdet.tables import GraphArrays, RingTables
 
 WORTH_A_LOOK = 0.05  # rings that are not flagged are listed up to this p-value
@@ -35,7 +35,7 @@ def member_strength(judged: Judged, model: Organic) -> Float:
     want = at * np.int64(model.n_users) + users.indices
     n_targets = _looked_up(acts.block * model.n_users + model.acts.user_ix[acts.act], None, want)
     appeal = outside_appeal(judged.blocks, model, acts)
-    expected = np.einsum("ij,ij->i", appeal[at], model.user_slices[users.indices].astype(np.float64))
+    expected = dot_of_rows(appeal, at, model.user_slices, users.indices)
     gain = surprise(n_targets, expected) - np.log(max(model.n_users / 10, 2))
     when = moments(judged.blocks, acts, model)
     found = visitors(judged.blocks, when, model)
