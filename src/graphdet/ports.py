@@ -126,8 +126,8 @@ class Store(Protocol):
     def write_scores(self, scores: pa.Table) -> None:
         """Replace all scores (schema.SCORE_COLUMNS)."""
 
-    def scores(self) -> pa.Table:
-        """Scores as last written, most suspicious first; empty with the right columns when there are none."""
+    def scores(self, user_ids: Sequence[str] | None = None) -> pa.Table:
+        """Scores as last written, of all users or of some, most suspicious first; all columns even when empty."""
 
     def write_rings(self, rings: RingTables, history: pa.Table | None = None) -> None:
         """Replace all rings, their members and items; add rows to the rings' history in the same transaction."""

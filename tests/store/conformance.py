@@ -272,6 +272,17 @@ class StoreConformance(DecisionConformance, QueryConformance):
         assert store.scores().to_pylist() == want
         assert store.scores().schema.equals(scores.schema)
 
+    def test_scores_of_some_users_are_read_alone(self, store: Store) -> None:
+        log, scores, _ = findings()
+        write(store, "one", log)
+        store.write_scores(scores)
+        wanted = scores["user_id"].to_pylist()[:2]
+        some = [row for row in store.scores().to_pylist() if row["user_id"] in wanted]
+        assert 0 < len(some) < scores.num_rows
+        assert store.scores([*wanted, wanted[0], "nobody"]).to_pylist() == some
+        assert store.scores([]).num_rows == 0
+        assert store.scores([]).schema.equals(scores.schema)
+
     def test_scores_are_replaced(self, store: Store) -> None:
         log, scores, _ = findings()
         write(store, "one", log)

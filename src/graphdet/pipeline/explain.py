@@ -117,12 +117,9 @@ def rows_of(graph: GraphArrays, names: Sequence[str], url: str) -> Int:
 
 def _scores(store: Store, users: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What the store says of these users, by id; nothing where it was not scored yet."""
-    table = store.scores()
-    if not users or not table.num_rows:
-        return {}
-    rows = table.filter(pc.field("user_id").isin(list(users)))
     names = ("user_id", "score", "flagged", "ring_id", "reason")
-    return {row["user_id"]: {name: row[name] for name in names} for row in rows.to_pylist()}
+    rows = store.scores(users).to_pylist() if users else []
+    return {row["user_id"]: {name: row[name] for name in names} for row in rows}
 
 
 def told(explainer: GnnExplainer, made: Attribution, graph: GraphArrays) -> dict[str, Any]:

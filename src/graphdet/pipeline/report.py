@@ -74,8 +74,9 @@ def report(
     ring_ids = list(asked.ring_ids) or flagged_ids(rings)
     _check_ids(store, rings, ring_ids)
     sources = ring_sources(store, rings, ring_ids, progress)
-    scores = sources.scores
-    if not scores.num_rows and not asked.ring_ids:
+    whole = not asked.ring_ids
+    scores = store.scores() if whole else sources.scores
+    if whole and not scores.num_rows:
         raise UsageError(f"{store.url} has no scores yet; run `graphdet train`, `rings` and `score` first")
     info = run_info if run_info is not None else _info(store)
     disclose(
@@ -91,7 +92,6 @@ def report(
         listener,
     )
     facts = run_facts(info, acts_queries())
-    whole = not asked.ring_ids
     if whole:
         reports.remove_old(out / "rings", keep={page_name(ring_id) for ring_id in ring_ids})
     written = reports.write_rings(

@@ -25,9 +25,9 @@ Look = Callable[[list[str], list[str], int, int], Context | None]
 class Sources:
     """What the pages of rings are made from.
 
-    Shapes: interactions has INTERACTIONS, at least those of all members (targets or not); scores
-    schema.SCORE_COLUMNS; items schema.ITEM_COLUMNS; entities schema.ENTITY_COLUMNS, at least those of the
-    members. `look` finds the surroundings of a ring.
+    Shapes: interactions has INTERACTIONS, scores schema.SCORE_COLUMNS, entities schema.ENTITY_COLUMNS, at least
+    those of all members (interactions with targets or not); items schema.ITEM_COLUMNS. `look` finds the
+    surroundings of a ring.
     """
 
     rings: RingTables

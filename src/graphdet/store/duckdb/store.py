@@ -23,7 +23,7 @@ from graphdet.tables import Frame, LogTables, RingTables
 # DuckDB's newer string compression is both smaller and faster to write; the package needs DuckDB 1.5 anyway.
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.5.0"}
 MEMORY_LIMIT = "4GiB"  # beyond this DuckDB spills to disk
-SEEDS = "graphdet_seeds"  # the users whose interactions are read
+SEEDS = "graphdet_seeds"  # the users of whom is read
 READ_INTERACTIONS = "graphdet_interactions"  # temporary table: the view, computed once per opened store
 
 
@@ -100,6 +100,16 @@ class DuckDBStore:
         with in_words(self.path, "reading"):
             return self._connection.sql(sql, params=dict(parameters or {}) or None).to_arrow_table()
 
+    def _of_users(self, sql: str, user_ids: Sequence[str]) -> pa.Table:
+        """Read what `sql` says, with the ids of some users in the table SEEDS."""
+        seeds = pa.table({"user_id": pa.array(sorted(set(user_ids)), pa.string())})
+        with in_words(self.path, "reading"):
+            self._connection.register(SEEDS, seeds)
+            try:
+                return self._connection.sql(sql).to_arrow_table()
+            finally:
+                self._connection.unregister(SEEDS)
+
     def _frame(self, sql: str) -> Frame:
         with in_words(self.path, "reading"):
             return nw.from_native(self._connection.sql(sql))
@@ -163,13 +173,8 @@ class DuckDBStore:
 
     def _interactions_of(self, user_ids: Sequence[str]) -> Frame:
         """The interactions of some users, read at once: they are chosen before the events are grouped."""
-        seeds = pa.table({"user_id": pa.array(sorted(set(user_ids)), pa.string())})
+        found = self._of_users(tables.interactions_of(SEEDS), user_ids)
         with in_words(self.path, "reading"):
-            self._connection.register(SEEDS, seeds)
-            try:
-                found = self._connection.sql(tables.interactions_of(SEEDS)).to_arrow_table()
-            finally:
-                self._connection.unregister(SEEDS)
             return nw.from_native(self._connection.from_arrow(found))
 
     def events(self) -> Frame:
@@ -202,11 +207,13 @@ class DuckDBStore:
         with self._transaction("writing scores to") as connection:
             findings.replace(connection, "scores", tables.SCORE_TYPES, scores)
 
-    def scores(self) -> pa.Table:
-        """Scores as last written, most suspicious first, ties by user_id."""
-        return self._arrow(
-            f"SELECT {', '.join(schema.SCORE_COLUMNS)} FROM scores ORDER BY score DESC NULLS LAST, user_id"
-        )
+    def scores(self, user_ids: Sequence[str] | None = None) -> pa.Table:
+        """Scores as last written, of all users or of some, most suspicious first, ties by user_id."""
+        columns = f"SELECT {', '.join(schema.SCORE_COLUMNS)} FROM scores"
+        order = "ORDER BY score DESC NULLS LAST, user_id"
+        if user_ids is None:
+            return self._arrow(f"{columns} {order}")
+        return self._of_users(f"{columns} SEMI JOIN {SEEDS} USING (user_id) {order}", user_ids)
 
     def write_labelled(self, labelled: Mapping[str, pa.Table]) -> None:
         """Replace all scores of items, sessions and events in one transaction."""

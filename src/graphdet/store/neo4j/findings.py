@@ -1,6 +1,6 @@
 """Scores and rings in and out of the graph."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -109,8 +109,8 @@ def check_found(found: int, wanted: int, what: str) -> None:
         )
 
 
-def read_scores(client: Client) -> pa.Table:
-    """Scores as last written, most suspicious first, ties by user_id.
+def read_scores(client: Client, user_ids: Sequence[str] | None = None) -> pa.Table:
+    """Scores as last written, of all users or of some, most suspicious first, ties by user_id.
 
     Raises:
         StoreError: writing them was interrupted.
@@ -120,7 +120,11 @@ def read_scores(client: Client) -> pa.Table:
             f"{client.url}: writing the scores was interrupted (or goes on now); write them again "
             f"(graphdet score)"
         )
-    rows = [record[0] for record in client.stream(cypher("read/scores"))]
+    if user_ids is None:
+        records = client.stream(cypher("read/scores"))
+    else:
+        records = client.stream(cypher("read/scores-of-users"), {"ids": sorted(set(user_ids))})
+    rows = [record[0] for record in records]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema.SCORE_COLUMNS)
     table = pa.table(
         [

@@ -285,9 +285,9 @@ class Neo4jStore:
         """Replace all scores (schema.SCORE_COLUMNS): properties of users; flagged ones are :Suspect."""
         findings.write_scores(self._client, scores)
 
-    def scores(self) -> pa.Table:
-        """Scores as last written, most suspicious first, ties by user_id."""
-        return findings.read_scores(self._client)
+    def scores(self, user_ids: Sequence[str] | None = None) -> pa.Table:
+        """Scores as last written, of all users or of some, most suspicious first, ties by user_id."""
+        return findings.read_scores(self._client, user_ids)
 
     def write_labelled(self, labelled: Mapping[str, pa.Table]) -> None:
         """Replace all scores of items and sessions: properties of their nodes.
