@@ -1,6 +1,6 @@
 """From a store to what the pages of rings are made from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import narwhals as nw
@@ -45,15 +45,15 @@ def ring_sources(store: Store, rings: RingTables, ring_ids: Sequence[str], progr
 def _look(store: Store) -> Look:
     """Look around rings in the whole log.
 
-    It is read now, and numbered in a thread while the caller reads on, loads what draws, and gathers the first ring.
+    It is read now. In a thread it is numbered, and then looked at ring by ring, while the caller reads on, loads what
+    draws, and draws.
     """
     acts = store.acts().collect("pyarrow").to_native()
     worker = ThreadPoolExecutor(1, "graphdet-acts")
     numbered = worker.submit(lambda: Acts.of(acts).ready())
-    worker.shutdown(wait=False)
 
-    def look(users: list[str], items: list[str], first_ms: int, last_ms: int) -> Context | None:
-        return look_around(numbered.result(), users, items, first_ms, last_ms)
+    def look(users: list[str], items: list[str], first_ms: int, last_ms: int) -> Callable[[], Context | None]:
+        return worker.submit(lambda: look_around(numbered.result(), users, items, first_ms, last_ms)).result
 
     return look
 

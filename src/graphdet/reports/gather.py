@@ -17,8 +17,8 @@ from graphdet.tables import RingTables, require_columns
 
 INTERACTIONS = ("user_id", "session_id", "item_id", "action", "at_ms", "n")
 Row = dict[str, Any]
-# users, targets, first and last time of their acts (both included) → the surroundings
-Look = Callable[[list[str], list[str], int, int], Context | None]
+# users, targets, first and last time of their acts (both included) → what waits for the surroundings
+Look = Callable[[list[str], list[str], int, int], Callable[[], Context | None]]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Sources:
 
     Shapes: interactions has INTERACTIONS, scores schema.SCORE_COLUMNS, entities schema.ENTITY_COLUMNS, at least
     those of all members (interactions with targets or not); items schema.ITEM_COLUMNS. `look` finds the
-    surroundings of a ring.
+    surroundings of a ring, and may do so beside what the caller does.
     """
 
     rings: RingTables
@@ -47,7 +47,7 @@ def item_names(items: pa.Table | None) -> dict[str, str]:
 
 
 def gather(sources: Sources, ring_ids: Sequence[str]) -> Iterator[RingData]:
-    """Collect the data of some rings, in the order of `ring_ids`, one at a time.
+    """Collect the data of some rings, in the order of `ring_ids`; while one is used the next is looked at.
 
     Raises:
         ValueError: a column is missing.
@@ -65,9 +65,10 @@ def gather(sources: Sources, ring_ids: Sequence[str]) -> Iterator[RingData]:
         links = _grouped(_of(sources.entities, "user_id", people), key="user_id")
     pushed = pa.array(sorted({row["item_id"] for rows in targets.values() for row in rows}), pa.string())
     names = item_names(None if sources.items is None else _table_of(sources.items, "item_id", pushed))
+    before: RingData | None = None
     for ring_id in ring_ids:
         mine = members.get(ring_id, [])
-        yield _ring(
+        ring = _ring(
             rings[ring_id],
             mine,
             targets.get(ring_id, []),
@@ -77,6 +78,11 @@ def gather(sources: Sources, ring_ids: Sequence[str]) -> Iterator[RingData]:
             _shared(mine, links),
             sources.look,
         )
+        if before is not None:
+            yield before
+        before = ring
+    if before is not None:
+        yield before
 
 
 def _table_of(table: pa.Table, column: str, values: pa.Array) -> pa.Table:
@@ -148,7 +154,7 @@ def _ring(
     )
     if look is None or not acts:
         return found
-    return replace(found, context=look([row["user_id"] for row in members], sorted(pushed), *found.window_ms))
+    return replace(found, around=look([row["user_id"] for row in members], sorted(pushed), *found.window_ms))
 
 
 def _last(value: float | None) -> float:

@@ -166,7 +166,7 @@ def hide_ring(ring: RingData, names: Pseudonyms) -> RingData:
             )
             for e in ring.shared
         ],
-        context=None if ring.context is None else _hide_context(ring.context, names),
+        around=lambda: None if ring.context is None else _hide_context(ring.context, names),
     )
 
 

@@ -1,7 +1,7 @@
 """Everything a ring page shows, as data: what the pages draw and what the files hold. `gather` collects it."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -89,8 +89,9 @@ class SharedEntity:
 class RingData:
     """One ring with its evidence, members, targets and acts.
 
-    `others_ms` are the times of what the members do elsewhere. `context` is None where the surroundings were
-    not read, `gnn` where the ring was found without the network, `narrative` where nobody was asked for one.
+    `others_ms` are the times of what the members do elsewhere. `around` finds the surroundings when they are first
+    asked for, and is None where they are not read; `gnn` is None where the ring was found without the network,
+    `narrative` where nobody was asked for one.
     """
 
     ring_id: str
@@ -113,7 +114,7 @@ class RingData:
     others_ms: list[int]
     sittings: list[Sitting]
     shared: list[SharedEntity]
-    context: Context | None = None
+    around: Callable[[], Context | None] | None = None
     gnn: Mapping[str, Any] | None = None
     narrative: "Narrative | None" = None
 
@@ -135,6 +136,11 @@ class RingData:
         for act in self.acts:
             first.setdefault((act.user_id, act.item_id), act.at_ms)
         return (min(first.values()), max(first.values())) if first else (0, 0)
+
+    @cached_property
+    def context(self) -> Context | None:
+        """The surroundings; None where they were not read."""
+        return None if self.around is None else self.around()
 
     @cached_property
     def step(self) -> InStep:

@@ -68,6 +68,13 @@ def write_ring(
 ) -> list[Path]:
     """Write the files of one ring; see `write_rings`."""
     name = page_name(ring.ring_id)
+    plain: list[Path] = []  # made first: these need no surroundings, which are looked for meanwhile
+    if "graphml" in formats:
+        plain.append(write_graphml(folder / f"{name}.graphml", ring))
+    if "gexf" in formats:
+        plain.append(write_gexf(folder / f"{name}.gexf", ring))
+    if "csv" in formats:
+        plain += write_ring_sheets(folder, name, ring)
     written: list[Path] = []
     if "html" in formats:
         links = _links(name, formats)
@@ -80,13 +87,7 @@ def write_ring(
         written.append(write_pdf(folder / f"{name}.pdf", paper))
     if "json" in formats:
         written.append(write_ring_json(folder / f"{name}.json", ring, facts))
-    if "graphml" in formats:
-        written.append(write_graphml(folder / f"{name}.graphml", ring))
-    if "gexf" in formats:
-        written.append(write_gexf(folder / f"{name}.gexf", ring))
-    if "csv" in formats:
-        written += write_ring_sheets(folder, name, ring)
-    return written
+    return written + plain
 
 
 def _links(name: str, formats: Sequence[str]) -> dict[str, str]:
