@@ -47,7 +47,7 @@ def item_names(items: pa.Table | None) -> dict[str, str]:
 
 
 def gather(sources: Sources, ring_ids: Sequence[str]) -> Iterator[RingData]:
-    """Collect the data of some rings, in the order of `ring_ids`; while one is used the next is looked at.
+    """Collect the data of some rings, in the order of `ring_ids`, one at a time.
 
     Raises:
         ValueError: a column is missing.
@@ -65,10 +65,9 @@ def gather(sources: Sources, ring_ids: Sequence[str]) -> Iterator[RingData]:
         links = _grouped(_of(sources.entities, "user_id", people), key="user_id")
     pushed = pa.array(sorted({row["item_id"] for rows in targets.values() for row in rows}), pa.string())
     names = item_names(None if sources.items is None else _table_of(sources.items, "item_id", pushed))
-    before: RingData | None = None
     for ring_id in ring_ids:
         mine = members.get(ring_id, [])
-        ring = _ring(
+        yield _ring(
             rings[ring_id],
             mine,
             targets.get(ring_id, []),
@@ -78,11 +77,6 @@ def gather(sources: Sources, ring_ids: Sequence[str]) -> Iterator[RingData]:
             _shared(mine, links),
             sources.look,
         )
-        if before is not None:
-            yield before
-        before = ring
-    if before is not None:
-        yield before
 
 
 def _table_of(table: pa.Table, column: str, values: pa.Array) -> pa.Table:
