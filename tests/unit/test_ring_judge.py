@@ -56,7 +56,8 @@ def test_rings_hidden_in_the_log_are_judged_like_the_planted() -> None:
 def test_a_log_full_of_rings_does_not_teach_that_they_are_innocent() -> None:
     """Every fourth group of the user's own log is a ring, as in a small log that was attacked."""
     attacked, other = _lessons(6, n_hidden=100), _lessons(7)
-    logits = train_ring_judge(attacked, DIRECTION, base=other).logits(attacked.inputs, attacked.fold)
+    judge = replace(train_ring_judge(attacked, DIRECTION, base=other), known=None)  # the networks alone
+    logits = judge.logits(attacked.inputs, attacked.fold)
     hidden = logits[N_RINGS : N_RINGS + 100]
     assert np.mean(hidden > 0) > 0.9
     assert np.mean(logits[N_RINGS + 100 :] > 0) < 0.02
@@ -86,6 +87,23 @@ def test_the_stronger_of_two_judges_counts_and_the_second_pays(tmp_path: Path) -
     assert (one > two).any()
     both.save(tmp_path)
     assert np.array_equal(RingJudge.load(tmp_path).logits(x, fold), both.logits(x, fold))
+
+
+def test_of_a_group_like_no_planted_campaign_it_has_no_opinion(tmp_path: Path) -> None:
+    """Far out in input 1, of which the networks know no direction, they only guess."""
+    own, base = _lessons(5), _lessons(6)
+    judge = train_ring_judge(own, DIRECTION, base=base)
+    guessing = replace(judge, known=None)
+    x = np.array([[3.5, 0.0, -3.5], [6.0, 15.0, -6.0], [-1.0, 0.0, 1.0]])
+    fold = np.zeros(3, int)
+    assert guessing.logits(x, fold)[1] > 2
+    assert judge.logits(x, fold)[1] == 0
+    assert np.array_equal(judge.logits(x, fold)[[0, 2]], guessing.logits(x, fold)[[0, 2]])
+    sure = replace(judge, second=guessing)
+    assert sure.logits(x, fold)[1] == guessing.logits(x, fold)[1] - np.log(2)
+    sure.save(tmp_path)
+    assert np.array_equal(RingJudge.load(tmp_path).logits(x, fold), sure.logits(x, fold))
+    assert train_ring_judge(own, DIRECTION).known is None
 
 
 def test_without_both_kinds_there_is_nothing_to_learn() -> None:

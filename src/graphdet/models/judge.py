@@ -1,7 +1,7 @@
 """A trained judge of rings: small networks in NumPy, so that judging needs no torch (training: ring_judge.py)."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from graphdet.errors import GraphdetError
+from graphdet.models.known_campaigns import KnownCampaigns
 
 N_FOLDS = 2
 N_SEEDS = 3  # networks per fold, averaged
 BLIND = -30.0  # logit of a judge that learned nothing
+NO_OPINION = (
+    0.0  # the highest logit of a group that is like no campaign planted into the log: the networks only guess
+)
 SECOND = "second."  # what the arrays of a second judge are called by in the file
+KNOWN = "known."  # and those of the campaigns planted into the log
 # What a second opinion must be stronger by: who asks two judges and takes the stronger answer doubles his doubt.
 PRICE = float(np.log(2))
 FORMAT = 5
@@ -26,13 +31,16 @@ class RingJudge:
 
     weights: per fold and seed, the arrays of a three-layer network; mean, scale float64[n_inputs]
     standardise the inputs. A positive logit means: more like the planted campaigns than like the log's own
-    groups. second: a judge of other logs that is asked too; the stronger of both logits counts, its less PRICE.
+    groups. known: the campaigns planted into the log that it was trained on, where it was trained on one: a group like
+    none of them gets no logit above NO_OPINION. second: a judge of other logs that is asked too; the stronger of both
+    logits counts, its less PRICE.
     """
 
     weights: dict[str, NDArray[np.float32]]
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
     second: "RingJudge | None" = None
+    known: KnownCampaigns | None = None
 
     @classmethod
     def blind(cls) -> "RingJudge":
@@ -58,6 +66,8 @@ class RingJudge:
                     h = h + self.weights[f"{name}.bias"]
                     h = np.tanh(h) if layer < 2 else h
                 out[rows] += h[:, 0] / N_SEEDS
+        if self.known is not None:
+            out = np.where(self.known.strange(inputs), np.minimum(out, NO_OPINION), out)
         if self.second is not None:
             out = np.maximum(out, self.second.logits(inputs, fold) - PRICE)
         return out
@@ -65,11 +75,13 @@ class RingJudge:
     def save(self, directory: Path) -> None:
         """Write ring_judge.safetensors and ring_judge.json."""
         directory.mkdir(parents=True, exist_ok=True)
-        weights = dict(self.weights)
+        weights: dict[str, NDArray[Any]] = dict(self.weights)
         about: dict[str, Any] = {"format": FORMAT, "mean": self.mean.tolist(), "scale": self.scale.tolist()}
         if self.second is not None:
             weights |= {SECOND + name: values for name, values in self.second.weights.items()}
             about["second"] = {"mean": self.second.mean.tolist(), "scale": self.second.scale.tolist()}
+        if self.known is not None:
+            weights |= {KNOWN + one.name: getattr(self.known, one.name) for one in fields(KnownCampaigns)}
         save_file(weights, directory / "ring_judge.safetensors")
         (directory / "ring_judge.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
@@ -93,9 +105,15 @@ class RingJudge:
                 f"{FORMAT}; "
                 "train it again"
             )
-        of_second = {name: weights.pop(name) for name in list(weights) if name.startswith(SECOND)}
+        of_second, of_known = _taken(weights, SECOND), _taken(weights, KNOWN)
         second = None
         if "second" in about:
-            named = {name.removeprefix(SECOND): values for name, values in of_second.items()}
-            second = cls(named, np.asarray(about["second"]["mean"]), np.asarray(about["second"]["scale"]))
-        return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]), second)
+            second = cls(of_second, np.asarray(about["second"]["mean"]), np.asarray(about["second"]["scale"]))
+        known = KnownCampaigns(**of_known) if of_known else None
+        return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]), second, known)
+
+
+def _taken(weights: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """Take the arrays of a prefix out of a file's; their names without it."""
+    names = [name for name in weights if name.startswith(prefix)]
+    return {name.removeprefix(prefix): weights.pop(name) for name in names}

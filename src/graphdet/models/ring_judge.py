@@ -8,10 +8,11 @@ again (trimming, after Rousseeuw 1984).
 
 More of the same evidence never makes a ring less likely: the networks are monotone in those inputs whose direction
 is known (weights kept ≥ 0 behind the signed inputs, after Sill 1998), which also keeps them from learning single
-groups by heart.
+groups by heart. Of a group like no campaign planted into the log they have no opinion (known_campaigns.py).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from torch import nn
 
 from graphdet.errors import NotEnoughData
 from graphdet.models.judge import N_FOLDS, N_SEEDS, RingJudge
+from graphdet.models.known_campaigns import KnownCampaigns
 from graphdet.models.ring_examples import Lessons
 
 HIDDEN = (32, 16)
@@ -62,11 +64,11 @@ def train_ring_judge(
             f"{int(lessons.is_ring.sum())} blocks of planted campaigns and {int(lessons.is_natural.sum())} natural "
             f"groups were found"
         )
-    first = _train_once(lessons, direction, seed, base)
-    doubted = lessons.is_natural & (first.logits(lessons.inputs, lessons.fold) > DOUBT_AT)
-    if not doubted.any():
-        return first
-    return _train_once(lessons.of_rows(np.flatnonzero(~doubted)), direction, seed, base)
+    judge = _train_once(lessons, direction, seed, base)
+    doubted = lessons.is_natural & (judge.logits(lessons.inputs, lessons.fold) > DOUBT_AT)
+    if doubted.any():
+        judge = _train_once(lessons.of_rows(np.flatnonzero(~doubted)), direction, seed, base)
+    return replace(judge, known=KnownCampaigns.of(lessons))
 
 
 def _enough(lessons: Lessons) -> bool:

@@ -9,10 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.simulate.profile import DAY_MS, Int, LogProfile
+from graphdet.simulate.profile import DAY_MS, MINUTE_MS, Int, LogProfile
 
 Bool = NDArray[np.bool_]
 LIVING_TRIES = 12
+# Real steps at most this far away in time are of "the same hour".
+LEAST_NEAR_MS = 30 * MINUTE_MS
+# A quiet log has a handful of sessions in an hour. Walks along those would make all accounts of the hour copy the same
+# few people, and so each other: there the hour is as long as this many sessions take.
+NEAR_SESSIONS = 100
+FAR = 12  # times as far, when the item stepped to was about as old as it is now
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,8 @@ class Steps:
 
     forward and backward are steps inside sessions, again and again_back those of them that stay on the
     item; between goes from the last state of a session to the first of the user's next one; starts holds
-    all session starts under state 0, clicks all edges under state 0. state_of_edge int64[n_edges].
+    all session starts under state 0, clicks all edges under state 0. state_of_edge int64[n_edges]. near_ms: how
+    far away in time the steps of "the same hour" may be.
     """
 
     profile: LogProfile
@@ -66,6 +73,12 @@ class Steps:
     between: Transitions
     starts: Transitions
     clicks: Transitions
+    near_ms: int
+
+    @property
+    def far_ms(self) -> int:
+        """How far away in time a step may be to an item that was about as old as it is now."""
+        return FAR * self.near_ms
 
     @classmethod
     def of(cls, profile: LogProfile) -> "Steps":
@@ -91,6 +104,7 @@ class Steps:
             between=Transitions.of(state[last], at[following], following, profile),
             starts=Transitions.of(np.zeros(len(heads), np.int64), at[heads], heads, profile),
             clicks=Transitions(at[profile.time_edge] - base, profile.time_edge, base, span),
+            near_ms=max(LEAST_NEAR_MS, span * NEAR_SESSIONS // max(2 * profile.n_sessions, 1)),
         )
 
     def living_clicks(self, at_ms: Int, rng: np.random.Generator) -> Int:

@@ -6,13 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.simulate.imitation import Models
-from graphdet.simulate.profile import DAY_MS, HOUR_MS, MINUTE_MS, Int
+from graphdet.simulate.profile import DAY_MS, Int
 from graphdet.simulate.transitions import Bool, Steps, Transitions
 
 NEW, KNOWN, SAME_SESSION = 0, 1, 2  # as in LogProfile.known
 SECOND = 3  # walking back: a click on an item that the click before it will be on, too
-NEAR_MS = 30 * MINUTE_MS  # "the same hour": real steps at most this far away in time
-FAR_MS = 6 * HOUR_MS  # or this far, when the item stepped to was about as old as it is now
 AGE_SLACK = 0.2
 PRIOR = 4.0  # a walk leaves an item whose few steps would send every account to the same neighbour
 TRIES = 8
@@ -134,32 +132,32 @@ class _Round:
 
     def _draw(self, origin: Int, at_ms: Int, transitions: Transitions, attempt: int) -> Int:
         """Draw a row for each time: a real step of the hour, else any session start, at last any click."""
-        steps, rng = self.steps, self.rng
+        steps, rng, near_ms, far_ms = self.steps, self.rng, self.steps.near_ms, self.steps.far_ms
         nowhere = np.zeros(len(at_ms), np.int64)
         edge = np.full(len(at_ms), -1, np.int64)
         if self.kind == "random":
             edge = steps.living_clicks(at_ms, rng)
         elif self.kind == "popular":
-            edge = steps.clicks.draw(nowhere, at_ms, NEAR_MS, 0.0, rng)
+            edge = steps.clicks.draw(nowhere, at_ms, near_ms, 0.0, rng)
         elif attempt < TRIES:
             known = np.flatnonzero(origin >= 0)
             state = steps.state_of_edge[origin[known]]
-            edge[known] = self._born(transitions.draw(state, at_ms[known], NEAR_MS, PRIOR, rng), at_ms[known])
+            edge[known] = self._born(transitions.draw(state, at_ms[known], near_ms, PRIOR, rng), at_ms[known])
             for _ in range(TRIES):
                 todo = np.flatnonzero((edge < 0) & (origin >= 0))
                 if len(todo) == 0:
                     break
                 state = steps.state_of_edge[origin[todo]]
-                far = transitions.draw(state, at_ms[todo], FAR_MS, PRIOR, rng)
+                far = transitions.draw(state, at_ms[todo], far_ms, PRIOR, rng)
                 edge[todo] = self._as_old(far, at_ms[todo])
         anywhere = steps.starts if attempt < TRIES else steps.clicks
-        for half_ms in (NEAR_MS // 2, NEAR_MS, FAR_MS):
+        for half_ms in (near_ms // 2, near_ms, far_ms):
             todo = np.flatnonzero(edge < 0)
             if len(todo) == 0:
                 return edge
             edge[todo] = self._born(anywhere.draw(nowhere[todo], at_ms[todo], half_ms, 0.0, rng), at_ms[todo])
         if attempt >= TRIES:
-            for half_ms in (3 * DAY_MS, steps.profile.span_ms):
+            for half_ms in (max(3 * DAY_MS, far_ms), steps.profile.span_ms):
                 todo = np.flatnonzero(edge < 0)
                 if len(todo) == 0:
                     return edge
@@ -175,9 +173,10 @@ class _Round:
         """Take back rows of items much younger or older when clicked; old ones pass no more than new ones."""
         graph = self.steps.profile.graph
         age = at_ms - self.steps.profile.born_ms[graph.item_ix[edge]]
-        width = np.clip(AGE_SLACK * age, NEAR_MS, FAR_MS)
+        near_ms = self.steps.near_ms
+        width = np.clip(AGE_SLACK * age, near_ms, self.steps.far_ms)
         passes = (age >= 0) & (np.abs(graph.at_ms[edge] - at_ms) <= width)
-        passes &= self.rng.random(len(edge)) < NEAR_MS / width
+        passes &= self.rng.random(len(edge)) < near_ms / width
         return np.where(passes, edge, -1)
 
     def _return(self, account: Int, at_ms: Int) -> Int:
@@ -188,7 +187,7 @@ class _Round:
         edge = np.full(len(account), -1, np.int64)
         some = np.flatnonzero(high > low)
         item = self.own[place[some]] - account[some] * n_items
-        near = self.steps.profile.rate(item, at_ms[some], 2 * NEAR_MS) > 0
+        near = self.steps.profile.rate(item, at_ms[some], 2 * self.steps.near_ms) > 0
         edge[some[near]] = self.steps.profile.rows_near(item[near], at_ms[some[near]], self.rng)
         return edge
 
