@@ -11,6 +11,7 @@ from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.memory import Remembered, remember
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports.words import plural
+from graphdet.rings.evidence import judge_inputs
 from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import tabulate
 from graphdet.tables import GraphArrays, RingTables
@@ -40,7 +41,8 @@ def find_rings(
     progress.start("judge and explain")
     judged, tables = judge_and_tabulate(candidates, graph, judge, fdr)
     progress.done()
-    known = with_overruled(remember(store, tables), judged, shipped=model_dir is None)
+    strange = like_nothing_planted(candidates, judge, fdr)
+    known = with_doubts(remember(store, tables), judged, strange, shipped=model_dir is None)
     progress.start("write rings")
     store.write_rings(known.rings, known.history)
     store.set_meta(MODEL_DIGEST, (model_digest(model_dir) if model_dir is not None else None) or SHIPPED)
@@ -48,8 +50,18 @@ def find_rings(
     return known
 
 
-def with_overruled(known: Remembered, judged: Judged, *, shipped: bool) -> Remembered:
-    """Add what people should know when a judge does not know a log well enough for its flags to stand."""
+def with_doubts(known: Remembered, judged: Judged, strange: int, *, shipped: bool) -> Remembered:
+    """Add what people should know of groups that a judge would flag, but does not know well enough.
+
+    strange: how many of them are like nothing it learned from.
+    """
+    if strange:
+        line = (
+            f"{plural(strange, 'group')} would be flagged, but {'is' if strange == 1 else 'are'} like no campaign that "
+            f"was planted into this log for the judge to learn from, so it has no opinion: read them before you "
+            f"trust or dismiss them."
+        )
+        known = replace(known, said=(*known.said, line))
     if not judged.overruled:
         return known
     remedy = (
@@ -62,6 +74,15 @@ def with_overruled(known: Remembered, judged: Judged, *, shipped: bool) -> Remem
         f"look nearly as strong; {remedy}."
     )
     return replace(known, said=(*known.said, line))
+
+
+def like_nothing_planted(candidates: Candidates, judge: RingJudge, fdr: float) -> int:
+    """How many groups a judge would flag if it guessed where it has seen no campaign like them."""
+    if judge.known is None:
+        return 0
+    guessed = judge_rings(candidates, replace(judge, known=None).logits, fdr)
+    held_back = judge.logits(judge_inputs(guessed.evidence), guessed.fold) < guessed.logit
+    return int((guessed.flagged & held_back).sum())
 
 
 def judge_and_tabulate(

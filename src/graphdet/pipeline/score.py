@@ -23,7 +23,7 @@ from graphdet.pipeline.labelled_model import kept_kinds, load_kept
 from graphdet.pipeline.labelled_score import score_kept, score_labelled
 from graphdet.pipeline.memory import Remembered, remember, settle
 from graphdet.pipeline.models import Models, load_models
-from graphdet.pipeline.rings import with_overruled
+from graphdet.pipeline.rings import like_nothing_planted, with_doubts
 from graphdet.pipeline.rounding import six_digits
 from graphdet.pipeline.scorers import SCORERS
 from graphdet.pipeline.user_trees import UserColumns, user_columns
@@ -142,9 +142,9 @@ def score_graph(
     With `explained`, the evidence of flagged rings also says what the network sees in their members.
     """
     judged = judge_rings(candidates, models.judge.logits, fdr)
-    known = with_overruled(
-        remember(store, tabulate(judged, candidates.model, graph, models.judge.logits)), judged, shipped=False
-    )
+    tables = tabulate(judged, candidates.model, graph, models.judge.logits)
+    strange = like_nothing_planted(candidates, models.judge, fdr)
+    known = with_doubts(remember(store, tables), judged, strange, shipped=False)
     users, items = behaviour(graph, store.bench, progress)
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")
