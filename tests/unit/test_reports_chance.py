@@ -127,13 +127,16 @@ def test_the_organic_model_is_the_sum_it_says() -> None:
     cuts = np.quantile(times, np.linspace(0, 1, N_SLICES + 1)[1:-1])
     of_slice = {key: int(np.searchsorted(cuts, at, side="right")) for key, at in first.items()}
     total = Counter(of_slice.values())
-    mu = 0.0
+    met = 0.0
     for user in people:
         for item in things:
             mine = Counter(s for (u, _), s in of_slice.items() if u == user)
             its = Counter(s for (_, i), s in of_slice.items() if i == item)
-            mu += sum(mine[s] * its[s] / total[s] for s in mine)
-    assert got.expected == pytest.approx(mu)
+            met += 1 - np.exp(-sum(mine[s] * its[s] / total[s] for s in mine))
+    assert got.expected == pytest.approx(met)
+    assert got.expected == pytest.approx(
+        got.chance @ np.arange(len(got.chance))
+    )  # the middle of the hill that is drawn
     assert got.observed == len(people) * len(things)
     assert got.p_value < 1e-6
 

@@ -55,7 +55,10 @@ def _named(names: Sequence[str]) -> str:
 
 def _what(ring: RingData) -> tuple[str, ...]:
     pairs = len({(act.user_id, act.item_id) for act in ring.acts})
-    expected = ring.evidence.get("expected_acts")
+    # Evidence counts chance meetings, of which one pair may have several; the pairs are known where the log was read.
+    expected = (
+        ring.context.organic.expected if ring.context is not None else ring.evidence.get("expected_acts")
+    )
     lines = [
         f"{words.plural(ring.n_users, 'account')} act on the same {words.plural(ring.n_items, 'item')}: "
         f"{words.thousands(pairs)} of the {words.thousands(ring.n_users * ring.n_items)} account–item pairs "
@@ -63,8 +66,8 @@ def _what(ring: RingData) -> tuple[str, ...]:
     ]
     if expected is not None:
         lines.append(
-            f"Of accounts as active as these, on items as popular as these, at these times, "
-            f"{words.figure(expected)} such pairs would be expected by chance."
+            f"Even if the group's own acts are counted as the ordinary traffic of the items, which favours innocence, "
+            f"accounts as active as these would make {words.figure(expected)} such pairs by chance."
         )
     return tuple(lines)
 

@@ -63,7 +63,7 @@ def organic_null(acts: Acts, users: Ints, items: Ints) -> Organic:
     p = -np.expm1(-mu.ravel())
     chance = poisson_binomial(p)
     tail = float(min(1.0, max(chance[observed:].sum(), 0.0))) if observed < len(chance) else 0.0
-    return Organic(observed, float(mu.sum()), chance, tail)
+    return Organic(observed, float(p.sum()), chance, tail)
 
 
 def _table(rows: Ints, slices: Ints, n: int) -> Float:

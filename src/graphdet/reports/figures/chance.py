@@ -54,7 +54,8 @@ def _organic(context: Context) -> _Panel:
         heights,
         organic.observed,
         f"by chance: {words.figure(organic.expected)}",
-        f"{words.thousands(organic.observed)} observed, {words.figure(organic.expected)} expected",
+        f"{words.thousands(organic.observed)} observed, {words.figure(organic.expected)} expected "
+        f"with the group's own acts left in",
     )
 
 
