@@ -136,7 +136,7 @@ def test_the_organic_model_is_the_sum_it_says() -> None:
     assert got.expected == pytest.approx(met)
     assert got.expected == pytest.approx(
         got.chance @ np.arange(len(got.chance))
-    )  # the middle of the hill that is drawn
+    )  # the middle of the hill
     assert got.observed == len(people) * len(things)
     assert got.p_value < 1e-6
 
