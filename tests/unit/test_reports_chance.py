@@ -134,9 +134,7 @@ def test_the_organic_model_is_the_sum_it_says() -> None:
             its = Counter(s for (_, i), s in of_slice.items() if i == item)
             met += 1 - np.exp(-sum(mine[s] * its[s] / total[s] for s in mine))
     assert got.expected == pytest.approx(met)
-    assert got.expected == pytest.approx(
-        got.chance @ np.arange(len(got.chance))
-    )  # the middle of the hill
+    assert got.expected == pytest.approx(got.chance @ np.arange(len(got.chance)))  # the middle of the hill
     assert got.observed == len(people) * len(things)
     assert got.p_value < 1e-6
 
