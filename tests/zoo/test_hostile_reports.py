@@ -88,7 +88,7 @@ def hostile_ring(names: tuple[str, ...] = NAMES) -> RingData:
         others_ms=[START - 5_000_000, START + 5_000_000],
         sittings=sittings,
         shared=[SharedEntity(name, name, names[:4]) for name in names],
-        context=context,
+        around=lambda: context,
     )
 
 
