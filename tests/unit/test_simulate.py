@@ -23,7 +23,9 @@ from graphdet.simulate import (
     organic,
     plant,
     training_plan,
+    transitions,
 )
+from graphdet.simulate.profile import profile_log
 from graphdet.tables import GraphArrays
 
 pytestmark = pytest.mark.slow
@@ -368,3 +370,32 @@ def test_a_fan_club_needs_items_that_are_near_each_other() -> None:
     assert plant(log, [], 1, [club]).innocents
     with pytest.raises(NotEnoughData, match="near each other"):
         plant(alone, [], 1, [club])
+
+
+def _camouflage_in_common(planted: Planted) -> float:
+    """Items that two accounts of the campaign share beside its targets, on average."""
+    graph, targets = planted.graph, planted.targets[0]
+    rows = np.flatnonzero((planted.campaign_of_user[graph.user_ix] == 0) & ~np.isin(graph.item_ix, targets))
+    pairs = np.unique(np.column_stack([graph.user_ix[rows], graph.item_ix[rows]]), axis=0)
+    _, accounts = np.unique(pairs[:, 1], return_counts=True)
+    n = int((planted.campaign_of_user == 0).sum())
+    return float((accounts * (accounts - 1)).sum() / (n * (n - 1)))
+
+
+def test_in_a_quiet_log_accounts_of_one_hour_do_not_copy_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A year of four hundred customers: an hour holds half a session."""
+    quiet = organic(400, 800, 360, seed=2, kind="shop")
+    fair = plant(quiet, [kind("burst")], 3)
+    monkeypatch.setattr(transitions, "NEAR_SESSIONS", 0)
+    copied = plant(quiet, [kind("burst")], 3)
+    assert _camouflage_in_common(fair) < 0.6 * _camouflage_in_common(copied)
+
+
+def test_an_hour_is_as_long_as_a_hundred_sessions_take_and_no_shorter() -> None:
+    quiet, busy = (
+        profile_log(organic(n, 800, days, seed=2, kind="shop")) for n, days in ((400, 360), (10_000, 2))
+    )
+    near_ms = transitions.Steps.of(quiet).near_ms
+    in_it = 2 * near_ms * quiet.n_sessions / quiet.span_ms
+    assert in_it == pytest.approx(transitions.NEAR_SESSIONS, rel=0.01)
+    assert transitions.Steps.of(busy).near_ms == transitions.LEAST_NEAR_MS

@@ -15,9 +15,8 @@ from graphdet.models.known_campaigns import KnownCampaigns
 N_FOLDS = 2
 N_SEEDS = 3  # networks per fold, averaged
 BLIND = -30.0  # logit of a judge that learned nothing
-NO_OPINION = (
-    0.0  # the highest logit of a group that is like no campaign planted into the log: the networks only guess
-)
+# The highest logit of a group that is like no campaign planted into the log, of which the networks only guess.
+NO_OPINION = 0.0
 SECOND = "second."  # what the arrays of a second judge are called by in the file
 KNOWN = "known."  # and those of the campaigns planted into the log
 # What a second opinion must be stronger by: who asks two judges and takes the stronger answer doubles his doubt.
