@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
+from graphdet.evaluation.folds import conformal_p_values
 from graphdet.models.ring_examples import Lessons
 
 Float = NDArray[np.float64]
@@ -56,8 +57,7 @@ class KnownCampaigns:
         if not len(inputs):
             return np.zeros(0)
         distance, _ = KDTree(self.examples).query((inputs - self.mean) / self.scale)
-        as_far = len(self.apart) - np.searchsorted(self.apart, distance, side="left")
-        return np.asarray((1 + as_far) / (1 + len(self.apart)))
+        return conformal_p_values(distance, self.apart)
 
     def strange(self, inputs: Float) -> NDArray[np.bool_]:
         """Which groups are like no campaign, bool[n]."""

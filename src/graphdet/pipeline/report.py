@@ -73,9 +73,9 @@ def report(
     rings = store.rings()
     ring_ids = list(asked.ring_ids) or flagged_ids(rings)
     _check_ids(store, rings, ring_ids)
-    sources = ring_sources(store, rings, ring_ids, progress)
     whole = not asked.ring_ids
-    scores = store.scores() if whole else sources.scores
+    sources = ring_sources(store, rings, ring_ids, progress, all_scores=whole)
+    scores = sources.scores
     if whole and not scores.num_rows:
         raise UsageError(f"{store.url} has no scores yet; run `graphdet train`, `rings` and `score` first")
     info = run_info if run_info is not None else _info(store)

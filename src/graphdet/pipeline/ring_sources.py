@@ -21,17 +21,22 @@ from graphdet.tables import RingTables
 ACTS_QUERY = "ring-timeline"  # the saved query that lists the acts of a ring
 
 
-def ring_sources(store: Store, rings: RingTables, ring_ids: Sequence[str], progress: Progress) -> Sources:
-    """Read what the pages of some rings need: what members did and share, items, scores, and the whole log."""
+def ring_sources(
+    store: Store, rings: RingTables, ring_ids: Sequence[str], progress: Progress, *, all_scores: bool
+) -> Sources:
+    """Read what the pages of some rings need: what members did and share, items, the whole log, and scores.
+
+    all_scores: those of everybody, not of members alone.
+    """
     wanted = pa.array(list(ring_ids), pa.string())
     mine = rings.members.filter(pc.is_in(rings.members["ring_id"], value_set=wanted))
     users = sorted(set(mine["user_id"].to_pylist()))
     if not users:
         nothing = pa.table({name: pa.array([], pa.string()) for name in schema.INTERACTION_COLUMNS})
-        return Sources(rings, nothing, store.scores([]))
+        return Sources(rings, nothing, store.scores(None if all_scores else []))
     progress.start("read the rings' acts")
     look = _look(store)
-    scores = store.scores(users)
+    scores = store.scores(None if all_scores else users)
     acts = store.neighbourhood(users, 1).select(*schema.INTERACTION_COLUMNS).collect("pyarrow").to_native()
     people = nw.from_native(
         store.bench.from_arrow(pa.table({"user_id": pa.array(users, pa.string())}))
