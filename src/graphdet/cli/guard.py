@@ -19,13 +19,39 @@ from graphdet import __version__
 from graphdet.errors import GraphdetError
 
 INTERRUPTED, TERMINATED = 130, 143  # 128 + the signal, as shells say it
-ASK_AGAIN_S = 0.02  # after which a swallowed signal is sent once more
+ASK_AGAIN_S = 0.1  # after which a swallowed signal is sent once more
 P = ParamSpec("P")
 _received: set[int] = set()  # signals that asked us to stop
+_heard = threading.Event()  # the end has begun
 
 
-class Terminated(BaseException):
+class _Asked:
+    """A signal on its way up as an exception; where something swallows it, it is sent once more.
+
+    Python cannot raise in a destructor or a callback, and DuckDB forgets whatever is raised while it looks for optional
+    packages. An exception that is dropped before `explain` or `obeyed` saw it was not heard.
+    """
+
+    number: signal.Signals
+
+    def __del__(self) -> None:
+        if _heard.is_set() or sys.is_finalizing():
+            return
+        again = threading.Timer(ASK_AGAIN_S, _ask_again, (self.number,))
+        again.daemon = True
+        again.start()
+
+
+class Interrupted(_Asked, KeyboardInterrupt):
+    """Ctrl-C (SIGINT)."""
+
+    number = signal.SIGINT
+
+
+class Terminated(_Asked, BaseException):
     """Another process asked us to end (SIGTERM); not an Exception, so that nothing swallows it."""
+
+    number = signal.SIGTERM
 
 
 def say(message: str) -> None:
@@ -58,6 +84,7 @@ def guarded(body: Callable[P, None]) -> Callable[P, None]:
 
 def explain(error: BaseException) -> int | None:
     """Say what went wrong; returns the exit code, or None for what is not ours (SystemExit)."""
+    _heard.set()
     if isinstance(error, SystemExit | GeneratorExit):
         return None
     name = type(error).__name__
@@ -136,21 +163,25 @@ def _close_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def obeyed() -> None:
+    """Say that a signal was the way to end and has done so, as Ctrl-C does for a server."""
+    _heard.set()
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     _received.add(number)
-    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    raise Terminated if number == signal.SIGTERM else Interrupted
 
 
-def _ask_again(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Send a signal once more that fell where Python cannot raise (a destructor, a callback) and was swallowed."""
-    error = unraisable.exc_value
-    if not isinstance(error, KeyboardInterrupt | Terminated):
+def _ask_again(number: signal.Signals) -> None:
+    if not _heard.is_set():
+        os.kill(os.getpid(), number)
+
+
+def _quiet(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Print no traceback of a signal that fell where Python cannot raise; it will be sent again."""
+    if not isinstance(unraisable.exc_value, _Asked):
         sys.__unraisablehook__(unraisable)
-        return
-    number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
-    again = threading.Timer(ASK_AGAIN_S, os.kill, (os.getpid(), number))
-    again.daemon = True
-    again.start()
 
 
 def catch_signals() -> None:
@@ -158,7 +189,8 @@ def catch_signals() -> None:
 
     A signal that our parent told us to ignore (nohup, a job in the background) stays ignored.
     """
-    sys.unraisablehook = _ask_again
+    _heard.clear()
+    sys.unraisablehook = _quiet
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from graphdet.cli import options
-from graphdet.cli.guard import guarded
+from graphdet.cli.guard import guarded, obeyed
 from graphdet.cli.progress import make_progress
 from graphdet.errors import UsageError
 
@@ -175,6 +175,7 @@ def guide(
         )
         print(f"  :guide {serving.url}/guide.html", flush=True)
         serving.serve()
+    obeyed()
 
 
 def _print_pairs(*pairs: tuple[str, str]) -> None:
