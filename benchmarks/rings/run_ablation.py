@@ -22,15 +22,15 @@ from sklearn.metrics import average_precision_score
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from graphdet.errors import NotEnoughData
-from graphdet.models.judge import PRICE, RingJudge
+from graphdet.models.judge import RingJudge
 from graphdet.models.ring_examples import Lessons
 from graphdet.models.ring_judge import train_ring_judge
 from graphdet.models.shipped import shipped_judge, shipped_lessons
 from graphdet.pipeline.detect import ring_candidates
-from graphdet.pipeline.ring_lessons import planted_copies
+from graphdet.pipeline.ring_lessons import knows, planted_copies
 from graphdet.ports import Silent
 from graphdet.rings.evidence import INPUTS, JUDGE_DIRECTION
-from graphdet.rings.find import LEAST_ORDINARY, Candidates, judge_rings
+from graphdet.rings.find import Candidates, judge_rings
 from graphdet.rings.organic import Float
 from logs import LOGS, read_log
 from planted import Truth, planted_log
@@ -42,7 +42,6 @@ TASTE = ("halo_lift", "elsewhere_lift")
 CROWD = ("sharpness", "exclusivity", "recurrence")
 SIZE = ("n_users", "n_items")
 LEFT_OUT: dict[str, Sequence[str]] = {
-    "nothing": (),
     "time": TIME,
     "recurrence": ("recurrence",),
     "taste": TASTE,
@@ -70,21 +69,19 @@ def trained(lessons: Lessons, base: Lessons | None, left_out: Sequence[str], see
     return lambda inputs, fold: judge.logits(inputs[:, kept], fold)
 
 
-def seconded(judge: Judge, lessons: Lessons) -> Judge:
-    """The judge as `train` makes it: in a small log with the shipped judge's opinion beside its own."""
-    if lessons.is_natural.sum() >= LEAST_ORDINARY * lessons.n_logs:
-        return judge
-    other = shipped_judge()
-    return lambda inputs, fold: np.maximum(judge(inputs, fold), other.logits(inputs, fold) - PRICE)
+def seconded(lessons: Lessons, base: Lessons, seed: int) -> Judge:
+    """The judge as `train` makes it: near the shipped judge's opinion, where that one knows the log."""
+    judge = train_ring_judge(lessons, JUDGE_DIRECTION, seed, base)
+    return (
+        replace(judge, second=shipped_judge()) if knows(shipped_judge(), judge, lessons) else judge
+    ).logits
 
 
 def judges(lessons: Lessons, seed: int) -> dict[str, Judge]:
     """All judges of the table. None but the first has a second opinion, so that a missing part is missed."""
     base = shipped_lessons()
-    out = {name: trained(lessons, base, inputs, seed) for name, inputs in LEFT_OUT.items()}
-    out = {"nothing": seconded(out["nothing"], lessons), "a second opinion": out["nothing"]} | {
-        name: judge for name, judge in out.items() if name != "nothing"
-    }
+    out = {"nothing": seconded(lessons, base, seed), "a second opinion": trained(lessons, base, (), seed)}
+    out |= {name: trained(lessons, base, inputs, seed) for name, inputs in LEFT_OUT.items()}
     no_innocents = lessons.of_rows(np.flatnonzero(~lessons.is_innocent))
     out["hard innocents"] = trained(no_innocents, base.of_rows(np.flatnonzero(~base.is_innocent)), (), seed)
     try:

@@ -74,17 +74,22 @@ def test_a_saved_judge_says_the_same(tmp_path: Path) -> None:
     assert np.array_equal(judge.logits(x, fold), same.logits(x, fold))
 
 
-def test_the_stronger_of_two_judges_counts_and_the_second_pays(tmp_path: Path) -> None:
-    """The second learned that input 1 makes a ring, of which the first knows nothing."""
+def test_a_judge_stays_near_its_second_opinion(tmp_path: Path) -> None:
+    """The second learned that input 1 makes a ring, of which the first knows nothing; of 0 only the first knows."""
     lessons, other = _lessons(5), _lessons(6)
     turned = replace(other, inputs=other.inputs[:, [1, 0, 2]])
     first, second = train_ring_judge(lessons, DIRECTION), train_ring_judge(turned, (0, 1, -1))
-    x, fold = turned.inputs, turned.fold
+    x, fold = np.vstack([turned.inputs, lessons.inputs]), np.concatenate([turned.fold, lessons.fold])
     one, two = first.logits(x, fold), second.logits(x, fold)
     both = replace(first, second=second)
-    assert np.array_equal(both.logits(x, fold), np.maximum(one, two - np.log(2)))
-    assert (one < two - np.log(2)).any()
-    assert (one > two).any()
+    heard = both.logits(x, fold)
+    low, high = one < two - np.log(2), one > two + 2
+    assert low.any()
+    assert high.any()
+    assert not (low | high).all()
+    assert np.array_equal(heard[low], two[low] - np.log(2))
+    assert np.array_equal(heard[high], two[high] + 2)
+    assert np.array_equal(heard[~low & ~high], one[~low & ~high])
     both.save(tmp_path)
     assert np.array_equal(RingJudge.load(tmp_path).logits(x, fold), both.logits(x, fold))
 

@@ -19,8 +19,9 @@ BLIND = -30.0  # logit of a judge that learned nothing
 NO_OPINION = 0.0
 SECOND = "second."  # what the arrays of a second judge are called by in the file
 KNOWN = "known."  # and those of the campaigns planted into the log
-# What a second opinion must be stronger by: who asks two judges and takes the stronger answer doubles his doubt.
-PRICE = float(np.log(2))
+# How far, in logits, a log's own judge may go from its second opinion: who asks two judges and takes the stronger
+# answer doubles his doubt, and what the other is far from sure of nobody is accused of.
+BELOW_SECOND, ABOVE_SECOND = float(np.log(2)), 2.0
 FORMAT = 5
 
 
@@ -31,8 +32,8 @@ class RingJudge:
     weights: per fold and seed, the arrays of a three-layer network; mean, scale float64[n_inputs]
     standardise the inputs. A positive logit means: more like the planted campaigns than like the log's own
     groups. known: the campaigns planted into the log that it was trained on, where it was trained on one: a group like
-    none of them gets no logit above NO_OPINION. second: a judge of other logs that is asked too; the stronger of both
-    logits counts, its less PRICE.
+    none of them gets no logit above NO_OPINION. second: a judge of other logs that knows this one; no logit is further
+    than BELOW_SECOND below or ABOVE_SECOND above its.
     """
 
     weights: dict[str, NDArray[np.float32]]
@@ -68,7 +69,8 @@ class RingJudge:
         if self.known is not None:
             out = np.where(self.known.strange(inputs), np.minimum(out, NO_OPINION), out)
         if self.second is not None:
-            out = np.maximum(out, self.second.logits(inputs, fold) - PRICE)
+            other = self.second.logits(inputs, fold)
+            out = np.clip(out, other - BELOW_SECOND, other + ABOVE_SECOND)
         return out
 
     def save(self, directory: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
 
 from graphdet.errors import NotEnoughData
 from graphdet.models.judge import RingJudge
@@ -16,7 +17,7 @@ from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.insufficient import measured
 from graphdet.ports import Progress
 from graphdet.rings.evidence import JUDGE_DIRECTION
-from graphdet.rings.find import LEAST_ORDINARY, Candidates, judge_rings, overlap
+from graphdet.rings.find import Candidates, judge_rings, overlap
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import Campaign, training_plan
 from graphdet.simulate.innocents import training_innocents
@@ -32,6 +33,7 @@ CAMPAIGNS_PER_ROUND = 10  # with each ten campaigns goes one group of every kind
 ENOUGH_FOUND = 48
 ENOUGH_IN_ONE = 40  # of a large log, where the next copy would cost minutes
 MOST_COPIES = 6
+MUCH_WORSE = 0.1  # in average precision: a judge that ranks a log's groups so much worse does not know it
 ELDER_FDR = 0.05  # at which a judge of other logs says what in a user's log is no example of innocence
 
 
@@ -76,8 +78,8 @@ def plant_and_judge(
 ) -> PlantedTask:
     """Plant campaigns and hard innocents into copies of the log and train the ring judge on them, and on other logs.
 
-    What the judge of other logs would flag is no example of a natural group, and a log with few groups of its own gets
-    that judge as its second opinion.
+    What the judge of other logs would flag is no example of a natural group, and where that judge knows the log it is
+    the second opinion on every group.
 
     Raises:
         NotEnoughData: the log is too small for either.
@@ -100,7 +102,7 @@ def plant_and_judge(
     own = Lessons.joined(lessons)
     with measured(graph):
         judge = train_ring_judge(own, JUDGE_DIRECTION, seed, shipped_lessons())
-    if own.is_natural.sum() < LEAST_ORDINARY * own.n_logs:
+    if knows(elder, judge, own):
         judge = replace(judge, second=elder)
     progress.done()
     return PlantedTask(
@@ -112,6 +114,20 @@ def plant_and_judge(
             "campaigns_found_as_candidates": sum(each.n_found for each in lessons),
         },
     )
+
+
+def knows(elder: RingJudge, judge: RingJudge, lessons: Lessons) -> bool:
+    """Whether a judge of other logs ranks what was planted into this one nearly as well as the log's own does.
+
+    By average precision, campaigns against natural groups and hard innocents, at most MUCH_WORSE lower.
+    """
+    learned = replace(judge, known=None)  # whether a group is strange is another question
+    rows = np.flatnonzero(lessons.is_ring | lessons.is_innocent | lessons.is_natural)
+    inputs, fold, wanted = lessons.inputs[rows], lessons.fold[rows], lessons.is_ring[rows]
+    of_elder, of_judge = (
+        average_precision_score(wanted, each.logits(inputs, fold)) for each in (elder, learned)
+    )
+    return bool(of_elder >= of_judge - MUCH_WORSE)
 
 
 def _check_learnable(task: Task, n_found: int) -> None:
