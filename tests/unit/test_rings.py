@@ -1,5 +1,6 @@
 """Blocks, evidence and judgement on a generated log with planted campaigns."""
 
+import json
 from dataclasses import replace
 
 import duckdb
@@ -16,9 +17,9 @@ from graphdet.evaluation.posterior import posterior_q_values
 from graphdet.models.judge import RingJudge
 from graphdet.models.known_campaigns import KnownCampaigns
 from graphdet.pipeline.detect import find_pairs
+from graphdet.pipeline.held_back import HeldBack, held_back, with_counter_evidence, with_doubts
 from graphdet.pipeline.memory import Remembered
 from graphdet.pipeline.ring_lessons import lessons_of
-from graphdet.pipeline.rings import like_nothing_planted, with_doubts
 from graphdet.pipeline.score import Flags
 from graphdet.ports import Silent
 from graphdet.rings.blocks import Blocks, block_acts, membership
@@ -202,16 +203,54 @@ def test_groups_held_back_because_nothing_planted_is_like_them_are_counted(
     guessing = RingJudge(weights, np.zeros(n), np.ones(n))
     guessed = judge_rings(candidates, guessing.logits, 0.05)
     assert guessed.flagged.any()
-    assert like_nothing_planted(candidates, guessing, 0.05) == 0
     elsewhere = KnownCampaigns(np.zeros(n), np.ones(n), np.full((20, n), 1e3), np.linspace(0.1, 1, 20))
-    modest = replace(guessing, known=elsewhere)
-    assert not judge_rings(candidates, modest.logits, 0.05).flagged.any()
-    assert like_nothing_planted(candidates, modest, 0.05) == guessed.flagged.sum()
-    everywhere = replace(guessing, known=replace(elsewhere, examples=candidates.inputs))
-    assert like_nothing_planted(candidates, everywhere, 0.05) == 0
-    tables = tabulate(guessed, candidates.model, planted.graph, guessing.logits)
-    said = with_doubts(Remembered(tables, Standing(), {}, None), guessed, 2, shipped=False).said
-    assert said[0].startswith("2 groups would be flagged, but are like no campaign")
+    everywhere = replace(elsewhere, examples=candidates.inputs)
+    doubtful = {
+        name: values - 9 if name.endswith("2.bias") else values * 0 for name, values in weights.items()
+    }
+    doubting = replace(guessing, weights=doubtful)
+    for judge, n_strange, n_doubted in (
+        (guessing, 0, 0),
+        (replace(guessing, known=elsewhere), guessed.flagged.sum(), 0),
+        (replace(guessing, known=everywhere), 0, 0),
+        (replace(guessing, second=doubting), 0, guessed.flagged.sum()),
+        (replace(guessing, second=doubting, known=elsewhere), guessed.flagged.sum(), 0),
+        (replace(guessing, second=guessing), 0, 0),
+    ):
+        judged = judge_rings(candidates, judge.logits, 0.05)
+        held = held_back(candidates, judged, judge, 0.05)
+        assert (held.strange.sum(), (~held.strange).sum()) == (n_strange, n_doubted)
+        assert judged.flagged.any() != bool(n_strange + n_doubted)
+        assert not judged.flagged[held.row[held.row >= 0]].any()
+        assert (held.taken > 0).all()
+
+
+@pytest.mark.slow
+def test_of_groups_held_back_people_are_told_which_and_why(planted: Planted, candidates: Candidates) -> None:
+    margin = INPUTS.index("margin_nats")
+    judged = judge_rings(
+        candidates, lambda inputs, fold: inputs[:, margin] - np.median(inputs[:, margin]), 0.05
+    )
+    tables = tabulate(judged, candidates.model, planted.graph)
+    n = len(tables.rings)
+    last = len(judged.logit) - 1
+    held = HeldBack(
+        np.array([0, 1, last, -1]), np.array([True, False, False, False]), np.array([4.0, 5.0, 6.0, 7.0])
+    )
+    told = with_counter_evidence(tables, judged, held)
+    added = [
+        json.loads(after)["counter_evidence"][: -len(json.loads(before)["counter_evidence"]) or None]
+        for before, after in zip(
+            *[each.rings["evidence"].to_pylist() for each in (tables, told)], strict=True
+        )
+    ]
+    assert [[(row["code"], row["strength"]) for row in rows] for rows in added] == [
+        [("unlike_planted", 4.0)], [("second_judge", 5.0)], *[[]] * (n - 2),
+    ]  # fmt: skip
+    ids = tables.rings["ring_id"].to_pylist()
+    said = with_doubts(Remembered(told, Standing(), {}, None), judged, held, shipped=False).said
+    assert said[0].startswith(f"1 group ({ids[0]}) would be flagged, but is like no campaign")
+    assert said[1].startswith(f"3 groups ({ids[1]}) would be flagged by what was learned from this log alone")
 
 
 class Elder(RingJudge):

@@ -17,13 +17,13 @@ from graphdet.models.pyg import HeteroData
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.gnn_words import with_gnn
+from graphdet.pipeline.held_back import held_back, with_counter_evidence, with_doubts
 from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.labelled import check_against, kind_of
 from graphdet.pipeline.labelled_model import kept_kinds, load_kept
 from graphdet.pipeline.labelled_score import score_kept, score_labelled
 from graphdet.pipeline.memory import Remembered, remember, settle
 from graphdet.pipeline.models import Models, load_models
-from graphdet.pipeline.rings import like_nothing_planted, with_doubts
 from graphdet.pipeline.rounding import six_digits
 from graphdet.pipeline.scorers import SCORERS
 from graphdet.pipeline.user_trees import UserColumns, user_columns
@@ -143,8 +143,9 @@ def score_graph(
     """
     judged = judge_rings(candidates, models.judge.logits, fdr)
     tables = tabulate(judged, candidates.model, graph, models.judge.logits)
-    strange = like_nothing_planted(candidates, models.judge, fdr)
-    known = with_doubts(remember(store, tables), judged, strange, shipped=False)
+    held = held_back(candidates, judged, models.judge, fdr)
+    tables = with_counter_evidence(tables, judged, held)
+    known = with_doubts(remember(store, tables), judged, held, shipped=False)
     users, items = behaviour(graph, store.bench, progress)
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")

@@ -43,6 +43,7 @@ MEASURES: tuple[Measuring, ...] = (
 CODES = tuple(measuring.__name__ for measuring in MEASURES)
 COUNTER_CODES = (
     "common_taste", "taste_elsewhere", "natural_burst", "long_histories", "small", "household", "open_targets",
+    "unlike_planted", "second_judge",
 )  # fmt: skip
 # The judge's evidence that speaks of the same thing.
 JUDGED_BY: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,119 @@
+"""Groups that a log's own judge would flag and that are not, and why: what people should know of them."""
+
+import json
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from graphdet import schema
+from graphdet.models.judge import RingJudge
+from graphdet.models.ring_examples import RING
+from graphdet.pipeline.memory import Remembered
+from graphdet.reports.words import plural
+from graphdet.rings.blocks import Blocks
+from graphdet.rings.evidence import judge_inputs
+from graphdet.rings.find import Candidates, Judged, judge_rings
+from graphdet.rings.member_reasons import as_reason
+from graphdet.rings.reasons import ring_words
+from graphdet.rings.ring_tables import listed
+from graphdet.tables import RingTables
+
+MOST_NAMED = 5  # rings in one line
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """Groups that the networks trained on the log would flag if nobody else were asked. Shapes: all [n].
+
+    row: int64, the ring of Judged that the group is, −1 where none is; strange: it is like no campaign planted into the
+    log, else the judge of other logs, who knows this one, is far from sure of it; taken: float64, nats by which it was
+    lowered.
+    """
+
+    row: NDArray[np.int64]
+    strange: NDArray[np.bool_]
+    taken: NDArray[np.float64]
+
+
+def held_back(candidates: Candidates, judged: Judged, judge: RingJudge, fdr: float) -> HeldBack:
+    """Ask the log's own networks alone, and compare."""
+    if judge.known is None and judge.second is None:
+        return HeldBack(np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0))
+    would = judge_rings(candidates, replace(judge, known=None, second=None).logits, fdr)
+    flagged = np.flatnonzero(would.flagged)
+    inputs = judge_inputs(would.evidence)[flagged]
+    taken = would.logit[flagged] - judge.logits(inputs, would.fold[flagged])
+    strange = np.zeros(len(flagged), bool) if judge.known is None else judge.known.strange(inputs)
+    row = _same_group(would.blocks.take(flagged), judged.blocks)
+    held = (taken > 0) & ~((row >= 0) & judged.flagged[row])
+    return HeldBack(row[held], strange[held], taken[held])
+
+
+def _same_group(blocks: Blocks, others: Blocks) -> NDArray[np.int64]:
+    """The other block that has most members in common with each, int64[n]; −1 where they are not half of both."""
+    if not len(others):
+        return np.full(len(blocks), -1)
+    shared = np.asarray((blocks.users @ others.users.T).todense(), np.float64)
+    either = np.diff(blocks.users.indptr)[:, None] + np.diff(others.users.indptr)[None, :] - shared
+    best = (shared / either).argmax(axis=1)
+    enough = (shared / either)[np.arange(len(blocks)), best] >= RING
+    return np.where(enough, best, -1)
+
+
+def with_counter_evidence(tables: RingTables, judged: Judged, held: HeldBack) -> RingTables:
+    """Say in the counter-evidence of each ring that is listed why it was held back."""
+    place = {row: at for at, row in enumerate(listed(judged).tolist())}
+    evidence = tables.rings[schema.RING_EVIDENCE].to_pylist()
+    for row, strange, taken in zip(
+        held.row.tolist(), held.strange.tolist(), held.taken.tolist(), strict=True
+    ):
+        if row in place:
+            code = "unlike_planted" if strange else "second_judge"
+            document = json.loads(evidence[place[row]])
+            reason = as_reason(code, taken, {}, ring_words(code, {}))
+            document["counter_evidence"] = [reason, *document["counter_evidence"]]
+            evidence[place[row]] = json.dumps(document)
+    column = tables.rings.column_names.index(schema.RING_EVIDENCE)
+    rings = tables.rings.set_column(column, schema.RING_EVIDENCE, pa.array(evidence, pa.string()))
+    return RingTables(rings, tables.members, tables.items)
+
+
+def with_doubts(known: Remembered, judged: Judged, held: HeldBack, *, shipped: bool) -> Remembered:
+    """Add what people should know of groups that a judge would flag, but does not know well enough."""
+    ids = dict(zip(listed(judged).tolist(), known.rings.rings["ring_id"].to_pylist(), strict=True))
+
+    def would(rows: NDArray[np.int64]) -> tuple[str, str, str]:
+        """How many would be flagged, with the ids of those that are listed; the verb and the pronoun that go on."""
+        names = [ids[row] for row in rows.tolist() if row in ids]
+        more = " …" if len(names) > MOST_NAMED else ""
+        which = f" ({', '.join(names[:MOST_NAMED])}{more})" if names else ""
+        return f"{plural(len(rows), 'group')}{which} would be flagged", *(
+            ("is", "it") if len(rows) == 1 else ("are", "them")
+        )
+
+    said = []
+    if held.strange.any():
+        groups, be, them = would(held.row[held.strange])
+        said.append(
+            f"{groups}, but {be} like no campaign that was planted into this log for the judge to learn from, so it "
+            f"has no opinion: read {them} before you trust or dismiss {them}."
+        )
+    if not held.strange.all():
+        groups, _, them = would(held.row[~held.strange])
+        said.append(
+            f"{groups} by what was learned from this log alone, but the judge of other logs doubts {them}: leads to "
+            f"look at, not findings."
+        )
+    if judged.overruled:
+        remedy = (
+            "train one on this log: graphdet train --model DIR, then graphdet rings --model DIR"
+            if shipped
+            else "they are leads to look at, not findings, and vouch for none of their members"
+        )
+        said.append(
+            f"{plural(judged.overruled, 'group')} would be flagged, but to this judge too many ordinary groups of the "
+            f"log look nearly as strong; {remedy}."
+        )
+    return replace(known, said=(*known.said, *said))
