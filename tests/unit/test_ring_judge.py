@@ -10,6 +10,7 @@ from graphdet.errors import GraphdetError
 from graphdet.models.judge import RingJudge
 from graphdet.models.ring_examples import Lessons
 from graphdet.models.ring_judge import train_ring_judge
+from graphdet.pipeline.ring_lessons import knows
 
 pytestmark = pytest.mark.slow
 
@@ -92,6 +93,15 @@ def test_a_judge_stays_near_its_second_opinion(tmp_path: Path) -> None:
     assert np.array_equal(heard[~low & ~high], one[~low & ~high])
     both.save(tmp_path)
     assert np.array_equal(RingJudge.load(tmp_path).logits(x, fold), both.logits(x, fold))
+
+
+def test_a_judge_of_other_logs_knows_a_log_whose_campaigns_it_ranks_as_well() -> None:
+    own, like, unlike = _lessons(5), _lessons(6), _lessons(7)
+    unlike = replace(unlike, inputs=unlike.inputs[:, [1, 0, 1]])  # its campaigns show in input 1 alone
+    judge = train_ring_judge(own, DIRECTION, base=like)
+    assert knows(train_ring_judge(like, DIRECTION), judge, own)
+    assert not knows(train_ring_judge(unlike, (0, 1, 0)), judge, own)
+    assert not knows(RingJudge.blind(), judge, own)
 
 
 def test_of_a_group_like_no_planted_campaign_it_has_no_opinion(tmp_path: Path) -> None:
