@@ -78,9 +78,10 @@ def _who(ring: RingData) -> tuple[str, ...]:
     weak = sum(member.user_score is not None and member.user_score < 0.5 for member in ring.members)
     if any(member.user_score is not None for member in ring.members):
         lines.append(
-            f"{words.plural(weak, 'member')} would not stand out alone (user score below 0.5)."
+            f"{words.plural(weak, 'member')} {'has' if weak == 1 else 'have'} a user score below 0.5, of membership and of "
+            f"what one does alone."
             if weak
-            else "Every member also stands out alone (user score of 0.5 or more)."
+            else "Every member has a user score of 0.5 or more, of membership and of what it does alone."
         )
     for entity in ring.shared[:3]:
         lines.append(
