@@ -257,8 +257,8 @@ def _doubts_of_size(ring: Mapping[str, Any], weak_members: int, said_small: bool
         )
     if weak_members:
         against.append(
-            f"{words.plural(weak_members, 'member')} of {n_users} {'has' if weak_members == 1 else 'have'} a user score "
-            f"below 0.5: a weak part in the ring, and little that speaks against them alone. Check them before acting on "
-            f"them."
+            f"{words.plural(weak_members, 'member')} of {n_users} {'has' if weak_members == 1 else 'have'} a user "
+            f"score below 0.5: a weak part in the ring, and little that speaks against them alone. Check them before "
+            f"acting on them."
         )
     return against
