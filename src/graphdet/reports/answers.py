@@ -78,8 +78,8 @@ def _who(ring: RingData) -> tuple[str, ...]:
     weak = sum(member.user_score is not None and member.user_score < 0.5 for member in ring.members)
     if any(member.user_score is not None for member in ring.members):
         lines.append(
-            f"{words.plural(weak, 'member')} {'has' if weak == 1 else 'have'} a user score below 0.5, of membership and "
-            f"of what one does alone."
+            f"{words.plural(weak, 'member')} {'has' if weak == 1 else 'have'} a user score below 0.5, of membership "
+            f"and of what one does alone."
             if weak
             else "Every member has a user score of 0.5 or more, of membership and of what it does alone."
         )
