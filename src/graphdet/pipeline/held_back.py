@@ -1,4 +1,4 @@
-"""Groups that a log's own judge would flag and that are not, and why: what people should know of them."""
+"""Groups that are nearly flagged, or would be by the log's own judge alone: what people should know of them."""
 
 import json
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from graphdet.rings.ring_tables import listed
 from graphdet.tables import RingTables
 
 MOST_NAMED = 5  # rings in one line
+NEAR = 2.0  # times the level: who is flagged at so much is told of
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,10 @@ def with_counter_evidence(tables: RingTables, judged: Judged, held: HeldBack) ->
     return RingTables(rings, tables.members, tables.items)
 
 
-def with_doubts(known: Remembered, judged: Judged, held: HeldBack, *, shipped: bool) -> Remembered:
-    """Add what people should know of groups that a judge would flag, but does not know well enough."""
+def with_doubts(
+    known: Remembered, judged: Judged, held: HeldBack, fdr: float, *, shipped: bool
+) -> Remembered:
+    """Add what people should know of groups that a judge nearly flags, or would if it knew them better."""
     ids = dict(zip(listed(judged).tolist(), known.rings.rings["ring_id"].to_pylist(), strict=True))
 
     def would(rows: NDArray[np.int64]) -> tuple[str, str, str]:
@@ -94,6 +97,15 @@ def with_doubts(known: Remembered, judged: Judged, held: HeldBack, *, shipped: b
         )
 
     said = []
+    loud = np.array([ids.get(row) not in known.quiet for row in range(len(judged.level))], bool)
+    near = np.flatnonzero(~judged.flagged & (judged.level <= NEAR * fdr) & loud)
+    if len(near):
+        groups, _, _ = would(near)
+        level = float(judged.level[near].max())
+        said.append(
+            f"{groups} at --fdr {np.ceil(100 * level) / 100:.2g}, and up to one flag in {1 / level:.0f} may then be "
+            f"false."
+        )
     if held.strange.any():
         groups, be, them = would(held.row[held.strange])
         said.append(

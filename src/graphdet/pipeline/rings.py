@@ -41,7 +41,7 @@ def find_rings(
     held = held_back(candidates, judged, judge, fdr)
     tables = with_counter_evidence(tables, judged, held)
     progress.done()
-    known = with_doubts(remember(store, tables), judged, held, shipped=model_dir is None)
+    known = with_doubts(remember(store, tables), judged, held, fdr, shipped=model_dir is None)
     progress.start("write rings")
     store.write_rings(known.rings, known.history)
     store.set_meta(MODEL_DIGEST, (model_digest(model_dir) if model_dir is not None else None) or SHIPPED)

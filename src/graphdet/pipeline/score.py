@@ -145,7 +145,7 @@ def score_graph(
     tables = tabulate(judged, candidates.model, graph, models.judge.logits)
     held = held_back(candidates, judged, models.judge, fdr)
     tables = with_counter_evidence(tables, judged, held)
-    known = with_doubts(remember(store, tables), judged, held, shipped=False)
+    known = with_doubts(remember(store, tables), judged, held, fdr, shipped=False)
     users, items = behaviour(graph, store.bench, progress)
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")
