@@ -9,15 +9,18 @@ picture is docs/pictures/rings-calibration.svg.
 
 import argparse
 import json
+import sys
 from collections import defaultdict
 from pathlib import Path
 
 from scipy.stats import binomtest
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 from graphdet.reports import svg
+from recording import RESULTS
 
 ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "benchmarks" / "results.jsonl"
 PICTURE = ROOT / "docs" / "pictures" / "rings-calibration.svg"
 COLOURS = {"graphdet": "#0b5fa5", "graphdet, untrained": "#d1495b"}
 SAID = {"graphdet": "trained on the log", "graphdet, untrained": "the judge that comes with it"}

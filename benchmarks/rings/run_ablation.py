@@ -27,7 +27,7 @@ from graphdet.models.ring_examples import Lessons
 from graphdet.models.ring_judge import train_ring_judge
 from graphdet.models.shipped import shipped_judge, shipped_lessons
 from graphdet.pipeline.detect import ring_candidates
-from graphdet.pipeline.ring_lessons import knows, planted_copies
+from graphdet.pipeline.ring_lessons import planted_copies, seconded
 from graphdet.ports import Silent
 from graphdet.rings.evidence import INPUTS, JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, judge_rings
@@ -69,18 +69,14 @@ def trained(lessons: Lessons, base: Lessons | None, left_out: Sequence[str], see
     return lambda inputs, fold: judge.logits(inputs[:, kept], fold)
 
 
-def seconded(lessons: Lessons, base: Lessons, seed: int) -> Judge:
-    """The judge as `train` makes it: near the shipped judge's opinion, where that one knows the log."""
-    judge = train_ring_judge(lessons, JUDGE_DIRECTION, seed, base)
-    return (
-        replace(judge, second=shipped_judge()) if knows(shipped_judge(), judge, lessons) else judge
-    ).logits
-
-
 def judges(lessons: Lessons, seed: int) -> dict[str, Judge]:
     """All judges of the table. None but the first has a second opinion, so that a missing part is missed."""
     base = shipped_lessons()
-    out = {"nothing": seconded(lessons, base, seed), "a second opinion": trained(lessons, base, (), seed)}
+    judge = train_ring_judge(lessons, JUDGE_DIRECTION, seed, base)
+    out: dict[str, Judge] = {
+        "nothing": seconded(judge, shipped_judge(), lessons).logits,
+        "a second opinion": judge.logits,
+    }
     out |= {name: trained(lessons, base, inputs, seed) for name, inputs in LEFT_OUT.items()}
     no_innocents = lessons.of_rows(np.flatnonzero(~lessons.is_innocent))
     out["hard innocents"] = trained(no_innocents, base.of_rows(np.flatnonzero(~base.is_innocent)), (), seed)

@@ -101,9 +101,7 @@ def plant_and_judge(
     progress.start("train the ring judge")
     own = Lessons.joined(lessons)
     with measured(graph):
-        judge = train_ring_judge(own, JUDGE_DIRECTION, seed, shipped_lessons())
-    if knows(elder, judge, own):
-        judge = replace(judge, second=elder)
+        judge = seconded(train_ring_judge(own, JUDGE_DIRECTION, seed, shipped_lessons()), elder, own)
     progress.done()
     return PlantedTask(
         *first,
@@ -114,6 +112,11 @@ def plant_and_judge(
             "campaigns_found_as_candidates": sum(each.n_found for each in lessons),
         },
     )
+
+
+def seconded(judge: RingJudge, elder: RingJudge, lessons: Lessons) -> RingJudge:
+    """A log's judge with that of other logs as its second opinion, where that one knows the log."""
+    return replace(judge, second=elder) if knows(elder, judge, lessons) else judge
 
 
 def knows(elder: RingJudge, judge: RingJudge, lessons: Lessons) -> bool:
