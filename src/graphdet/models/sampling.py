@@ -48,15 +48,15 @@ class TieIndex:
         A drawn tie gets scale degree ÷ fan_out, so that scaled sums estimate the full sums without bias.
         """
         degree = self.degree[listeners]
-        owner = np.repeat(np.arange(len(listeners)), degree)
-        offset = np.arange(len(owner)) - np.repeat(np.cumsum(degree) - degree, degree)
-        ties = self.start[listeners][owner] + offset
-        scale = np.ones(len(ties), np.float32)
-        if fan_out is not None and len(ties) and degree.max() > fan_out:
-            shuffled = np.lexsort((rng.random(len(ties)), owner))
-            kept = np.sort(shuffled[offset < fan_out])
-            owner, ties = owner[kept], ties[kept]
+        taken = degree if fan_out is None else np.minimum(degree, fan_out)
+        owner = np.repeat(np.arange(len(listeners)), taken)
+        offset = np.arange(len(owner)) - np.repeat(np.cumsum(taken) - taken, taken)
+        scale = np.ones(len(owner), np.float32)
+        if fan_out is not None and len(degree) and degree.max() > fan_out:
+            crowded = degree > fan_out
+            offset[crowded[owner]] = _without_replacement(degree[crowded], fan_out, rng).ravel()
             scale = np.maximum(degree[owner] / fan_out, 1.0).astype(np.float32)
+        ties = self.start[listeners][owner] + offset
         row = np.full(self.n_users, -1, np.int64)
         row[listeners] = np.arange(len(listeners))
         speakers = self.src[ties]
@@ -90,6 +90,23 @@ class TieIndex:
             taken.append(self.block(listeners, fan_out, rng, device))
             listeners = taken[-1].nodes
         return taken[::-1]
+
+
+def _without_replacement(
+    sizes: NDArray[np.int64], n_drawn: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw n_drawn different numbers of 0 … size − 1 for each size, sorted: int64[len(sizes), n_drawn].
+
+    Floyd's algorithm (Bentley and Floyd, "A sample of brilliance", 1987), for all sizes at once: the cost is that of
+    what is drawn, not of what it is drawn from.
+    """
+    drawn = np.empty((len(sizes), n_drawn), np.int64)
+    for k in range(n_drawn):
+        last = sizes - n_drawn + k
+        number = rng.integers(0, last, endpoint=True)
+        repeated = (drawn[:, :k] == number[:, None]).any(axis=1)
+        drawn[:, k] = np.where(repeated, last, number)
+    return np.sort(drawn, axis=1)
 
 
 def batches_of_seeds(
