@@ -37,6 +37,7 @@ from planted import Truth, planted_log
 from recording import record
 from scoring import matches
 
+ELSEWHERE = "lessons of the log"  # left out: the judge that comes with graphdet, at home nowhere
 TIME = ("spread", "session_share", "recurrence")
 TASTE = ("halo_lift", "elsewhere_lift")
 CROWD = ("sharpness", "exclusivity", "recurrence")
@@ -84,13 +85,13 @@ def judges(lessons: Lessons, seed: int) -> dict[str, Judge]:
         out["lessons of other logs, trimming"] = trained(lessons, None, (), seed)
     except NotEnoughData:
         out["lessons of other logs, trimming"] = RingJudge.blind().logits
-    out["lessons of the log"] = shipped_judge().logits
+    out[ELSEWHERE] = shipped_judge().logits
     return out
 
 
-def outcome(candidates: Candidates, truth: Truth, judge: Judge) -> dict[str, float]:
+def outcome(candidates: Candidates, truth: Truth, judge: Judge, at_home: bool) -> dict[str, float]:
     """Flagged, right, found and the average precision of the ranking, over the campaigns planted."""
-    judged = judge_rings(candidates, judge, 0.05)
+    judged = judge_rings(candidates, judge, 0.05, at_home=at_home)
     rings = [judged.blocks.members(row).astype(np.int64) for row in range(len(judged.blocks))]
     match = matches(rings, truth)
     right = match[judged.flagged]
@@ -141,7 +142,9 @@ def main() -> None:
                     [copy[-1] for copy in planted_copies(planted, bench, seed, Silent(), shipped_judge())]
                 )
                 for without, judge in judges(lessons, seed).items():
-                    row = {"log": name, "seed": seed, "without": without} | outcome(candidates, truth, judge)
+                    at_home = without != ELSEWHERE
+                    row = {"log": name, "seed": seed, "without": without}
+                    row |= outcome(candidates, truth, judge, at_home)
                     record("ring_ablation", **row)
                     rows.append(row)
     table(rows)

@@ -1,12 +1,14 @@
-"""Is `graphdet rings` linear in events? A log beside itself, once and more often, with other ids: one JSON line each.
+"""Is `graphdet rings` linear in events? A log several times over, each time with other ids: one JSON line each.
 
-    python benchmarks/rings/run_scale.py LOG.parquet --config globo [--times 1 3 10]
+    python benchmarks/rings/run_scale.py LOG.parquet --config globo [--times 1 3 10] [--grow longer beside]
 
-`--times 10` is the log ten times over, each copy with users, items and sessions of its own, so that nothing changes but
-the size. Rings are found with the judge that comes with the package, in a store that `graphdet ingest` filled.
+`longer` puts the copies one after the other, as a log does that goes on, `beside` all at the same time, as the markets
+of a shop that have no users and items in common. Rings are found with the judge that comes with the package, in a store
+that `graphdet ingest` filled.
 """
 
 import argparse
+import itertools
 import sys
 import tempfile
 from pathlib import Path
@@ -19,17 +21,21 @@ from graphdet.config import load_config
 from recording import command, record
 
 
-def beside_itself(log: Path, config: str, times: int, folder: Path) -> tuple[Path, int]:
+def several_times(log: Path, config: str, times: int, grow: str, folder: Path) -> tuple[Path, int]:
     """Write a log `times` over, with other ids each time; its path and number of rows."""
     columns = load_config(config).columns
+    when = columns.timestamp
     ids = [name for name in (columns.user_id, columns.item_id, columns.session_id) if name]
-    other = ", ".join(f"copy || '-' || {name} AS {name}" for name in ids)
+    other = [f"copy || '-' || {name} AS {name}" for name in ids]
     out = folder / f"{times}.parquet"
     with duckdb.connect() as bench:
         bench.execute("SET preserve_insertion_order = false")
+        if grow == "longer":
+            (span,) = bench.execute(f"SELECT max({when}) - min({when}) FROM '{log}'").fetchone() or (0,)
+            other.append(f"{when} + copy * {int(span) + 1} AS {when}")  # a number, as in Globo
         bench.execute(
-            f"COPY (SELECT * REPLACE ({other}) FROM (SELECT copy, l.* FROM '{log}' l, range({times}) r(copy))) "
-            f"TO '{out}'"
+            f"COPY (SELECT * REPLACE ({', '.join(other)}) "
+            f"FROM (SELECT copy, l.* FROM '{log}' l, range({times}) r(copy))) TO '{out}'"
         )
         (n,) = bench.execute(f"SELECT count(*) FROM '{out}'").fetchone() or (0,)
     return out, int(n)
@@ -42,11 +48,14 @@ def main() -> None:
     parser.add_argument("log", type=Path)
     parser.add_argument("--config", default="globo")
     parser.add_argument("--times", type=int, nargs="*", default=[1, 3, 10])
+    parser.add_argument("--grow", nargs="*", choices=["longer", "beside"], default=["longer"])
     arguments = parser.parse_args()
-    for times in sorted(arguments.times):  # the peak is of the largest child so far
+    for times, grow in itertools.product(
+        sorted(arguments.times), arguments.grow
+    ):  # the peak is of the largest so far
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            log, n = beside_itself(arguments.log, arguments.config, times, folder)
+            log, n = several_times(arguments.log, arguments.config, times, grow, folder)
             store = f"duckdb:///{folder}/s.duckdb"
             ingest_s, ingest_mib = command("ingest", str(log), "--config", arguments.config, "--store", store)
             log.unlink()
@@ -54,6 +63,7 @@ def main() -> None:
             record(
                 "rings_scale",
                 times=times,
+                grow=grow,
                 events=n,
                 ingest_s=round(ingest_s, 1),
                 ingest_mib=round(ingest_mib),

@@ -185,3 +185,9 @@ class RingTables:
         require_columns(self.rings.column_names, (*schema.RING_COLUMNS, schema.RING_EVIDENCE), "rings")
         require_columns(self.members.column_names, schema.RING_MEMBER_COLUMNS, "ring_members")
         require_columns(self.items.column_names, schema.RING_ITEM_COLUMNS, "ring_items")
+
+    def with_evidence(self, evidence: Sequence[str | None]) -> "RingTables":
+        """The same rings with other evidence: JSON, one per ring, None where it is left out."""
+        place = self.rings.column_names.index(schema.RING_EVIDENCE)
+        rings = self.rings.set_column(place, schema.RING_EVIDENCE, pa.array(evidence, pa.string()))
+        return RingTables(rings, self.members, self.items)

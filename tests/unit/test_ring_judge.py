@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from graphdet.errors import GraphdetError
+from graphdet.evaluation.sketch import sketch_of
 from graphdet.models.judge import RingJudge
 from graphdet.models.ring_examples import Lessons
 from graphdet.models.ring_judge import train_ring_judge
@@ -67,9 +68,12 @@ def test_a_log_full_of_rings_does_not_teach_that_they_are_innocent() -> None:
 def test_a_saved_judge_says_the_same(tmp_path: Path) -> None:
     lessons = _lessons(5)
     x, fold = lessons.inputs, lessons.fold
-    judge = train_ring_judge(lessons, DIRECTION, seed=3)
+    judge = replace(train_ring_judge(lessons, DIRECTION, seed=3), home=sketch_of(np.arange(300)))
     judge.save(tmp_path)
     again = RingJudge.load(tmp_path)
+    assert again.at_home(sketch_of(np.arange(320)))
+    assert not again.at_home(sketch_of(np.arange(200, 800)))
+    assert not replace(judge, home=sketch_of(np.arange(0))).at_home(sketch_of(np.arange(0)))
     assert np.array_equal(judge.logits(x, fold), again.logits(x, fold))
     same = train_ring_judge(lessons, DIRECTION, seed=3)
     assert np.array_equal(judge.logits(x, fold), same.logits(x, fold))

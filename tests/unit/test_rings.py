@@ -186,6 +186,9 @@ def test_a_judge_to_whom_a_whole_log_looks_alike_accuses_nobody(
     judged = judge_rings(many, lambda inputs, fold: logits, 0.05)
     assert judged.flagged.sum() == flagged
     assert judged.overruled >= 5 - flagged
+    at_home = judge_rings(many, lambda inputs, fold: logits, 0.05, at_home=True)
+    assert at_home.overruled == 0
+    assert at_home.flagged.sum() >= 5  # who was trained here has weighed the tail already
     assert (judged.flagged == (judged.level <= 0.05)).all()
 
 

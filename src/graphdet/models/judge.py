@@ -1,7 +1,7 @@
 """A trained judge of rings: small networks in NumPy, so that judging needs no torch (training: ring_judge.py)."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from graphdet.errors import GraphdetError
+from graphdet.evaluation.sketch import Sketch, likeness
 from graphdet.models.known_campaigns import KnownCampaigns
 
 N_FOLDS = 2
@@ -19,6 +20,8 @@ BLIND = -30.0  # logit of a judge that learned nothing
 NO_OPINION = 0.0
 SECOND = "second."  # what the arrays of a second judge are called by in the file
 KNOWN = "known."  # and those of the campaigns planted into the log
+HOME = "home"  # and the sketch of its items
+SAME_LOG = 0.5  # Jaccard index of the items from which on two logs are one
 # How far, in logits, a log's own judge may go from its second opinion: who asks two judges and takes the stronger
 # answer doubles his doubt, and what the other is far from sure of nobody is accused of.
 BELOW_SECOND, ABOVE_SECOND = float(np.log(2)), 2.0
@@ -33,7 +36,8 @@ class RingJudge:
     standardise the inputs. A positive logit means: more like the planted campaigns than like the log's own
     groups. known: the campaigns planted into the log that it was trained on, where it was trained on one: a group like
     none of them gets no logit above NO_OPINION. second: a judge of other logs that knows this one; no logit is further
-    than BELOW_SECOND below or ABOVE_SECOND above its.
+    than BELOW_SECOND below or ABOVE_SECOND above its. home: a sketch of the items of the log that it was trained on;
+    empty where that was no log of the user's.
     """
 
     weights: dict[str, NDArray[np.float32]]
@@ -41,6 +45,7 @@ class RingJudge:
     scale: NDArray[np.float64]
     second: "RingJudge | None" = None
     known: KnownCampaigns | None = None
+    home: Sketch = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @classmethod
     def blind(cls) -> "RingJudge":
@@ -73,6 +78,10 @@ class RingJudge:
             out = np.clip(out, other - BELOW_SECOND, other + ABOVE_SECOND)
         return out
 
+    def at_home(self, items: Sketch) -> bool:
+        """Whether a log with these items is the one that the judge was trained on, at another time perhaps."""
+        return likeness(self.home, items) >= SAME_LOG
+
     def save(self, directory: Path) -> None:
         """Write ring_judge.safetensors and ring_judge.json."""
         directory.mkdir(parents=True, exist_ok=True)
@@ -83,6 +92,8 @@ class RingJudge:
             about["second"] = {"mean": self.second.mean.tolist(), "scale": self.second.scale.tolist()}
         if self.known is not None:
             weights |= {KNOWN + one.name: getattr(self.known, one.name) for one in fields(KnownCampaigns)}
+        if len(self.home):
+            weights[HOME] = self.home
         save_file(weights, directory / "ring_judge.safetensors")
         (directory / "ring_judge.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
@@ -106,12 +117,13 @@ class RingJudge:
                 f"{FORMAT}; "
                 "train it again"
             )
+        home = weights.pop(HOME, np.zeros(0, np.int64))
         of_second, of_known = _taken(weights, SECOND), _taken(weights, KNOWN)
         second = None
         if "second" in about:
             second = cls(of_second, np.asarray(about["second"]["mean"]), np.asarray(about["second"]["scale"]))
         known = KnownCampaigns(**of_known) if of_known else None
-        return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]), second, known)
+        return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]), second, known, home)
 
 
 def _taken(weights: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

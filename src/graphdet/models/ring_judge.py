@@ -29,8 +29,8 @@ STEPS = 300
 WARM_STEPS = 60  # with the plain loss, to learn where natural groups are before trusting the network's doubt
 TRUNCATE_AT = 3.0  # logit above which a natural group is not pulled down any more
 DOUBT_AT = (
-    -2.0
-)  # logit of a first judge above which a natural group of the user's own log is no example any more
+    0.0  # logit of a first judge above which a natural group of the user's own log is no example any more
+)
 WEIGHT_DECAY = 1.0
 NOT_RING_WEIGHT = 4.0  # of all that is no ring, campaigns weigh 1
 INNOCENT_WEIGHT = 1.0  # of which hard innocents

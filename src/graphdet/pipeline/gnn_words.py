@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
@@ -105,9 +104,7 @@ def with_gnn(rings: RingTables, explainer: GnnExplainer, graph: GraphArrays) -> 
     for place in [place for place in range(len(ids)) if flagged[place]][:MOST_RINGS]:  # the strongest first
         block = ring_block(explainer, members[ids[place]])
         evidence[place] = json.dumps({**json.loads(evidence[place]), GNN: block})
-    place = rings.rings.column_names.index(schema.RING_EVIDENCE)
-    table = rings.rings.set_column(place, schema.RING_EVIDENCE, pa.array(evidence, pa.string()))
-    return RingTables(table, rings.members, rings.items)
+    return rings.with_evidence(evidence)
 
 
 def ring_block(explainer: GnnExplainer, members: Sequence[int]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from graphdet import schema
@@ -42,7 +41,8 @@ def held_back(candidates: Candidates, judged: Judged, judge: RingJudge, fdr: flo
     """Ask the log's own networks alone, and compare."""
     if judge.known is None and judge.second is None:
         return HeldBack(np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0))
-    would = judge_rings(candidates, replace(judge, known=None, second=None).logits, fdr)
+    networks = replace(judge, known=None, second=None)
+    would = judge_rings(candidates, networks.logits, fdr, at_home=judge.at_home(candidates.items))
     flagged = np.flatnonzero(would.flagged)
     inputs = judge_inputs(would.evidence)[flagged]
     taken = would.logit[flagged] - judge.logits(inputs, would.fold[flagged])
@@ -58,9 +58,8 @@ def _same_group(blocks: Blocks, others: Blocks) -> NDArray[np.int64]:
         return np.full(len(blocks), -1)
     shared = np.asarray((blocks.users @ others.users.T).todense(), np.float64)
     either = np.diff(blocks.users.indptr)[:, None] + np.diff(others.users.indptr)[None, :] - shared
-    best = (shared / either).argmax(axis=1)
-    enough = (shared / either)[np.arange(len(blocks)), best] >= RING
-    return np.where(enough, best, -1)
+    alike = shared / either
+    return np.where(alike.max(axis=1) >= RING, alike.argmax(axis=1), -1)
 
 
 def with_counter_evidence(tables: RingTables, judged: Judged, held: HeldBack) -> RingTables:
@@ -76,9 +75,7 @@ def with_counter_evidence(tables: RingTables, judged: Judged, held: HeldBack) ->
             reason = as_reason(code, taken, {}, ring_words(code, {}))
             document["counter_evidence"] = [reason, *document["counter_evidence"]]
             evidence[place[row]] = json.dumps(document)
-    column = tables.rings.column_names.index(schema.RING_EVIDENCE)
-    rings = tables.rings.set_column(column, schema.RING_EVIDENCE, pa.array(evidence, pa.string()))
-    return RingTables(rings, tables.members, tables.items)
+    return tables.with_evidence(evidence)
 
 
 def with_doubts(

@@ -12,7 +12,7 @@ from graphdet.pipeline.memory import Remembered, remember
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import Candidates, Judged, judge_rings
 from graphdet.rings.ring_tables import tabulate
-from graphdet.tables import GraphArrays, RingTables
+from graphdet.tables import GraphArrays
 
 SHIPPED = f"of the judge shipped with graphdet {__version__}"
 
@@ -37,11 +37,8 @@ def find_rings(
     graph = read_graph(store, progress)
     _, candidates = ring_candidates(graph, store.bench, seed, progress)
     progress.start("judge and explain")
-    judged, tables = judge_and_tabulate(candidates, graph, judge, fdr)
-    held = held_back(candidates, judged, judge, fdr)
-    tables = with_counter_evidence(tables, judged, held)
+    _, known = judge_and_remember(store, graph, candidates, judge, fdr, shipped=model_dir is None)
     progress.done()
-    known = with_doubts(remember(store, tables), judged, held, fdr, shipped=model_dir is None)
     progress.start("write rings")
     store.write_rings(known.rings, known.history)
     store.set_meta(MODEL_DIGEST, (model_digest(model_dir) if model_dir is not None else None) or SHIPPED)
@@ -49,9 +46,18 @@ def find_rings(
     return known
 
 
-def judge_and_tabulate(
-    candidates: Candidates, graph: GraphArrays, judge: RingJudge, fdr: float
-) -> tuple[Judged, RingTables]:
-    """Judge candidates; the judged rings and their tables."""
-    judged = judge_rings(candidates, judge.logits, fdr)
-    return judged, tabulate(judged, candidates.model, graph, judge.logits)
+def judge_and_remember(
+    store: Store,
+    graph: GraphArrays,
+    candidates: Candidates,
+    judge: RingJudge,
+    fdr: float,
+    *,
+    shipped: bool,
+) -> tuple[Judged, Remembered]:
+    """Judge candidates; the judged rings, and those to be told of under their ids of earlier runs, with all doubts."""
+    at_home = judge.at_home(candidates.items)
+    judged = judge_rings(candidates, judge.logits, fdr, at_home=at_home)
+    held = held_back(candidates, judged, judge, fdr)
+    tables = with_counter_evidence(tabulate(judged, candidates.model, graph, judge.logits), judged, held)
+    return judged, with_doubts(remember(store, tables), judged, held, fdr, shipped=shipped)

@@ -17,24 +17,23 @@ from graphdet.models.pyg import HeteroData
 from graphdet.pipeline.detect import read_graph, ring_candidates
 from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.gnn_words import with_gnn
-from graphdet.pipeline.held_back import held_back, with_counter_evidence, with_doubts
 from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.labelled import check_against, kind_of
 from graphdet.pipeline.labelled_model import kept_kinds, load_kept
 from graphdet.pipeline.labelled_score import score_kept, score_labelled
-from graphdet.pipeline.memory import Remembered, remember, settle
+from graphdet.pipeline.memory import Remembered, settle
 from graphdet.pipeline.models import Models, load_models
+from graphdet.pipeline.rings import judge_and_remember
 from graphdet.pipeline.rounding import six_digits
 from graphdet.pipeline.scorers import SCORERS
 from graphdet.pipeline.user_trees import UserColumns, user_columns
 from graphdet.pipeline.users import Float, behaviour
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.blocks import entry_rows
-from graphdet.rings.find import Candidates, Judged, judge_rings
+from graphdet.rings.find import Candidates, Judged
 from graphdet.rings.ring_tables import (
     listed,
     member_strength,
-    tabulate,
     told_of_members,
     user_membership,
 )
@@ -141,11 +140,7 @@ def score_graph(
     lists and verdicts have their say.
     With `explained`, the evidence of flagged rings also says what the network sees in their members.
     """
-    judged = judge_rings(candidates, models.judge.logits, fdr)
-    tables = tabulate(judged, candidates.model, graph, models.judge.logits)
-    held = held_back(candidates, judged, models.judge, fdr)
-    tables = with_counter_evidence(tables, judged, held)
-    known = with_doubts(remember(store, tables), judged, held, fdr, shipped=False)
+    judged, known = judge_and_remember(store, graph, candidates, models.judge, fdr, shipped=False)
     users, items = behaviour(graph, store.bench, progress)
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")

@@ -69,7 +69,8 @@ class WhatIf:
         bench, quiet = self.store.bench, Silent()
         self.progress.start("score again")
         windows, candidates = ring_candidates(graph, bench, self.seed, quiet)
-        judged = judge_rings(candidates, self.models.judge.logits, self.fdr)
+        judge = self.models.judge
+        judged = judge_rings(candidates, judge.logits, self.fdr, at_home=judge.at_home(candidates.items))
         users, items = behaviour(graph, bench, quiet)
         data = graph_in_pyg(graph, users, items, windows, quiet)
         columns = user_columns(self.store, graph, windows, users) if self.models.trees is not None else None

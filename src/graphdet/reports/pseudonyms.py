@@ -16,7 +16,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from graphdet import schema
 from graphdet.reports.context import Context
 from graphdet.reports.reasons import Reason
 from graphdet.reports.ring_data import RingData
@@ -99,11 +98,10 @@ def known_ids(rings: RingTables, names: Pseudonyms) -> dict[str, str]:
 
 def hide_rings(rings: RingTables, names: Pseudonyms) -> RingTables:
     """Replace the ids of members and targets, in the reasons too; the evidence is left out, as it may name accounts."""
-    told = hide_words(rings.rings, "reason", known_ids(rings, names))
-    place = told.column_names.index(schema.RING_EVIDENCE)
-    told = told.set_column(place, schema.RING_EVIDENCE, pa.nulls(told.num_rows, pa.string()))
     return RingTables(
-        told,
+        hide_words(
+            rings.with_evidence([None] * rings.rings.num_rows).rings, "reason", known_ids(rings, names)
+        ),
         hide_column(rings.members, "user_id", "user", names),
         hide_column(rings.items, "item_id", "item", names),
     )

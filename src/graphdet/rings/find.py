@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from graphdet.evaluation.fdr import benjamini_hochberg
 from graphdet.evaluation.log_tail import tail_p_values
 from graphdet.evaluation.posterior import estimate_share, logit_for, posterior, posterior_q_values
+from graphdet.evaluation.sketch import Sketch, sketch_of
 from graphdet.rings.blocks import Blocks
 from graphdet.rings.candidates import candidate_groups
 from graphdet.rings.evidence import gather_evidence, judge_inputs
@@ -38,7 +39,7 @@ Judge = Callable[[Float, NDArray[np.int64]], Float]  # (inputs, fold) → logits
 class Candidates:
     """Blocks of a log with their evidence, before judgement.
 
-    Shapes: evidence name → float64[n]; inputs float64[n, n_inputs]; fold int64[n].
+    Shapes: evidence name → float64[n]; inputs float64[n, n_inputs]; fold int64[n]; items, a sketch of the log's.
     """
 
     model: Organic
@@ -46,6 +47,7 @@ class Candidates:
     evidence: dict[str, Float]
     inputs: Float
     fold: NDArray[np.int64]
+    items: Sketch = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True)
@@ -84,20 +86,21 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
     kept = np.flatnonzero(worth_naming(margins))
     blocks = blocks.take(kept)
     evidence = gather_evidence(blocks, model, graph, margins[kept])
-    fold = folds(blocks, item_keys(graph), N_FOLDS)
-    return Candidates(model, blocks, evidence, judge_inputs(evidence), fold)
+    keys = item_keys(graph)
+    fold = folds(blocks, keys, N_FOLDS)
+    return Candidates(model, blocks, evidence, judge_inputs(evidence), fold, sketch_of(keys))
 
 
-def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
+def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bool = False) -> Judged:
     """Judge candidates and keep the strongest, of those that overlap, that are told apart from the crowd.
 
     score: the probability that a candidate is a campaign of the kinds planted for training, at the share of
     such among this log's candidates (estimated by EM). q_value: the expected share of natural groups among
     the rings at least this strong. p_value: how often a natural group of this log would look as strong (its
     own tail). flagged: q_value at most fdr; score at least `least_score`, for sure rings do not vouch for one that is
-    not; and, in a log with LEAST_ORDINARY ordinary groups to compare with, a false discovery rate by its own tail
-    (Benjamini–Hochberg over p_value) of at most MOST_DOUBT times fdr: a judge to whom half of a log looks
-    alike does not know it.
+    not; and, where the judge is not at home in the log and there are LEAST_ORDINARY ordinary groups to compare with,
+    a false discovery rate by the log's own tail (Benjamini–Hochberg over p_value) of at most MOST_DOUBT times fdr: a
+    judge to whom half of a log looks alike does not know it. Who was trained on the log has weighed its tail already.
     """
     logits = judge(candidates.inputs, candidates.fold)
     apart = told_apart(candidates.evidence)
@@ -106,7 +109,7 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
     share = estimate_share(logits[rows], JUDGE_SHARE)
     p_value = tail_p_values(logits[rows])
     tail = np.zeros(len(rows))
-    if (logits[rows] < 0).sum() >= LEAST_ORDINARY:
+    if not at_home and (logits[rows] < 0).sum() >= LEAST_ORDINARY:
         tail = benjamini_hochberg(p_value) / MOST_DOUBT
     tail, p_value = tail[apart[rows]], p_value[apart[rows]]
     rows = rows[apart[rows]]
