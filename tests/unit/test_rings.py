@@ -255,15 +255,17 @@ def test_of_groups_held_back_people_are_told_which_and_why(planted: Planted, can
     level[0], level[1] = 0.061, 0.09
     judged = replace(judged, level=level, flagged=level <= 0.05, overruled=0)
     known = Remembered(told, Standing(), {}, None)
-    said = with_doubts(known, judged, held, 0.05, shipped=False).said
+    said = with_doubts(known, judged, held, 0.05).said
     assert said[0] == (
         f"2 groups ({ids[0]}, {ids[1]}) would be flagged at --fdr 0.09, and up to one flag in 11 may then be false."
     )
     assert said[1].startswith(f"1 group ({ids[0]}) would be flagged, but is like no campaign")
     assert said[2].startswith(f"3 groups ({ids[1]}) would be flagged by what was learned from this log alone")
+    overruled = with_doubts(known, replace(judged, overruled=2), held, 0.05).said[-1]
+    assert overruled.startswith("2 groups would be flagged, but this judge was not trained on this log")
     quiet = replace(known, quiet={ids[0]: "innocent"})
-    assert with_doubts(quiet, judged, held, 0.04, shipped=False).said[0].startswith("1 group")
-    assert len(with_doubts(quiet, judged, held, 0.03, shipped=False).said) == 2
+    assert with_doubts(quiet, judged, held, 0.04).said[0].startswith("1 group")
+    assert len(with_doubts(quiet, judged, held, 0.03).said) == 2
 
 
 class Elder(RingJudge):

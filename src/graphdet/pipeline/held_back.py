@@ -78,9 +78,7 @@ def with_counter_evidence(tables: RingTables, judged: Judged, held: HeldBack) ->
     return tables.with_evidence(evidence)
 
 
-def with_doubts(
-    known: Remembered, judged: Judged, held: HeldBack, fdr: float, *, shipped: bool
-) -> Remembered:
+def with_doubts(known: Remembered, judged: Judged, held: HeldBack, fdr: float) -> Remembered:
     """Add what people should know of groups that a judge nearly flags, or would if it knew them better."""
     ids = dict(zip(listed(judged).tolist(), known.rings.rings["ring_id"].to_pylist(), strict=True))
 
@@ -116,13 +114,9 @@ def with_doubts(
             f"look at, not findings."
         )
     if judged.overruled:
-        remedy = (
-            "train one on this log: graphdet train --model DIR, then graphdet rings --model DIR"
-            if shipped
-            else "they are leads to look at, not findings, and vouch for none of their members"
-        )
         said.append(
-            f"{plural(judged.overruled, 'group')} would be flagged, but to this judge too many ordinary groups of the "
-            f"log look nearly as strong; {remedy}."
+            f"{plural(judged.overruled, 'group')} would be flagged, but this judge was not trained on this log, and "
+            f"too many ordinary groups look nearly as strong to it: graphdet train --model DIR, then graphdet rings "
+            f"--model DIR."
         )
     return replace(known, said=(*known.said, *said))

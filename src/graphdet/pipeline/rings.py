@@ -37,7 +37,7 @@ def find_rings(
     graph = read_graph(store, progress)
     _, candidates = ring_candidates(graph, store.bench, seed, progress)
     progress.start("judge and explain")
-    _, known = judge_and_remember(store, graph, candidates, judge, fdr, shipped=model_dir is None)
+    _, known = judge_and_remember(store, graph, candidates, judge, fdr)
     progress.done()
     progress.start("write rings")
     store.write_rings(known.rings, known.history)
@@ -52,12 +52,10 @@ def judge_and_remember(
     candidates: Candidates,
     judge: RingJudge,
     fdr: float,
-    *,
-    shipped: bool,
 ) -> tuple[Judged, Remembered]:
     """Judge candidates; the judged rings, and those to be told of under their ids of earlier runs, with all doubts."""
     at_home = judge.at_home(candidates.items)
     judged = judge_rings(candidates, judge.logits, fdr, at_home=at_home)
     held = held_back(candidates, judged, judge, fdr)
     tables = with_counter_evidence(tabulate(judged, candidates.model, graph, judge.logits), judged, held)
-    return judged, with_doubts(remember(store, tables), judged, held, fdr, shipped=shipped)
+    return judged, with_doubts(remember(store, tables), judged, held, fdr)

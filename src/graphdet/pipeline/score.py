@@ -140,7 +140,7 @@ def score_graph(
     lists and verdicts have their say.
     With `explained`, the evidence of flagged rings also says what the network sees in their members.
     """
-    judged, known = judge_and_remember(store, graph, candidates, models.judge, fdr, shipped=False)
+    judged, known = judge_and_remember(store, graph, candidates, models.judge, fdr)
     users, items = behaviour(graph, store.bench, progress)
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")
