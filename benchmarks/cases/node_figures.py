@@ -15,6 +15,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 import recording
 from graphdet.reports import svg
+from pictures import page
 from recording import record
 
 Float = NDArray[np.float64]
@@ -189,7 +190,7 @@ class Table:
         at = float(left + width * blind / top)
         parts.append(svg.tag("line", x1=at, x2=at, y1=26, y2=height, stroke="#777", stroke_dasharray="4 3"))
         title = f"{task}: {name.upper()}, mean and 95 % interval over seeds"
-        return _page(parts, left + width + 60, height + 8, title)
+        return page(parts, left + width + 60, height + 8, title)
 
     def curve(self, task: str) -> str:
         """Precision over recall, mean over the seeds."""
@@ -223,7 +224,7 @@ class Table:
             parts.append(svg.tag("line", x1=left + size + 16, x2=left + size + 40, y1=y, y2=y, **look))
             parts.append(svg.tag("text", method, x=left + size + 46, y=y + 4))
         height = max(top + size + 44, top + 24 + 20 * len(methods))
-        return _page(parts, left + size + 300, height, f"{task}: precision and recall on test nodes")
+        return page(parts, left + size + 300, height, f"{task}: precision and recall on test nodes")
 
 
 _NOT_DRAWN = ("rule: ", "graphdet view ")  # in the bars; here they would hide the others
@@ -232,17 +233,3 @@ _PALETTE = ("#0b5fa5", "#d1495b", "#2e8b57", "#8a5a00", "#6f42c1", "#00798c", "#
 
 def _colour(method: str) -> str:
     return "#0b5fa5" if method.startswith("graphdet") else "#9fb4c7"
-
-
-def _page(parts: list[svg.Markup], width: float, height: float, title: str) -> str:
-    head = svg.tag("text", title, x=8, y=18, font_weight="bold")
-    back = svg.tag("rect", x=0, y=0, width=width, height=height, fill="#fff")
-    body = svg.tag("g", svg.joined([back, head, *parts]), font_family="sans-serif", font_size=12)
-    made = svg.tag(
-        "svg",
-        svg.tag("title", title) + body,
-        viewBox=f"0 0 {width:.0f} {height:.0f}",
-        role="img",
-        width=width,
-    )
-    return str(made).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)

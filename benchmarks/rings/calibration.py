@@ -18,6 +18,7 @@ from scipy.stats import binomtest
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from graphdet.reports import svg
+from pictures import page
 from recording import RESULTS
 
 ROOT = Path(__file__).parents[2]
@@ -94,13 +95,7 @@ def picture(found: Counts, n_logs: int) -> str:
             svg.tag("circle", cx=LEFT + SIZE + 24, cy=line - 4, r=4.5, fill=colour),
             svg.tag("text", SAID[method], x=LEFT + SIZE + 36, y=line),
         ]
-    title = svg.tag("text", f"Promised and kept, {n_logs} planted logs", x=8, y=18, font_weight="bold")
-    width, height = LEFT + SIZE + 230, TOP + SIZE + 50
-    back = svg.tag("rect", x=0, y=0, width=width, height=height, fill="#fff")
-    body = svg.tag("g", svg.joined([back, title, *parts]), font_family="sans-serif", font_size=12)
-    return str(
-        svg.tag("svg", body, xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width} {height}", width=width)
-    )
+    return page(parts, LEFT + SIZE + 230, TOP + SIZE + 50, f"Promised and kept, {n_logs} planted logs")
 
 
 def main() -> None:
