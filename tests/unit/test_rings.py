@@ -6,6 +6,7 @@ from dataclasses import replace
 import duckdb
 import networkx as nx
 import numpy as np
+import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 from tests.unit.small_graphs import graph_of
@@ -21,10 +22,19 @@ from graphdet.pipeline.held_back import HeldBack, held_back, with_counter_eviden
 from graphdet.pipeline.memory import Remembered
 from graphdet.pipeline.ring_lessons import lessons_of
 from graphdet.pipeline.score import Flags
+from graphdet.pipeline.what_if import without_edges
 from graphdet.ports import Silent
 from graphdet.rings.blocks import Blocks, block_acts, membership
 from graphdet.rings.evidence import EVIDENCE, INPUTS, gather_evidence
-from graphdet.rings.find import Candidates, find_candidates, judge_rings, overlap, told_apart
+from graphdet.rings.find import (
+    Candidates,
+    acts_sketch,
+    find_candidates,
+    id_keys,
+    judge_rings,
+    overlap,
+    told_apart,
+)
 from graphdet.rings.margin import naming_margins
 from graphdet.rings.organic import organic_model
 from graphdet.rings.refine import refine
@@ -336,3 +346,16 @@ def test_p_values_of_natural_groups_are_not_too_small() -> None:
     rng = np.random.default_rng(2)
     p = np.concatenate([tail_p_values(rng.normal(-8, 3, 300)) for _ in range(40)])
     assert np.mean(p <= 0.01) <= 0.02
+
+
+@pytest.mark.slow
+def test_a_judge_is_at_home_in_its_log_with_more_planted_but_not_in_one_whose_items_have_the_same_numbers(
+    planted: Planted, candidates: Candidates
+) -> None:
+    graph = planted.graph
+    judge = replace(RingJudge.blind(), home=candidates.acts)
+    assert judge.at_home(candidates.acts)
+    later = without_edges(graph, np.arange(len(graph.user_ix)) < len(graph.user_ix) // 5)
+    assert judge.at_home(acts_sketch(later, id_keys(later.item_ids)))
+    others = replace(graph, user_ids=pa.array([f"{k:07d}" for k in range(graph.n_users)]))
+    assert not judge.at_home(acts_sketch(others, id_keys(others.item_ids)))

@@ -1,4 +1,4 @@
-"""Whether two logs are about the same items, told by a small sample of each."""
+"""How much two large sets have in common, told by a small sample of each."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -20,8 +20,8 @@ BLIND = -30.0  # logit of a judge that learned nothing
 NO_OPINION = 0.0
 SECOND = "second."  # what the arrays of a second judge are called by in the file
 KNOWN = "known."  # and those of the campaigns planted into the log
-HOME = "home"  # and the sketch of its items
-SAME_LOG = 0.5  # Jaccard index of the items from which on two logs are one
+HOME = "home"  # and the sketch of its acts
+SAME_LOG = 0.5  # Jaccard index of who acted on what, from which on two logs are one: until it has doubled
 # How far, in logits, a log's own judge may go from its second opinion: who asks two judges and takes the stronger
 # answer doubles his doubt, and what the other is far from sure of nobody is accused of.
 BELOW_SECOND, ABOVE_SECOND = float(np.log(2)), 2.0
@@ -36,7 +36,7 @@ class RingJudge:
     standardise the inputs. A positive logit means: more like the planted campaigns than like the log's own
     groups. known: the campaigns planted into the log that it was trained on, where it was trained on one: a group like
     none of them gets no logit above NO_OPINION. second: a judge of other logs that knows this one; no logit is further
-    than BELOW_SECOND below or ABOVE_SECOND above its. home: a sketch of the items of the log that it was trained on;
+    than BELOW_SECOND below or ABOVE_SECOND above its. home: a sketch of the acts of the log that it was trained on;
     empty where that was no log of the user's.
     """
 
@@ -78,9 +78,9 @@ class RingJudge:
             out = np.clip(out, other - BELOW_SECOND, other + ABOVE_SECOND)
         return out
 
-    def at_home(self, items: Sketch) -> bool:
-        """Whether a log with these items is the one that the judge was trained on, at another time perhaps."""
-        return likeness(self.home, items) >= SAME_LOG
+    def at_home(self, acts: Sketch) -> bool:
+        """Whether a log with these acts is the one that the judge was trained on, a little later perhaps."""
+        return likeness(self.home, acts) >= SAME_LOG
 
     def save(self, directory: Path) -> None:
         """Write ring_judge.safetensors and ring_judge.json."""

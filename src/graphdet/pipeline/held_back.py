@@ -42,7 +42,7 @@ def held_back(candidates: Candidates, judged: Judged, judge: RingJudge, fdr: flo
     if judge.known is None and judge.second is None:
         return HeldBack(np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0))
     networks = replace(judge, known=None, second=None)
-    would = judge_rings(candidates, networks.logits, fdr, at_home=judge.at_home(candidates.items))
+    would = judge_rings(candidates, networks.logits, fdr, at_home=judge.at_home(candidates.acts))
     flagged = np.flatnonzero(would.flagged)
     inputs = judge_inputs(would.evidence)[flagged]
     taken = would.logit[flagged] - judge.logits(inputs, would.fold[flagged])

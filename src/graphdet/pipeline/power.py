@@ -164,7 +164,7 @@ def _is_flagged(
         candidates.inputs[rows],
         candidates.fold[rows],
     )
-    judged = judge_rings(part, judge.logits, fdr, at_home=judge.at_home(candidates.items))
+    judged = judge_rings(part, judge.logits, fdr, at_home=judge.at_home(candidates.acts))
     right = np.flatnonzero(its & (jaccard >= SAME))
     flagged = judged.blocks.users[np.flatnonzero(judged.flagged)]
     its_users = candidates.blocks.users[right]

@@ -102,7 +102,7 @@ def plant_and_judge(
     own = Lessons.joined(lessons)
     with measured(graph):
         judge = seconded(train_ring_judge(own, JUDGE_DIRECTION, seed, shipped_lessons()), elder, own)
-        judge = replace(judge, home=first[-1].items)
+        judge = replace(judge, home=first[-1].acts)
     progress.done()
     return PlantedTask(
         *first,

@@ -54,7 +54,7 @@ def judge_and_remember(
     fdr: float,
 ) -> tuple[Judged, Remembered]:
     """Judge candidates; the judged rings, and those to be told of under their ids of earlier runs, with all doubts."""
-    at_home = judge.at_home(candidates.items)
+    at_home = judge.at_home(candidates.acts)
     judged = judge_rings(candidates, judge.logits, fdr, at_home=at_home)
     held = held_back(candidates, judged, judge, fdr)
     tables = with_counter_evidence(tabulate(judged, candidates.model, graph, judge.logits), judged, held)

@@ -70,7 +70,7 @@ class WhatIf:
         self.progress.start("score again")
         windows, candidates = ring_candidates(graph, bench, self.seed, quiet)
         judge = self.models.judge
-        judged = judge_rings(candidates, judge.logits, self.fdr, at_home=judge.at_home(candidates.items))
+        judged = judge_rings(candidates, judge.logits, self.fdr, at_home=judge.at_home(candidates.acts))
         users, items = behaviour(graph, bench, quiet)
         data = graph_in_pyg(graph, users, items, windows, quiet)
         columns = user_columns(self.store, graph, windows, users) if self.models.trees is not None else None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from graphdet.evaluation.fdr import benjamini_hochberg
@@ -39,7 +40,7 @@ Judge = Callable[[Float, NDArray[np.int64]], Float]  # (inputs, fold) → logits
 class Candidates:
     """Blocks of a log with their evidence, before judgement.
 
-    Shapes: evidence name → float64[n]; inputs float64[n, n_inputs]; fold int64[n]; items, a sketch of the log's.
+    Shapes: evidence name → float64[n]; inputs float64[n, n_inputs]; fold int64[n]; acts, a sketch of the log's.
     """
 
     model: Organic
@@ -47,7 +48,7 @@ class Candidates:
     evidence: dict[str, Float]
     inputs: Float
     fold: NDArray[np.int64]
-    items: Sketch = field(default_factory=lambda: np.zeros(0, np.int64))
+    acts: Sketch = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,17 @@ class Judged:
     overruled: int
 
 
-def item_keys(graph: GraphArrays) -> NDArray[np.int64]:
-    """A hash per item id, int64[n_items], the same in every log that has the item."""
-    ids = graph.item_ids.to_pylist()
-    return np.fromiter((zlib.crc32(name.encode()) for name in ids), np.int64, len(ids))
+def id_keys(ids: pa.StringArray) -> NDArray[np.int64]:
+    """A hash of 32 bits per id, int64[n], the same in every log that has it."""
+    return np.fromiter((zlib.crc32(name.encode()) for name in ids.to_pylist()), np.int64, len(ids))
+
+
+def acts_sketch(graph: GraphArrays, item_keys: NDArray[np.int64]) -> Sketch:
+    """A sketch of who acted on what. Items alone would not do: many logs number theirs from 1."""
+    kept = graph.first_rows
+    pair = (id_keys(graph.user_ids)[graph.user_ix[kept]] << 32) | item_keys[graph.item_ix[kept]]
+    mixed = pair.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing; wraps
+    return sketch_of((mixed >> np.uint64(1)).astype(np.int64))
 
 
 def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int = 0) -> Candidates:
@@ -86,9 +94,9 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
     kept = np.flatnonzero(worth_naming(margins))
     blocks = blocks.take(kept)
     evidence = gather_evidence(blocks, model, graph, margins[kept])
-    keys = item_keys(graph)
+    keys = id_keys(graph.item_ids)
     fold = folds(blocks, keys, N_FOLDS)
-    return Candidates(model, blocks, evidence, judge_inputs(evidence), fold, sketch_of(keys))
+    return Candidates(model, blocks, evidence, judge_inputs(evidence), fold, acts_sketch(graph, keys))
 
 
 def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bool = False) -> Judged:
