@@ -16,6 +16,7 @@ from graphdet.pipeline.score import score
 from graphdet.pipeline.train_settings import TrainSettings
 from graphdet.pipeline.user_learning import learn_users
 from graphdet.ports import Silent, Store
+from graphdet.rings.find import acts_sketch
 from graphdet.store import open_store
 
 
@@ -89,6 +90,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, PlantedTask, 
     store = open_store(url(folder))
     frauds = set(map(str, pyarrow.csv.read_csv(folder / "truth.csv")["user_id"].to_pylist()))
     return store, plant_and_judge(read_graph(store, Silent()), store.bench, 0, Silent()), frauds
+
+
+@pytest.mark.slow
+def test_a_judge_is_at_home_in_the_log_and_not_in_the_copy_that_it_was_taught_with(
+    shop: tuple[Store, PlantedTask, set[str]],
+) -> None:
+    store, planted, _ = shop
+    assert planted.judge.at_home(acts_sketch(read_graph(store, Silent())))
+    assert not planted.judge.at_home(planted.candidates.acts)  # ids are dealt anew there
 
 
 @pytest.mark.slow

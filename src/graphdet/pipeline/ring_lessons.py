@@ -17,7 +17,7 @@ from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.insufficient import measured
 from graphdet.ports import Progress
 from graphdet.rings.evidence import JUDGE_DIRECTION
-from graphdet.rings.find import Candidates, judge_rings, overlap
+from graphdet.rings.find import Candidates, acts_sketch, judge_rings, overlap
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import Campaign, training_plan
 from graphdet.simulate.innocents import training_innocents
@@ -102,7 +102,8 @@ def plant_and_judge(
     own = Lessons.joined(lessons)
     with measured(graph):
         judge = seconded(train_ring_judge(own, JUDGE_DIRECTION, seed, shipped_lessons()), elder, own)
-        judge = replace(judge, home=first[-1].acts)
+        # Of the log and not of a copy, where ids are dealt anew.
+        judge = replace(judge, home=acts_sketch(graph))
     progress.done()
     return PlantedTask(
         *first,

@@ -78,10 +78,11 @@ def id_keys(ids: pa.StringArray) -> NDArray[np.int64]:
     return np.fromiter((zlib.crc32(name.encode()) for name in ids.to_pylist()), np.int64, len(ids))
 
 
-def acts_sketch(graph: GraphArrays, item_keys: NDArray[np.int64]) -> Sketch:
+def acts_sketch(graph: GraphArrays) -> Sketch:
     """A sketch of who acted on what. Items alone would not do: many logs number theirs from 1."""
     kept = graph.first_rows
-    pair = (id_keys(graph.user_ids)[graph.user_ix[kept]] << 32) | item_keys[graph.item_ix[kept]]
+    user, item = id_keys(graph.user_ids), id_keys(graph.item_ids)
+    pair = (user[graph.user_ix[kept]] << 32) | item[graph.item_ix[kept]]
     mixed = pair.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing; wraps
     return sketch_of((mixed >> np.uint64(1)).astype(np.int64))
 
@@ -94,9 +95,8 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
     kept = np.flatnonzero(worth_naming(margins))
     blocks = blocks.take(kept)
     evidence = gather_evidence(blocks, model, graph, margins[kept])
-    keys = id_keys(graph.item_ids)
-    fold = folds(blocks, keys, N_FOLDS)
-    return Candidates(model, blocks, evidence, judge_inputs(evidence), fold, acts_sketch(graph, keys))
+    fold = folds(blocks, id_keys(graph.item_ids), N_FOLDS)
+    return Candidates(model, blocks, evidence, judge_inputs(evidence), fold, acts_sketch(graph))
 
 
 def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bool = False) -> Judged:
