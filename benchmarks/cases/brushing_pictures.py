@@ -7,7 +7,7 @@ import numpy as np
 from graphdet.reports import svg
 from graphdet.rings.item_acts import ItemActs
 from graphdet.rings.item_scan import ItemFindings, accounts_of
-from node_figures import _page
+from pictures import page
 
 LEFT, WIDTH, ROW = 250, 560, 34
 PAD_SHARE = 0.5  # of a window, shown on either side
@@ -47,4 +47,4 @@ def draw_windows(path: Path, acts: ItemActs, found: ItemFindings, rows: list[int
     foot = 46 + len(rows) * ROW
     words = "red: accounts behind the finding; grey: others; shaded: the window, with half its length on either side"
     parts.append(svg.tag("text", words, x=8, y=foot))
-    path.write_text(_page(parts, LEFT + WIDTH + 20, foot + 14, title) + "\n", encoding="utf-8")
+    path.write_text(page(parts, LEFT + WIDTH + 20, foot + 14, title) + "\n", encoding="utf-8")
