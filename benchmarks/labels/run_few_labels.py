@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "rings"))
 
 from graphdet.config import load_config
 from graphdet.graph.encode import encode
-from graphdet.models.training import folds
+from graphdet.models.folds import folds
 from graphdet.pipeline.ingest import ingest
 from graphdet.pipeline.ring_lessons import plant_and_judge
 from graphdet.pipeline.train_settings import TrainSettings

@@ -11,10 +11,11 @@ from sklearn.metrics import roc_auc_score
 
 from graphdet.pipeline.detect import read_graph
 from graphdet.pipeline.models import load_models
-from graphdet.pipeline.ring_lessons import PlantedTask, Task, plant_and_judge
+from graphdet.pipeline.ring_lessons import PlantedTask, plant_and_judge
 from graphdet.pipeline.score import score
 from graphdet.pipeline.train_settings import TrainSettings
 from graphdet.pipeline.user_learning import learn_users
+from graphdet.pipeline.user_task import Task
 from graphdet.ports import Silent, Store
 from graphdet.rings.find import acts_sketch
 from graphdet.store import open_store

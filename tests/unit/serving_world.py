@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from graphdet.config import load_config
-from graphdet.models.gnn import GnnSettings
+from graphdet.models.gnn_settings import GnnSettings
 from graphdet.models.shipped import shipped_judge
 from graphdet.models.training import train_gnn
 from graphdet.pipeline.detect import find_pairs, read_graph

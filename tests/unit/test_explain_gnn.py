@@ -6,7 +6,8 @@ import pytest
 
 from graphdet.features.titles import gnn_inputs
 from graphdet.models.explain_gnn import Attribution, GnnExplainer
-from graphdet.models.gnn import GnnSettings, TrainedGnn
+from graphdet.models.gnn import TrainedGnn
+from graphdet.models.gnn_settings import GnnSettings
 from graphdet.models.pyg import HeteroData
 from graphdet.models.training import train_gnn
 from graphdet.pipeline.detect import find_pairs

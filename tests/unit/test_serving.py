@@ -13,7 +13,8 @@ from safetensors.numpy import load_file, save_file
 from graphdet.clustering.normal_scores import NormalScores
 from graphdet.errors import GraphdetError, InputError
 from graphdet.features.behaviour import FEATURE_NAMES
-from graphdet.models.gnn import GnnSettings, TrainedGnn, build, infer
+from graphdet.models.gnn import TrainedGnn, build, infer
+from graphdet.models.gnn_settings import GnnSettings
 from graphdet.models.sampling import TieIndex
 from graphdet.serving.accounts import N_ENTITY_FEATURES
 from graphdet.serving.acts import Acts, NewAct, read_acts, with_new

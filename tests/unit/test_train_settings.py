@@ -9,9 +9,9 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from graphdet.errors import ConfigError
-from graphdet.models.gnn import GnnSettings
+from graphdet.models.gnn_settings import LEARNING_RATES, SCHEDULES, GnnSettings
 from graphdet.models.layers import RingNet
-from graphdet.models.optimisers import LEARNING_RATES, SCHEDULES, l1_norm, make_optimiser, make_schedule
+from graphdet.models.optimisers import l1_norm, make_optimiser, make_schedule
 from graphdet.models.pyg import HeteroData
 from graphdet.models.training import train_gnn
 from graphdet.pipeline.train_settings import load_train_settings, parse_train_settings

@@ -11,8 +11,8 @@ import pytest
 from graphdet.audit import Draft
 from graphdet.desk.labels import VerdictLabels
 from graphdet.logs.labels import LABEL
-from graphdet.pipeline.ring_lessons import Task
 from graphdet.pipeline.user_labels import given_labels, label_task, with_verdicts
+from graphdet.pipeline.user_task import Task
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.tables import GraphArrays
 

@@ -8,11 +8,8 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from graphdet.models.gnn import GnnSettings
+from graphdet.models.gnn_settings import GnnSettings
 
-# The learning rate that suits each: what is taken when none is given.
-LEARNING_RATES = {"adamw": 5e-3, "adam": 5e-3, "momentum": 0.05, "sgd": 0.2}
-SCHEDULES = ("one_cycle", "constant", "cosine", "step", "exponential")
 _LAST = 0.01  # of the rate, where an exponential schedule ends
 _MILESTONES = (0.5, 0.75)  # of the steps, after each of which a step schedule takes a tenth
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from graphdet.clustering.normal_scores import NormalScores
-from graphdet.errors import InputError
-from graphdet.models.gnn import GnnSettings, TrainedGnn, build, infer, pick_device, ties_of
+from graphdet.models.folds import folds
+from graphdet.models.gnn import TrainedGnn, build, infer, pick_device, ties_of
+from graphdet.models.gnn_settings import GnnSettings
 from graphdet.models.layers import RingNet
 from graphdet.models.optimisers import l1_norm, make_optimiser, make_schedule
 from graphdet.models.pyg import HeteroData
@@ -82,43 +83,6 @@ def train_gnn(
         out_of_fold=out_of_fold,
         history=tuple(history),
     )
-
-
-def folds(
-    y: NDArray[np.integer],
-    group: NDArray[np.integer],
-    n_folds: int,
-    seed: int,
-    given: NDArray[np.integer] | None = None,
-) -> NDArray[np.int64]:
-    """Deal users into folds: a group stays together, positives' groups are dealt evenly.
-
-    The rest goes where `given` says, and at random where it is absent or −1.
-
-    Shapes: returns int64[n_users] in 0 … n_folds − 1.
-
-    Raises:
-        InputError: there are no clean users, or fewer groups of positives than folds.
-    """
-    rng = np.random.default_rng([seed, 1])
-    fold = rng.integers(0, n_folds, len(y))
-    if given is not None:
-        fold = np.where(given >= 0, np.asarray(given) % n_folds, fold)
-    alone = -1 - np.arange(len(y))
-    key = np.where(group >= 0, group, alone)
-    positive_keys = rng.permutation(np.unique(key[y == 1]))
-    if not (y == 0).any():
-        raise InputError("training needs clean users beside suspicious ones; every label given says fraud")
-    if len(positive_keys) < n_folds:
-        raise InputError(
-            f"training needs suspicious users of at least {n_folds} groups, there are {len(positive_keys)}: "
-            "give more labels or a larger log"
-        )
-    keys, key_of = np.unique(key, return_inverse=True)
-    fold_of_key = fold[np.unique(key_of, return_index=True)[1]]
-    fold_of_key[np.searchsorted(keys, positive_keys)] = np.arange(len(positive_keys)) % n_folds
-    dealt: NDArray[np.int64] = fold_of_key[key_of]
-    return dealt
 
 
 def _train_member(

@@ -15,6 +15,7 @@ from graphdet.models.ring_judge import train_ring_judge
 from graphdet.models.shipped import shipped_judge, shipped_lessons
 from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.insufficient import measured
+from graphdet.pipeline.user_task import Task
 from graphdet.ports import Progress
 from graphdet.rings.evidence import JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, acts_sketch, judge_rings, overlap
@@ -35,18 +36,6 @@ ENOUGH_IN_ONE = 40  # of a large log, where the next copy would cost minutes
 MOST_COPIES = 6
 MUCH_WORSE = 0.1  # in average precision: a judge that ranks a log's groups so much worse does not know it
 ELDER_FDR = 0.05  # at which a judge of other logs says what in a user's log is no example of innocence
-
-
-@dataclass(frozen=True)
-class Task:
-    """A graph to learn on, and the truth about its users.
-
-    Shapes: y int8[n_users], 1 fraud, 0 clean, −1 unknown; campaign int32[n_users], −1 for none.
-    """
-
-    graph: GraphArrays
-    y: NDArray[np.int8]
-    campaign: NDArray[np.int32]
 
 
 @dataclass(frozen=True)

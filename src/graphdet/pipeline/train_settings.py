@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from graphdet.errors import ConfigError
-from graphdet.models.gnn import GnnSettings
-from graphdet.models.optimisers import LEARNING_RATES, SCHEDULES
+from graphdet.models.gnn_settings import LEARNING_RATES, SCHEDULES, GnnSettings
 from graphdet.scores.trees import TreeSettings
 
 OPTIMISERS = tuple(LEARNING_RATES)
@@ -69,8 +68,9 @@ class TrainSettings:
 def load_train_settings(path: Path) -> TrainSettings:
     """Read settings of training.
 
-    [gnn]: the fields of models.gnn.GnnSettings, for labels of users and for none. A learning rate that is not given is
-    the one that suits the optimiser. [trees]: those of scores.trees.TreeSettings, for labels of anything, users too.
+    [gnn]: the fields of models.gnn_settings.GnnSettings, for labels of users and for none. A learning rate that is not
+    given is the one that suits the optimiser. [trees]: those of scores.trees.TreeSettings, for labels of anything,
+    users too.
 
     Raises:
         ConfigError: the file cannot be read, a table or key is unknown, or a value is of the wrong kind or

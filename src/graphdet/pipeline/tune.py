@@ -24,7 +24,7 @@ from graphdet.evaluation.cuts import Order, average_precision
 from graphdet.evaluation.folds import N_FOLDS
 from graphdet.evaluation.splits import TEST, TRAIN, SplitPlan
 from graphdet.logs.labels import Labels, read_labels
-from graphdet.models.gnn import GnnSettings
+from graphdet.models.gnn_settings import GnnSettings
 from graphdet.pipeline.labelled import check_against, kind_of
 from graphdet.pipeline.labelled_blocks import full_sheet
 from graphdet.pipeline.labelled_sheets import Sheet, kept_sheet, with_blocks

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from graphdet.desk.labels import VerdictLabels, merge, verdict_labels
 from graphdet.logs.labels import LABEL, Labels, check_labels, read_labels
 from graphdet.pipeline.decisions import note_loose, standing_of
-from graphdet.pipeline.ring_lessons import Task
+from graphdet.pipeline.user_task import Task
 from graphdet.ports import Store
 from graphdet.reports.words import plural, visible
 from graphdet.tables import GraphArrays

@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 
 from graphdet.errors import InputError
 from graphdet.evaluation.compare import Costs, Scored, difference, measure
+from graphdet.models.folds import folds
 from graphdet.models.gnn import TrainedGnn
 from graphdet.models.judge import RingJudge
 from graphdet.models.pyg import HeteroData
-from graphdet.models.training import folds, train_gnn
+from graphdet.models.training import train_gnn
 from graphdet.pipeline.detect import ring_candidates
 from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.models import Models
-from graphdet.pipeline.ring_lessons import PlantedTask, Task
+from graphdet.pipeline.ring_lessons import PlantedTask
 from graphdet.pipeline.train_settings import TrainSettings
 from graphdet.pipeline.user_labels import NOTHING, with_examples
+from graphdet.pipeline.user_task import Task
 from graphdet.pipeline.user_told import FEW, LEAST, Told, Unlabelled, facts_of, finer, hidden_frauds
 from graphdet.pipeline.user_trees import UserColumns, UserTrees, fit_user_trees, user_columns
 from graphdet.pipeline.users import behaviour

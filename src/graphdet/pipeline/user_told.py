@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from graphdet.errors import InputError
 from graphdet.evaluation.class_prior import best_bin_share
-from graphdet.models.training import folds
+from graphdet.models.folds import folds
 from graphdet.pipeline.train_settings import TrainSettings
 from graphdet.pipeline.user_trees import UserColumns, fit_user_trees
 from graphdet.reports.words import plural
