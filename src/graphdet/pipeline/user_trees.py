@@ -176,6 +176,61 @@ def load_user_trees(directory: Path) -> UserTrees:
         ) from error
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What the trees of fold k learn from and whom they judge, made without a label of that fold; settings have no say.
+
+    Shapes: x float32[2 m, d] and y int8[2 m], the m users learned from, each twice; judged float32[q, d]; d names.
+    """
+
+    k: int
+    names: tuple[str, ...]
+    x: NDArray[np.float32] = field(repr=False)
+    y: NDArray[np.int8] = field(repr=False)
+    judged: NDArray[np.float32] = field(repr=False)
+
+    @property
+    def n_bytes(self) -> int:
+        """What it takes to keep."""
+        return self.x.nbytes + self.y.nbytes + self.judged.nbytes
+
+    def learn(self, settings: TreeSettings | None, seed: int) -> tuple[Trees, Float]:
+        """The trees, and their logits of those judged, float64[q]."""
+        trees = Trees.fit(self.x, self.y, seed + self.k, settings)
+        return trees, trees.logits(self.judged)
+
+
+def lesson_of(
+    given: UserColumns,
+    y: NDArray[np.integer],
+    fold: NDArray[np.integer],
+    told: NDArray[np.integer],
+    k: int,
+    judged: NDArray[np.int64] | None = None,
+) -> Lesson:
+    """What fold k's trees learn from: y, fold and told as for fit_user_trees. judged: rows int64[q]; None, all users.
+
+    Raises:
+        InputError: the rest of the fold has labels of one kind only.
+    """
+    rows = np.flatnonzero((y >= 0) & (fold != k))
+    if len(np.unique(y[rows])) < 2:
+        raise InputError(
+            "trees need users labelled fraud (1) and clean (0) outside each fold; give more labels"
+        )
+    outside = np.where(fold != k, told, -1)
+    heard = np.where(outside >= 0, fold, -1)
+    x = given.columns.beside(label_messages(given.relations, outside, heard))
+    # Every user is learned twice, once as if none of its neighbours were known: so it is for most users where few
+    # are labelled, and for all of another log. Trees that know only the one kind lean on known neighbours alone.
+    nobody = np.full(len(y), -1)
+    usual = share_of(int((outside == 1).sum()), int((outside >= 0).sum()))
+    silent = given.columns.beside(label_messages(given.relations, nobody, nobody, usual))
+    both = np.concatenate([x.values[rows], silent.values[rows]])
+    seen = x.values if judged is None else x.values[judged]
+    return Lesson(k, x.names, both, np.tile(y[rows].astype(np.int8), 2), seen)
+
+
 def fit_user_trees(
     given: UserColumns,
     y: NDArray[np.integer],
@@ -198,24 +253,11 @@ def fit_user_trees(
     n_folds = int(fold.max(initial=0)) + 1
     members, each = [], np.zeros((n_folds, len(y)))
     names: tuple[str, ...] = ()
-    nobody = np.full(len(y), -1)
     for k in range(n_folds):
-        rows = np.flatnonzero((y >= 0) & (fold != k))
-        if len(np.unique(y[rows])) < 2:
-            raise InputError(
-                "trees need users labelled fraud (1) and clean (0) outside each fold; give more labels"
-            )
-        outside = np.where(fold != k, told, -1)
-        heard = np.where(outside >= 0, fold, -1)
-        x = given.columns.beside(label_messages(given.relations, outside, heard))
-        names = x.names
-        # Every user is learned twice, once as if none of its neighbours were known: so it is for most users where few
-        # are labelled, and for all of another log. Trees that know only the one kind lean on known neighbours alone.
-        usual = share_of(int((outside == 1).sum()), int((outside >= 0).sum()))
-        silent = given.columns.beside(label_messages(given.relations, nobody, nobody, usual))
-        both = np.concatenate([x.values[rows], silent.values[rows]])
-        members.append(Trees.fit(both, np.tile(y[rows].astype(np.int8), 2), seed + k, settings))
-        each[k] = members[-1].logits(x.values)
+        lesson = lesson_of(given, y, fold, told, k)
+        names = lesson.names
+        trees, each[k] = lesson.learn(settings, seed)
+        members.append(trees)
     known = KnownUsers.of(given.ids, told, fold)
     own = each[fold, np.arange(len(y))]
     return UserTrees(names, tuple(members), known), np.where(y >= 0, own, each.mean(axis=0))
