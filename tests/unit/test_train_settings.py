@@ -8,7 +8,8 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
-from graphdet.errors import ConfigError
+from graphdet.errors import ConfigError, InputError
+from graphdet.models.folds import folds
 from graphdet.models.gnn_settings import LEARNING_RATES, SCHEDULES, GnnSettings
 from graphdet.models.layers import RingNet
 from graphdet.models.optimisers import l1_norm, make_optimiser, make_schedule
@@ -139,3 +140,13 @@ def test_wrong_settings_are_told(text: str, wanted: str, tmp_path: Path) -> None
     (tmp_path / "s.toml").write_text(text)
     with pytest.raises(ConfigError, match=wanted):
         load_train_settings(tmp_path / "s.toml")
+
+
+def test_clean_users_in_one_fold_only_are_told() -> None:
+    data, y = world()
+    group = np.where(y == 1, np.arange(len(y)), -1)
+    first = np.flatnonzero((y == 0) & (folds(y, group, SMALL.n_folds, 0) == 0))[:5]
+    given = np.where(y == 1, 1, -1)
+    given[first] = 0
+    with pytest.raises(InputError, match="clean users in at least two folds"):
+        train_gnn(data, given, group, SMALL, device="cpu")

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from graphdet.clustering.normal_scores import NormalScores
+from graphdet.errors import InputError
 from graphdet.models.folds import folds
 from graphdet.models.gnn import TrainedGnn, build, infer, pick_device, ties_of
 from graphdet.models.gnn_settings import GnnSettings
@@ -50,11 +51,15 @@ def train_gnn(
             again, it has every user judged by a network that was trained without them.
 
     Raises:
-        InputError: there are no clean users, or the positives come from fewer than two groups.
+        InputError: the clean users come from fewer than two folds, or the positives from fewer groups than folds.
     """
     settings = settings or GnnSettings()
     y, group = np.asarray(y), np.asarray(group)
     held = folds(y, group, settings.n_folds, seed, fold)
+    if len(np.unique(held[y == 0])) < 2:
+        raise InputError(
+            "training needs clean users in at least two folds; give more labels that are clean (0)"
+        )
     index, attributes = ties_of(data)
     model = TrainedGnn(
         settings,
