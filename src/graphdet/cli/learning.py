@@ -19,6 +19,13 @@ class Sampler(StrEnum):
     grid = "grid"
 
 
+class Learner(StrEnum):
+    """What is tuned."""
+
+    trees = "trees"
+    gnn = "gnn"
+
+
 @guarded
 def tune(
     labels: Annotated[Path, typer.Option("--labels", metavar="FILE", help="Labels, as for graphdet train.")],
@@ -26,6 +33,14 @@ def tune(
         Path, typer.Option("--out", metavar="DIR", help="Folder for trials, page and best settings.")
     ],
     store: options.StoreUrl = None,
+    learner: Annotated[
+        Learner,
+        typer.Option(
+            "--learner",
+            help="What to tune: trees, or with labels of users the network (gnn), which takes minutes a trial where "
+            "trees take seconds.",
+        ),
+    ] = Learner.trees,
     sampler: Annotated[
         Sampler, typer.Option("--sampler", help="Bayesian (tpe), random, or a grid.")
     ] = Sampler.tpe,
@@ -48,6 +63,8 @@ def tune(
 ) -> None:
     """Find settings that learn best from labels, by validation inside the training part, never the test part.
 
+    Labels of users are validated out of fold, all of them: they are not split.
+
     Run again into the same DIR it goes on: what was tried is not tried twice. Needs the extra `tune` (Optuna). Then:
     graphdet train --labels FILE --settings DIR/best.toml, with the same split."""
     plan = splits.plan_of(split, train_until, delay_days, test_from, test_until, test_share)
@@ -60,8 +77,8 @@ def tune(
     names = [name.strip() for name in over.split(",") if name.strip()]
     with options.opened(store, read_only=True) as source:
         found = try_settings(
-            source, labels, out, plan=plan, sampler=sampler.value, n_trials=trials, over=names, seed=seed,
-            device=device.value, progress=make_progress(),
+            source, labels, out, plan=plan, learner=learner.value, sampler=sampler.value, n_trials=trials,
+            over=names, seed=seed, device=device.value, progress=make_progress(),
         )  # fmt: skip
     if json:
         show.print_json(found)

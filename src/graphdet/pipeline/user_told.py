@@ -65,8 +65,7 @@ def hidden_frauds(columns: UserColumns, told: Told, how: TrainSettings, seed: in
         rows = np.sort(rng.choice(rows, MOST_UNLABELLED, replace=False))
     y = told.y.copy()
     y[rows] = 0
-    n_folds = how.gnn.n_folds
-    fold = finer(folds(y, told.group, n_folds, seed), y, told.group, n_folds, seed)
+    fold = tree_folds(y, told.group, how.gnn.n_folds, seed)
     _, logits = fit_user_trees(columns, y, fold, told.y, how.trees, seed)
     share = best_bin_share(logits[told.y == 1], logits[rows])
     # Never more than half: whoever is left stands for clean.
@@ -77,6 +76,17 @@ def hidden_frauds(columns: UserColumns, told: Told, how: TrainSettings, seed: in
     left_out = np.zeros(len(y), bool)
     left_out[out] = True
     return Unlabelled(y, float(np.clip(n_fraud / len(y), 1e-6, 1 - 1e-6)), left_out)
+
+
+def tree_folds(
+    y: NDArray[np.integer], group: NDArray[np.integer], n_folds: int, seed: int
+) -> NDArray[np.int64]:
+    """The folds of trees, int64[n], where networks are trained in n_folds of the same users; see `folds` and `finer`.
+
+    Raises:
+        InputError: nobody is clean, or there are fewer groups of frauds than folds.
+    """
+    return finer(folds(y, group, n_folds, seed), y, group, n_folds, seed)
 
 
 def finer(
