@@ -13,12 +13,11 @@ from graphdet.models.judge import RingJudge
 from graphdet.models.pair_graph import closest_ties, user_rarity
 from graphdet.models.propagation import gather, partner_count_input, what_items_say
 from graphdet.models.sessions import session_features, started_sessions
-from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.detect import judged_by, read_graph, ring_candidates
 from graphdet.pipeline.scorers import load_scorers
 from graphdet.pipeline.user_trees import UserColumns, UserTrees, load_user_trees, user_columns
 from graphdet.pipeline.users import Float, behaviour
 from graphdet.ports import Progress, Silent, Store
-from graphdet.rings.find import judge_rings
 from graphdet.rings.ring_tables import user_membership
 from graphdet.serving.accounts import AccountScorer, Warm
 from graphdet.serving.inputs import Scaling
@@ -50,7 +49,7 @@ def account_scorer(
     labelled = load_user_trees(model_dir) if scorers.has_trees else None
     graph = read_graph(store, progress)
     windows, candidates = ring_candidates(graph, store.bench, seed, progress)
-    ring, _ = user_membership(judge_rings(candidates, judge.logits, ANY_FDR), candidates.model)
+    ring, _ = user_membership(judged_by(judge, candidates, ANY_FDR), candidates.model)
     del candidates
     users, items = behaviour(graph, store.bench, progress)
     trees = account_trees(labelled, user_columns(store, graph, windows, users)) if labelled else None
