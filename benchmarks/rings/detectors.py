@@ -14,11 +14,11 @@ from sklearn.preprocessing import StandardScaler
 
 from graphdet.models.judge import RingJudge
 from graphdet.models.shipped import shipped_judge
-from graphdet.pipeline.detect import ring_candidates
+from graphdet.pipeline.detect import judged_by, ring_candidates
 from graphdet.pipeline.ring_lessons import plant_and_judge
 from graphdet.pipeline.users import behaviour
 from graphdet.ports import Silent
-from graphdet.rings.find import Candidates, judge_rings
+from graphdet.rings.find import Candidates
 from graphdet.rings.organic import distinct_acts
 from graphdet.rings.ring_tables import user_membership
 from graphdet.tables import GraphArrays
@@ -52,7 +52,7 @@ def zero_shot(graph: GraphArrays, seed: int) -> Found:
 
 def named(candidates: Candidates, judge: RingJudge) -> Found:
     """The rings that a judge names among candidates, and what they say of users."""
-    judged = judge_rings(candidates, judge.logits, 0.05, at_home=judge.at_home(candidates.acts))
+    judged = judged_by(judge, candidates, 0.05)
     users = judged.blocks.users
     rings = [
         users.indices[a:b].astype(np.int64) for a, b in zip(users.indptr, users.indptr[1:], strict=False)

@@ -1,13 +1,14 @@
 """A small planted log in a store, with models trained on it: what tests of serving share."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from graphdet.config import load_config
+from graphdet.models.folds import folds
 from graphdet.models.gnn_settings import GnnSettings
 from graphdet.models.shipped import shipped_judge
 from graphdet.models.training import train_gnn
@@ -15,11 +16,15 @@ from graphdet.pipeline.detect import find_pairs, read_graph
 from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.ingest import ingest
 from graphdet.pipeline.models import Models
+from graphdet.pipeline.user_told import finer
+from graphdet.pipeline.user_trees import UserTrees, fit_user_trees, user_columns
 from graphdet.pipeline.users import behaviour
 from graphdet.ports import Silent
 from graphdet.scores.clusters import Clusters
 from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion, Parts
+from graphdet.scores.labelled_fusion import Evidence, fit_labelled
+from graphdet.scores.trees import TreeSettings
 from graphdet.simulate.campaigns import kind
 from graphdet.simulate.organic import organic
 from graphdet.simulate.plant import plant
@@ -70,8 +75,8 @@ def store_of(log: Path, path: Path) -> DuckDBStore:
     return store
 
 
-def make_world(folder: Path) -> World:
-    """Simulate, plant, ingest, train a little."""
+def make_world(folder: Path, labelled: bool = False) -> World:
+    """Simulate, plant, ingest, train a little; labelled: on labels of half of the users, with trees."""
     planted = plant(organic(500, 150, 8, seed=3), [kind("burst")] * 2, 5)
     store = store_of(write_log(planted.graph, folder / "log.csv"), folder / "x.duckdb")
     graph = read_graph(store, Silent())
@@ -81,11 +86,20 @@ def make_world(folder: Path) -> World:
     of_user = dict(zip(planted.graph.user_ids.to_pylist(), planted.campaign_of_user.tolist(), strict=True))
     campaign = np.array([of_user[name] for name in graph.user_ids.to_pylist()], np.int32)
     y = (campaign >= 0).astype(np.int8)
+    if labelled:
+        y[::2] = -1
     gnn = train_gnn(data, y, campaign, SETTINGS, device="cpu")
     density, clusters = Density.fit(users), Clusters.fit(users, 0)
     ring = np.where(y == 1, 0.5, 0.0) * (np.arange(len(y)) % 2)
     parts = Parts(gnn.out_of_fold, clusters.score(users), density.score(users), ring)
-    fusion = Fusion.fit(parts, y)
-    Models(shipped_judge(), gnn, density, clusters, fusion).save(folder / "model")
+    trees: UserTrees | None = None
+    if labelled:
+        fold = finer(folds(y, campaign, SETTINGS.n_folds, 0), y, campaign, SETTINGS.n_folds, 0)
+        columns = user_columns(store, graph, windows, users)
+        trees, out_of_fold = fit_user_trees(columns, y, fold, y, TreeSettings(rounds=30))
+        fusion = fit_labelled(replace(parts, trees=out_of_fold), Evidence(y), (), None)
+    else:
+        fusion = Fusion.fit(parts, y)
+    Models(shipped_judge(), gnn, density, clusters, fusion, trees).save(folder / "model")
     store.close()
     return World(folder / "x.duckdb", folder / "model", graph)

@@ -33,12 +33,21 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture(scope="module")
-def scorer(world: World) -> AccountScorer:
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("labelled"), labelled=True)
+
+
+def warmed(world: World, model: Path | None = None) -> AccountScorer:
     store = world.open()
     try:
-        return account_scorer(store, world.model)
+        return account_scorer(store, model or world.model)
     finally:
         store.close()
+
+
+@pytest.fixture(scope="module")
+def scorer(world: World) -> AccountScorer:
+    return warmed(world)
 
 
 def test_every_account_gets_the_score_of_the_pipeline(world: World, scorer: AccountScorer) -> None:
@@ -49,6 +58,34 @@ def test_every_account_gets_the_score_of_the_pipeline(world: World, scorer: Acco
         found = scorer.score(user_id)
         for name in ("score", "gnn", "cluster_distance", "probability"):
             assert found[name] == pytest.approx(row[name], abs=1e-5), (user_id, name)
+
+
+def test_models_of_labels_score_single_accounts_alike(labelled: World, tmp_path: Path) -> None:
+    """Trees and networks that have not seen an account's label judge it, from the log, its acts and an export."""
+    store = DuckDBStore(labelled.store)
+    whole = {row["user_id"]: row for row in score(store, labelled.model, device="cpu").scores.to_pylist()}
+    store.close()
+    scorer = warmed(labelled)
+    export(labelled.model, tmp_path / "out")
+    exported = warmed(labelled, tmp_path / "out")
+    assert scorer.trees is not None
+    assert scorer.trees.logit.std() > 0.3
+    assert (scorer.trees.fold >= 0).mean() == pytest.approx(0.5, abs=0.01)
+    for row, user_id in enumerate(labelled.graph.user_ids.to_pylist()):
+        found = scorer.score(user_id)
+        for name in ("score", "gnn", "cluster_distance", "probability"):
+            assert found[name] == pytest.approx(whole[user_id][name], abs=1e-5), (user_id, name)
+        assert exported.score(user_id) == found
+        assert scorer.trees_logit(scorer.from_acts(row, ())) == pytest.approx(
+            float(scorer.trees.logit[row]), abs=1e-4
+        )
+    items, last = labelled.graph.item_ids.to_pylist(), int(labelled.graph.at_ms.max())
+    stranger = scorer.score("stranger", [NewAct(items[3 * k], last + k * 600_000) for k in range(8)])
+    assert np.isfinite(stranger["trees_logit"])
+    store = labelled.open()
+    with pytest.raises(UsageError, match="--format plain"):
+        export(labelled.model, tmp_path / "s", form=Form.student, store=store)
+    store.close()
 
 
 def test_logits_are_those_of_torch(world: World, scorer: AccountScorer) -> None:

@@ -191,7 +191,8 @@ def test_a_judge_to_whom_a_whole_log_looks_alike_accuses_nobody(
     logits[:5] = 6.0
     apart = {"sharpness": np.ones(n), "recurrence": np.zeros(n), "margin_nats": np.full(n, 50.0)}
     pairs = membership([np.array([2 * row, 2 * row + 1]) for row in range(n)], 2 * n)
-    many = Candidates(candidates.model, Blocks(pairs, pairs), apart, np.zeros((n, 1)), np.zeros(n, np.int64))
+    inputs, fold = np.zeros((n, 1)), np.zeros(n, np.int64)
+    many = Candidates(candidates.model, Blocks(pairs, pairs), apart, inputs, fold, candidates.graph)
     judged = judge_rings(many, lambda inputs, fold: logits, 0.05)
     assert judged.flagged.sum() == flagged
     assert judged.overruled >= 5 - flagged

@@ -52,6 +52,25 @@ def neighbour_features(
     return parts[0].beside(*parts[1:])
 
 
+def around_one(
+    own: NDArray[np.floating], near: NDArray[np.floating], near_means: NDArray[np.float64]
+) -> Matrix:
+    """What neighbour_features says of one node in one relation, without bins and propagation: float32[6 d].
+
+    Shapes: own float[d], the node's own columns; near float[k, d], its neighbours'; near_means float64[k, d], theirs
+    over their neighbours.
+    """
+    x, heard = np.asarray(own, np.float64), np.asarray(near, np.float64)
+    if not len(heard):
+        found = [np.full(len(x), np.nan)] * 6
+    else:
+        mean = heard.mean(axis=0)
+        spread = np.sqrt(np.maximum((heard * heard).mean(axis=0) - mean * mean, 0.0))
+        low, high = heard.min(axis=0), heard.max(axis=0)
+        found = [mean, spread, x - mean, low, high, np.nan_to_num(near_means).mean(axis=0)]
+    return _rounded(np.concatenate(found))
+
+
 def mean_over_neighbours(graph: sp.csr_matrix, x: NDArray[np.floating]) -> NDArray[np.float64]:
     """Mean of rows of float[n, d] over each node's neighbours, float64[n, d]; NaN where there are none."""
     degree = degrees(graph).astype(np.float64)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.float32]
 PLACES = ("degree", "neighbours_degree", "pagerank", "core", "triangles", "clustering")
+_DAMPING = 0.85  # igraph's
 
 
 @dataclass(frozen=True)
@@ -116,3 +117,56 @@ def _places(graph: sp.csr_matrix) -> Matrix:
     # PageRank comes from an iteration: its last digits depend on the order of the nodes.
     places = np.column_stack([log_degree, around, pagerank.round(6), core, np.log1p(triangles), clustering])
     return places.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Placing:
+    """Places of single nodes in one relation, whose other nodes stay where place_features found them.
+
+    Shapes: places float32[n, len(PLACES)]; degree int64[n]. alone: PageRank of all nodes without neighbours together.
+    """
+
+    graph: sp.csr_matrix
+    places: Matrix
+    degree: NDArray[np.int64]
+    alone: float
+
+    @classmethod
+    def of(cls, graph: sp.csr_matrix, places: Matrix) -> "Placing":
+        """From a relation and its columns of place_features."""
+        degree = degrees(graph)
+        lone = places[degree == 0, PLACES.index("pagerank")].astype(np.float64)
+        return cls(graph, places, degree, float(np.exp(lone).sum() / max(len(degree), 1)))
+
+    def place(self, row: int, partners: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The places of a node if it had these neighbours, float32[len(PLACES)].
+
+        PageRank and core number are what one step of their equations gives (a core number is the h-index of the
+        neighbours', Lü et al. 2016), so a node with the neighbours that it has keeps what place_features found.
+
+        row: of the node, n for one that the relation lacks. Shapes: partners int64[k].
+        """
+        k = len(partners)
+        known = row < len(self.degree)
+        old = (
+            self.graph.indices[slice(*self.graph.indptr[[row, row + 1]])] if known else np.zeros(0, np.int32)
+        )
+        near = {name: self.places[partners, at].astype(np.float64) for at, name in enumerate(PLACES)}
+        # A new neighbour has one more to pass its rank on to.
+        share = np.exp(near["pagerank"]) / np.maximum(self.degree[partners] + ~np.isin(partners, old), 1)
+        pagerank = np.log(1 - _DAMPING + _DAMPING * (share.sum() + self.alone))
+        cores = np.sort(np.rint(np.expm1(near["core"])))[::-1]
+        core = int((cores >= np.arange(1, k + 1)).sum())
+        triangles = int(np.isin(rows_of(self.graph, partners)[1], partners).sum()) // 2
+        clustering = triangles / (k * (k - 1) / 2) if k > 1 else 0.0
+        around = near["degree"].mean() if k else 0.0
+        found = [np.log1p(k), around, pagerank.round(6), np.log1p(core), np.log1p(triangles), clustering]
+        return np.array(found, np.float32)
+
+
+def rows_of(graph: sp.csr_matrix, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All neighbours of some nodes: the place in `rows` of whose neighbour it is, and the neighbour, int64[n] each."""
+    begin, size = graph.indptr[rows].astype(np.int64), np.diff(graph.indptr)[rows].astype(np.int64)
+    owner = np.repeat(np.arange(len(rows)), size)
+    place = np.arange(len(owner)) + np.repeat(begin - np.cumsum(size) + size, size)
+    return owner, graph.indices[place].astype(np.int64)

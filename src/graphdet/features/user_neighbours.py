@@ -13,6 +13,7 @@ from graphdet.features.neighbours import NeighbourSettings, neighbour_features
 from graphdet.features.relations import Columns, Relations, place_features
 from graphdet.tables import GraphArrays, PairArrays
 
+TOGETHER, SHARED = "together", "shared"  # relations: of co-action in any window, and of common entities
 MOST_OF_AN_ENTITY = 50  # users; whatever more than these share tells nobody apart, and its pairs are too many
 
 
@@ -20,7 +21,7 @@ def user_relations(graph: GraphArrays, windows: Mapping[str, PairArrays]) -> Rel
     """Relations over user_ix: the co-action pairs of each named window, and "shared" for common entities."""
     edges: dict[str, NDArray[Any]] = {name: np.stack([pairs.a, pairs.b]) for name, pairs in windows.items()}
     if len(graph.entity_ix):
-        edges["shared"] = _sharing(graph.entity_user_ix, graph.entity_ix)
+        edges[SHARED] = _sharing(graph.entity_user_ix, graph.entity_ix)
     return Relations.from_edges(graph.n_users, edges)
 
 

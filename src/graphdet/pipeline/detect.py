@@ -14,8 +14,9 @@ from graphdet.features.pairs import (
     quiet_acts,
 )
 from graphdet.graph.encode import edges_frame, encode
+from graphdet.models.judge import RingJudge
 from graphdet.ports import Progress, Store
-from graphdet.rings.find import Candidates, find_candidates
+from graphdet.rings.find import Candidates, Judged, find_candidates, judge_rings
 from graphdet.tables import Frame, GraphArrays, PairArrays
 
 MOST_MEETINGS = 2**28  # that are sorted in memory, at nine bytes each: 2.4 GB
@@ -73,3 +74,13 @@ def ring_candidates(
     candidates = find_candidates(graph, windows, seed)
     progress.done()
     return windows, candidates
+
+
+def judged_by(judge: RingJudge, candidates: Candidates, fdr: float) -> Judged:
+    """Judge candidates by a trained judge, who may be at home in their log."""
+    return judge_rings(candidates, judge.logits, fdr, at_home=is_at_home(judge, candidates))
+
+
+def is_at_home(judge: RingJudge, candidates: Candidates) -> bool:
+    """Whether the judge was trained on the log of these candidates."""
+    return len(judge.home) > 0 and judge.at_home(candidates.acts)  # the sketch of a large log takes a second

@@ -17,8 +17,9 @@ from graphdet.models.judge import RingJudge
 from graphdet.models.pair_graph import closest_ties
 from graphdet.pipeline.detect import find_pairs, read_graph
 from graphdet.pipeline.digests import model_digest
-from graphdet.pipeline.scorers import load_scorers
+from graphdet.pipeline.scorers import USER_TREES, load_scorers
 from graphdet.pipeline.serve import inputs_of
+from graphdet.pipeline.user_trees import ARRAYS, load_user_trees
 from graphdet.pipeline.users import behaviour
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports.files import explain, make_folder
@@ -79,14 +80,22 @@ def export(
         raise UsageError(f"--weights {precision} goes with --format plain, not with {form}")
     progress = progress or Silent()
     network, scorers, judge = load_network(model_dir), load_scorers(model_dir), RingJudge.load(model_dir)
+    trees = load_user_trees(model_dir) if scorers.has_trees else None
+    if form == Form.student and trees is not None:
+        raise UsageError(
+            "a student learns the mean of all networks, and labelled users must be judged by those that have not seen "
+            "their labels: export a model of labels with --format plain"
+        )
     seen = look_at(store, network, progress) if store is not None else None
     progress.start("export")
     make_folder(out)
     loss: dict[str, Any] | None = None
     try:
-        for name in (DOCUMENT, WEIGHTS, ONNX, STUDENT):
+        for name in (DOCUMENT, WEIGHTS, ONNX, STUDENT, USER_TREES, ARRAYS):
             (out / name).unlink(missing_ok=True)
         scorers.save(out)
+        if trees is not None:
+            trees.save(out)
         judge.save(out)
         if form == Form.student:
             assert seen is not None  # for the type checker: checked above

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from graphdet import schema
 from graphdet.models.judge import RingJudge
 from graphdet.models.ring_examples import RING
+from graphdet.pipeline.detect import judged_by
 from graphdet.pipeline.memory import Remembered
 from graphdet.reports.words import plural
 from graphdet.rings.blocks import Blocks
 from graphdet.rings.evidence import judge_inputs
-from graphdet.rings.find import Candidates, Judged, judge_rings
+from graphdet.rings.find import Candidates, Judged
 from graphdet.rings.member_reasons import as_reason
 from graphdet.rings.reasons import ring_words
 from graphdet.rings.ring_tables import listed
@@ -42,7 +43,7 @@ def held_back(candidates: Candidates, judged: Judged, judge: RingJudge, fdr: flo
     if judge.known is None and judge.second is None:
         return HeldBack(np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0))
     networks = replace(judge, known=None, second=None)
-    would = judge_rings(candidates, networks.logits, fdr, at_home=judge.at_home(candidates.acts))
+    would = judged_by(networks, candidates, fdr)
     flagged = np.flatnonzero(would.flagged)
     inputs = judge_inputs(would.evidence)[flagged]
     taken = would.logit[flagged] - judge.logits(inputs, would.fold[flagged])

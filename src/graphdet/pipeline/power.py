@@ -5,7 +5,7 @@ trained on the log, each as if it were the log's only ring.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import duckdb
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from graphdet.errors import NotEnoughData
 from graphdet.models.judge import RingJudge
-from graphdet.pipeline.detect import ring_candidates
+from graphdet.pipeline.detect import is_at_home, ring_candidates
 from graphdet.pipeline.insufficient import measured
 from graphdet.pipeline.ring_lessons import plan_for, plant_and_judge
 from graphdet.ports import Progress
@@ -129,11 +129,14 @@ def _judged_alone(planted: Planted, candidates: Candidates, judge: RingJudge, fd
     campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
     own = jaccard < APART
     margins = naming_margins(_planted_blocks(planted), candidates.model)
+    at_home = is_at_home(judge, candidates)
     trials = []
     for number, group in enumerate(planted.campaigns):
         its = (campaign == number) & (jaccard >= APART)
         is_candidate = bool((its & (jaccard >= SAME)).any())
-        found = is_candidate and _is_flagged(candidates, np.flatnonzero(own | its), jaccard, its, judge, fdr)
+        found = is_candidate and _is_flagged(
+            candidates, np.flatnonzero(own | its), jaccard, its, judge, at_home, fdr
+        )
         asked = group.asked
         trials.append(
             Trial(
@@ -155,16 +158,17 @@ def _is_flagged(
     jaccard: NDArray[np.float64],
     its: NDArray[np.bool_],
     judge: RingJudge,
+    at_home: bool,
     fdr: float,
 ) -> bool:
-    part = Candidates(
-        candidates.model,
-        candidates.blocks.take(rows),
-        {name: values[rows] for name, values in candidates.evidence.items()},
-        candidates.inputs[rows],
-        candidates.fold[rows],
+    part = replace(
+        candidates,
+        blocks=candidates.blocks.take(rows),
+        evidence={name: values[rows] for name, values in candidates.evidence.items()},
+        inputs=candidates.inputs[rows],
+        fold=candidates.fold[rows],
     )
-    judged = judge_rings(part, judge.logits, fdr, at_home=judge.at_home(candidates.acts))
+    judged = judge_rings(part, judge.logits, fdr, at_home=at_home)
     right = np.flatnonzero(its & (jaccard >= SAME))
     flagged = judged.blocks.users[np.flatnonzero(judged.flagged)]
     its_users = candidates.blocks.users[right]

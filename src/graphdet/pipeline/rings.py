@@ -5,12 +5,12 @@ from pathlib import Path
 from graphdet import __version__
 from graphdet.models.judge import RingJudge
 from graphdet.models.shipped import shipped_judge
-from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.detect import judged_by, read_graph, ring_candidates
 from graphdet.pipeline.digests import MODEL_DIGEST, model_digest
 from graphdet.pipeline.held_back import held_back, with_counter_evidence, with_doubts
 from graphdet.pipeline.memory import Remembered, remember
 from graphdet.ports import Progress, Silent, Store
-from graphdet.rings.find import Candidates, Judged, judge_rings
+from graphdet.rings.find import Candidates, Judged
 from graphdet.rings.ring_tables import tabulate
 from graphdet.tables import GraphArrays
 
@@ -54,8 +54,7 @@ def judge_and_remember(
     fdr: float,
 ) -> tuple[Judged, Remembered]:
     """Judge candidates; the judged rings, and those to be told of under their ids of earlier runs, with all doubts."""
-    at_home = judge.at_home(candidates.acts)
-    judged = judge_rings(candidates, judge.logits, fdr, at_home=at_home)
+    judged = judged_by(judge, candidates, fdr)
     held = held_back(candidates, judged, judge, fdr)
     tables = with_counter_evidence(tabulate(judged, candidates.model, graph, judge.logits), judged, held)
     return judged, with_doubts(remember(store, tables), judged, held, fdr)

@@ -6,18 +6,18 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from graphdet.errors import UsageError
+from graphdet.features.behaviour import FEATURE_NAMES
 from graphdet.features.pairs import WINDOWS, first_acts, largest_crowd
 from graphdet.graph.encode import edges_frame
 from graphdet.models.judge import RingJudge
 from graphdet.models.pair_graph import closest_ties, user_rarity
 from graphdet.models.propagation import gather, partner_count_input, what_items_say
 from graphdet.models.sessions import session_features, started_sessions
-from graphdet.pipeline.detect import read_graph, ring_candidates
+from graphdet.pipeline.detect import judged_by, read_graph, ring_candidates
 from graphdet.pipeline.scorers import load_scorers
+from graphdet.pipeline.user_trees import UserColumns, UserTrees, load_user_trees, user_columns
 from graphdet.pipeline.users import Float, behaviour
 from graphdet.ports import Progress, Silent, Store
-from graphdet.rings.find import judge_rings
 from graphdet.rings.ring_tables import user_membership
 from graphdet.serving.accounts import AccountScorer, Warm
 from graphdet.serving.inputs import Scaling
@@ -25,6 +25,7 @@ from graphdet.serving.items import Items
 from graphdet.serving.meetings import Meetings
 from graphdet.serving.student import load_account_model
 from graphdet.serving.ties import Matrix, TieTable
+from graphdet.serving.user_trees import AccountTrees
 from graphdet.tables import GraphArrays
 
 ANY_FDR = 0.05  # who is in a ring does not depend on which rings are flagged
@@ -39,22 +40,19 @@ def account_scorer(
     scores in the store, as run and score write them; without such, rings count and have no name.
 
     Raises:
-        UsageError: the model learned labels of users.
+        InputError: trees of the model were grown on other columns than this log has.
         GraphdetError: there is no trained model, it is damaged, or it is not one of such a log.
         StoreError: the store is unreachable, or an ingest is not complete.
     """
     progress = progress or Silent()
     model, scorers, judge = load_account_model(model_dir), load_scorers(model_dir), RingJudge.load(model_dir)
-    if scorers.has_trees:
-        raise UsageError(
-            f"the model in {model_dir} has trees that learned labels of users from everybody's neighbours: single "
-            "accounts cannot be scored by it. Score the log: graphdet score"
-        )
+    labelled = load_user_trees(model_dir) if scorers.has_trees else None
     graph = read_graph(store, progress)
     windows, candidates = ring_candidates(graph, store.bench, seed, progress)
-    ring, _ = user_membership(judge_rings(candidates, judge.logits, ANY_FDR), candidates.model)
+    ring, _ = user_membership(judged_by(judge, candidates, ANY_FDR), candidates.model)
     del candidates
     users, items = behaviour(graph, store.bench, progress)
+    trees = account_trees(labelled, user_columns(store, graph, windows, users)) if labelled else None
     progress.start("warm up")
     found = closest_ties(graph, windows)
     x, heard = inputs_of(graph, users, items, found.n_partners, model.scaling)
@@ -72,11 +70,24 @@ def account_scorer(
         Items.of(graph),
         Meetings.of(graph, WINDOWS, crowds, user_rarity(graph)),
     )
-    scorer = AccountScorer(warm, model, scorers.density, scorers.clusters, scorers.fusion)
+    scorer = AccountScorer(warm, model, scorers.density, scorers.clusters, scorers.fusion, trees)
     assert scorer.row_of is not None  # made now, not in the first answer
     assert scorer.item_row is not None
     progress.done()
     return scorer
+
+
+def account_trees(trees: UserTrees, given: UserColumns) -> AccountTrees:
+    """The trees of a model, warm for a log."""
+    return AccountTrees.of(
+        trees.members,
+        trees.logits(given),
+        trees.known.found_in(given.ids),
+        given.columns,
+        given.relations,
+        len(FEATURE_NAMES),
+        trees.known.share,
+    )
 
 
 def inputs_of(

@@ -21,7 +21,7 @@ from graphdet.models.gnn import TrainedGnn
 from graphdet.models.judge import RingJudge
 from graphdet.models.pyg import HeteroData
 from graphdet.models.training import train_gnn
-from graphdet.pipeline.detect import ring_candidates
+from graphdet.pipeline.detect import judged_by, ring_candidates
 from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.models import Models
 from graphdet.pipeline.ring_lessons import PlantedTask
@@ -33,7 +33,7 @@ from graphdet.pipeline.user_trees import UserColumns, UserTrees, fit_user_trees,
 from graphdet.pipeline.users import behaviour
 from graphdet.ports import Progress, Store
 from graphdet.reports.words import plural
-from graphdet.rings.find import Candidates, judge_rings
+from graphdet.rings.find import Candidates
 from graphdet.rings.ring_tables import user_membership
 from graphdet.scores.clusters import Clusters
 from graphdet.scores.density import Density
@@ -288,5 +288,5 @@ def _three(measured: Any, name: str) -> list[float | None]:
 
 
 def _rings(candidates: Candidates, judge: RingJudge) -> Float:
-    ring, _ = user_membership(judge_rings(candidates, judge.logits, 0.05), candidates.model)
+    ring, _ = user_membership(judged_by(judge, candidates, 0.05), candidates.model)
     return ring

@@ -24,7 +24,7 @@ from graphdet.features.neighbour_labels import label_messages, share_of
 from graphdet.features.neighbours import NeighbourSettings
 from graphdet.features.relations import Columns, Relations
 from graphdet.features.text import user_text_features
-from graphdet.features.user_neighbours import user_neighbour_features, user_relations
+from graphdet.features.user_neighbours import TOGETHER, user_neighbour_features, user_relations
 from graphdet.pipeline.scorers import USER_TREES
 from graphdet.ports import Store
 from graphdet.scores.trees import Trees, TreeSettings
@@ -55,7 +55,7 @@ def user_columns(store: Store, graph: GraphArrays, windows: list[PairArrays], us
     """
     pairs = {name: np.concatenate([getattr(w, name) for w in windows]) for name in ("a", "b")}
     together = replace(windows[0], **pairs)
-    relations = user_relations(graph, {"together": together})
+    relations = user_relations(graph, {TOGETHER: together})
     columns = user_neighbour_features(FEATURE_NAMES, users, relations, AROUND)
     text = text_columns(store, graph.user_ids)
     return UserColumns(graph.user_ids, columns if text is None else columns.beside(text), relations)
@@ -92,6 +92,11 @@ class KnownUsers:
         order = np.argsort(key, kind="stable")
         return cls(key[order], y[rows][order].astype(np.int8), fold[rows][order].astype(np.int64))
 
+    @property
+    def share(self) -> float:
+        """The share of fraud among them."""
+        return share_of(int((self.y == 1).sum()), len(self.y))
+
     def found_in(self, ids: pa.Array) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
         """Label int8[n] and fold int64[n] of each id, −1 where none was learned from."""
         key = _keys(ids)
@@ -118,8 +123,7 @@ class UserTrees:
         """
         y, fold = self.known.found_in(given.ids)
         # In another log nobody is known: it is heard what users without known neighbours heard in training.
-        usual = share_of(int((self.known.y == 1).sum()), len(self.known.y))
-        x = given.columns.beside(label_messages(given.relations, y, fold, usual))
+        x = given.columns.beside(label_messages(given.relations, y, fold, self.known.share))
         if x.names != self.names:
             odd = sorted(set(self.names).symmetric_difference(x.names))
             raise InputError(

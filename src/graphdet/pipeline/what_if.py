@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.evaluation.posterior import posterior_q_values
-from graphdet.pipeline.detect import ring_candidates
+from graphdet.pipeline.detect import judged_by, ring_candidates
 from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.models import Models
 from graphdet.pipeline.rounding import six_digits
@@ -16,7 +16,6 @@ from graphdet.pipeline.score import Flags, parts_of
 from graphdet.pipeline.user_trees import user_columns
 from graphdet.pipeline.users import behaviour
 from graphdet.ports import Progress, Silent, Store
-from graphdet.rings.find import judge_rings
 from graphdet.tables import GraphArrays
 
 Int = NDArray[np.int64]
@@ -69,8 +68,7 @@ class WhatIf:
         bench, quiet = self.store.bench, Silent()
         self.progress.start("score again")
         windows, candidates = ring_candidates(graph, bench, self.seed, quiet)
-        judge = self.models.judge
-        judged = judge_rings(candidates, judge.logits, self.fdr, at_home=judge.at_home(candidates.acts))
+        judged = judged_by(self.models.judge, candidates, self.fdr)
         users, items = behaviour(graph, bench, quiet)
         data = graph_in_pyg(graph, users, items, windows, quiet)
         columns = user_columns(self.store, graph, windows, users) if self.models.trees is not None else None

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +41,7 @@ Judge = Callable[[Float, NDArray[np.int64]], Float]  # (inputs, fold) → logits
 class Candidates:
     """Blocks of a log with their evidence, before judgement.
 
-    Shapes: evidence name → float64[n]; inputs float64[n, n_inputs]; fold int64[n]; acts, a sketch of the log's.
+    Shapes: evidence name → float64[n]; inputs float64[n, n_inputs]; fold int64[n].
     """
 
     model: Organic
@@ -48,7 +49,12 @@ class Candidates:
     evidence: dict[str, Float]
     inputs: Float
     fold: NDArray[np.int64]
-    acts: Sketch = field(default_factory=lambda: np.zeros(0, np.int64))
+    graph: GraphArrays = field(repr=False)
+
+    @cached_property
+    def acts(self) -> Sketch:
+        """A sketch of who acted on what in the log."""
+        return acts_sketch(self.graph)
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
     blocks = blocks.take(kept)
     evidence = gather_evidence(blocks, model, graph, margins[kept])
     fold = folds(blocks, id_keys(graph.item_ids), N_FOLDS)
-    return Candidates(model, blocks, evidence, judge_inputs(evidence), fold, acts_sketch(graph))
+    return Candidates(model, blocks, evidence, judge_inputs(evidence), fold, graph)
 
 
 def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bool = False) -> Judged:

@@ -100,7 +100,7 @@ class Fusion:
         Without labels `alone` is scaled down by how much less of the log its rings hold than in the fit: campaigns
         that were missed are taken to be as rare, beside those found, as they were among the planted.
         """
-        alone = self._added(parts).sum(axis=1) + self.bias
+        alone = self._added(parts, ring_share).sum(axis=1) + self.bias
         if self.labelled:
             return np.asarray(np.clip(expit(alone), LEAST, 1 - LEAST))
         share = ring_share if ring_share is not None else float(parts.ring.mean()) if len(alone) else 1.0
@@ -118,11 +118,10 @@ class Fusion:
             return place
         return np.where(place == PARTS.index(ZERO_SHOT), self.zero_shot.strongest_part(parts), place)
 
-    def _added(self, parts: Parts) -> Float:
+    def _added(self, parts: Parts, ring_share: float | None = None) -> Float:
         """What each part adds to the log-odds, float64[n_users, d]."""
-        return np.asarray(
-            (columns_of(parts, self.names, self.zero_shot) - self.mean) / self.scale * self.weights
-        )
+        columns = columns_of(parts, self.names, self.zero_shot, ring_share)
+        return np.asarray((columns - self.mean) / self.scale * self.weights)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -151,15 +150,20 @@ class Fusion:
         return cls(**found)
 
 
-def columns_of(parts: Parts, names: Sequence[str], zero_shot: Fusion | None) -> Float:
-    """The columns that a fusion weighs, float64[n_users, d], in the order of its names: see names_of."""
+def columns_of(
+    parts: Parts, names: Sequence[str], zero_shot: Fusion | None, ring_share: float | None = None
+) -> Float:
+    """The columns that a fusion weighs, float64[n_users, d], in the order of its names: see names_of.
+
+    ring_share: as Fusion.score, for the zero-shot score.
+    """
     more = []
     if TREES in names:
         if parts.trees is None:
             raise ValueError("this fusion weighs trees, and there are none")
         more.append(np.clip(parts.trees, -15, 15))
     if ZERO_SHOT in names and zero_shot is not None:
-        more.append(logit(zero_shot.score(parts)))
+        more.append(logit(zero_shot.score(parts, ring_share)))
     return np.column_stack([parts.columns(), *more])
 
 

@@ -3,6 +3,7 @@
 Nothing here scores anybody: it is for looking at a log before a model is made.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,14 +71,7 @@ def importance(
     ).fit(x[fit], y[fit])
     forest.n_jobs = 1  # threads add the trees' votes in any order, and so would the last bits
     auroc, auprc = _quality(forest, x[held], y[held])
-    loss = np.zeros((REPEATS, x.shape[1]))
-    many = np.tile(x[held], (REPEATS, 1))  # all repeats in one call: it costs half of that many
-    for j in range(x.shape[1]):
-        own = many[:, j].copy()
-        many[:, j] = np.concatenate([rng.permutation(own[: len(held)]) for _ in range(REPEATS)])
-        chance = _chances(forest, many).reshape(REPEATS, len(held))
-        loss[:, j] = [auprc - average_precision_score(y[held], one) for one in chance]
-        many[:, j] = own
+    loss = _losses(forest, x[held], y[held], auprc, seed)
     return Importance(
         forest.feature_importances_,
         loss.mean(axis=0),
@@ -88,6 +82,30 @@ def importance(
         len(fit),
         len(held),
     )
+
+
+def _losses(
+    forest: RandomForestClassifier, x: NDArray[np.float32], y: NDArray[np.int8], auprc: float, seed: int
+) -> NDArray[np.float64]:
+    """Average precision lost in each shuffle of each feature, float64[REPEATS, d]; two features at a time."""
+
+    def lost(features: NDArray[np.int64]) -> NDArray[np.float64]:
+        many = np.tile(x, (REPEATS, 1))  # all repeats in one call: it costs half of that many
+        out = np.zeros((REPEATS, len(features)))
+        for at, j in enumerate(features.tolist()):
+            rng = np.random.default_rng((seed, j))
+            many[:, j] = np.concatenate([rng.permutation(x[:, j]) for _ in range(REPEATS)])
+            chance = _chances(forest, many).reshape(REPEATS, len(y))
+            out[:, at] = [auprc - average_precision_score(y, one) for one in chance]
+            many[:, j] = np.tile(x[:, j], REPEATS)
+        return out
+
+    halves = [np.arange(start, x.shape[1], _JOBS) for start in range(_JOBS)]
+    found = np.zeros((REPEATS, x.shape[1]))
+    with ThreadPoolExecutor(_JOBS) as pool:
+        for half, one in zip(halves, pool.map(lost, halves), strict=True):
+            found[:, half] = one
+    return found
 
 
 def _sample(

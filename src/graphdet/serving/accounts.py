@@ -22,6 +22,7 @@ from graphdet.serving.inputs import AccountModel
 from graphdet.serving.items import Items, behaviour_of
 from graphdet.serving.meetings import Acted, Meetings
 from graphdet.serving.ties import Matrix, OwnTies, TieTable
+from graphdet.serving.user_trees import AccountTrees
 from graphdet.tables import GraphArrays
 
 Float = NDArray[np.float64]
@@ -51,12 +52,16 @@ class Warm:
 
 @dataclass(frozen=True)
 class Account:
-    """What an account looks like: behaviour float64[n_features], inputs float32[n_inputs], ties (None: the log's)."""
+    """What an account looks like: behaviour float64[n_features], inputs float32[n_inputs].
+
+    ties, and all its partners, int64[n_partners]: None for those of the log.
+    """
 
     row: int
     features: Float
     x: Matrix
     ties: OwnTies | None
+    partners: NDArray[np.int64] | None
     n_partners: int
 
 
@@ -69,9 +74,15 @@ class AccountScorer:
     """
 
     def __init__(
-        self, warm: Warm, model: AccountModel, density: Density, clusters: Clusters, fusion: Fusion
+        self,
+        warm: Warm,
+        model: AccountModel,
+        density: Density,
+        clusters: Clusters,
+        fusion: Fusion,
+        trees: AccountTrees | None = None,
     ) -> None:
-        self.warm, self.model = warm, model
+        self.warm, self.model, self.trees = warm, model, trees
         self.density, self.clusters, self.fusion = density, clusters, fusion
         n_acts = np.bincount(warm.graph.user_ix, minlength=warm.graph.n_users)
         self._first_act = np.concatenate([[0], np.cumsum(n_acts)])
@@ -81,8 +92,8 @@ class AccountScorer:
         """Score an account: by the log alone, or with acts since.
 
         Returns user_id, score (a probability, see scores.fused), its parts gnn (1 ÷ (1 + e^−gnn_logit)), gnn_logit,
-        cluster_distance, probability and ring, ring_id (None: in no ring that has a name), n_partners (accounts that
-        it acts together with) and n_new_acts.
+        cluster_distance, probability, trees_logit (None: the model has learned no labels) and ring, ring_id (None:
+        in no ring that has a name), n_partners (accounts that it acts together with) and n_new_acts.
 
         Raises:
             UsageError: the log has no such account, and there are no acts.
@@ -92,9 +103,9 @@ class AccountScorer:
         row, features = account.row, account.features[None]
         of_log = row < len(self.warm.features)
         ring = float(self.warm.ring[row]) if of_log else 0.0
-        parts = Parts(
-            np.array([logit]), self.clusters.score(features), self.density.score(features), np.array([ring])
-        )
+        trees = None if self.trees is None else np.array([self.trees_logit(account)])
+        density, clusters = self.density.score(features), self.clusters.score(features)
+        parts = Parts(np.array([logit]), clusters, density, np.array([ring]), trees)
         return {
             "user_id": user_id,
             "score": six(self.fusion.score(parts, self.ring_share)[0]),
@@ -102,6 +113,7 @@ class AccountScorer:
             "gnn_logit": six(logit),
             "cluster_distance": six(parts.cluster_distance[0]),
             "probability": six(parts.probability[0]),
+            "trees_logit": None if trees is None else six(trees[0]),
             "ring": six(ring),
             "ring_id": self.warm.ring_id.get(row),
             "n_partners": account.n_partners,
@@ -123,7 +135,7 @@ class AccountScorer:
             return self.from_acts(len(self.warm.features) if row is None else row, acts)
         warm = self.warm
         assert row is not None  # for the type checker: else there were acts
-        return Account(row, warm.features[row], warm.x[row], None, int(warm.n_partners[row]))
+        return Account(row, warm.features[row], warm.x[row], None, None, int(warm.n_partners[row]))
 
     def logit(self, account: Account) -> float:
         """The network's logit of an account, from all accounts that it depends on."""
@@ -132,7 +144,25 @@ class AccountScorer:
         x = np.empty((len(nodes), self.warm.x.shape[1]), np.float32)
         x[0] = account.x  # who listens in the last layer comes first in all of them
         x[1:] = self.warm.x[nodes[1:]]
-        return float(self.model.logits(x, layers)[0])
+        return float(self.model.logits(x, layers, self._fold(account.row))[0])
+
+    def trees_logit(self, account: Account) -> float:
+        """What trees that learned labels say of an account.
+
+        Raises:
+            ValueError: the model has none.
+        """
+        if self.trees is None:
+            raise ValueError("this model has learned no labels of users")
+        if account.partners is None:
+            return float(self.trees.logit[account.row])
+        return self.trees.logit_of(account.row, account.features, account.partners)
+
+    def _fold(self, row: int) -> int | None:
+        """The fold of an account whose label was learned; None of all others."""
+        if self.trees is None or row >= len(self.trees.fold) or self.trees.fold[row] < 0:
+            return None
+        return int(self.trees.fold[row])
 
     def from_acts(self, row: int, new: Sequence[NewAct]) -> Account:
         """Gather what an account looks like from its acts in the log and new ones; a stranger has row n_users.
@@ -156,10 +186,9 @@ class AccountScorer:
             np.log(around.log_users / audience),
             ~np.isin(acts.item[first], old_items),
         )
-        ties, n_partners = warm.meetings.ties(acted, row, warm.ties)
-        return Account(
-            row, features, self._inputs(acts, around.n_edges, features, n_partners), ties, n_partners
-        )
+        ties, partners = warm.meetings.ties(acted, row, warm.ties)
+        x = self._inputs(acts, around.n_edges, features, len(partners))
+        return Account(row, features, x, ties, partners, len(partners))
 
     def _inputs(self, acts: Acts, n_edges: NDArray[np.int64], features: Float, n_partners: int) -> Matrix:
         """What the network sees of an account, as models.propagation.propagate gives it: float32[n_inputs].

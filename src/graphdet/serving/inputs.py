@@ -41,8 +41,10 @@ class AccountModel(Protocol):
     def n_rounds(self) -> int:
         """How many ties away it looks."""
 
-    def logits(self, x: Matrix, layers: Sequence[Layer]) -> NDArray[np.float64]:
+    def logits(self, x: Matrix, layers: Sequence[Layer], fold: int | None = None) -> NDArray[np.float64]:
         """The logits of the listeners of the last layer.
+
+        fold: of an account that was learned from, to be judged by what has not seen it; None: by all there is.
 
         Shapes: x float32[n, n_inputs] of the first layer's nodes (without layers, of the accounts themselves);
         layers from the outermost inwards, one per round; returns float64[n_listeners of the last layer].

@@ -137,8 +137,8 @@ class Meetings:
             tuple(Quiet.of(*acts, graph.n_items, w, c) for w, c in zip(windows, crowds, strict=True)), total
         )
 
-    def ties(self, acted: Acted, row: int, table: TieTable) -> tuple[OwnTies, int]:
-        """The account's ties, and how many partners it has before the cut to the closest."""
+    def ties(self, acted: Acted, row: int, table: TieTable) -> tuple[OwnTies, Ints]:
+        """The account's ties, and all its partners before the cut to the closest: int64[k], ascending."""
         found = [window.met(acted, row) for window in self.windows]
         users, at = np.unique(np.concatenate([each[0] for each in found]), return_inverse=True)
         k = len(users)
@@ -163,7 +163,7 @@ class Meetings:
             jaccard,
             *seen[closest].T,
         ]
-        return OwnTies(speaker, np.stack(columns, axis=1).astype(np.float32)), k
+        return OwnTies(speaker, np.stack(columns, axis=1).astype(np.float32)), users
 
 
 def _common(speaker: Ints, table: TieTable) -> tuple[Float, Float]:

@@ -47,16 +47,20 @@ class Network:
     n_rounds: int
     about: Mapping[str, Any]
 
-    def logits(self, x: Matrix, layers: Sequence[Layer]) -> NDArray[np.float64]:
-        """The mean logit of the accounts in the middle of some layers; see inputs.AccountModel."""
+    def logits(self, x: Matrix, layers: Sequence[Layer], fold: int | None = None) -> NDArray[np.float64]:
+        """The mean logit of the accounts in the middle of some layers; see inputs.AccountModel.
+
+        With a fold it is that of the network which held it out.
+        """
         told = [self._scaled(layer.attributes) for layer in layers]
         total = np.zeros(layers[-1].n_listeners if layers else len(x))
-        for member in self.members:
+        members = self.members if fold is None else [self.members[fold % len(self.members)]]
+        for member in members:
             h = _encode(member, x)
             for number, (layer, attributes) in enumerate(zip(layers, told, strict=True)):
                 h = _listen(member, number, h, layer, attributes, self.n_gates)
             total += _head(member, h)
-        return total / len(self.members)
+        return total / len(members)
 
     def logits_of_all(self, x: Matrix, ties: TieTable) -> NDArray[np.float64]:
         """The mean logit of every account of a log, round by round in chunks: float64[n_users]."""

@@ -33,8 +33,8 @@ class Student:
     about: Mapping[str, Any]
     n_rounds: int = 1
 
-    def logits(self, x: Matrix, layers: Sequence[Layer]) -> NDArray[np.float64]:
-        """The teacher's logit, as far as it was learned; see inputs.AccountModel."""
+    def logits(self, x: Matrix, layers: Sequence[Layer], fold: int | None = None) -> NDArray[np.float64]:
+        """The teacher's logit, as far as it was learned; see inputs.AccountModel. There are no folds of it."""
         return self.trees.logits(student_inputs(x, layers[-1]))
 
     def save(self, directory: Path, scaling: Mapping[str, Any]) -> None:
