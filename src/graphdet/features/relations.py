@@ -166,7 +166,8 @@ class Placing:
 
 def rows_of(graph: sp.csr_matrix, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """All neighbours of some nodes: the place in `rows` of whose neighbour it is, and the neighbour, int64[n] each."""
-    begin, size = graph.indptr[rows].astype(np.int64), np.diff(graph.indptr)[rows].astype(np.int64)
+    begin = graph.indptr[rows].astype(np.int64)
+    size = graph.indptr[rows + 1].astype(np.int64) - begin
     owner = np.repeat(np.arange(len(rows)), size)
     place = np.arange(len(owner)) + np.repeat(begin - np.cumsum(size) + size, size)
     return owner, graph.indices[place].astype(np.int64)

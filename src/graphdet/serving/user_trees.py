@@ -7,6 +7,7 @@ them are made anew; the partners' own columns and places, and texts, stand as th
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,12 @@ class AccountTrees:
     placing: dict[str, Placing]
     means: dict[str, Float]
     prior: tuple[float, ...]
+
+    @cached_property
+    def heard(self) -> tuple[tuple[NDArray[np.bool_], NDArray[np.bool_]], ...]:
+        """For each fold, −1 first: whose labels its accounts hear, and which of them are frauds, bool[n_users]."""
+        known = [(self.y >= 0) & (self.fold != k) for k in range(-1, len(self.members))]
+        return tuple((each, each & (self.y == 1)) for each in known)
 
     @classmethod
     def of(
@@ -89,8 +96,7 @@ class AccountTrees:
         around = [around_one(own, self.own[who], self.means[name][who]) for name, who in near.items()]
         unwritten = np.full(self.text.shape[1], np.nan, np.float32)
         text = self.text[row] if row < len(self.text) else unwritten
-        heard = (self.y >= 0) & (self.fold != fold)
-        fraud = heard & (self.y == 1)
+        heard, fraud = self.heard[fold + 1]
         told = [
             messages_to_one(self.relations.graphs[name], who, fraud, heard, self.prior[fold + 1])
             for name, who in near.items()
