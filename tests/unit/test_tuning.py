@@ -6,11 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from graphdet.errors import GraphdetError, UsageError
+from graphdet.pipeline.tune import N_HALVES, gain_elsewhere, halves_of
 from graphdet.pipeline.tuning import (
     JOURNAL,
     Choice,
@@ -38,10 +42,10 @@ def hill(settings: Settings) -> float:
 def run(
     out: Path, n: int, sampler: str = "tpe", seed: int = 0, about: object = "x", tried: list | None = None
 ) -> list[Trial]:
-    def objective(settings: Settings) -> float:
+    def objective(settings: Settings) -> tuple[float, tuple[float | None, ...]]:
         if tried is not None:
             tried.append(settings)
-        return hill(settings)
+        return hill(settings), (hill(settings), None)
 
     return tune_settings(
         out, {"what": about}, SPACE, DEFAULT, objective,
@@ -134,3 +138,30 @@ def test_without_optuna_it_says_what_to_install(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(UsageError, match=r"graphdet\[tune\]"):
         run(tmp_path, 2)
+
+
+def test_luck_of_the_best_of_many_is_seen_on_the_other_halves() -> None:
+    """Fifty settings that are all alike: the best is ahead where it was picked, and nowhere else."""
+    rng = np.random.default_rng(0)
+    y, group = (rng.random(2_000) < 0.2).astype(np.int8), np.arange(2_000) // 2
+    halves = halves_of(group, 0)
+    assert len(halves) == 2 * N_HALVES
+    for first, second in zip(halves[::2], halves[1::2], strict=True):
+        assert sorted([*first, *second]) == list(range(2_000))
+        assert not set(group[first]) & set(group[second])
+
+    def trial(place: int, score: np.ndarray) -> Trial:
+        value = float(average_precision_score(y, score))
+        of_half = tuple(float(average_precision_score(y[rows], score[rows])) for rows in halves)
+        return Trial(place, {}, value, 0.0, of_half)
+
+    alike = [trial(place, 0.5 * y + rng.normal(size=2_000)) for place in range(50)]
+    assert max(one.value for one in alike) - alike[0].value > 0.015
+    assert (
+        abs(gain_elsewhere(alike))
+        < 0.012
+        < max(one.value for one in alike) - np.mean([o.value for o in alike])
+    )
+    better = [*alike, trial(50, 1.0 * y + rng.normal(size=2_000))]
+    assert gain_elsewhere(better) > 0.1
+    assert gain_elsewhere([replace(alike[0], parts=(0.5, None))]) is None

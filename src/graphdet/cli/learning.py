@@ -88,9 +88,12 @@ def tune(
     rows.append(("average precision", f"{default['value']:.4f}", f"{best['value']:.4f}"))
     show.print_rows((("setting", False), ("defaults", True), (f"trial {best['place']}", True)), rows)
     if gain["low"] is not None:
-        print(
-            f"Gain {gain['value']:+.4f} (95 %: {gain['low']:+.4f} to {gain['high']:+.4f}) on the validation part."
-        )
+        between = f"{gain['low']:+.4f} to {gain['high']:+.4f}"
+        print(f"Gain {gain['value']:+.4f} (95 %: {between}) where it was picked as the best.")
+        if gain["elsewhere"] is not None:
+            print(
+                f"Picked on one half of the validation part, the best gain {gain['elsewhere']:+.4f} on the other."
+            )
     print(f"The page: {out / 'tune.html'}. Settings: {out / 'best.toml'}")
 
 

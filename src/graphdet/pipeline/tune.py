@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graphdet import __version__
 from graphdet.errors import UsageError
@@ -25,6 +26,7 @@ from graphdet.pipeline.tune_validation import Validation, of_things, of_users_by
 from graphdet.pipeline.tuning import (
     SAMPLERS,
     Choice,
+    Parts,
     Range,
     Settings,
     Space,
@@ -37,8 +39,10 @@ from graphdet.reports.files import write_json, write_text
 from graphdet.reports.tune_page import write_tune_page
 from graphdet.scores.trees import TreeSettings
 
+Float = NDArray[np.float64]
 SCHEMA = "graphdet.tune/1"
 N_DRAWS = 500
+N_HALVES = 10
 LEARNERS = ("trees", "gnn")
 TREES: Space = {
     "learning_rate": Range(0.01, 0.3, True, (0.02, 0.05, 0.15)),
@@ -121,8 +125,12 @@ def tune(
         "split": validation.how, "graphdet": __version__,
     }  # fmt: skip
 
-    def objective(settings: Settings) -> float:
-        return round(average_precision(Order.of(validation.judge(settings), validation.y).cuts()), 6)
+    halves = halves_of(validation.group, seed)
+
+    def objective(settings: Settings) -> tuple[float, Parts]:
+        score = validation.judge(settings)
+        of_half = [_value(score, validation.y, rows) if validation.y[rows].any() else None for rows in halves]
+        return _value(score, validation.y, np.arange(len(score))), tuple(of_half)
 
     trials = tune_settings(
         out, about, space, default, objective,
@@ -134,6 +142,38 @@ def tune(
     write_text(out / "best.toml", best_toml(validation.learner, best))
     write_tune_page(out / "tune.html", document)
     return document
+
+
+def halves_of(group: NDArray[np.int64], seed: int) -> list[NDArray[np.int64]]:
+    """Rows of N_HALVES random halves of the groups, each followed by the other half. Shapes: group int64[n]."""
+    _, at = np.unique(group, return_inverse=True)
+    n = int(at.max(initial=-1)) + 1
+    rng = np.random.default_rng((seed, 11))
+    out = []
+    for _ in range(N_HALVES):
+        first = (rng.permutation(n) < n // 2)[at]
+        out += [np.flatnonzero(first), np.flatnonzero(~first)]
+    return out
+
+
+def gain_elsewhere(trials: Sequence[Trial]) -> float | None:
+    """What the best settings of one half gain over the defaults on the other, mean over all halves; None of too few.
+
+    The best of many trials is a little lucky where it was picked, and only there.
+    """
+    parts = np.array([one.parts for one in trials], np.float64).reshape(len(trials), -1, 2)
+    if not np.isfinite(parts).all():
+        return None
+    gains = []
+    for here, there in ((0, 1), (1, 0)):
+        picked = parts[:, :, here].argmax(axis=0)
+        gains.append(parts[picked, np.arange(parts.shape[1]), there] - parts[0, :, there])
+    return round(float(np.mean(gains)), 6)
+
+
+def _value(score: Float, y: NDArray[np.int8], rows: NDArray[np.int64]) -> float:
+    """Average precision of some rows."""
+    return round(average_precision(Order.of(score[rows], y[rows]).cuts()), 6)
 
 
 def best_toml(learner: str, best: Trial) -> str:
@@ -155,6 +195,7 @@ def _document(
     seed: int,
     progress: Progress,
 ) -> dict[str, Any]:
+    elsewhere = gain_elsewhere(trials)
     gain: dict[str, Any] = {"value": best.value - trials[0].value, "low": None, "high": None}
     if best.place:
         progress.start("is the best better than the defaults?")
@@ -170,6 +211,7 @@ def _document(
             "high": between[1] if between else None,
         }
         progress.done()
+    gain["elsewhere"] = elsewhere
     return {
         "schema": SCHEMA,
         **about,
@@ -180,12 +222,16 @@ def _document(
         "space": {
             name: {"kind": type(each).__name__.lower(), **asdict(each)} for name, each in space.items()
         },
-        "trials": [asdict(one) for one in trials],
-        "default": asdict(trials[0]),
-        "best": asdict(best),
+        "trials": [_told(one) for one in trials],
+        "default": _told(trials[0]),
+        "best": _told(best),
         "gain": gain,
         "importance": importance(space, trials, seed),
     }
+
+
+def _told(trial: Trial) -> dict[str, Any]:
+    return {name: value for name, value in asdict(trial).items() if name != "parts"}
 
 
 def _chosen(space: Space, over: Sequence[str]) -> Space:

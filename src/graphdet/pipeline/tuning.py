@@ -8,7 +8,7 @@ ends as one that never was.
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ JOURNAL = "trials.jsonl"
 SAMPLERS = ("tpe", "random", "grid")
 Value = float | int | str
 Settings = dict[str, Value]
+Parts = tuple[float | None, ...]
 _STARTS = 8  # random trials before the Bayesian sampler trusts its picture
 _MOST_GRID = 1000
 
@@ -73,12 +74,16 @@ Space = Mapping[str, Range | Choice]
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings that were tried: place from 0 (the defaults), their value (higher is better), seconds it took."""
+    """Settings that were tried: place from 0 (the defaults), their value (higher is better), seconds it took.
+
+    parts: their values on parts of what they were tried on, the same for every trial; None where there is none.
+    """
 
     place: int
     settings: Settings
     value: float
     seconds: float
+    parts: Parts = ()
 
 
 def load_optuna() -> None:
@@ -99,7 +104,7 @@ def tune_settings(
     about: Mapping[str, Any],
     space: Space,
     default: Settings,
-    objective: Callable[[Settings], float],
+    objective: Callable[[Settings], tuple[float, Parts]],
     *,
     sampler: str,
     n_trials: int,
@@ -109,8 +114,9 @@ def tune_settings(
 ) -> list[Trial]:
     """Try settings until there are n_trials of them (grid: at most as many as the grid has), the defaults first.
 
-    about: what is tuned, as JSON; a folder with trials of something else is refused. A place that comes to settings
-    which were tried before takes their value without trying them again.
+    objective: gives the value of settings, and those on parts. about: what is tuned, as JSON; a folder with trials of
+    something else is refused. A place that comes to settings which were tried before takes their value without trying
+    them again.
 
     Raises:
         UsageError: the folder's trials are of something else, or the grid is too large.
@@ -130,11 +136,12 @@ def tune_settings(
                 settings = (
                     grid[place] if grid is not None else proposed(space, default, trials, sampler, seed)
                 )
-                known = next((one.value for one in trials if one.settings == settings), None)
+                known = next((one for one in trials if one.settings == settings), None)
                 begun = clock()
-                value = objective(settings) if known is None else known
-                trial = Trial(place, settings, value, round(clock() - begun, 3) if known is None else 0.0)
-                _append(out / JOURNAL, _line(trial))
+                value, parts = objective(settings) if known is None else (known.value, known.parts)
+                seconds = round(clock() - begun, 3) if known is None else 0.0
+                trial = Trial(place, settings, value, seconds, parts)
+                _append(out / JOURNAL, asdict(trial))
                 trials.append(trial)
                 progress.advance()
             progress.done()
@@ -210,10 +217,6 @@ def _short(value: Any, each: Range | Choice) -> Value:
     return min(max(float(f"{value:.4g}"), each.low), each.high)
 
 
-def _line(trial: Trial) -> dict[str, Any]:
-    return {"place": trial.place, "settings": trial.settings, "value": trial.value, "seconds": trial.seconds}
-
-
 def _append(path: Path, document: Mapping[str, Any]) -> None:
     append_line(path, json.dumps(document, sort_keys=True))
 
@@ -228,7 +231,7 @@ def _resumed(path: Path, about: dict[str, Any]) -> list[Trial]:
     try:
         first, *rest = (json.loads(line) for line in lines)
         before = first["tuned"]
-        trials = [Trial(one["place"], one["settings"], one["value"], one["seconds"]) for one in rest]
+        trials = [Trial(**(one | {"parts": tuple(one["parts"])})) for one in rest]
         if [one.place for one in trials] != list(range(len(trials))):
             raise ValueError("trials are missing")
     except (ValueError, KeyError, TypeError) as error:
