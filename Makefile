@@ -48,8 +48,8 @@ bench-cases: setup  ## the cases that learn from labels, each with its peers; ho
 	$(BIN)/python benchmarks/cases/brushing.py --data $(DATA) --parts labels
 	$(BIN)/python benchmarks/cases/brushing.py --data $(DATA) --parts "no labels" --final
 	$(BIN)/python benchmarks/cases/brushing_planted.py --data $(DATA)
-	$(BIN)/python benchmarks/cases/payments_handbook.py
-	$(BIN)/python benchmarks/cases/payments_sffsd.py
+	$(BIN)/python benchmarks/cases/payments_handbook.py --figures docs/cases/figures
+	$(BIN)/python benchmarks/cases/payments_sffsd.py --figures docs/cases/figures
 	$(BIN)/python benchmarks/cases/social_spam.py --data $(DATA) --out docs/cases/social-spam --cnn
 	$(BIN)/python benchmarks/cases/review_spam.py --data $(DATA)
 	$(BIN)/python benchmarks/cases/node_benchmarks.py --data $(DATA)

@@ -24,6 +24,7 @@ from graphdet.pipeline.ingest import ingest
 from graphdet.pipeline.labelled_sheets import Sheet
 from graphdet.pipeline.labelled_task import LabelTask, fit_task, label_task
 from graphdet.store.duckdb import DuckDBStore
+from node_figures import Table
 from recording import record
 
 ROOT = Path(__file__).parents[2]
@@ -93,7 +94,7 @@ def peers() -> dict[str, Callable[[NDArray[np.float32], NDArray[np.int8], NDArra
     }
 
 
-def run_peers(task: LabelTask, seed: int, **about: object) -> None:
+def run_peers(task: LabelTask, seed: int, drawn: Table | None = None, **about: object) -> None:
     """Each peer on the rows' own columns (flat) and on their history without labels; one row per peer and features."""
     rows, test = np.flatnonzero(task.learned), np.flatnonzero(task.part == TEST)
     flat = [place for place, name in enumerate(task.sheet.names) if name in FLAT]
@@ -108,12 +109,20 @@ def run_peers(task: LabelTask, seed: int, **about: object) -> None:
             started = time.perf_counter()
             score = peer(train_x, task.y[rows], test_x, seed)
             took = time.perf_counter() - started
-            tell(task, Outcome(score, np.nan, took), method=name, features=features, seed=seed, **about)
+            outcome = Outcome(score, np.nan, took)
+            shown = drawn if features != "flat" or name == "LightGBM" else None
+            tell(task, outcome, shown, method=name, features=features, seed=seed, **about)
 
 
-def tell(task: LabelTask, outcome: Outcome, **about: object) -> dict[str, float]:
-    """Record one method's figures on the test part; the interval is from resampling users, for the first seed."""
+def tell(task: LabelTask, outcome: Outcome, drawn: Table | None = None, **about: object) -> dict[str, float]:
+    """Record one method's figures on the test part; the interval is from resampling users, for the first seed.
+
+    drawn: what the pictures are made of, by the split's name.
+    """
     test = np.flatnonzero(task.part == TEST)
+    if drawn is not None:
+        name = f"{about['method']}, {about['features']}"
+        drawn.add(str(about["split"]), name, task.y[test], outcome.score)
     y, group = task.y[test], task.sheet.group[test]
     found = figures(y, outcome.score)
     if about.get("seed") == 0:

@@ -64,7 +64,7 @@ def case_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 def stem_of(case: str, task: str) -> str:
     """Name of the files of a task, without an ending."""
-    return f"{case}-{task}".replace(" % ", "-percent-").replace(" ", "-")
+    return f"{case}-{task}".replace(" % ", "-percent-").replace(" ", "-").replace("/", "-")
 
 
 def write_table(page: Path, task: str, table: str) -> None:
@@ -224,7 +224,7 @@ class Table:
             parts.append(svg.tag("line", x1=left + size + 16, x2=left + size + 40, y1=y, y2=y, **look))
             parts.append(svg.tag("text", method, x=left + size + 46, y=y + 4))
         height = max(top + size + 44, top + 24 + 20 * len(methods))
-        return page(parts, left + size + 300, height, f"{task}: precision and recall on test nodes")
+        return page(parts, left + size + 300, height, f"{task}: precision and recall on the test part")
 
 
 _NOT_DRAWN = ("rule: ", "graphdet view ")  # in the bars; here they would hide the others

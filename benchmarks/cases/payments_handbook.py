@@ -1,6 +1,6 @@
 """Card payments of the handbook, in time: 60 days of training, 7 days until a label is known, 30 days of test.
 
-    python benchmarks/cases/payments_handbook.py [--seeds 5] [--validate] [--peer-seeds 1]
+    python benchmarks/cases/payments_handbook.py [--seeds 5] [--validate] [--peer-seeds 1] [--figures DIR]
 
 The frauds of a terminal that was taken over (scenario 2) look like any payment. Until the first of them comes back with
 a label, a week later, nothing in the log tells them: they are counted exactly, and are a ceiling on recall at any high
@@ -21,6 +21,7 @@ from graphdet.evaluation.ranking import PRECISION
 from graphdet.evaluation.splits import DAY_MS, TEST, SplitPlan
 from graphdet.pipeline.labelled_sheets import event_sheet
 from graphdet.pipeline.labelled_task import LabelTask
+from node_figures import Table
 
 LOG = DATA / "card_handbook" / "transactions.parquet"
 FIRST_MS = 1_522_540_800_000  # 2018-04-01
@@ -38,6 +39,7 @@ def main() -> None:
     words.add_argument("--seeds", type=int, default=len(SEEDS))
     words.add_argument("--validate", action="store_true")
     words.add_argument("--peer-seeds", type=int, default=1)
+    words.add_argument("--figures", type=Path, help="folder for SVG pictures")
     given = words.parse_args()
     train, test = (35, 18) if given.validate else (60, 30)
     with tempfile.TemporaryDirectory(prefix="graphdet-case-") as folder, duckdb.connect() as bench:
@@ -57,12 +59,19 @@ def main() -> None:
         "split": f"{train}/{DELAY}/{test} days",
         "validation": given.validate,
     }
-    found = []
+    found, drawn = [], Table("payments-cards")
     for seed in SEEDS[: given.seeds]:
         task, outcome = graphdet_learner(sheet, labels, plan_of(train, test), seed, label_features=True)
         more = by_scenario(task, kind, outcome.score) | ceiling(task, kind)
         one = tell(
-            task, outcome, method="graphdet", features="history + known labels", seed=seed, **more, **about
+            task,
+            outcome,
+            drawn,
+            method="graphdet",
+            features="history + known labels",
+            seed=seed,
+            **more,
+            **about,
         )
         one["share_of_ceiling"] = one["recall_at_precision_90"] / more["ceiling"]
         found.append(one)
@@ -70,9 +79,12 @@ def main() -> None:
             without, outcome = graphdet_learner(
                 sheet, labels, plan_of(train, test), seed, label_features=False
             )
-            tell(without, outcome, method="graphdet", features="history", seed=seed, **about)
-            run_peers(task, seed, **about)
+            tell(without, outcome, drawn, method="graphdet", features="history", seed=seed, **about)
+            run_peers(task, seed, drawn, **about)
+        drawn.close(seed)
     summary(found, method="graphdet", features="history + known labels", **about)
+    if given.figures:
+        drawn.draw(given.figures, {about["split"]: "auprc"})
 
 
 def ceiling(task: LabelTask, kind: NDArray[np.int64]) -> dict[str, float]:

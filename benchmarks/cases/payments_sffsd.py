@@ -1,6 +1,6 @@
 """S-FFSD: labels of payments, random 60/40 as published, and in time.
 
-    python benchmarks/cases/payments_sffsd.py [--seeds 5] [--peer-seeds 5] [--validate]
+    python benchmarks/cases/payments_sffsd.py [--seeds 5] [--peer-seeds 5] [--validate] [--figures DIR]
 
 Two thirds of the payments have no label; they are events all the same, and count in every history. Time is a serial
 number in this log, taken as seconds, so a delay means nothing in the random split (0); in
@@ -13,6 +13,7 @@ the log forwards and backwards in the random split: to be compared with those, o
 import argparse
 import csv
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import narwhals as nw
 import numpy as np
@@ -35,6 +36,7 @@ from graphdet.features.label_history import label_feature_names, label_history
 from graphdet.pipeline.labelled_sheets import Sheet, event_sheet
 from graphdet.pipeline.labelled_task import LabelTask, label_task
 from graphdet.ports import Store
+from node_figures import Table
 
 LOG = DATA / "sffsd" / "transactions.csv"
 RANDOM = SplitPlan("random", delay_ms=0, test_share=0.4)
@@ -80,6 +82,7 @@ def main() -> None:
     words.add_argument("--seeds", type=int, default=len(SEEDS))
     words.add_argument("--peer-seeds", type=int, default=len(SEEDS))
     words.add_argument("--validate", action="store_true")
+    words.add_argument("--figures", type=Path, help="folder for SVG pictures")
     given = words.parse_args()
     with LOG.open(encoding="utf-8", newline="") as file:
         label = {
@@ -96,25 +99,34 @@ def main() -> None:
             if part == TEST
         }
         label = {name: value for name, value in label.items() if name not in held}
-    labels = labels_of("event_id", label)
+    labels, drawn = labels_of("event_id", label), Table("payments-sffsd")
     for plan in (RANDOM, TEMPORAL):
         found: dict[str, list[dict[str, float]]] = {}
         about = {"case": "payments, S-FFSD", "split": plan.kind, "validation": given.validate}
         for seed in SEEDS[: given.seeds]:
             for features, with_labels in PAST.items():
                 task, outcome = graphdet_learner(sheet, labels, plan, seed, with_labels)
-                one = tell(task, outcome, method="graphdet", features=features, seed=seed, **about)
+                one = tell(task, outcome, drawn, method="graphdet", features=features, seed=seed, **about)
                 found.setdefault(features, []).append(one)
             if plan is RANDOM:
                 both = BothSides.of(label_task(sheet, labels, plan, seed, True), back)
                 one = tell(
-                    both, learned_outcome(both, seed), method="graphdet", features=BOTH, seed=seed, **about
+                    both,
+                    learned_outcome(both, seed),
+                    drawn,
+                    method="graphdet",
+                    features=BOTH,
+                    seed=seed,
+                    **about,
                 )
                 found.setdefault(BOTH, []).append(one)
             if seed < given.peer_seeds and not given.validate:
-                run_peers(task, seed, **about)
+                run_peers(task, seed, drawn, **about)
+            drawn.close(seed)
         for features, rows in found.items():
             summary(rows, method="graphdet", features=features, **about)
+    if given.figures:
+        drawn.draw(given.figures, {plan.kind: "auprc" for plan in (RANDOM, TEMPORAL)})
 
 
 if __name__ == "__main__":
