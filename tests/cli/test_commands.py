@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -85,6 +87,10 @@ def store(folder: Path) -> str:
 def test_version() -> None:
     done = graphdet("--version")
     assert (done.returncode, done.stdout) == (0, f"graphdet {__version__}\n")
+    as_module = subprocess.run(
+        [sys.executable, "-m", "graphdet", "--version"], capture_output=True, text=True, check=False
+    )
+    assert (as_module.returncode, as_module.stdout) == (0, done.stdout)
 
 
 def test_help_goes_to_a_pipe() -> None:
