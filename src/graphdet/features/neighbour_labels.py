@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from graphdet.features.relations import Columns, Relations, rows_of
+from graphdet.features.relations import Columns, Relations
 
 N_FOLDS = 10
 _PRIOR = 4.0  # how many average neighbours a node is given before its own are counted
@@ -67,19 +67,21 @@ def _heard(
 
 
 def messages_to_one(
-    graph: sp.csr_matrix,
     partners: NDArray[np.int64],
+    beyond: tuple[NDArray[np.int64], NDArray[np.integer]],
     fraud: NDArray[np.bool_],
     known: NDArray[np.bool_],
     prior: float,
 ) -> NDArray[np.float32]:
     """What label_messages tells one node in one relation, float32[3].
 
-    Shapes: partners int64[k]; fraud, known bool[n], labels that it may hear, which is for the caller to see to.
+    Shapes: partners int64[k]; beyond, the neighbours of these as relations.rows_of gives them; fraud, known bool[n],
+    labels that it may hear, which is for the caller to see to.
     """
-    owner, second = rows_of(graph, partners)
+    owner, second = beyond
     size = np.maximum(np.bincount(owner, minlength=len(partners)), 1)
-    walks = np.array([[(told[second] / size[owner]).sum() for told in (fraud, known)]], np.float64)
+    told = (owner[each[second]] for each in (fraud, known))
+    walks = np.array([[(1.0 / size[whose]).sum() for whose in told]], np.float64)
     first = np.array([[fraud[partners].sum(), known[partners].sum()]], np.float64)
     share1, share2 = _share(first, prior)[0, 0], _share(walks, prior)[0, 0]
     return np.array([share1, share2, np.log1p(first[0, 1])], np.float32)

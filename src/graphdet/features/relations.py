@@ -138,13 +138,16 @@ class Placing:
         lone = places[degree == 0, PLACES.index("pagerank")].astype(np.float64)
         return cls(graph, places, degree, float(np.exp(lone).sum() / max(len(degree), 1)))
 
-    def place(self, row: int, partners: NDArray[np.int64]) -> NDArray[np.float32]:
+    def place(
+        self, row: int, partners: NDArray[np.int64], second: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
         """The places of a node if it had these neighbours, float32[len(PLACES)].
 
         PageRank and core number are what one step of their equations gives (a core number is the h-index of the
         neighbours', Lü et al. 2016), so a node with the neighbours that it has keeps what place_features found.
 
-        row: of the node, n for one that the relation lacks. Shapes: partners int64[k].
+        row: of the node, n for one that the relation lacks. Shapes: partners int64[k]; second int[…], all their
+        neighbours, as rows_of gives them.
         """
         k = len(partners)
         known = row < len(self.degree)
@@ -157,17 +160,19 @@ class Placing:
         pagerank = np.log(1 - _DAMPING + _DAMPING * (share.sum() + self.alone))
         cores = np.sort(np.rint(np.expm1(near["core"])))[::-1]
         core = int((cores >= np.arange(1, k + 1)).sum())
-        triangles = int(np.isin(rows_of(self.graph, partners)[1], partners).sum()) // 2
+        near_by = np.zeros(len(self.degree), bool)
+        near_by[partners] = True
+        triangles = int(np.count_nonzero(near_by[second])) // 2
         clustering = triangles / (k * (k - 1) / 2) if k > 1 else 0.0
         around = near["degree"].mean() if k else 0.0
         found = [np.log1p(k), around, pagerank.round(6), np.log1p(core), np.log1p(triangles), clustering]
         return np.array(found, np.float32)
 
 
-def rows_of(graph: sp.csr_matrix, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All neighbours of some nodes: the place in `rows` of whose neighbour it is, and the neighbour, int64[n] each."""
+def rows_of(graph: sp.csr_matrix, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
+    """All neighbours of some nodes: the place in `rows` of whose it is, int64[n], and the neighbour, int[n]."""
     begin = graph.indptr[rows].astype(np.int64)
     size = graph.indptr[rows + 1].astype(np.int64) - begin
     owner = np.repeat(np.arange(len(rows)), size)
     place = np.arange(len(owner)) + np.repeat(begin - np.cumsum(size) + size, size)
-    return owner, graph.indices[place].astype(np.int64)
+    return owner, graph.indices[place]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from graphdet.features.neighbour_labels import messages_to_one, share_of
 from graphdet.features.neighbours import around_one, mean_over_neighbours
-from graphdet.features.relations import PLACES, Columns, Placing, Relations
+from graphdet.features.relations import PLACES, Columns, Placing, Relations, rows_of
 from graphdet.features.user_neighbours import TOGETHER
 from graphdet.scores.trees import Trees
 from graphdet.serving.ties import Matrix
@@ -91,14 +91,15 @@ class AccountTrees:
     def columns_of(self, row: int, features: Float, partners: NDArray[np.int64], fold: int) -> Matrix:
         """What the trees see of it, float32[n_columns]."""
         near = {name: self._neighbours(name, row, partners) for name in self.relations.graphs}
-        places = [self.placing[name].place(row, who) for name, who in near.items()]
+        beyond = {name: rows_of(self.relations.graphs[name], who) for name, who in near.items()}
+        places = [self.placing[name].place(row, who, beyond[name][1]) for name, who in near.items()]
         own = np.concatenate([features.astype(np.float32), *places])
         around = [around_one(own, self.own[who], self.means[name][who]) for name, who in near.items()]
         unwritten = np.full(self.text.shape[1], np.nan, np.float32)
         text = self.text[row] if row < len(self.text) else unwritten
         heard, fraud = self.heard[fold + 1]
         told = [
-            messages_to_one(self.relations.graphs[name], who, fraud, heard, self.prior[fold + 1])
+            messages_to_one(who, beyond[name], fraud, heard, self.prior[fold + 1])
             for name, who in near.items()
         ]
         return np.concatenate([own, *around, text, *told])
