@@ -14,7 +14,7 @@ from graphdet.models.gnn_settings import LEARNING_RATES, SCHEDULES, GnnSettings
 from graphdet.models.layers import RingNet
 from graphdet.models.optimisers import l1_norm, make_optimiser, make_schedule
 from graphdet.models.pyg import HeteroData
-from graphdet.models.training import train_gnn
+from graphdet.models.training import train_gnn, train_member, watched_users
 from graphdet.pipeline.train_settings import load_train_settings, parse_train_settings
 
 SMALL = GnnSettings(
@@ -102,6 +102,35 @@ def test_early_stopping_stops() -> None:
     _, _, hasty = trained(replace(settings, patience=2))
     assert patient == 20
     assert hasty < 10
+
+
+def test_labels_of_the_held_out_have_no_say_in_their_network() -> None:
+    """Neither in its weights nor in when it stops: whatever they are, it is the same bytes."""
+    data, y = world()
+    group = np.where(y == 1, np.arange(len(y)), -1)
+    held_out = np.arange(len(y)) // 4 % 2 == 0
+    settings = replace(SMALL, n_steps=60, eval_every=5, patience=100)
+    prepared = train_gnn(data, y, group, replace(settings, n_steps=1), device="cpu").prepare(data)
+    found = []
+    for labels in (y, np.where(held_out, 1 - y, y)):
+        watched = watched_users(labels, group, held_out, settings.watched_share, 0)
+        assert 0 < watched.sum() < (~held_out).sum() / 3
+        assert not (watched & held_out).any()
+        assert {0, 1} == set(y[watched].tolist())
+        found.append(train_member(*prepared, labels, held_out, watched, settings, 0, torch.device("cpu")))
+    (one, history), (other, again) = found
+    assert history == again
+    assert len({row["average_precision"] for row in history}) > 1
+    for name, weights in one.state_dict().items():
+        assert torch.equal(weights, other.state_dict()[name])
+
+
+def test_too_few_to_watch_take_all_steps() -> None:
+    settings = replace(SMALL, n_steps=60, eval_every=20, patience=1)
+    data, y = world(24)  # three groups of frauds outside either fold, of which a fifth is nobody
+    model = train_gnn(data, y, np.where(y == 1, np.arange(len(y)), -1), settings, device="cpu")
+    assert [row["step"] for row in model.history] == [20, 40, 60] * 2
+    assert all("average_precision" not in row for row in model.history)
 
 
 def test_settings_are_read_from_toml_and_json(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ class TrainedGnn:
     Shapes: user_scores, item_scores, session_scores map the raw node features; tie_mean, tie_std
     float32[n_attributes]; out_of_fold float64[n_users of the training graph], each user's logit from the
     network that was trained without them (empty after load); history one row per evaluation: fold, step,
-    loss, average_precision.
+    loss, and average_precision where early stopping watched anybody.
     """
 
     settings: GnnSettings

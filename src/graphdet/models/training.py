@@ -22,6 +22,7 @@ from graphdet.models.pyg import HeteroData
 from graphdet.models.sampling import TieIndex, batches_of_seeds
 
 _VALIDATION_NEGATIVES = 3_000
+_APART = 7_919  # of the seeds of what is watched from those of the folds
 
 
 def train_gnn(
@@ -36,8 +37,8 @@ def train_gnn(
     """Train one network per fold, by default with AdamW and a one-cycle learning rate, clipped and stopped early.
 
     The networks see batches rich in positives, so their logits rank users and are no log-odds of the log; the
-    fusion calibrates them. Early stopping watches the average precision on the held-out fold, and the best
-    weights are kept.
+    fusion calibrates them. Early stopping watches the average precision on a part of what the network would else
+    learn from, and the best weights are kept; the held-out fold has no say in anything.
 
     Args:
         data: from to_hetero.
@@ -77,10 +78,11 @@ def train_gnn(
     out_of_fold = np.zeros(len(y))
     with _repeatable(seed):
         for k in range(settings.n_folds):
-            net, rows = _train_member(inputs, ties, y, held == k, settings, seed + k, chosen)
+            held_out = held == k
+            watched = watched_users(y, group, held_out, settings.watched_share, seed + k)
+            net, rows = train_member(inputs, ties, y, held_out, watched, settings, seed + k, chosen)
             history += [{"fold": float(k), **row} for row in rows]
             members.append(net)
-            held_out = held == k
             out_of_fold[held_out] = infer(net, inputs, ties, chosen)[0][held_out]
     return replace(
         model,
@@ -90,22 +92,49 @@ def train_gnn(
     )
 
 
-def _train_member(
+def watched_users(
+    y: NDArray[np.integer],
+    group: NDArray[np.integer],
+    held_out: NDArray[np.bool_],
+    share: float,
+    seed: int,
+) -> NDArray[np.bool_]:
+    """Users outside the held-out fold that are not learned from: early stopping watches them, bool[n_users].
+
+    Groups stay whole. Nobody where share is 0, or where there are fewer groups of positives than the share is a part.
+    """
+    inside = np.where(held_out, -1, y)
+    parts = round(1 / share) if share else 0
+    key = np.where(group >= 0, group, -1 - np.arange(len(y)))
+    if not parts or len(np.unique(key[inside == 1])) < max(parts, 2) or not (inside == 0).any():
+        return np.zeros(len(y), bool)
+    # Other draws than those of the folds, of which one would else hold all of a part.
+    found = (folds(inside, group, parts, seed + _APART) == 0) & (inside >= 0)
+    return found if (inside[found] == 0).any() and (inside[~found] == 0).any() else np.zeros(len(y), bool)
+
+
+def train_member(
     inputs: NDArray[np.float32],
     ties: TieIndex,
     y: NDArray[np.integer],
     held_out: NDArray[np.bool_],
+    watched: NDArray[np.bool_],
     settings: GnnSettings,
     seed: int,
     device: torch.device,
 ) -> tuple[RingNet, list[dict[str, float]]]:
+    """Train one network of users neither held out nor watched, bool[n_users] each; labels of the held out are not read.
+
+    Shapes: inputs float32[n_users, n_inputs]; y int[n_users]. Returns the network and its history, see TrainedGnn.
+    """
     rng = np.random.default_rng([seed, 2])
     torch.manual_seed(seed)
     net = build(settings, inputs.shape[1], ties.attributes.shape[1]).to(device)
     fan_outs = _fan_outs(settings, len(net.rounds))
-    positive = np.flatnonzero((y == 1) & ~held_out)
-    negative = _draw_negatives(np.flatnonzero((y == 0) & ~held_out), ties, settings.n_negatives, rng)
-    judge = _Validation(inputs, ties, y, held_out, fan_outs, rng, device)
+    learned = ~held_out & ~watched
+    positive = np.flatnonzero((y == 1) & learned)
+    negative = _draw_negatives(np.flatnonzero((y == 0) & learned), ties, settings.n_negatives, rng)
+    judge = _Validation(inputs, ties, y, watched, fan_outs, rng, device) if watched.any() else None
     optimiser = make_optimiser(settings, net)
     schedule = make_schedule(settings, optimiser)
     seeds = batches_of_seeds(positive, negative, settings.batch_size, settings.positive_share, rng)
@@ -117,6 +146,10 @@ def _train_member(
             _step(net, optimiser, schedule, batch, inputs, ties, y, fan_outs, settings, rng, device)
         )
         if step % settings.eval_every and step < settings.n_steps:
+            continue
+        if judge is None:  # too few to watch: all steps are taken
+            history.append({"step": float(step), "loss": float(np.mean(losses))})
+            losses, kept = [], net.state_dict()
             continue
         precision = judge.average_precision(net)
         history.append({"step": float(step), "loss": float(np.mean(losses)), "average_precision": precision})
@@ -176,7 +209,7 @@ def _step(
 
 
 class _Validation:
-    """Average precision of the held-out positives among a sample of held-out clean users.
+    """Average precision of the watched positives among a sample of watched clean users.
 
     The sample is not weighted up to the log: a log's own rings count as clean here, and at the log's base
     rate the few of them at the very top would decide when to stop.
@@ -187,13 +220,13 @@ class _Validation:
         inputs: NDArray[np.float32],
         ties: TieIndex,
         y: NDArray[np.integer],
-        held_out: NDArray[np.bool_],
+        watched: NDArray[np.bool_],
         fan_outs: tuple[int, ...],
         rng: np.random.Generator,
         device: torch.device,
     ) -> None:
-        positive = np.flatnonzero((y == 1) & held_out)
-        negative = _draw_negatives(np.flatnonzero((y == 0) & held_out), ties, _VALIDATION_NEGATIVES, rng)
+        positive = np.flatnonzero((y == 1) & watched)
+        negative = _draw_negatives(np.flatnonzero((y == 0) & watched), ties, _VALIDATION_NEGATIVES, rng)
         users = np.concatenate([positive, negative])
         self.blocks = ties.blocks(users, fan_outs, rng, device)
         nodes = self.blocks[0].nodes if self.blocks else users

@@ -34,6 +34,7 @@ _GNN_LIMITS: dict[str, tuple[float, float | None]] = {
     "n_negatives": (1, None),
     "clip_norm": (1e-6, None),
     "eval_every": (1, None),
+    "watched_share": (0, 0.5),
     "patience": (1, None),
     "n_folds": (2, 10),
 }

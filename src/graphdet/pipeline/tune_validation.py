@@ -195,10 +195,7 @@ def of_users_by_network(store: Store, path: Path, seed: int, device: str, progre
         )
         return model.out_of_fold[known]
 
-    how = (
-        "Validated out of fold: each user was judged by a network trained without them. Early stopping looked at the "
-        "same fold, so values are a little high, for all settings alike."
-    )
+    how = "Validated out of fold: each user was judged by a network that was trained, and stopped, without them."
     return Validation("gnn", task.y[known], _user_groups(task), len(known), judge, how)
 
 
