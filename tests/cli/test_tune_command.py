@@ -119,3 +119,20 @@ def test_what_cannot_be_tuned(place: Path, tmp_path: Path) -> None:
             done = inside(*words(place, tmp_path / "t", "--learner", learner, name=f"{name}.csv"))
             assert_one_clear_message(done, 3, said)
     assert not (tmp_path / "t").exists()
+
+
+def test_labels_of_users_are_audited(place: Path) -> None:
+    done = inside("audit-leakage", "--store", url(place), "--labels", place / "l.csv", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["passed"]
+    assert [check["name"].rpartition("(")[2] for check in found["checks"]] == [
+        "trees)",
+        "trees)",
+        "network)",
+        "network)",
+    ]
+    assert "10 labels of one fold turned over, 0 of that fold's" in found["checks"][3]["numbers"]
+    labels(place, "few.csv", {f"u{user}": int(user % 6 == 0) for user in range(24)})
+    done = inside("audit-leakage", "--store", url(place), "--labels", place / "few.csv")
+    assert_one_clear_message(done, 3, "label at least 5 of each kind")

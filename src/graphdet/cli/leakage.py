@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 @guarded
 def audit_leakage(
-    labels: Annotated[
-        Path, typer.Option("--labels", metavar="FILE", help="Labels of items, sessions or events.")
-    ],
+    labels: Annotated[Path, typer.Option("--labels", metavar="FILE", help="Labels, as for graphdet train.")],
     logs: Annotated[
         list[str] | None, typer.Argument(metavar="[LOG…]", help="Log files; or name a store.")
     ] = None,
@@ -40,7 +38,8 @@ def audit_leakage(
 ) -> None:
     """Prove on your data that neither the future nor a label reaches where it must not.
 
-    Future events are injected, labels permuted, and single labels turned over. Ends with 1 when a check fails.
+    Future events are injected, labels permuted, and single labels turned over. Users are judged by all of the log: of
+    their labels there is no future to inject, and no split. Ends with 1 when a check fails.
     """
     plan = splits.plan_of(split, train_until, delay_days, test_from, test_until, test_share)
     from graphdet.cli import show
@@ -48,12 +47,13 @@ def audit_leakage(
     from graphdet.pipeline.leakage import audit_leakage as audit
 
     given = read_labels(labels)
-    if given.key == "user_id":
-        raise UsageError(
-            f"{labels}: labels of users are learned from the whole log; give items, sessions or events"
-        )
     with _source(logs or [], config, store) as source:
-        checks = audit(source, given, plan=plan, seed=seed, progress=make_progress())
+        if given.key == "user_id":
+            from graphdet.pipeline.leakage_users import audit_user_labels
+
+            checks = audit_user_labels(source, labels, seed=seed, progress=make_progress())
+        else:
+            checks = audit(source, given, plan=plan, seed=seed, progress=make_progress())
     if json:
         show.print_json(
             {"passed": all(c.passed for c in checks), "checks": [vars(check) for check in checks]}

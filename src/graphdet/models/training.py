@@ -61,22 +61,12 @@ def train_gnn(
         raise InputError(
             "training needs clean users in at least two folds; give more labels that are clean (0)"
         )
-    index, attributes = ties_of(data)
-    model = TrainedGnn(
-        settings,
-        (),
-        NormalScores.fit(data["user"].x.cpu().numpy()),
-        NormalScores.fit(data["item"].x.cpu().numpy()),
-        NormalScores.fit(data["session"].x.cpu().numpy()),
-        tie_mean=_statistic(attributes, 0.0),
-        tie_std=np.maximum(_statistic(attributes, 1.0), 1e-6),
-    )
+    model = untrained(data, settings)
     inputs, ties = model.prepare(data)
-    del index, attributes
     chosen = pick_device(device)
     members, history = [], []
     out_of_fold = np.zeros(len(y))
-    with _repeatable(seed):
+    with repeatable(seed):
         for k in range(settings.n_folds):
             held_out = held == k
             watched = watched_users(y, group, held_out, settings.watched_share, seed + k)
@@ -89,6 +79,20 @@ def train_gnn(
         members=tuple(members),
         out_of_fold=out_of_fold,
         history=tuple(history),
+    )
+
+
+def untrained(data: HeteroData, settings: GnnSettings) -> TrainedGnn:
+    """What train_gnn starts from: the scaling of the graph's inputs, which reads no label, and no network yet."""
+    _, attributes = ties_of(data)
+    return TrainedGnn(
+        settings,
+        (),
+        NormalScores.fit(data["user"].x.cpu().numpy()),
+        NormalScores.fit(data["item"].x.cpu().numpy()),
+        NormalScores.fit(data["session"].x.cpu().numpy()),
+        tie_mean=_statistic(attributes, 0.0),
+        tie_std=np.maximum(_statistic(attributes, 1.0), 1e-6),
     )
 
 
@@ -267,7 +271,7 @@ def _statistic(attributes: torch.Tensor, power: float) -> NDArray[np.float32]:
 
 
 @contextmanager
-def _repeatable(seed: int) -> Iterator[None]:
+def repeatable(seed: int) -> Iterator[None]:
     """Seed torch, ask for deterministic kernels, and leave the caller's state as it was.
 
     One thread: sums then run in one order, so the same seed gives the same bytes on any number of cores, and

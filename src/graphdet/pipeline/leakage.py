@@ -174,22 +174,25 @@ def permuted_check(task: LabelTask, seed: int) -> Check:
     y = task.y.copy()
     y[rows] = np.random.default_rng((seed, 37)).permutation(y[rows])
     dealt = replace(task, y=y)
-    logit, fold = fit_task(dealt, seed, AUDIT_TREES).logit, task.fold[rows]
+    logit = fit_task(dealt, seed, AUDIT_TREES).logit
+    passed, numbers = at_chance(y[rows], logit, task.fold[rows])
+    return Check("Permuted labels teach nothing", passed, numbers)
+
+
+def at_chance(y: NDArray[np.int8], logit: NDArray[np.float64], fold: NDArray[np.int64]) -> tuple[bool, str]:
+    """Whether logits rank labels within folds as chance does, and the numbers in words; all three [n]."""
     auroc, variance, weight = 0.0, 0.0, 0.0
     for k in range(int(fold.max()) + 1):
         mine = fold == k
-        n_fraud, n_clean = int((y[rows][mine] == 1).sum()), int((y[rows][mine] == 0).sum())
+        n_fraud, n_clean = int((y[mine] == 1).sum()), int((y[mine] == 0).sum())
         if n_fraud and n_clean:
             share = float(n_fraud)
-            auroc += share * figures(y[rows][mine], logit[mine])["auroc"]
+            auroc += share * figures(y[mine], logit[mine])["auroc"]
             variance += share**2 * (n_fraud + n_clean + 1) / (12 * n_fraud * n_clean)
             weight += share
     auroc, error = auroc / max(weight, 1.0), SURE * float(np.sqrt(variance)) / max(weight, 1.0)
-    return Check(
-        "Permuted labels teach nothing",
-        weight > 0 and abs(auroc - 0.5) <= error,
-        f"AUROC {auroc:.3f}, {auroc - error:.3f} – {auroc + error:.3f} at 99.9 %, must cover .5",
-    )
+    numbers = f"AUROC {auroc:.3f}, {auroc - error:.3f} – {auroc + error:.3f} at 99.9 %, must cover .5"
+    return weight > 0 and abs(auroc - 0.5) <= error, numbers
 
 
 def own_label_check(task: LabelTask, seed: int) -> Check:

@@ -125,7 +125,7 @@ def of_users_by_trees(store: Store, path: Path, seed: int, progress: Progress) -
     Raises:
         InputError: the labels cannot be used, or settings cannot be compared by them.
     """
-    task = _users_told(store, path, progress)
+    task = users_told(store, path, progress)
     windows = find_pairs(task.graph, store.bench, progress)
     users, _ = behaviour(task.graph, store.bench, progress)
     progress.start("neighbours of users")
@@ -179,7 +179,7 @@ def of_users_by_network(store: Store, path: Path, seed: int, device: str, progre
     Raises:
         InputError: the labels cannot be used, or settings cannot be compared by them.
     """
-    task = _users_told(store, path, progress)
+    task = users_told(store, path, progress)
     # Torch from here on: trees do without.
     from graphdet.models.training import train_gnn
     from graphdet.pipeline.in_pyg import graph_in_pyg
@@ -199,7 +199,7 @@ def of_users_by_network(store: Store, path: Path, seed: int, device: str, progre
     return Validation("gnn", task.y[known], _user_groups(task), len(known), judge, how)
 
 
-def _users_told(store: Store, path: Path, progress: Progress) -> Task:
+def users_told(store: Store, path: Path, progress: Progress) -> Task:
     """Labels of users on the log's graph, enough of each kind.
 
     Raises:
@@ -211,15 +211,14 @@ def _users_told(store: Store, path: Path, progress: Progress) -> Task:
     told = Told(task.y, task.campaign)
     if told.frauds_alone:
         raise InputError(
-            f"{path}: all {plural(told.n_fraud, 'label')} of the log are fraud (1). Settings are compared by how well "
-            "they tell frauds from clean users: label some clean (0). graphdet train learns from frauds alone, with "
-            "its own settings"
+            f"{path}: all {plural(told.n_fraud, 'label')} of the log are fraud (1), and what is learned is held "
+            "against clean users here: label some clean (0). Only graphdet train learns from frauds alone"
         )
     for n, word in ((told.n_fraud, "fraud (1)"), (int((task.y == 0).sum()), "clean (0)")):
         if n < LEAST:
             raise InputError(
-                f"{path}: only {plural(n, 'user')} of the log labelled {word}; to compare settings, label at least "
-                f"{LEAST} of each kind"
+                f"{path}: only {plural(n, 'user')} of the log labelled {word}; label at least {LEAST} of "
+                "each kind"
             )
     return task
 
