@@ -1,6 +1,7 @@
 """Measures about the accounts: shared devices and addresses, nothing else done, nothing before or after."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graphdet.rings.measures import Measure, acts_by
 from graphdet.rings.ring_view import Bool, RingView
@@ -96,11 +97,10 @@ def focus(ring: RingView) -> list[Measure]:
 
 def throwaway(ring: RingView) -> list[Measure]:
     """Accounts that were used for one session and never again, more than the log's users are."""
-    n_sessions, degree = ring.log.n_sessions, ring.log.model.degree
-    once = n_sessions[ring.members] == 1
-    others = degree >= 2
-    others[ring.members] = False
-    usual = (float((n_sessions[others] == 1).sum()) + 1) / (float(others.sum()) + 2)
+    once = ring.log.n_sessions[ring.members] == 1
+    several = ring.log.model.degree[ring.members] >= 2
+    n_several, n_once = ring.log.returners  # of the log, less the members
+    usual = (n_once - float((once & several).sum()) + 1) / (n_several - float(several.sum()) + 2)
     return [
         Measure(
             "throwaway",
@@ -119,15 +119,18 @@ def new_accounts(ring: RingView) -> list[Measure]:
     if (last_ms - first_ms) / 1000 > MOST_OF_SPAN * ring.log.span_s:
         return []
     model = ring.log.model
+    # By time: of a long log most acts lie elsewhere, and there are many rings to ask about.
+    times = model.act_times
+    during = slice(np.searchsorted(times, first_ms), np.searchsorted(times, last_ms, side="right"))
+    others = np.setdiff1d(ring.log.users_by_time[during], ring.members)
+    others = others[model.degree[others] >= np.median(model.degree[ring.members]) / 2]
     first, last = ring.log.life
-    new = (first >= first_ms) & (last <= last_ms)
-    acts = model.acts
-    there = np.zeros(model.n_users, bool)
-    there[acts.user_ix[(acts.at_ms >= first_ms) & (acts.at_ms <= last_ms)]] = True
-    there[ring.members] = False
-    there &= model.degree >= np.median(model.degree[ring.members]) / 2
-    usual = (float(new[there].sum()) + 1) / (float(there.sum()) + 2)
-    mine = new[ring.members]
+
+    def new(users: NDArray[np.int32]) -> Bool:
+        return (first[users] >= first_ms) & (last[users] <= last_ms)
+
+    usual = (float(new(others).sum()) + 1) / (float(len(others)) + 2)
+    mine = new(ring.members)
     return [
         Measure(
             "new_accounts",

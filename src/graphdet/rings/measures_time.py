@@ -48,7 +48,7 @@ def chance_in_step(ring: RingView, window_s: float, evenly: bool = False) -> Flo
     total = np.bincount(place, minlength=len(ring.targets))[ring.item]
     if evenly:
         near, total = near * 0, total * 0
-    times = ring.log.model.act_times / 1000
+    times = ring.log.times_s
     log_near = np.searchsorted(times, ring.at_s + window_s, side="right") - np.searchsorted(
         times, ring.at_s - window_s
     )
@@ -176,14 +176,17 @@ def _after_hot(ring: RingView, rows: Int, not_items: NDArray[np.int32]) -> Bool:
 
 def coattail(ring: RingView) -> list[Measure]:
     """Targets are visited right after an item that is hot at the time, more than items are otherwise."""
-    followers = np.flatnonzero(ring.log.before >= 0)
+    followers = ring.log.followers
     if not len(followers):
         return []
     hits = _after_hot(ring, ring.act, ring.targets)
-    others = followers[~np.isin(followers, ring.act)]
-    if not len(others):
+    own = np.searchsorted(followers, np.unique(ring.act[ring.log.before[ring.act] >= 0]))
+    n_others = len(followers) - len(own)
+    if not n_others:
         return []
-    sample = others[np.linspace(0, len(others) - 1, min(SAMPLE, len(others))).astype(np.int64)]
+    asked = np.linspace(0, n_others - 1, min(SAMPLE, n_others)).astype(np.int64)
+    # Places among all followers of places among those that are not the ring's, without making that list for each ring.
+    sample = followers[asked + np.searchsorted(own - np.arange(len(own)), asked, side="right")]
     usual = (_after_hot(ring, sample, ring.targets).sum() + 1) / (len(sample) + 2)
     return [
         Measure(

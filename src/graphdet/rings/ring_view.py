@@ -100,6 +100,27 @@ class LogView:
         return np.cumsum(weight) / max(float(weight.sum()), 1.0)
 
     @cached_property
+    def times_s(self) -> Float:
+        """The times of all distinct acts, ascending, float64[n_acts], in s."""
+        return np.asarray(self.model.act_times / 1000, np.float64)
+
+    @cached_property
+    def followers(self) -> Int:
+        """Acts that have another one before them in their session, as rows of Organic.acts, ascending: int64[n]."""
+        return np.flatnonzero(self.before >= 0)
+
+    @cached_property
+    def returners(self) -> tuple[int, int]:
+        """How many users acted on two items or more, and how many of these in one session."""
+        several = self.model.degree >= 2
+        return int(several.sum()), int((self.n_sessions[several] == 1).sum())
+
+    @cached_property
+    def users_by_time(self) -> NDArray[np.int32]:
+        """The users of all distinct acts in the order of their times, int32[n_acts]."""
+        return self.model.acts.user_ix[np.argsort(self.model.acts.at_ms, kind="stable")]
+
+    @cached_property
     def _by_time(self) -> tuple[NDArray[np.int32], Int]:
         order = np.argsort(self.model.acts.at_ms, kind="stable")
         return self.model.acts.item_ix[order], self.model.acts.at_ms[order]
