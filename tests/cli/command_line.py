@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
 
+import numpy as np
 from typer.testing import CliRunner
 
 from graphdet.cli.main import app
@@ -87,3 +88,30 @@ def small_log(path: Path) -> Path:
     return write_log(
         path, [(f"u{n % 10}", f"i{n % 7}", f"s{n % 10}", start + n * 60_000, "view") for n in range(60)]
     )
+
+
+def hurried_log(folder: Path, n_users: int, n_items: int, n_acts: int, hurry_s: int) -> None:
+    """Ingest a log of which every sixth account acts within `hurry_s` of its act before, others within two hours."""
+    rng = np.random.default_rng(0)
+    lines = ["user,item,at"]
+    for user in range(n_users):
+        begun = 1_600_000_000 + int(rng.integers(86_400))
+        times = begun + np.cumsum(rng.integers(1, hurry_s if user % 6 == 0 else 7_200, n_acts))
+        lines += [f"u{user},i{rng.integers(n_items)},{at}" for at in times]
+    (folder / "log.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    columns = '[columns]\nuser_id = "user"\nitem_id = "item"\ntimestamp = "at"\n[time]\nunit = "s"\n'
+    (folder / "c.toml").write_text(columns, encoding="utf-8")
+    done = inside("ingest", folder / "log.csv", "--config", folder / "c.toml", "--store", url_of(folder))
+    assert done.returncode == 0, done.stderr
+
+
+def url_of(folder: Path) -> str:
+    """The store that hurried_log fills."""
+    return f"duckdb:{folder}/x.duckdb"
+
+
+def write_labels(folder: Path, name: str, given: Mapping[str, int], key: str = "user_id") -> Path:
+    """A file of labels."""
+    lines = [f"{key},label", *(f"{each},{label}" for each, label in given.items())]
+    (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder / name

@@ -5,47 +5,35 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-import numpy as np
 import pytest
-from command_line import COMMAND, assert_one_clear_message, environment, inside
+from command_line import (
+    COMMAND,
+    assert_one_clear_message,
+    environment,
+    hurried_log,
+    inside,
+    url_of,
+    write_labels,
+)
 
 from graphdet.pipeline import tune
 from graphdet.pipeline.tuning import Range
 
 FEW = {"rounds": Range(5, 30, True, (5, 30)), "leaves": Range(4, 63, True, (7, 31))}  # for time
-HEAD = '[columns]\nuser_id = "user"\nitem_id = "item"\ntimestamp = "at"\n[time]\nunit = "s"\n'
-
-
-def url(folder: Path) -> str:
-    return f"duckdb:{folder}/x.duckdb"
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shop of which one account in six is in a hurry more often than others, and labels of two thirds."""
-    folder, rng = tmp_path_factory.mktemp("tune"), np.random.default_rng(0)
-    lines = ["user,item,at"]
-    for user in range(180):
-        begun = 1_600_000_000 + int(rng.integers(86_400))
-        times = begun + np.cumsum(rng.integers(1, 600 if user % 6 == 0 else 7_200, 6))
-        lines += [f"u{user},i{rng.integers(9)},{at}" for at in times]
-    (folder / "log.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "c.toml").write_text(HEAD, encoding="utf-8")
-    done = inside("ingest", folder / "log.csv", "--config", folder / "c.toml", "--store", url(folder))
-    assert done.returncode == 0, done.stderr
-    labels(folder, "l.csv", {f"u{user}": int(user % 6 == 0) for user in range(120)})
+    folder = tmp_path_factory.mktemp("tune")
+    hurried_log(folder, n_users=180, n_items=9, n_acts=6, hurry_s=600)
+    write_labels(folder, "l.csv", {f"u{user}": int(user % 6 == 0) for user in range(120)})
     return folder
-
-
-def labels(folder: Path, name: str, given: dict[str, int], key: str = "user_id") -> Path:
-    lines = [f"{key},label", *(f"{each},{label}" for each, label in given.items())]
-    (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder / name
 
 
 def words(place: Path, out: Path, *more: str, name: str = "l.csv") -> tuple[str | Path, ...]:
     over = ("--over", "rounds,leaves") if "gnn" not in more else ("--over", "dropout")
-    return ("tune", "--store", url(place), "--labels", place / name, "--out", out, *over, *more)
+    return ("tune", "--store", url_of(place), "--labels", place / name, "--out", out, *over, *more)
 
 
 def test_trees_of_users_are_tuned_resumed_and_taken_by_train(
@@ -77,7 +65,7 @@ def test_trees_of_users_are_tuned_resumed_and_taken_by_train(
         (tmp_path / "t" / "best.toml").read_text(encoding="utf-8") + "bins = 63\n", encoding="utf-8"
     )
     model = ("--model", tmp_path / "m", "--labels", place / "l.csv", "--settings", own)
-    done = inside("train", "--store", url(place), *model)
+    done = inside("train", "--store", url_of(place), *model)
     assert done.returncode == 0, done.stderr
     kept = json.loads((tmp_path / "m" / "card.json").read_text(encoding="utf-8"))["settings"]["trees"]
     assert {"rounds": 400, "leaves": 31} | kept == again["best"]["settings"] | {"bins": 63}
@@ -104,7 +92,7 @@ def test_trees_of_users_need_no_torch(place: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_tuned(place: Path, tmp_path: Path) -> None:
-    labels(place, "items.csv", {f"i{n}": n % 2 for n in range(9)}, "item_id")
+    write_labels(place, "items.csv", {f"i{n}": n % 2 for n in range(9)}, "item_id")
     done = inside(*words(place, tmp_path / "t", "--learner", "gnn", name="items.csv"))
     assert_one_clear_message(done, 2, "--learner gnn", "labels items", "leave --learner out")
     alone = {f"u{user}": 1 for user in range(0, 120, 6)}
@@ -115,14 +103,14 @@ def test_what_cannot_be_tuned(place: Path, tmp_path: Path) -> None:
             ("few", {"u0": 1, "u6": 1, "u1": 0, "u2": 0}, "only 2 users of the log labelled fraud (1)"),
             ("one", alone | {"u1": 0}, "only 1 user of the log labelled clean (0)"),
         ):
-            labels(place, f"{name}.csv", given)
+            write_labels(place, f"{name}.csv", given)
             done = inside(*words(place, tmp_path / "t", "--learner", learner, name=f"{name}.csv"))
             assert_one_clear_message(done, 3, said)
     assert not (tmp_path / "t").exists()
 
 
 def test_labels_of_users_are_audited(place: Path) -> None:
-    done = inside("audit-leakage", "--store", url(place), "--labels", place / "l.csv", "--json")
+    done = inside("audit-leakage", "--store", url_of(place), "--labels", place / "l.csv", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["passed"]
@@ -133,6 +121,6 @@ def test_labels_of_users_are_audited(place: Path) -> None:
         "network)",
     ]
     assert "10 labels of one fold turned over, 0 of that fold's" in found["checks"][3]["numbers"]
-    labels(place, "few.csv", {f"u{user}": int(user % 6 == 0) for user in range(24)})
-    done = inside("audit-leakage", "--store", url(place), "--labels", place / "few.csv")
+    write_labels(place, "few.csv", {f"u{user}": int(user % 6 == 0) for user in range(24)})
+    done = inside("audit-leakage", "--store", url_of(place), "--labels", place / "few.csv")
     assert_one_clear_message(done, 3, "label at least 5 of each kind")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.csv
 import pytest
-from command_line import assert_one_clear_message, inside
+from command_line import assert_one_clear_message, hurried_log, inside, url_of, write_labels
 from sklearn.metrics import roc_auc_score
 
 from graphdet.pipeline.detect import read_graph
@@ -21,39 +21,20 @@ from graphdet.rings.find import acts_sketch
 from graphdet.store import open_store
 
 
-def url(folder: Path) -> str:
-    return f"duckdb:{folder}/x.duckdb"
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Payments without a plan: three shops, too few for any campaign; one account in six acts within seconds."""
-    folder, rng = tmp_path_factory.mktemp("users"), np.random.default_rng(0)
-    lines = ["user,item,at"]
-    for user in range(240):
-        begun = 1_600_000_000 + int(rng.integers(86_400))
-        times = begun + np.cumsum(rng.integers(1, 4 if user % 6 == 0 else 7_200, 8))
-        lines += [f"u{user},i{rng.integers(3)},{at}" for at in times]
-    (folder / "log.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    columns = '[columns]\nuser_id = "user"\nitem_id = "item"\ntimestamp = "at"\n[time]\nunit = "s"\n'
-    (folder / "c.toml").write_text(columns, encoding="utf-8")
-    done = inside("ingest", folder / "log.csv", "--config", folder / "c.toml", "--store", url(folder))
-    assert done.returncode == 0, done.stderr
+    folder = tmp_path_factory.mktemp("users")
+    hurried_log(folder, n_users=240, n_items=3, n_acts=8, hurry_s=4)
     return folder
-
-
-def labels(folder: Path, name: str, given: dict[str, int]) -> Path:
-    lines = ["user_id,label", *(f"{user},{label}" for user, label in given.items())]
-    (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder / name
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_clean", [40, 0])
 def test_what_wins_is_used_and_frauds_may_stand_alone(place: Path, n_clean: int) -> None:
     given = {f"u{user}": 1 for user in range(0, 120, 6)} | {f"u{6 * n + 1}": 0 for n in range(n_clean)}
-    path, model = labels(place, f"{n_clean}.csv", given), place / f"model{n_clean}"
-    done = inside("train", "--store", url(place), "--model", model, "--labels", path, "--json")
+    path, model = write_labels(place, f"{n_clean}.csv", given), place / f"model{n_clean}"
+    done = inside("train", "--store", url_of(place), "--model", model, "--labels", path, "--json")
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert facts["chosen"] in ("fusion", "trees", "gnn")
@@ -61,9 +42,9 @@ def test_what_wins_is_used_and_frauds_may_stand_alone(place: Path, n_clean: int)
     assert facts["learned_from"] == "labels"
     assert ("taken as unlabelled, not as clean" in done.stderr) == (n_clean == 0)
     assert ("fraud_share_estimated" in facts) == (n_clean == 0)
-    done = inside("score", "--store", url(place), "--model", model)
+    done = inside("score", "--store", url_of(place), "--model", model)
     assert done.returncode == 0, done.stderr
-    store = open_store(url(place))
+    store = open_store(url_of(place))
     table = store.scores()
     store.close()
     found = dict(zip(table["user_id"].to_pylist(), table["score"].to_pylist(), strict=True))
@@ -74,8 +55,8 @@ def test_what_wins_is_used_and_frauds_may_stand_alone(place: Path, n_clean: int)
 
 
 def test_labels_of_nobody_exit_with_3(place: Path) -> None:
-    path = labels(place, "none.csv", {"nobody": 1})
-    words = ("--store", url(place), "--model", place / "none", "--labels", path)
+    path = write_labels(place, "none.csv", {"nobody": 1})
+    words = ("--store", url_of(place), "--model", place / "none", "--labels", path)
     assert_one_clear_message(inside("train", *words), 3, "no label is of a user_id in the log", "'nobody'")
 
 
@@ -86,9 +67,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, PlantedTask, 
     words = ("--users", "1200", "--items", "250", "--days", "14", "--plan", "unseen", "--campaigns", "4")
     done = inside("simulate", "--out", folder / "log.csv", "--kind", "shop", *words, "--seed", "3")
     assert done.returncode == 0, done.stderr
-    done = inside("ingest", folder / "log.csv", "--config", "simulated", "--store", url(folder))
+    done = inside("ingest", folder / "log.csv", "--config", "simulated", "--store", url_of(folder))
     assert done.returncode == 0, done.stderr
-    store = open_store(url(folder))
+    store = open_store(url_of(folder))
     frauds = set(map(str, pyarrow.csv.read_csv(folder / "truth.csv")["user_id"].to_pylist()))
     return store, plant_and_judge(read_graph(store, Silent()), store.bench, 0, Silent()), frauds
 

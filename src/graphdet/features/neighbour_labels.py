@@ -75,8 +75,8 @@ def messages_to_one(
 ) -> NDArray[np.float32]:
     """What label_messages tells one node in one relation, float32[3].
 
-    Shapes: partners int64[k]; beyond, the neighbours of these as relations.rows_of gives them; fraud, known bool[n],
-    labels that it may hear, which is for the caller to see to.
+    Shapes: partners int64[k]; beyond, int[m] each, all their neighbours: the place among them of whose it is, and the
+    neighbour; fraud, known bool[n], labels that it may hear, which is for the caller to see to.
     """
     owner, second = beyond
     size = np.maximum(np.bincount(owner, minlength=len(partners)), 1)

@@ -147,13 +147,10 @@ class Placing:
         neighbours', Lü et al. 2016), so a node with the neighbours that it has keeps what place_features found.
 
         row: of the node, n for one that the relation lacks. Shapes: partners int64[k]; second int[…], all their
-        neighbours, as rows_of gives them.
+        neighbours.
         """
         k = len(partners)
-        known = row < len(self.degree)
-        old = (
-            self.graph.indices[slice(*self.graph.indptr[[row, row + 1]])] if known else np.zeros(0, np.int32)
-        )
+        old = neighbours_of(self.graph, row)
         near = {name: self.places[partners, at].astype(np.float64) for at, name in enumerate(PLACES)}
         # A new neighbour has one more to pass its rank on to.
         share = np.exp(near["pagerank"]) / np.maximum(self.degree[partners] + ~np.isin(partners, old), 1)
@@ -169,10 +166,8 @@ class Placing:
         return np.array(found, np.float32)
 
 
-def rows_of(graph: sp.csr_matrix, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
-    """All neighbours of some nodes: the place in `rows` of whose it is, int64[n], and the neighbour, int[n]."""
-    begin = graph.indptr[rows].astype(np.int64)
-    size = graph.indptr[rows + 1].astype(np.int64) - begin
-    owner = np.repeat(np.arange(len(rows)), size)
-    place = np.arange(len(owner)) + np.repeat(begin - np.cumsum(size) + size, size)
-    return owner, graph.indices[place]
+def neighbours_of(graph: sp.csr_matrix, row: int) -> NDArray[np.integer]:
+    """The neighbours of a node, int[k]; none of one that the relation lacks."""
+    if row >= graph.shape[0]:
+        return np.zeros(0, graph.indices.dtype)
+    return np.asarray(graph.indices[slice(*graph.indptr[[row, row + 1]])])

@@ -26,8 +26,7 @@ def folds(
     fold = rng.integers(0, n_folds, len(y))
     if given is not None:
         fold = np.where(given >= 0, np.asarray(given) % n_folds, fold)
-    alone = -1 - np.arange(len(y))
-    key = np.where(group >= 0, group, alone)
+    key = group_keys(group)
     positive_keys = rng.permutation(np.unique(key[y == 1]))
     if not (y == 0).any():
         raise InputError("training needs clean users beside suspicious ones; every label given says fraud")
@@ -41,3 +40,8 @@ def folds(
     fold_of_key[np.searchsorted(keys, positive_keys)] = np.arange(len(positive_keys)) % n_folds
     dealt: NDArray[np.int64] = fold_of_key[key_of]
     return dealt
+
+
+def group_keys(group: NDArray[np.integer]) -> NDArray[np.int64]:
+    """A number per group, int64[n]: users in none (−1) are groups of their own."""
+    return np.where(group >= 0, group, -1 - np.arange(len(group)))

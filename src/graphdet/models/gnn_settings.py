@@ -35,8 +35,6 @@ class GnnSettings:
     n_negatives: int = 100_000  # of the users not known to be positive, how many are drawn into training
     clip_norm: float = 1.0
     eval_every: int = 25
-    watched_share: float = (
-        0.2  # of what would be learned from, watched by early stopping; 0: all steps are taken
-    )
+    watched_share: float = 0.2  # of what would be learned from, for early stopping; 0: all steps are taken
     patience: int = 4  # evaluations without a better validation average precision
     n_folds: int = 2

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from graphdet.clustering.normal_scores import NormalScores
 from graphdet.errors import InputError
-from graphdet.models.folds import folds
+from graphdet.models.folds import folds, group_keys
 from graphdet.models.gnn import TrainedGnn, build, infer, pick_device, ties_of
 from graphdet.models.gnn_settings import GnnSettings
 from graphdet.models.layers import RingNet
@@ -109,8 +109,7 @@ def watched_users(
     """
     inside = np.where(held_out, -1, y)
     parts = round(1 / share) if share else 0
-    key = np.where(group >= 0, group, -1 - np.arange(len(y)))
-    if not parts or len(np.unique(key[inside == 1])) < max(parts, 2) or not (inside == 0).any():
+    if not parts or len(np.unique(group_keys(group)[inside == 1])) < max(parts, 2) or not (inside == 0).any():
         return np.zeros(len(y), bool)
     # Other draws than those of the folds, of which one would else hold all of a part.
     found = (folds(inside, group, parts, seed + _APART) == 0) & (inside >= 0)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -82,10 +83,12 @@ def explain(
     progress.done()
     if asked.what_if and not members:
         worlds = WhatIf(store, graph, models, asked.fdr, asked.seed, device, progress)
+        of_rings = store.rings().items
         for row, document in zip(rows.tolist(), found, strict=True):
             ranked = [(each["item_id"], each["effect"]) for each in document.pop("all_items")]
             # A ring may be all that speaks for it: its targets count, whatever the network makes of them.
-            ring = _targets(store, document.get("ring_id"))
+            its = pc.equal(of_rings["ring_id"], pa.scalar(document.get("ring_id"), pa.string()))
+            ring = set(of_rings.filter(its)["item_id"].to_pylist())
             asked_for = [item for item, effect in ranked if effect > 0 or item in ring]
             document["what_if"] = worlds.of(row, asked_for)
     for document in found:
@@ -102,13 +105,6 @@ def _members(store: Store, ring_id: str) -> list[str]:
     mine = mine.sort_by([("score", "descending"), ("user_id", "ascending")])
     names: list[str] = mine["user_id"].slice(0, MOST_MEMBERS).to_pylist()
     return names
-
-
-def _targets(store: Store, ring_id: str | None) -> set[str]:
-    """The items of a ring."""
-    table = store.rings().items
-    mine = table.filter(pc.equal(table["ring_id"], ring_id)) if ring_id is not None else table.slice(0, 0)
-    return set(mine["item_id"].to_pylist())
 
 
 def rows_of(graph: GraphArrays, names: Sequence[str], url: str) -> Int:

@@ -195,7 +195,6 @@ def _document(
     seed: int,
     progress: Progress,
 ) -> dict[str, Any]:
-    elsewhere = gain_elsewhere(trials)
     gain: dict[str, Any] = {"value": best.value - trials[0].value, "low": None, "high": None}
     if best.place:
         progress.start("is the best better than the defaults?")
@@ -211,7 +210,7 @@ def _document(
             "high": between[1] if between else None,
         }
         progress.done()
-    gain["elsewhere"] = elsewhere
+    gain["elsewhere"] = gain_elsewhere(trials)
     return {
         "schema": SCHEMA,
         **about,

@@ -118,12 +118,15 @@ class LogView:
     @cached_property
     def users_by_time(self) -> NDArray[np.int32]:
         """The users of all distinct acts in the order of their times, int32[n_acts]."""
-        return self.model.acts.user_ix[np.argsort(self.model.acts.at_ms, kind="stable")]
+        return self.model.acts.user_ix[self._order]
+
+    @cached_property
+    def _order(self) -> Int:
+        return np.argsort(self.model.acts.at_ms, kind="stable")
 
     @cached_property
     def _by_time(self) -> tuple[NDArray[np.int32], Int]:
-        order = np.argsort(self.model.acts.at_ms, kind="stable")
-        return self.model.acts.item_ix[order], self.model.acts.at_ms[order]
+        return self.model.acts.item_ix[self._order], self.model.acts.at_ms[self._order]
 
     def hot_items(self, quarter: int, n: int) -> Int:
         """The n items with most acts among the NEAR_ACTS of the log around a quarter of an hour (number of it since

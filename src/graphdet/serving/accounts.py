@@ -160,9 +160,8 @@ class AccountScorer:
 
     def _fold(self, row: int) -> int | None:
         """The fold of an account whose label was learned; None of all others."""
-        if self.trees is None or row >= len(self.trees.fold) or self.trees.fold[row] < 0:
-            return None
-        return int(self.trees.fold[row])
+        fold = -1 if self.trees is None else self.trees.fold_of(row)
+        return fold if fold >= 0 else None
 
     def from_acts(self, row: int, new: Sequence[NewAct]) -> Account:
         """Gather what an account looks like from its acts in the log and new ones; a stranger has row n_users.

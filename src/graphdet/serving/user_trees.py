@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from graphdet.features.neighbour_labels import messages_to_one, share_of
 from graphdet.features.neighbours import around_one, mean_over_neighbours
-from graphdet.features.relations import PLACES, Columns, Placing, Relations, rows_of
+from graphdet.features.relations import PLACES, Columns, Placing, Relations, neighbours_of
 from graphdet.features.user_neighbours import TOGETHER
+from graphdet.rings.own_time import ranges
 from graphdet.scores.trees import Trees
 from graphdet.serving.ties import Matrix
 
@@ -83,7 +85,7 @@ class AccountTrees:
 
         row: n_users for a stranger. Shapes: features float64[n_features]; partners int64[k], ascending.
         """
-        fold = int(self.fold[row]) if row < len(self.fold) else -1
+        fold = self.fold_of(row)
         chosen = self.members if fold < 0 else [self.members[fold % len(self.members)]]
         x = self.columns_of(row, features, partners, fold)[None]
         return float(np.mean([member.logits(x)[0] for member in chosen]))
@@ -91,7 +93,7 @@ class AccountTrees:
     def columns_of(self, row: int, features: Float, partners: NDArray[np.int64], fold: int) -> Matrix:
         """What the trees see of it, float32[n_columns]."""
         near = {name: self._neighbours(name, row, partners) for name in self.relations.graphs}
-        beyond = {name: rows_of(self.relations.graphs[name], who) for name, who in near.items()}
+        beyond = {name: _beyond(self.relations.graphs[name], who) for name, who in near.items()}
         places = [self.placing[name].place(row, who, beyond[name][1]) for name, who in near.items()]
         own = np.concatenate([features.astype(np.float32), *places])
         around = [around_one(own, self.own[who], self.means[name][who]) for name, who in near.items()]
@@ -104,14 +106,15 @@ class AccountTrees:
         ]
         return np.concatenate([own, *around, text, *told])
 
+    def fold_of(self, row: int) -> int:
+        """The fold of an account whose label was learned; −1 of all others."""
+        return int(self.fold[row]) if row < len(self.fold) else -1
+
     def _neighbours(self, name: str, row: int, partners: NDArray[np.int64]) -> NDArray[np.int64]:
         """Who an account meets in a relation: new acts change with whom it acts, not what it shares."""
         if name == TOGETHER:
             return partners
-        graph = self.relations.graphs[name]
-        if row >= graph.shape[0]:
-            return np.zeros(0, np.int64)
-        return np.asarray(graph.indices[slice(*graph.indptr[[row, row + 1]])], np.int64)
+        return neighbours_of(self.relations.graphs[name], row).astype(np.int64)
 
 
 KINDS = 6  # of columns over neighbours for each own one: see around_one
@@ -119,3 +122,9 @@ KINDS = 6  # of columns over neighbours for each own one: see around_one
 
 def _prior(y: NDArray[np.int8], usual: float) -> float:
     return share_of(int((y == 1).sum()), len(y)) if len(y) else usual
+
+
+def _beyond(graph: sp.csr_matrix, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
+    """All neighbours of some nodes: the place in `rows` of whose it is, int64[n], and the neighbour, int[n]."""
+    begin, end = graph.indptr[rows].astype(np.int64), graph.indptr[rows + 1].astype(np.int64)
+    return np.repeat(np.arange(len(rows)), end - begin), graph.indices[ranges(begin, end)]
