@@ -47,6 +47,7 @@ LEFT_OUT: dict[str, Sequence[str]] = {
     "recurrence": ("recurrence",),
     "taste": TASTE,
     "crowd": CROWD,
+    "overdispersion": ("overdispersion",),
     "margin": ("margin_nats",),
     "sizes": SIZE,
     "focus": ("focus",),

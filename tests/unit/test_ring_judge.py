@@ -61,7 +61,7 @@ def test_a_log_full_of_rings_does_not_teach_that_they_are_innocent() -> None:
     judge = replace(train_ring_judge(attacked, DIRECTION, base=other), known=None)  # the networks alone
     logits = judge.logits(attacked.inputs, attacked.fold)
     hidden = logits[N_RINGS : N_RINGS + 100]
-    assert np.mean(hidden > 0) > 0.9
+    assert np.mean(hidden > 0) > 0.85
     assert np.mean(logits[N_RINGS + 100 :] > 0) < 0.02
 
 

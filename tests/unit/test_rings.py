@@ -94,6 +94,7 @@ def test_evidence_of_a_block_by_hand() -> None:
     assert evidence["exclusivity"] == pytest.approx(20 / 21)
     assert evidence["focus"] == 1.0
     assert evidence["sharpness"] == 1.0
+    assert evidence["overdispersion"] == 0
     assert evidence["expected_acts"] < 20
     acts = block_acts(blocks, model)
     assert len(acts.act) == 20
@@ -112,6 +113,23 @@ def test_only_who_came_in_a_rings_own_time_blurs_its_edge(
     evidence = gather_evidence(blocks, model, graph, naming_margins(blocks, model))
     assert evidence["sharpness"][0] == pytest.approx(sharpness)
     assert evidence["exclusivity"][0] == pytest.approx(exclusivity)
+
+
+@pytest.mark.parametrize(
+    ("loads", "overdispersion"),
+    [
+        ((3, 3, 3, 3, 3), 0.0),  # dealt out
+        ((2, 3, 3, 3, 4), 0.4 / (3 * (1 - 3 / 6))),
+        ((2, 2, 2, 3, 6), 2.4 / (3 * (1 - 3 / 6))),  # a core and a fringe
+    ],
+)
+def test_a_fan_base_is_uneven(loads: tuple[int, ...], overdispersion: float) -> None:
+    rows = [(f"u{u}", f"i{(u + i) % 6}", 1_000 * u + i) for u, load in enumerate(loads) for i in range(load)]
+    graph = graph_of(rows)
+    model = organic_model(graph)
+    blocks = Blocks(membership([np.arange(5)], 5), membership([np.arange(6)], 6))
+    evidence = gather_evidence(blocks, model, graph, naming_margins(blocks, model))
+    assert evidence["overdispersion"][0] == pytest.approx(overdispersion)
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,15 @@ SAME_LOG = 0.5  # Jaccard index of who acted on what, from which on two logs are
 # How far, in logits, a log's own judge may go from its second opinion: who asks two judges and takes the stronger
 # answer doubles his doubt, and what the other is far from sure of nobody is accused of.
 BELOW_SECOND, ABOVE_SECOND = float(np.log(2)), 2.0
-FORMAT = 5
+FORMAT = 6
+MOST_APART = 5.0  # standard deviations from the mean that an input counts for
 
 
 @dataclass(frozen=True)
 class RingJudge:
     """A trained judge.
 
-    weights: per fold and seed, the arrays of a three-layer network; mean, scale float64[n_inputs]
+    weights: per fold and seed, the arrays of a network (monotone_nets.py); mean, scale float64[n_inputs]
     standardise the inputs. A positive logit means: more like the planted campaigns than like the log's own
     groups. known: the campaigns planted into the log that it was trained on, where it was trained on one: a group like
     none of them gets no logit above NO_OPINION. second: a judge of other logs that knows this one; no logit is further
@@ -59,7 +60,7 @@ class RingJudge:
         """
         if not self.weights:
             return np.full(len(inputs), BLIND)
-        x = np.clip((inputs - self.mean) / self.scale, -5, 5)
+        x = np.clip((inputs - self.mean) / self.scale, -MOST_APART, MOST_APART)
         out = np.zeros(len(x))
         for held_out in range(N_FOLDS):
             rows = np.flatnonzero(fold == held_out)

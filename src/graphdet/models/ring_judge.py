@@ -7,31 +7,26 @@ that nothing pulls a real ring down; and the groups that a first judge doubts ar
 again (trimming, after Rousseeuw 1984).
 
 More of the same evidence never makes a ring less likely: the networks are monotone in those inputs whose direction
-is known (weights kept ≥ 0 behind the signed inputs, after Sill 1998), which also keeps them from learning single
-groups by heart. Of a group like no campaign planted into the log they have no opinion (known_campaigns.py).
+is known (monotone_nets.py), which also keeps them from learning single groups by heart. Of a group like no campaign
+planted into the log they have no opinion (known_campaigns.py).
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from graphdet.errors import NotEnoughData
-from graphdet.models.judge import N_FOLDS, N_SEEDS, RingJudge
+from graphdet.models.judge import MOST_APART, N_FOLDS, N_SEEDS, RingJudge
 from graphdet.models.known_campaigns import KnownCampaigns
+from graphdet.models.monotone_nets import fit
 from graphdet.models.ring_examples import Lessons
 
-HIDDEN = (32, 16)
-STEPS = 300
-WARM_STEPS = 60  # with the plain loss, to learn where natural groups are before trusting the network's doubt
 TRUNCATE_AT = 3.0  # logit above which a natural group is not pulled down any more
 DOUBT_AT = (
     0.0  # logit of a first judge above which a natural group of the user's own log is no example any more
 )
-WEIGHT_DECAY = 1.0
 NOT_RING_WEIGHT = 4.0  # of all that is no ring, campaigns weigh 1
 INNOCENT_WEIGHT = 1.0  # of which hard innocents
 FEW_NATURAL = 20.0  # natural groups in a log, from which its own lessons weigh more than those of other logs
@@ -89,27 +84,24 @@ def _train_once(lessons: Lessons, direction: Sequence[int], seed: int, base: Les
     )
     mean = of_row @ inputs
     scale = np.sqrt(of_row @ (inputs - mean) ** 2) + 1e-6
-    x = torch.from_numpy(np.clip((inputs - mean) / scale, -5, 5).astype(np.float32))
-    y = torch.from_numpy(np.concatenate([part.is_ring for part, _ in sources]).astype(np.float32))
-    sign = torch.tensor(direction, dtype=torch.float32)
-    weights: dict[str, NDArray[np.float32]] = {}
-    for held_out in range(N_FOLDS):
-        share = np.concatenate(
+    shares = [
+        np.concatenate(
             [weight * _shares(part, held_out if part is lessons else None) for part, weight in sources]
         )
-        rows = np.flatnonzero(share > 0)
-        for member in range(N_SEEDS):
-            net = _fit(
-                x[rows],
-                y[rows],
-                torch.from_numpy(share[rows].astype(np.float32)),
-                sign,
-                seed * 1_000 + held_out * N_SEEDS + member,
-            )
-            for layer, module in enumerate(_linear(net)):
-                name = f"{held_out}.{member}.{layer}"
-                weights[f"{name}.weight"] = module.weight.detach().numpy()
-                weights[f"{name}.bias"] = module.bias.detach().numpy()
+        for held_out in range(N_FOLDS)
+    ]
+    nets = fit(
+        np.clip((inputs - mean) / scale, -MOST_APART, MOST_APART),
+        np.concatenate([part.is_ring for part, _ in sources]),
+        np.repeat(shares, N_SEEDS, axis=0),
+        direction,
+        seed,
+        TRUNCATE_AT,
+    )
+    weights: dict[str, NDArray[np.float32]] = {}
+    for number in range(N_FOLDS * N_SEEDS):
+        held_out, member = divmod(number, N_SEEDS)
+        weights |= {f"{held_out}.{member}.{name}": values for name, values in nets.arrays(number).items()}
     return RingJudge(weights, mean, scale)
 
 
@@ -130,53 +122,3 @@ def _evenly(group: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.f
         weight[chosen] = 1.0 / np.bincount(group[chosen])[group[chosen]]
         weight /= weight.sum()
     return weight
-
-
-def _linear(net: nn.Sequential) -> list[nn.Linear]:
-    return [module for module in net if isinstance(module, nn.Linear)]
-
-
-def _make_monotone(net: nn.Sequential, sign: torch.Tensor, start: bool = False) -> None:
-    """Project the weights to where the network is monotone: at the start by their size, later by cutting at 0."""
-    with torch.no_grad():
-        first, *later = _linear(net)
-        signed = first.weight * sign
-        first.weight.copy_(
-            torch.where(sign != 0, sign * (signed.abs() if start else signed.clamp(min=0)), first.weight)
-        )
-        for layer in later:
-            layer.weight.copy_(layer.weight.abs() if start else layer.weight.clamp(min=0))
-
-
-def _fit(
-    x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, sign: torch.Tensor, seed: int
-) -> nn.Sequential:
-    """Fit one network by projected AdamW with a one-cycle schedule on all rows at once."""
-    generator_state, n_threads = torch.get_rng_state(), torch.get_num_threads()
-    torch.set_num_threads(1)  # the network is tiny: threads would only wait for each other
-    torch.manual_seed(seed)
-    net = nn.Sequential(
-        nn.Linear(x.shape[1], HIDDEN[0]),
-        nn.Tanh(),
-        nn.Linear(HIDDEN[0], HIDDEN[1]),
-        nn.Tanh(),
-        nn.Linear(HIDDEN[1], 1),
-    )
-    torch.set_rng_state(generator_state)
-    _make_monotone(net, sign, start=True)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-2, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=1e-2, total_steps=STEPS)
-    for step in range(STEPS):
-        optimiser.zero_grad()
-        logit = net(x)[:, 0]
-        trusted = (y > 0) | (logit.detach() < TRUNCATE_AT) | torch.tensor(step < WARM_STEPS)
-        loss = nn.functional.binary_cross_entropy_with_logits(
-            logit, y, weight=weight * trusted, reduction="sum"
-        )
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        _make_monotone(net, sign)
-    torch.set_num_threads(n_threads)
-    return net

@@ -96,6 +96,12 @@ _MEANINGS: dict[str, tuple[str, str, str]] = {
         "Accounts who do half as much as a typical member, within the ring's own time or the busiest other window "
         "just as long: the share in that other window. A crowd comes every day, a campaign once.",
     ),
+    "overdispersion": (
+        "Unevenness of the members",
+        "figure",
+        "How much the members differ in the number of targets they act on, against chance (1). Who is steered gets "
+        "about as many targets as the others; an audience has a core and a fringe.",
+    ),
     "shared_entity_share": (
         "Shared device or address",
         "percent",
@@ -238,6 +244,11 @@ def counter_evidence(
             f"Other accounts do the same at another time: {words.percent(evidence['recurrence'])} of all who do so "
             "then or in the ring's own time. It may be a habit of these items' audience, or an earlier wave of the "
             "same campaign with other accounts."
+        )
+    if number("overdispersion", 0) > 2:
+        against.append(
+            "Some members act on many of the targets and others on few, as in an audience with a core and a fringe; "
+            "steered accounts mostly get about as many each."
         )
     return against + _doubts_of_size(ring, weak_members, "small" in measured)
 

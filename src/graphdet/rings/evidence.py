@@ -34,8 +34,11 @@ EVIDENCE = (
     "spread",  # spread of the members' times on a target over that of its whole audience
     "session_share",  # share of the block's acts made in a session with another act of the block
     "recurrence",  # of those who do half as much, in its own time or the busiest other just as long, the share in that
+    "overdispersion",  # variance of the members' numbers of targets over that of a binomial: a fan base is uneven
     "shared_entity_share",  # share of the members who share a device, address … with another member
 )
+
+LEAST_VARIANCE = 0.05  # of a binomial, where all members act on all targets
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Commo
         "spread": _spread(blocks, model, acts, common),
         "session_share": _session_share(acts, model, len(blocks)),
         "recurrence": recurrence(blocks, touched, acts, own, model, half),
+        "overdispersion": _overdispersion(acts, model, m, k),
         "shared_entity_share": _shared_entities(blocks, graph),
     }
 
@@ -150,6 +154,19 @@ def _spread(blocks: Blocks, model: Organic, acts: BlockActs, common: _Common) ->
     return np.where(seen > 0, np.bincount(at, ratio, minlength=len(blocks)) / np.maximum(seen, 1), 1.0)
 
 
+def _overdispersion(acts: BlockActs, model: Organic, m: Float, k: Float) -> Float:
+    """Variance of how many targets each member acts on over that of a binomial of the same mean, float64[n_blocks].
+
+    Who steers accounts deals them their targets, and each gets about as many: 1 and below. Those who follow a series of
+    stories by themselves have a core and a fringe. Shapes: m, k float64[n_blocks], members and targets.
+    """
+    key, count = np.unique(acts.block * model.n_users + model.acts.user_ix[acts.act], return_counts=True)
+    block, targets = key // model.n_users, count.astype(np.float64)
+    mean = np.bincount(block, targets, minlength=len(m)) / m
+    variance = np.bincount(block, (targets - mean[block]) ** 2, minlength=len(m)) / m
+    return np.asarray(variance / np.maximum(mean * (1 - mean / k), LEAST_VARIANCE))
+
+
 def _session_share(acts: BlockActs, model: Organic, n_blocks: int) -> Float:
     n_sessions = int(model.acts.session_ix.max(initial=0)) + 1
     key = acts.block * n_sessions + model.acts.session_ix[acts.act]
@@ -196,6 +213,7 @@ _DIRECTION_OF = {
     "spread": 0,
     "session_share": 0,
     "recurrence": -1,
+    "overdispersion": -1,
     "shared_entity_share": 1,
 }
 INPUTS, JUDGE_DIRECTION = tuple(_DIRECTION_OF), tuple(_DIRECTION_OF.values())
@@ -214,6 +232,8 @@ def _on_scale(name: str, value: Float) -> Float:
         return np.log(np.maximum(value, 1e-9))
     if name in ("density", "focus", "sharpness", "session_share", "recurrence"):
         return np.log((value + 0.01) / (1.01 - value))
+    if name == "overdispersion":
+        return np.log(np.maximum(value, 1.0))  # to be even speaks for nothing: handfuls always are
     if name == "margin_nats":
         return np.arcsinh(value / 10)
     if name == "elsewhere_lift":
