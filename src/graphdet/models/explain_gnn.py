@@ -6,8 +6,7 @@ Taly and Yan, "Axiomatic Attribution for Deep Networks", 2017): `Attribution.gap
 """
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch import Tensor
 from graphdet.models.gnn import TrainedGnn
 from graphdet.models.pyg import HeteroData
 from graphdet.models.sampling import Block
+from graphdet.models.threads import one_thread
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -234,17 +234,6 @@ class _Piece:
     at_hi: float
     slopes: list[Tensor]
     error: float
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Sums in one order; and small tensors lose more to waiting for each other than a second core gives."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _doubled(net: Any) -> Any:

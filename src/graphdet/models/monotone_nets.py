@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from graphdet.models.threads import one_thread
+
 HIDDEN = (32, 16)
 STEPS = 300
 WARM_STEPS = 60  # with the plain loss, to learn where negatives are before trusting the network's doubt
@@ -84,8 +86,6 @@ def fit(
     in the loss of each network; direction: per input 1 where more of it speaks for a positive, −1 where against, 0
     where either may be. A negative of a logit above `truncate_at` is not pulled down any more.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the networks are tiny: threads would only wait for each other
     nets = MonotoneNets(len(weight), direction, seed)
     for values in nets.parameters:
         values.requires_grad_(True)
@@ -94,17 +94,17 @@ def fit(
     share = torch.from_numpy(weight.astype(np.float32))
     optimiser = torch.optim.AdamW(nets.parameters, lr=RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=RATE, total_steps=STEPS)
-    for step in range(STEPS):
-        optimiser.zero_grad()
-        logit = nets(inputs)
-        trusted = (wanted > 0) | (logit.detach() < truncate_at) | torch.tensor(step < WARM_STEPS)
-        loss = binary_cross_entropy_with_logits(logit, wanted, weight=share * trusted, reduction="sum")
-        loss.backward()  # type: ignore[no-untyped-call]
-        _clip(nets.parameters)
-        optimiser.step()
-        schedule.step()
-        nets.project()
-    torch.set_num_threads(threads)
+    with one_thread():
+        for step in range(STEPS):
+            optimiser.zero_grad()
+            logit = nets(inputs)
+            trusted = (wanted > 0) | (logit.detach() < truncate_at) | torch.tensor(step < WARM_STEPS)
+            loss = binary_cross_entropy_with_logits(logit, wanted, weight=share * trusted, reduction="sum")
+            loss.backward()  # type: ignore[no-untyped-call]
+            _clip(nets.parameters)
+            optimiser.step()
+            schedule.step()
+            nets.project()
     return nets
 
 

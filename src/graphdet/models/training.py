@@ -20,6 +20,7 @@ from graphdet.models.layers import RingNet
 from graphdet.models.optimisers import l1_norm, make_optimiser, make_schedule
 from graphdet.models.pyg import HeteroData
 from graphdet.models.sampling import TieIndex, batches_of_seeds
+from graphdet.models.threads import one_thread
 
 _VALIDATION_NEGATIVES = 3_000
 _APART = 7_919  # of the seeds of what is watched from those of the folds
@@ -271,19 +272,12 @@ def _statistic(attributes: torch.Tensor, power: float) -> NDArray[np.float32]:
 
 @contextmanager
 def repeatable(seed: int) -> Iterator[None]:
-    """Seed torch, ask for deterministic kernels, and leave the caller's state as it was.
-
-    One thread: sums then run in one order, so the same seed gives the same bytes on any number of cores, and
-    the small tensors of a step lose more to waiting for each other on a busy machine than a second core
-    gives.
-    """
-    before, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
-    torch.set_num_threads(1)
-    with torch.random.fork_rng(devices=[]):
+    """Seed torch, ask for deterministic kernels on one thread, and leave the caller's state as it was."""
+    before = torch.are_deterministic_algorithms_enabled()
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(True, warn_only=True)
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(before)
-            torch.set_num_threads(threads)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts, entry_rows
 from graphdet.rings.chunks import by_chunks
 from graphdet.rings.organic import Float, Organic, dot_of_rows
-from graphdet.rings.own_time import in_own_time, own_time
+from graphdet.rings.own_time import counted, in_own_time, own_time
 from graphdet.rings.recurrence import recurrence
 from graphdet.tables import GraphArrays
 
@@ -160,10 +160,10 @@ def _overdispersion(acts: BlockActs, model: Organic, m: Float, k: Float) -> Floa
     Who steers accounts deals them their targets, and each gets about as many: 1 and below. Those who follow a series of
     stories by themselves have a core and a fringe. Shapes: m, k float64[n_blocks], members and targets.
     """
-    key, count = np.unique(acts.block * model.n_users + model.acts.user_ix[acts.act], return_counts=True)
-    block, targets = key // model.n_users, count.astype(np.float64)
+    key, targets = counted(acts.block * model.n_users + model.acts.user_ix[acts.act])
+    block = key // model.n_users
+    _, variance = _variance(block, targets.astype(np.float64), len(m))
     mean = np.bincount(block, targets, minlength=len(m)) / m
-    variance = np.bincount(block, (targets - mean[block]) ** 2, minlength=len(m)) / m
     return np.asarray(variance / np.maximum(mean * (1 - mean / k), LEAST_VARIANCE))
 
 
