@@ -19,7 +19,7 @@ from graphdet.config import load_config
 from graphdet.graph.encode import encode
 from graphdet.models.ring_examples import Lessons
 from graphdet.models.ring_judge import train_ring_judge
-from graphdet.models.shipped import FOLDER, LESSONS
+from graphdet.models.shipped import FOLDER, LESSONS, shipped_lessons
 from graphdet.pipeline.ingest import ingest
 from graphdet.pipeline.ring_lessons import lessons_of, planted_copy
 from graphdet.ports import Silent
@@ -77,7 +77,8 @@ def main(data: Path) -> None:
         jobs += [pool.submit(lessons, retail, seed) for seed in SEEDS_RETAIL]
         joined = Lessons.joined([job.result() for job in jobs])
     joined.save(FOLDER / LESSONS)
-    train_ring_judge(joined, JUDGE_DIRECTION).save(FOLDER)
+    # On what is shipped, rounded to float32, so that anybody can train the same judge from it.
+    train_ring_judge(shipped_lessons(), JUDGE_DIRECTION).save(FOLDER)
 
 
 if __name__ == "__main__":

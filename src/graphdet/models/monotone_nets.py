@@ -17,7 +17,7 @@ HIDDEN = (32, 16)
 STEPS = 300
 WARM_STEPS = 60  # with the plain loss, to learn where negatives are before trusting the network's doubt
 RATE = 1e-2
-WEIGHT_DECAY = 0.5
+WEIGHT_DECAY = 0.2
 LARGEST_STEP = 1.0  # norm of a network's gradient
 
 

@@ -25,8 +25,10 @@ from graphdet.simulate.innocents import training_innocents
 from graphdet.simulate.plant import plant
 from graphdet.tables import GraphArrays, PairArrays
 
-MOST_CAMPAIGNS = 64
-USERS_PER_CAMPAIGN = 400  # a small log gets fewer campaigns, so that planted accounts stay a small part of it
+# A small log gets fewer campaigns, so that planted accounts stay a small part of it; a large one more, to tell them
+# from the hundreds of groups of its own.
+USERS_PER_CAMPAIGN, MANY_CAMPAIGNS = 400, 64
+USERS_PER_FURTHER, MOST_CAMPAIGNS = 2_500, 128
 LEAST_CAMPAIGNS = 6
 LEAST_PLANTED = 2  # campaigns in one copy: the GNN is trained in folds that keep a campaign whole
 CAMPAIGNS_PER_ROUND = 10  # with each ten campaigns goes one group of every kind of hard innocents
@@ -55,7 +57,8 @@ class PlantedTask:
 
 def plan_for(graph: GraphArrays, seed: int) -> list[Campaign]:
     """Choose the campaigns to plant into a log of this size; single-item bursts leave no block to learn from."""
-    n = int(np.clip(graph.n_users // USERS_PER_CAMPAIGN, LEAST_CAMPAIGNS, MOST_CAMPAIGNS))
+    few = np.clip(graph.n_users // USERS_PER_CAMPAIGN, LEAST_CAMPAIGNS, MANY_CAMPAIGNS)
+    n = int(np.clip(graph.n_users // USERS_PER_FURTHER, few, MOST_CAMPAIGNS))
     return [campaign for campaign in training_plan(seed, n + 4) if campaign.n_targets > 1][:n]
 
 
