@@ -29,8 +29,8 @@ from logs import LOGS, read_log
 from planted import Truth, planted_log
 from recording import record
 from scoring import Found, figures
+from sums import Sums
 
-DETECTABLE_KEYS = ("detectable_found", "detectable")
 OURS = ("graphdet", "graphdet, untrained")  # that also look at the untouched logs
 
 
@@ -77,20 +77,12 @@ def table(rows: list[dict[str, object]]) -> None:
         + f"{'beyond +50':>12}{'innocents':>11}{'seconds':>9}{'MiB':>7}"
     )
     for method, its in by_method.items():
-        flagged, right = sum(r["flagged"] for r in its), sum(r["right"] for r in its)
-        levels = {
-            name: tuple(sum(r[name][key] for r in its if name in r) for key in ("found", "planted"))
-            for name in LEVELS
-        }
-        recall = sum(found for found, _ in levels.values()) / sum(n for _, n in levels.values())
-        precision = right / flagged if flagged else 0.0
-        f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-        auprc = np.mean([r["user_auprc"] for r in its])
-        innocents = f"{sum(r['innocents_accused'] for r in its)}/{sum(r['innocents'] for r in its)}"
-        print(f"{method:20}{precision:10.2f}{recall:8.2f}{f1:6.2f}{auprc:7.2f}", end="")
-        print("".join(f"{f'{found}/{n}':>8}" for found, n in levels.values()), end="")
-        beyond = [sum(r[name][key] for r in its for name in LEVELS if name in r) for key in DETECTABLE_KEYS]
-        print(f"{f'{beyond[0]}/{beyond[1]}':>12}{innocents:>11}", end="")
+        sums = Sums.of(its)
+        print(f"{method:20}{sums.precision:10.2f}{sums.recall:8.2f}{sums.f1:6.2f}", end="")
+        print(f"{sums.user_auprc:7.2f}", end="")
+        print("".join(f"{f'{sums.found[name]}/{n}':>8}" for name, n in sums.planted.items()), end="")
+        beyond, innocents = (f"{some}/{of_all}" for some, of_all in (sums.beyond, sums.innocents))
+        print(f"{beyond:>12}{innocents:>11}", end="")
         print(f"{sum(r['seconds'] for r in its):9.0f}{max(r['peak_mib'] for r in its):7}")
     for row in rows:
         if row["seed"] is None:
