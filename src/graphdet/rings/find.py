@@ -31,7 +31,7 @@ LEAST_SHARPNESS = 0.5
 MOST_RECURRENCE = 0.5
 # Nor of a handful who met a few times: below this many nats chance meetings outnumber whatever was planted.
 LEAST_TOLD_MARGIN = -40.0
-MOST_DOUBT = 2.0  # times the level that a flagged ring may be doubted by itself, and by the log's own tail
+MOST_DOUBT = 2.0  # times the level that a flagged ring may be doubted by itself
 LEAST_SCORE = 0.5  # of a flagged ring, at any level
 LEAST_ORDINARY = 100  # ordinary groups from which on a log's own tail has a say
 Judge = Callable[[Float, NDArray[np.int64]], Float]  # (inputs, fold) → logits
@@ -113,8 +113,8 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bo
     the rings at least this strong. p_value: how often a natural group of this log would look as strong (its
     own tail). flagged: q_value at most fdr; score at least `least_score`, for sure rings do not vouch for one that is
     not; and, where the judge is not at home in the log and there are LEAST_ORDINARY ordinary groups to compare with,
-    a false discovery rate by the log's own tail (Benjamini–Hochberg over p_value) of at most MOST_DOUBT times fdr: a
-    judge to whom half of a log looks alike does not know it. Who was trained on the log has weighed its tail already.
+    a false discovery rate by the log's own tail (Benjamini–Hochberg over p_value) of at most fdr too: a judge
+    to whom half of a log looks alike does not know it. Who was trained on the log has weighed its tail already.
     """
     logits = judge(candidates.inputs, candidates.fold)
     apart = told_apart(candidates.evidence)
@@ -124,7 +124,7 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bo
     p_value = tail_p_values(logits[rows])
     tail = np.zeros(len(rows))
     if not at_home and (logits[rows] < 0).sum() >= LEAST_ORDINARY:
-        tail = benjamini_hochberg(p_value) / MOST_DOUBT
+        tail = benjamini_hochberg(p_value)
     tail, p_value = tail[apart[rows]], p_value[apart[rows]]
     rows = rows[apart[rows]]
     logit = logits[rows]
