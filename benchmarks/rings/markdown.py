@@ -55,7 +55,13 @@ def lines(rows: list[dict[str, Any]]) -> Iterator[list[str]]:
     for logs, name in GROUPS.items():
         here = [row for row in rows if row["log"] in logs and row["seed"] is not None]
         methods = list(dict.fromkeys(row["method"] for row in here))
-        of = {method: Sums.of([row for row in here if row["method"] == method]) for method in methods}
+        rows_of = {method: [row for row in here if row["method"] == method] for method in methods}
+        of = {method: Sums.of(its) for method, its in rows_of.items()}
+        most = max((len(its) for its in rows_of.values()), default=0)
+        said = {
+            method: SAID.get(method, method) + (f" ({len(its)} logs)" if len(its) < most else "")
+            for method, its in rows_of.items()
+        }
         for place, method in enumerate(each for each in methods if each not in NO_RINGS):
             its = of[method]
             log = f"{name}, {its.n_planted}" if place == 0 else ""
@@ -63,7 +69,7 @@ def lines(rows: list[dict[str, Any]]) -> Iterator[list[str]]:
             beyond = f"{its.beyond[0]} of {its.beyond[1]}" if its.beyond[1] else "there are none"
             yield [
                 log,
-                SAID.get(method, method),
+                said[method],
                 f"{short(its.precision)} ({its.right} of {its.flagged})" if its.flagged else "accuses nobody",
                 short(its.recall),
                 short(its.f1),
@@ -75,7 +81,7 @@ def lines(rows: list[dict[str, Any]]) -> Iterator[list[str]]:
         users = [method for method in methods if method in NO_RINGS]
         if users:
             scores = " · ".join(short(of[method].user_auprc) for method in users)
-            yield ["", " · ".join(users), "", "", "", scores, "", "", ""]
+            yield ["", " · ".join(said[method] for method in users), "", "", "", scores, "", "", ""]
 
 
 def main() -> None:
