@@ -4,7 +4,7 @@ The log is written again without those acts, the evidence gathered anew and judg
 such log serves all rings at once, each without acts of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from graphdet.tables import GraphArrays
 Int = NDArray[np.int64]
 NO_RING = -np.inf  # the logit of what is left of a ring that is too small, or too blurred, to be one
 MOST_ACTS = 10_000_000  # in a log, beyond which it is not written again
+FEW_ACTS = 2_000_000  # up to which a log is written again for each of its rings, all together: seconds
 
 
 def without_acts(model: Organic, gone: Int) -> Organic:
@@ -100,8 +101,9 @@ def fewest_members(
 
     order: per ring, per member, the rows of its acts. Found by halving, for all rings at once, as if each further
     member brought the logit down; int64[len(rows)] in 1 … members, and the logit that is left, float64[len(rows)].
-    What is taken from one ring is gone for the others too: that is one log to make instead of many, and moves a logit
-    by hundredths.
+    What is taken from one ring is gone for the others too: that is one log to make instead of many. In a large log it
+    moves a logit by hundredths; in a small one by more, so there each ring's number is set right by itself
+    (FEW_ACTS).
     """
     low = np.zeros(len(rows), np.int64)
     high = np.array([len(members) for members in order], np.int64)
@@ -117,4 +119,23 @@ def fewest_members(
         left = np.where(below, logits, left)
         high = np.where(below, middle, high)
         low = np.where(below, low, middle)
+    if len(model.acts.at_ms) * len(rows) <= FEW_ACTS:
+        for place, (row, members) in enumerate(zip(rows, order, strict=True)):
+
+            def alone(n: int, row: int = row, members: Sequence[Int] = members) -> float:
+                gone = [np.concatenate(members[:n])]
+                return float(logits_without(judged, [row], gone, model, graph, judge)[0])
+
+            high[place], left[place] = _set_right(int(high[place]), len(members), alone, judged.threshold)
     return high, left
+
+
+def _set_right(n: int, most: int, logit: Callable[[int], float], threshold: float) -> tuple[int, float]:
+    """The number next to n from which on the logit is below the threshold, at most `most`; and the logit there."""
+    left = logit(n)
+    while left >= threshold and n < most:
+        n += 1
+        left = logit(n)
+    while n > 1 and (fewer := logit(n - 1)) < threshold:
+        n, left = n - 1, fewer
+    return n, left
