@@ -41,7 +41,7 @@ bench: setup  ## the figures of benchmarks/, on LOG
 DATA ?= ../shared/data
 bench-rings: setup  ## rings planted into real logs, graphdet and its peers; the quick form: two logs, one seed
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
-	$(BIN)/python benchmarks/rings/run_rings.py $(DATA) --logs trivago taobao --seeds 1 --untouched
+	$(BIN)/python benchmarks/rings/run_rings.py $(DATA) --logs trivago taobao --seeds 1 --untouched --quick
 
 bench-cases: setup  ## the cases that learn from labels, each with its peers; hours
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
