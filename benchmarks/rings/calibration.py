@@ -8,7 +8,6 @@ picture is docs/pictures/rings-calibration.svg.
 """
 
 import argparse
-import json
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -19,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from graphdet.reports import svg
 from pictures import page
-from recording import RESULTS
+from sums import recorded
 
 ROOT = Path(__file__).parents[2]
 PICTURE = ROOT / "docs" / "pictures" / "rings-calibration.svg"
@@ -31,18 +30,14 @@ Counts = dict[str, dict[float, tuple[int, int]]]  # method → nominal rate → 
 
 
 def counted(commits: list[str]) -> tuple[Counts, int]:
-    """Sums over the planted logs, and how many those are. A line that was written twice counts once, the last."""
-    rows = {}
-    for line in RESULTS.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        if row["name"] == "rings" and row["commit"] in commits and "calibration" in row:
-            rows[row["log"], row["seed"], row["method"]] = row["calibration"]
+    """Sums over the planted logs, and how many those are."""
+    rows = [row for row in recorded(commits) if "calibration" in row]
     found: Counts = {method: defaultdict(lambda: (0, 0)) for method in COLOURS}
-    for (_, _, method), calibration in rows.items():
-        for rate, (flagged, right) in calibration.items():
-            all_flagged, all_false = found[method][float(rate)]
-            found[method][float(rate)] = all_flagged + flagged, all_false + flagged - right
-    return found, len({(log, seed) for log, seed, _ in rows})
+    for row in rows:
+        for rate, (flagged, right) in row["calibration"].items():
+            all_flagged, all_false = found[row["method"]][float(rate)]
+            found[row["method"]][float(rate)] = all_flagged + flagged, all_false + flagged - right
+    return found, len({(row["log"], row["seed"]) for row in rows})
 
 
 def table(found: Counts) -> None:

@@ -4,7 +4,6 @@ python benchmarks/rings/markdown.py COMMIT [COMMIT …]
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from recording import RESULTS
-from sums import Sums
+from sums import Sums, recorded
 
 # Trivago's and Taobao's logs are of one size and kind.
 GROUPS = {
@@ -90,16 +88,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("commits", nargs="+", help="of the lines, as results.jsonl has them")
-    commits = parser.parse_args().commits
-    # A line that was written twice counts once, the last.
-    rows = {}
-    for text in RESULTS.read_text(encoding="utf-8").splitlines():
-        row = json.loads(text)
-        if row["name"] == "rings" and row["commit"] in commits:
-            rows[row["log"], row["seed"], row["method"]] = row
-    for cells in [list(HEAD), ["---"] * len(HEAD), *lines(list(rows.values()))]:
+    rows = recorded(parser.parse_args().commits)
+    for cells in [list(HEAD), ["---"] * len(HEAD), *lines(rows)]:
         print(f"| {' | '.join(cells)} |")
-    for row in rows.values():
+    for row in rows:
         if row["seed"] is None:
             print(f"untouched {row['log']}, {row['method']}: {row['flagged']} flagged")
 

@@ -1,5 +1,6 @@
-"""Figures of a method summed over several planted logs."""
+"""What run_rings.py recorded, and figures of a method summed over several planted logs."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,18 @@ from typing import Any
 import numpy as np
 
 from graphdet.simulate.campaigns import LEVELS
+from recording import RESULTS
 from scoring import f1
+
+
+def recorded(commits: Sequence[str]) -> list[dict[str, Any]]:
+    """The lines that run_rings.py wrote at these commits. One that was written twice counts once, the last."""
+    rows = {}
+    for line in RESULTS.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row["name"] == "rings" and row["commit"] in commits:
+            rows[row["log"], row["seed"], row["method"]] = row
+    return list(rows.values())
 
 
 @dataclass(frozen=True)
