@@ -83,7 +83,8 @@ class _Plan:
     """Which targets (rows of strike.items) an account visits in which of its sessions.
 
     interest float64[n_targets, n_sessions] is how much goes on around a target at the time of a session;
-    room int64[n_sessions] how many visits a session still takes; chosen the visits of each session.
+    room int64[n_sessions] how many visits a session still takes; chosen the visits of each session, visits
+    bool[n_targets, n_sessions] the same.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class _Plan:
             self.room = np.where(np.arange(len(sizes)) == np.argmax(sizes), sizes, 0)
         self.interest = interest(profile, strike, np.array([s.start_ms for s in table.sittings]))
         self.chosen: list[list[int]] = [[] for _ in sizes]
+        self.visits = np.zeros(self.interest.shape, bool)
 
     def touched(self, k: int) -> Int:
         """Choose k targets, those with an audience at the account's times before others: int64[k], sorted."""
@@ -112,11 +114,11 @@ class _Plan:
         """
         fixed = self.campaign.one_sitting
         for target in visits if self.campaign.pace == "scripted" else self.rng.permutation(visits):
-            free = (self.room > 0) & np.array([target not in targets for targets in self.chosen])
+            free = (self.room > 0) & ~self.visits[target]
             if not free.any():
                 continue
             weight = np.where(free, self.interest[target], 0.0)
-            idle = np.flatnonzero(free & np.array([not targets for targets in self.chosen]))
+            idle = np.flatnonzero(free & ~self.visits.any(axis=0))
             session = -1
             if not fixed and len(idle) and self.rng.random() * (weight.sum() + MOVING) < MOVING:
                 session = self._move(idle, int(target))
@@ -125,14 +127,13 @@ class _Plan:
             if session < 0:
                 session = int(self.rng.choice(len(free), p=weight / weight.sum()))
             self.chosen[session].append(int(target))
+            self.visits[target, session] = True
             self.room[session] -= 1
 
     def _another(self, target: int, free: Bool) -> tuple[int, Float]:
         """Choose an untouched target that lives at the account's times instead of one that does not."""
-        touched = np.array([t for targets in self.chosen for t in targets], np.int64)
         interest = np.where(free, self.interest, 0.0)
-        liveliest = interest.max(axis=1)
-        liveliest[touched] = 0.0
+        liveliest = np.where(self.visits.any(axis=1), 0.0, interest.max(axis=1))
         other = int(np.argmax(liveliest * self.rng.random(len(liveliest))))
         return (other, interest[other]) if liveliest[other] >= DEAD else (target, interest[target])
 

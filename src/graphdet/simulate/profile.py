@@ -1,6 +1,7 @@
 """What the simulator knows about a log: its sessions, its users' timetables, its items' lives."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,13 +68,19 @@ class LogProfile:
         """How many (user, session) groups."""
         return len(self.session_user)
 
-    def rate(self, items: Int, at_ms: Int, half_width_ms: int) -> Int:
+    @cached_property
+    def session_sizes(self) -> Int:
+        """Clicks of each session, int64[n_sessions]."""
+        return np.diff(self.session_first)
+
+    def rate(self, items: Int, at_ms: Int, half_width_ms: int | Int) -> Int:
         """Count the edges of items[k] within half_width_ms of at_ms[k]; shapes broadcast."""
         relative = np.asarray(at_ms, np.int64) - self.base_ms
         low = np.minimum(np.maximum(relative - half_width_ms, 0), self.span_ms - 1)
         high = np.minimum(np.maximum(relative + half_width_ms + 1, 0), self.span_ms)
-        keys = np.asarray(items, np.int64) * self.span_ms
-        count: Int = np.searchsorted(self.item_key, keys + high) - np.searchsorted(self.item_key, keys + low)
+        ends = np.asarray(items, np.int64) * self.span_ms + np.stack([low, high])
+        first, last = np.searchsorted(self.item_key, ends)
+        count: Int = last - first
         return count
 
     def ages(self, items: Int, at_ms: Int) -> NDArray[np.float64]:

@@ -139,7 +139,9 @@ def interest(profile: LogProfile, strike: Strike, at_ms: Int) -> NDArray[np.floa
 def _traffic(profile: LogProfile, items: Int, at_ms: Int) -> NDArray[np.float64]:
     """Clicks near each time, weighted by nearness; shapes broadcast."""
     first, last = profile.item_span(items)
-    near = sum(weight * profile.rate(items, at_ms, half_ms) for half_ms, weight in NEARNESS)
+    widths = np.array([half_ms for half_ms, _ in NEARNESS])
+    rates = profile.rate(items, at_ms, widths.reshape(-1, *[1] * np.broadcast(items, at_ms).ndim))
+    near = sum(weight * rate for (_, weight), rate in zip(NEARNESS, rates, strict=True))
     alive = (at_ms >= first) & (at_ms <= last)
     traffic: NDArray[np.float64] = np.where(alive, near + 1e-3, 0.0)
     return traffic + 1e-9

@@ -1,5 +1,6 @@
 """Timetables in the manner of the log's users: a real user's sessions, moved in time and jittered."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -131,7 +132,9 @@ def _donor_table(profile: LogProfile, donor: int, shift_ms: int, rng: Rng) -> Ti
 def _fit(profile: LogProfile, strike: Strike, n_clicks: int, n_visits: int, rng: Rng) -> Timetable:
     """Find a user of about n_clicks whose timetable, moved by days, has room for the visits in the window."""
     counts = profile.clicks_sorted
-    low, high = np.searchsorted(counts, [0.85 * n_clicks, 1.2 * n_clicks + 1])
+    # Whole numbers: a float would have the counts of all users converted for every account.
+    near = (math.ceil(0.85 * n_clicks), math.ceil(1.2 * n_clicks + 1))
+    low, high = (int(place) for place in np.searchsorted(counts, near))
     if high - low < 5:
         middle = min(int(np.searchsorted(counts, n_clicks)), len(counts) - 1)
         low = max(int(np.searchsorted(counts, 1)), middle - 10)
@@ -165,7 +168,7 @@ class _Moves:
         """List the moves of a donor; room counts up to n_visits."""
         first, last = int(profile.user_first[donor]), int(profile.user_first[donor + 1])
         starts = profile.session_start[first:last]
-        sizes = profile.session_first[first + 1 : last + 1] - profile.session_first[first:last]
+        sizes = profile.session_sizes[first:last]
         low = -((int(starts[0]) - profile.start_ms) // DAY_MS)
         high = (profile.end_ms - int(starts[-1])) // DAY_MS
         by_ms = (np.arange(low, high + 1) if low <= high else np.zeros(1, np.int64)) * DAY_MS
@@ -234,7 +237,7 @@ def _enlarge(profile: LogProfile, strike: Strike, table: Timetable, need: int, r
     """Put a session of `need` clicks or more into the window, of gaps drawn anew if the log has none."""
     longest = max(table.sittings, key=lambda s: len(s.known))
     if len(longest.known) < need:
-        long = np.flatnonzero(np.diff(profile.session_first) >= need)
+        long = np.flatnonzero(profile.session_sizes >= need)
         if len(long):
             other = _sitting(profile, int(rng.choice(long)), 0, rng)
             longest.offsets_ms, longest.known, longest.age = other.offsets_ms, other.known, other.age
