@@ -64,9 +64,9 @@ def _session_features(profile: LogProfile) -> dict[str, Float]:
     """Sessions, sizes, gaps inside and between, hours of day, days, distinct items."""
     graph, n_users = profile.graph, profile.graph.n_users
     owner = profile.session_user
-    sizes = np.diff(profile.session_first).astype(np.float64)
+    sizes = profile.session_sizes.astype(np.float64)
     at = graph.at_ms[profile.edge]
-    in_session = np.repeat(np.arange(profile.n_sessions), np.diff(profile.session_first))
+    in_session = np.repeat(np.arange(profile.n_sessions), profile.session_sizes)
     inner = np.flatnonzero(np.diff(in_session) == 0)
     gap = np.log1p(np.diff(at)[inner] / 1000.0)
     ends = at[profile.session_first[1:] - 1]

@@ -78,8 +78,8 @@ class LogProfile:
         relative = np.asarray(at_ms, np.int64) - self.base_ms
         low = np.minimum(np.maximum(relative - half_width_ms, 0), self.span_ms - 1)
         high = np.minimum(np.maximum(relative + half_width_ms + 1, 0), self.span_ms)
-        ends = np.asarray(items, np.int64) * self.span_ms + np.stack([low, high])
-        first, last = np.searchsorted(self.item_key, ends)
+        keys = np.asarray(items, np.int64) * self.span_ms
+        first, last = np.searchsorted(self.item_key, np.stack([keys + low, keys + high]))
         count: Int = last - first
         return count
 

@@ -158,7 +158,7 @@ class Neighbours:
     def of(cls, profile: LogProfile) -> "Neighbours":
         """Read the steps of a log."""
         item = profile.graph.item_ix[profile.edge].astype(np.int64)
-        same = np.diff(np.repeat(np.arange(profile.n_sessions), np.diff(profile.session_first))) == 0
+        same = np.diff(np.repeat(np.arange(profile.n_sessions), profile.session_sizes)) == 0
         a, b = item[:-1][same], item[1:][same]
         both, other = np.concatenate([a, b]), np.concatenate([b, a])
         order = np.argsort(both, kind="stable")
