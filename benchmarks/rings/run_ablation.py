@@ -51,10 +51,7 @@ LEFT_OUT: dict[str, Sequence[str]] = {
     "margin": ("margin_nats",),
     "sizes": SIZE,
     "focus": ("focus",),
-    "lift": ("lift",),
-    "all but margin, density and lift": tuple(
-        name for name in INPUTS if name not in ("margin_nats", "density", "lift")
-    ),
+    "all but margin and density": tuple(name for name in INPUTS if name not in ("margin_nats", "density")),
 }
 
 

@@ -25,7 +25,7 @@ SAME_LOG = 0.5  # Jaccard index of who acted on what, from which on two logs are
 # How far, in logits, a log's own judge may go from its second opinion: who asks two judges and takes the stronger
 # answer doubles his doubt, and what the other is far from sure of nobody is accused of.
 BELOW_SECOND, ABOVE_SECOND = float(np.log(2)), 2.0
-FORMAT = 6
+FORMAT = 7
 MOST_APART = 5.0  # standard deviations from the mean that an input counts for
 
 

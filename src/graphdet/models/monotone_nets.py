@@ -11,8 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from graphdet.models.threads import one_thread
-
 HIDDEN = (32, 16)
 STEPS = 300
 WARM_STEPS = 60  # with the plain loss, to learn where negatives are before trusting the network's doubt
@@ -76,35 +74,35 @@ def fit(
     x: NDArray[np.float64],
     positive: NDArray[np.bool_],
     weight: NDArray[np.float64],
+    n: int,
     direction: Sequence[int],
     seed: int,
     truncate_at: float,
 ) -> MonotoneNets:
-    """Fit a network for each row of `weight` by projected AdamW with a one-cycle schedule on all examples at once.
+    """Fit n networks by projected AdamW with a one-cycle schedule on all examples at once.
 
-    Shapes: x float64[n_rows, n_inputs], standardised; positive bool[n_rows]; weight float64[n, n_rows], of each example
-    in the loss of each network; direction: per input 1 where more of it speaks for a positive, −1 where against, 0
-    where either may be. A negative of a logit above `truncate_at` is not pulled down any more.
+    Shapes: x float64[n_rows, n_inputs], standardised; positive bool[n_rows]; weight float64[n_rows], of each example in
+    the loss; direction: per input 1 where more of it speaks for a positive, −1 where against, 0 where either may be. A
+    negative of a logit above `truncate_at` is not pulled down any more. The networks differ in their first weights.
     """
-    nets = MonotoneNets(len(weight), direction, seed)
+    nets = MonotoneNets(n, direction, seed)
     for values in nets.parameters:
         values.requires_grad_(True)
-    inputs = torch.from_numpy(x.astype(np.float32)).expand(len(weight), *x.shape)
-    wanted = torch.from_numpy(positive.astype(np.float32)).expand(len(weight), -1)
+    inputs = torch.from_numpy(x.astype(np.float32)).expand(n, *x.shape)
+    wanted = torch.from_numpy(positive.astype(np.float32)).expand(n, -1)
     share = torch.from_numpy(weight.astype(np.float32))
     optimiser = torch.optim.AdamW(nets.parameters, lr=RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=RATE, total_steps=STEPS)
-    with one_thread():
-        for step in range(STEPS):
-            optimiser.zero_grad()
-            logit = nets(inputs)
-            trusted = (wanted > 0) | (logit.detach() < truncate_at) | torch.tensor(step < WARM_STEPS)
-            loss = binary_cross_entropy_with_logits(logit, wanted, weight=share * trusted, reduction="sum")
-            loss.backward()  # type: ignore[no-untyped-call]
-            _clip(nets.parameters)
-            optimiser.step()
-            schedule.step()
-            nets.project()
+    for step in range(STEPS):
+        optimiser.zero_grad()
+        logit = nets(inputs)
+        trusted = (wanted > 0) | (logit.detach() < truncate_at) | torch.tensor(step < WARM_STEPS)
+        loss = binary_cross_entropy_with_logits(logit, wanted, weight=share * trusted, reduction="sum")
+        loss.backward()  # type: ignore[no-untyped-call]
+        _clip(nets.parameters)
+        optimiser.step()
+        schedule.step()
+        nets.project()
     return nets
 
 

@@ -3,8 +3,8 @@
 The log's own groups stand for natural ones, but some may be real rings. Three things keep those from being
 learned as innocent: each network is trained without one half of the log's own groups and judges only that
 half; the loss of a natural group stops growing where it looks like a ring (a truncated loss, after Wu & Liu 2007), so
-that nothing pulls a real ring down; and the groups that a first judge doubts are left out when the judge is trained
-again (trimming, after Rousseeuw 1984).
+that nothing pulls a real ring down; and the groups that a judge doubts are left out when it is trained again, twice
+(trimming, after Rousseeuw 1984).
 
 More of the same evidence never makes a ring less likely: the networks are monotone in those inputs whose direction
 is known (monotone_nets.py), which also keeps them from learning single groups by heart. Of a group like no campaign
@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 from graphdet.errors import NotEnoughData
 from graphdet.models.judge import MOST_APART, N_FOLDS, N_SEEDS, RingJudge
 from graphdet.models.known_campaigns import KnownCampaigns
-from graphdet.models.monotone_nets import fit
+from graphdet.models.monotone_nets import MonotoneNets, fit
 from graphdet.models.ring_examples import Lessons
+from graphdet.models.threads import side_by_side
 
 TRUNCATE_AT = 3.0  # logit above which a natural group is not pulled down any more
 DOUBT_AT = (
     0.0  # logit of a first judge above which a natural group of the user's own log is no example any more
 )
+TRIMMINGS = 2  # a judge trained without what the first doubted doubts a little more
 NOT_RING_WEIGHT = 4.0  # of all that is no ring, campaigns weigh 1
 INNOCENT_WEIGHT = 1.0  # of which hard innocents
 FEW_NATURAL = 20.0  # natural groups in a log, from which its own lessons weigh more than those of other logs
@@ -60,8 +62,12 @@ def train_ring_judge(
             f"groups were found"
         )
     judge = _train_once(lessons, direction, seed, base)
-    doubted = lessons.is_natural & (judge.logits(lessons.inputs, lessons.fold) > DOUBT_AT)
-    if doubted.any():
+    left_out = np.zeros(len(lessons.inputs), bool)
+    for _ in range(TRIMMINGS):
+        doubted = lessons.is_natural & (judge.logits(lessons.inputs, lessons.fold) > DOUBT_AT)
+        if np.array_equal(doubted, left_out):
+            break
+        left_out = doubted
         judge = _train_once(lessons.of_rows(np.flatnonzero(~doubted)), direction, seed, base)
     return replace(judge, known=KnownCampaigns.of(lessons))
 
@@ -84,24 +90,19 @@ def _train_once(lessons: Lessons, direction: Sequence[int], seed: int, base: Les
     )
     mean = of_row @ inputs
     scale = np.sqrt(of_row @ (inputs - mean) ** 2) + 1e-6
-    shares = [
-        np.concatenate(
-            [weight * _shares(part, held_out if part is lessons else None) for part, weight in sources]
+    x = np.clip((inputs - mean) / scale, -MOST_APART, MOST_APART)
+    is_ring = np.concatenate([part.is_ring for part, _ in sources])
+
+    def without(held_out: int) -> MonotoneNets:
+        share = [weight * _shares(part, held_out if part is lessons else None) for part, weight in sources]
+        return fit(
+            x, is_ring, np.concatenate(share), N_SEEDS, direction, N_FOLDS * seed + held_out, TRUNCATE_AT
         )
-        for held_out in range(N_FOLDS)
-    ]
-    nets = fit(
-        np.clip((inputs - mean) / scale, -MOST_APART, MOST_APART),
-        np.concatenate([part.is_ring for part, _ in sources]),
-        np.repeat(shares, N_SEEDS, axis=0),
-        direction,
-        seed,
-        TRUNCATE_AT,
-    )
+
     weights: dict[str, NDArray[np.float32]] = {}
-    for number in range(N_FOLDS * N_SEEDS):
-        held_out, member = divmod(number, N_SEEDS)
-        weights |= {f"{held_out}.{member}.{name}": values for name, values in nets.arrays(number).items()}
+    for held_out, nets in enumerate(side_by_side(without, range(N_FOLDS))):
+        for member in range(N_SEEDS):
+            weights |= {f"{held_out}.{member}.{name}": values for name, values in nets.arrays(member).items()}
     return RingJudge(weights, mean, scale)
 
 

@@ -198,12 +198,12 @@ def _shared_entities(blocks: Blocks, graph: GraphArrays) -> Float:
 
 
 # What a judge sees, and for each: 1 where more speaks for a ring, −1 where against, 0 where it depends. Small circles
-# on items that nobody else visits have large lift, exclusivity and focus too, so these are left to be learned.
+# on items that nobody else visits have large exclusivity and focus too, so these are left to be learned. The lift is
+# left out: it grows with the log, so that every group of a log larger than those learned from looked like a ring.
 _DIRECTION_OF = {
     "n_users": 0,
     "n_items": 0,
     "density": 1,
-    "lift": 0,
     "margin_nats": 1,
     "exclusivity": 0,
     "focus": 0,
@@ -222,13 +222,13 @@ INPUTS, JUDGE_DIRECTION = tuple(_DIRECTION_OF), tuple(_DIRECTION_OF.values())
 def judge_inputs(evidence: dict[str, Float]) -> Float:
     """INPUTS on scales a judge can weigh: logarithms of sizes and lifts, logits of shares, float64[n_blocks, n_inputs].
 
-    expected_acts and n_acts are left out: lift, density and the two sizes say the same.
+    expected_acts and n_acts are left out: margin, density and the two sizes say the same.
     """
     return np.column_stack([_on_scale(name, evidence[name]) for name in INPUTS]).astype(np.float64)
 
 
 def _on_scale(name: str, value: Float) -> Float:
-    if name in ("n_users", "n_items", "lift", "halo_lift"):
+    if name in ("n_users", "n_items", "halo_lift"):
         return np.log(np.maximum(value, 1e-9))
     if name in ("density", "focus", "sharpness", "session_share", "recurrence"):
         return np.log((value + 0.01) / (1.01 - value))

@@ -47,7 +47,7 @@ COUNTER_CODES = (
 )  # fmt: skip
 # The judge's evidence that speaks of the same thing.
 JUDGED_BY: dict[str, tuple[str, ...]] = {
-    "shared_targets": ("density", "lift", "margin_nats"),
+    "shared_targets": ("density", "margin_nats"),
     "exclusive_targets": ("exclusivity", "sharpness"),
     "lockstep": ("spread",),
     "one_sitting": ("session_share",),

@@ -124,7 +124,7 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bo
     p_value = tail_p_values(logits[rows])
     tail = np.zeros(len(rows))
     if not at_home and (logits[rows] < 0).sum() >= LEAST_ORDINARY:
-        tail = benjamini_hochberg(p_value)
+        tail[apart[rows]] = benjamini_hochberg(p_value[apart[rows]])  # nobody else can be flagged
     tail, p_value = tail[apart[rows]], p_value[apart[rows]]
     rows = rows[apart[rows]]
     logit = logits[rows]
