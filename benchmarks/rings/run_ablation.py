@@ -39,7 +39,7 @@ from scoring import matches
 
 ELSEWHERE = "lessons of the log"  # left out: the judge that comes with graphdet, at home nowhere
 TIME = ("spread", "session_share", "recurrence")
-TASTE = ("halo_lift", "elsewhere_lift")
+TASTE = ("halo_lift",)
 CROWD = ("sharpness", "exclusivity", "recurrence")
 SIZE = ("n_users", "n_items")
 LEFT_OUT: dict[str, Sequence[str]] = {

@@ -20,8 +20,9 @@ from graphdet.models.known_campaigns import KnownCampaigns
 from graphdet.pipeline.detect import find_pairs
 from graphdet.pipeline.held_back import HeldBack, held_back, with_counter_evidence, with_doubts
 from graphdet.pipeline.memory import Remembered
-from graphdet.pipeline.ring_lessons import lessons_of
+from graphdet.pipeline.ring_lessons import lessons_of, without_suspects
 from graphdet.pipeline.score import Flags
+from graphdet.pipeline.user_task import Task
 from graphdet.pipeline.what_if import without_edges
 from graphdet.ports import Silent
 from graphdet.rings.blocks import Blocks, block_acts, membership
@@ -193,7 +194,7 @@ def test_slices_of_a_crowd_and_chance_meetings_are_not_told_apart() -> None:
     evidence = {
         "sharpness": np.array([1.0, 0.4, 1.0, 0.5, 1.0]),
         "recurrence": np.array([0.0, 0.0, 0.9, 0.5, 0.0]),
-        "margin_nats": np.array([90.0, 90.0, 90.0, -39.0, -44.0]),
+        "margin_nats": np.array([90.0, 90.0, 90.0, -29.0, -31.0]),
     }
     assert told_apart(evidence).tolist() == [True, False, False, True, False]
 
@@ -321,6 +322,26 @@ def test_what_a_judge_of_other_logs_would_flag_is_no_example_of_innocence(
     assert not taught.is_natural[elder.sure].any()
     assert not taught.is_ring.any()
     assert taught.is_natural[jaccard == 0].all()
+
+
+@pytest.mark.slow
+def test_members_of_what_looks_like_a_ring_of_the_log_are_no_examples_of_ordinary_users(
+    planted: Planted, candidates: Candidates
+) -> None:
+    """The log's own ring is the second campaign, which nobody knows of; the first was planted for training."""
+    of_user = planted.campaign_of_user
+    _, jaccard = overlap(candidates.blocks, of_user)
+    judge = Elder.blind()
+    object.__setattr__(judge, "sure", (jaccard >= 0.5) & told_apart(candidates.evidence))
+    known = np.where(of_user == 0, 0, -1).astype(np.int32)
+    task = Task(planted.graph, (known >= 0).astype(np.int8), known)
+    own = np.where(known == 0, -1, np.arange(len(known))).astype(np.int32)
+    y = without_suspects(task, own, candidates, judge).y
+    assert (y[known == 0] == 1).all()
+    assert (y[of_user == 1] == -1).mean() > 0.5
+    assert (y[of_user < 0] == 0).mean() > 0.99
+    # Accounts of hard innocents that were planted with the campaigns are known to be ordinary.
+    assert (without_suspects(task, np.full_like(own, -1), candidates, judge).y[known < 0] == 0).all()
 
 
 @pytest.mark.slow

@@ -37,14 +37,15 @@ ENOUGH_FOUND = 48
 ENOUGH_IN_ONE = 40  # of a large log, where the next copy would cost minutes
 MOST_COPIES = 6
 MUCH_WORSE = 0.1  # in average precision: a judge that ranks a log's groups so much worse does not know it
-ELDER_FDR = 0.05  # at which a judge of other logs says what in a user's log is no example of innocence
+DOUBT_FDR = 0.05  # at which a judge says what in a user's log is no example of innocence
 
 
 @dataclass(frozen=True)
 class PlantedTask:
     """The first planted copy of the log, the judge trained on all of them, and facts for people.
 
-    source_user: int32[n_users of the copy], the user's row in the log, −1 for planted accounts.
+    Members of what its judge takes for rings of the log's own are unknown in the task, not clean. source_user:
+    int32[n_users of the copy], the user's row in the log, −1 for planted accounts.
     """
 
     task: Task
@@ -70,8 +71,9 @@ def plant_and_judge(
 ) -> PlantedTask:
     """Plant campaigns and hard innocents into copies of the log and train the ring judge on them, and on other logs.
 
-    What the judge of other logs would flag is no example of a natural group, and where that judge knows the log it is
-    the second opinion on every group.
+    What the judge of other logs would flag is no example of a natural group, nor are members of what the log's own
+    judge would flag examples of ordinary users. Where the judge of other logs knows the log it is the second opinion
+    on every group.
 
     Raises:
         NotEnoughData: the log is too small for either.
@@ -96,9 +98,14 @@ def plant_and_judge(
         judge = seconded(train_ring_judge(own, JUDGE_DIRECTION, seed, shipped_lessons()), elder, own)
         # Of the log and not of a copy, where ids are dealt anew.
         judge = replace(judge, home=acts_sketch(graph))
+    task, source_user, windows, candidates = first
+    task = without_suspects(task, source_user, candidates, judge)
     progress.done()
     return PlantedTask(
-        *first,
+        task,
+        source_user,
+        windows,
+        candidates,
         judge,
         {
             "copies": len(lessons),
@@ -106,6 +113,17 @@ def plant_and_judge(
             "campaigns_found_as_candidates": sum(each.n_found for each in lessons),
         },
     )
+
+
+def without_suspects(
+    task: Task, source_user: NDArray[np.int32], candidates: Candidates, judge: RingJudge
+) -> Task:
+    """Take members of the log's own rings, those that its judge would flag, out of the examples of ordinary users."""
+    judged = judge_rings(candidates, judge.logits, DOUBT_FDR, at_home=True)
+    suspects = np.unique(judged.blocks.users[np.flatnonzero(judged.flagged)].indices)
+    y = task.y.copy()
+    y[suspects[(task.campaign[suspects] < 0) & (source_user[suspects] >= 0)]] = -1
+    return replace(task, y=y)
 
 
 def seconded(judge: RingJudge, elder: RingJudge, lessons: Lessons) -> RingJudge:
@@ -183,7 +201,7 @@ def planted_copy(
 
 def _would_flag(judge: RingJudge, candidates: Candidates) -> NDArray[np.bool_]:
     """The candidates that are mostly made of users whom a judge would flag together, bool[n]."""
-    judged = judge_rings(candidates, judge.logits, ELDER_FDR)
+    judged = judge_rings(candidates, judge.logits, DOUBT_FDR)
     if not judged.flagged.any():
         return np.zeros(len(candidates.blocks), bool)
     rings = judged.blocks.users[np.flatnonzero(judged.flagged)]

@@ -199,7 +199,9 @@ def _shared_entities(blocks: Blocks, graph: GraphArrays) -> Float:
 
 # What a judge sees, and for each: 1 where more speaks for a ring, −1 where against, 0 where it depends. Small circles
 # on items that nobody else visits have large exclusivity and focus too, so these are left to be learned. The lift is
-# left out: it grows with the log, so that every group of a log larger than those learned from looked like a ring.
+# left out: it grows with the log, so that every group of a log larger than those learned from looked like a ring;
+# and so is the elsewhere_lift, without which a judge is right more often in a log it does not know
+# (docs/decisions/0003-rings.md). Analysts are told of both.
 _DIRECTION_OF = {
     "n_users": 0,
     "n_items": 0,
@@ -209,7 +211,6 @@ _DIRECTION_OF = {
     "focus": 0,
     "sharpness": 1,
     "halo_lift": -1,
-    "elsewhere_lift": -1,
     "spread": 0,
     "session_share": 0,
     "recurrence": -1,
@@ -236,6 +237,4 @@ def _on_scale(name: str, value: Float) -> Float:
         return np.log(np.maximum(value, 1.0))  # to be even speaks for nothing: handfuls always are
     if name == "margin_nats":
         return np.arcsinh(value / 10)
-    if name == "elsewhere_lift":
-        return np.log(value + 0.01)
     return np.log(value + 1e-3) if name in ("exclusivity", "spread") else value

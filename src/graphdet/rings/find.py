@@ -30,7 +30,7 @@ LEAST_SHARPNESS = 0.5
 # Nor of one visit of a crowd that comes in greater numbers at another time.
 MOST_RECURRENCE = 0.5
 # Nor of a handful who met a few times: below this many nats chance meetings outnumber whatever was planted.
-LEAST_TOLD_MARGIN = -40.0
+LEAST_TOLD_MARGIN = -30.0
 MOST_DOUBT = 2.0  # times the level that a flagged ring may be doubted by itself
 LEAST_SCORE = 0.5  # of a flagged ring, at any level
 LEAST_ORDINARY = 100  # ordinary groups from which on a log's own tail has a say

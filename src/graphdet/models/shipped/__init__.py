@@ -1,6 +1,6 @@
 """What comes with the package: lessons and a judge of rings, from generated logs and one that is free to share.
 
-Made by `scripts/ship_ring_judge.py`. The lessons are the evidence of blocks, fourteen numbers each; no row of any log.
+Made by `scripts/ship_ring_judge.py`. The lessons are the evidence of blocks, thirteen numbers each; no row of any log.
 """
 
 from functools import cache
