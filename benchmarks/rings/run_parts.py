@@ -1,0 +1,128 @@
+"""What each part of an account's score is worth: accounts of planted campaigns found when the part is left out.
+
+    python benchmarks/rings/run_parts.py DATA [--logs trivago taobao …] [--seeds 1 2 …]
+
+Each planted log is seen as a user's: judge, network and behaviour scorers learn from campaigns planted into a copy of
+it. They are trained once; the fusion is fitted again without the part. One JSON line per log, seed and part, and a
+table at the end.
+"""
+
+import argparse
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from graphdet.evaluation.posterior import posterior_q_values
+from graphdet.pipeline.detect import judged_by, ring_candidates
+from graphdet.pipeline.in_pyg import graph_in_pyg
+from graphdet.pipeline.models import Models
+from graphdet.pipeline.ring_lessons import plant_and_judge
+from graphdet.pipeline.score import parts_of
+from graphdet.pipeline.train_settings import TrainSettings
+from graphdet.pipeline.user_learning import learn_planted
+from graphdet.pipeline.users import behaviour
+from graphdet.ports import Silent, Store
+from graphdet.scores.fused import BASIC, Fusion, Parts
+from graphdet.store import open_store
+from graphdet.tables import GraphArrays
+from logs import LOGS, read_log
+from planted import Truth, planted_log
+from recording import record
+
+FDR = 0.05
+ALONE = ("gnn", "cluster_distance", "probability")
+LEFT_OUT: dict[str, Sequence[str]] = {
+    "nothing": (),
+    **{name: (name,) for name in BASIC},
+    "all but the rings": ALONE,
+    **{f"all but {name}": tuple(other for other in BASIC if other != name) for name in ALONE},
+}
+
+
+def without(parts: Parts, left_out: Sequence[str]) -> Parts:
+    """Parts of which some say the same of everybody."""
+    return replace(parts, **{name: np.zeros(len(parts.gnn)) for name in left_out})
+
+
+def learned(graph: GraphArrays, store: Store, seed: int) -> tuple[Parts, NDArray[np.int8], Parts]:
+    """What the parts say of the planted copy, out of fold, what is true there, and what they say of the log itself."""
+    planted = plant_and_judge(graph, store.bench, seed, Silent())
+    gnn, density, clusters, copy = learn_planted(
+        store, planted.task, planted, TrainSettings(), seed, "cpu", Silent()
+    )
+    y = planted.task.y
+    models = Models(planted.judge, gnn, density, clusters, Fusion.fit(copy, y))
+    windows, candidates = ring_candidates(graph, store.bench, seed, Silent())
+    users, items = behaviour(graph, store.bench, Silent())
+    data = graph_in_pyg(graph, users, items, windows, Silent())
+    judged = judged_by(models.judge, candidates, FDR)
+    return copy, y, parts_of(models, judged, candidates, users, data, None, "cpu")[0]
+
+
+def outcome(
+    copy: Parts, y: NDArray[np.int8], seen: Parts, truth: Truth, left_out: Sequence[str]
+) -> dict[str, float]:
+    """How planted accounts rank, and how many of those flagged by q-value are planted."""
+    fusion = Fusion.fit(without(copy, left_out), y)
+    score = fusion.score(without(seen, left_out))
+    guilty = truth.campaign_of_user >= 0
+    flagged = posterior_q_values(score) <= FDR
+    return {
+        "user_auprc": round(float(average_precision_score(guilty, score)), 4),
+        "flagged": int(flagged.sum()),
+        "right": int((flagged & guilty).sum()),
+        "planted": int(guilty.sum()),
+    }
+
+
+def table(rows: list[dict[str, float | str]]) -> None:
+    """Print means and sums over logs and seeds, a line per part left out."""
+    print(f"\n{'without':28}{'AUPRC':>7}{'flagged':>9}{'right':>7}{'planted':>9}")
+    for name in LEFT_OUT:
+        its = [row for row in rows if row["without"] == name]
+        flagged, right, planted = (
+            sum(int(row[key]) for row in its) for key in ("flagged", "right", "planted")
+        )
+        mean = np.mean([float(row["user_auprc"]) for row in its])
+        print(f"{name:28}{mean:7.3f}{flagged:9}{right:7}{planted:9}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument(
+        "--logs", nargs="*", default=["trivago", "taobao", "online_retail"], choices=list(LOGS)
+    )
+    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2])
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    rows: list[dict[str, float | str]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(f"duckdb:///{folder}/bench.duckdb")
+        for name in arguments.logs:
+            graph = read_log(name, arguments.data, Path(folder))
+            for seed in arguments.seeds:
+                planted, truth = planted_log(graph, LOGS[name].per_level, seed)
+                said = learned(planted, store, seed)
+                for part, left_out in LEFT_OUT.items():
+                    row: dict[str, float | str] = {"log": name, "seed": seed, "without": part}
+                    row |= outcome(*said, truth, left_out)
+                    record("parts", **row)
+                    rows.append(row)
+        store.close()
+    table(rows)
+
+
+if __name__ == "__main__":
+    main()
