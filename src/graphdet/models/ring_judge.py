@@ -3,8 +3,8 @@
 The log's own groups stand for natural ones, but some may be real rings. Three things keep those from being
 learned as innocent: each network is trained without one half of the log's own groups and judges only that
 half; the loss of a natural group stops growing where it looks like a ring (a truncated loss, after Wu & Liu 2007), so
-that nothing pulls a real ring down; and the groups that a judge doubts are left out when it is trained again, twice
-(trimming, after Rousseeuw 1984).
+that nothing pulls a real ring down; and where a judge doubts many of the log's own groups, it is trained again without
+them (trimming, after Rousseeuw 1984).
 
 More of the same evidence never makes a ring less likely: the networks are monotone in those inputs whose direction
 is known (monotone_nets.py), which also keeps them from learning single groups by heart. Of a group like no campaign
@@ -28,7 +28,9 @@ TRUNCATE_AT = 3.0  # logit above which a natural group is not pulled down any mo
 DOUBT_AT = (
     0.0  # logit of a first judge above which a natural group of the user's own log is no example any more
 )
-TRIMMINGS = 2  # a judge trained without what the first doubted doubts a little more
+# Share of the natural groups from which those that a first judge doubts are left out. Below, the truncated loss does
+# enough, and a log's oddest groups, once left out, would look like rings.
+MANY_DOUBTED = 0.05
 NOT_RING_WEIGHT = 4.0  # of all that is no ring, campaigns weigh 1
 INNOCENT_WEIGHT = 1.0  # of which hard innocents
 FEW_NATURAL = 20.0  # natural groups in a log, from which its own lessons weigh more than those of other logs
@@ -62,12 +64,8 @@ def train_ring_judge(
             f"groups were found"
         )
     judge = _train_once(lessons, direction, seed, base)
-    left_out = np.zeros(len(lessons.inputs), bool)
-    for _ in range(TRIMMINGS):
-        doubted = lessons.is_natural & (judge.logits(lessons.inputs, lessons.fold) > DOUBT_AT)
-        if np.array_equal(doubted, left_out):
-            break
-        left_out = doubted
+    doubted = lessons.is_natural & (judge.logits(lessons.inputs, lessons.fold) > DOUBT_AT)
+    if doubted.any() and doubted.sum() >= MANY_DOUBTED * lessons.is_natural.sum():
         judge = _train_once(lessons.of_rows(np.flatnonzero(~doubted)), direction, seed, base)
     return replace(judge, known=KnownCampaigns.of(lessons))
 
