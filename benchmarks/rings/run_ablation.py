@@ -6,11 +6,8 @@ Candidates and lessons are made once per log; the judge is trained again without
 lessons. Every judge sees the planted log as a user's: what it learns from is planted into a copy of that.
 """
 
-import argparse
 import sys
-import tempfile
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,9 +29,9 @@ from graphdet.ports import Silent
 from graphdet.rings.evidence import INPUTS, JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, judge_rings
 from graphdet.rings.organic import Float
-from logs import LOGS, read_log
-from planted import Truth, planted_log
-from recording import record
+from graphdet.tables import GraphArrays
+from left_out import Row, rows_without
+from planted import Truth
 from scoring import matches
 
 ELSEWHERE = "lessons of the log"  # left out: the judge that comes with graphdet, at home nowhere
@@ -104,7 +101,7 @@ def outcome(candidates: Candidates, truth: Truth, judge: Judge, at_home: bool) -
     }
 
 
-def table(rows: list[dict[str, float | str]]) -> None:
+def table(rows: list[Row]) -> None:
     """Print sums over logs and seeds, a line per part left out."""
     print(f"\n{'without':36}{'flagged':>9}{'right':>7}{'found':>9}{'F1':>6}{'AP':>7}")
     for name in dict.fromkeys(str(row["without"]) for row in rows):
@@ -118,35 +115,16 @@ def table(rows: list[dict[str, float | str]]) -> None:
         print(f"{name:36}{flagged:9.0f}{right:7.0f}{f'{found:.0f}/{planted:.0f}':>9}{f1:6.2f}{mean:7.3f}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", type=Path)
-    parser.add_argument(
-        "--logs", nargs="*", default=["trivago", "taobao", "online_retail"], choices=list(LOGS)
-    )
-    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2])
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    rows: list[dict[str, float | str]] = []
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as bench:
-        for name in arguments.logs:
-            graph = read_log(name, arguments.data, Path(folder))
-            for seed in arguments.seeds:
-                planted, truth = planted_log(graph, LOGS[name].per_level, seed)
-                _, candidates = ring_candidates(planted, bench, seed, Silent())
-                lessons = Lessons.joined(
-                    [copy[-1] for copy in planted_copies(planted, bench, seed, Silent(), shipped_judge())]
-                )
-                for without, judge in judges(lessons, seed).items():
-                    at_home = without != ELSEWHERE
-                    row = {"log": name, "seed": seed, "without": without}
-                    row |= outcome(candidates, truth, judge, at_home)
-                    record("ring_ablation", **row)
-                    rows.append(row)
-    table(rows)
+def of_log(graph: GraphArrays, truth: Truth, seed: int) -> Iterator[tuple[str, dict[str, float]]]:
+    """Figures of a planted log without each part."""
+    with duckdb.connect() as bench:
+        _, candidates = ring_candidates(graph, bench, seed, Silent())
+        lessons = Lessons.joined(
+            [copy[-1] for copy in planted_copies(graph, bench, seed, Silent(), shipped_judge())]
+        )
+    for without, judge in judges(lessons, seed).items():
+        yield without, outcome(candidates, truth, judge, without != ELSEWHERE)
 
 
 if __name__ == "__main__":
-    main()
+    table(rows_without(__doc__, "ring_ablation", of_log))

@@ -7,11 +7,10 @@ it. They are trained once; the fusion is fitted again without the part. One JSON
 table at the end.
 """
 
-import argparse
 import sys
 import tempfile
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,9 +33,8 @@ from graphdet.ports import Silent, Store
 from graphdet.scores.fused import BASIC, Fusion, Parts
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
-from logs import LOGS, read_log
-from planted import Truth, planted_log
-from recording import record
+from left_out import Row, rows_without
+from planted import Truth
 
 FDR = 0.05
 ALONE = ("gnn", "cluster_distance", "probability")
@@ -84,7 +82,7 @@ def outcome(
     }
 
 
-def table(rows: list[dict[str, float | str]]) -> None:
+def table(rows: list[Row]) -> None:
     """Print means and sums over logs and seeds, a line per part left out."""
     print(f"\n{'without':28}{'AUPRC':>7}{'flagged':>9}{'right':>7}{'planted':>9}")
     for name in LEFT_OUT:
@@ -96,33 +94,16 @@ def table(rows: list[dict[str, float | str]]) -> None:
         print(f"{name:28}{mean:7.3f}{flagged:9}{right:7}{planted:9}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", type=Path)
-    parser.add_argument(
-        "--logs", nargs="*", default=["trivago", "taobao", "online_retail"], choices=list(LOGS)
-    )
-    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2])
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    rows: list[dict[str, float | str]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        store = open_store(f"duckdb:///{folder}/bench.duckdb")
-        for name in arguments.logs:
-            graph = read_log(name, arguments.data, Path(folder))
-            for seed in arguments.seeds:
-                planted, truth = planted_log(graph, LOGS[name].per_level, seed)
-                said = learned(planted, store, seed)
-                for part, left_out in LEFT_OUT.items():
-                    row: dict[str, float | str] = {"log": name, "seed": seed, "without": part}
-                    row |= outcome(*said, truth, left_out)
-                    record("parts", **row)
-                    rows.append(row)
-        store.close()
-    table(rows)
+def of_log(graph: GraphArrays, truth: Truth, seed: int) -> Iterator[tuple[str, dict[str, float]]]:
+    """Figures of a planted log without each part."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(open_store(f"duckdb:///{folder}/bench.duckdb")) as store,
+    ):
+        said = learned(graph, store, seed)
+    for part, left_out in LEFT_OUT.items():
+        yield part, outcome(*said, truth, left_out)
 
 
 if __name__ == "__main__":
-    main()
+    table(rows_without(__doc__, "parts", of_log))

@@ -170,7 +170,7 @@ def _is_flagged(
     )
     judged = judge_rings(part, judge.logits, fdr, at_home=at_home)
     right = np.flatnonzero(its & (jaccard >= SAME))
-    flagged = judged.blocks.users[np.flatnonzero(judged.flagged)]
+    flagged = judged.flagged_users
     its_users = candidates.blocks.users[right]
     shared = (flagged @ its_users.T).toarray()
     size = np.diff(flagged.indptr)[:, None]

@@ -120,7 +120,7 @@ def without_suspects(
 ) -> Task:
     """Take members of the log's own rings, those that its judge would flag, out of the examples of ordinary users."""
     judged = judge_rings(candidates, judge.logits, DOUBT_FDR, at_home=True)
-    suspects = np.unique(judged.blocks.users[np.flatnonzero(judged.flagged)].indices)
+    suspects = np.unique(judged.flagged_users.indices)
     y = task.y.copy()
     y[suspects[(task.campaign[suspects] < 0) & (source_user[suspects] >= 0)]] = -1
     return replace(task, y=y)
@@ -204,7 +204,7 @@ def _would_flag(judge: RingJudge, candidates: Candidates) -> NDArray[np.bool_]:
     judged = judge_rings(candidates, judge.logits, DOUBT_FDR)
     if not judged.flagged.any():
         return np.zeros(len(candidates.blocks), bool)
-    rings = judged.blocks.users[np.flatnonzero(judged.flagged)]
+    rings = judged.flagged_users
     shared = np.asarray((candidates.blocks.users @ rings.T).max(axis=1).todense()).ravel()
     return np.asarray(shared >= RING * np.diff(candidates.blocks.users.indptr))
 

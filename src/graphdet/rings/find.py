@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from graphdet.evaluation.fdr import benjamini_hochberg
@@ -77,6 +78,11 @@ class Judged:
     fold: NDArray[np.int64]
     threshold: float
     overruled: int
+
+    @property
+    def flagged_users(self) -> sp.csr_matrix:
+        """The members of flagged rings, CSR [n_flagged, n_users]."""
+        return self.blocks.users[np.flatnonzero(self.flagged)]
 
 
 def id_keys(ids: pa.StringArray) -> NDArray[np.int64]:
