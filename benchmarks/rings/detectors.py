@@ -1,26 +1,32 @@
 """graphdet and its peers, each from the graph of a log to rings and user scores."""
 
 import random
+import tempfile
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 
 import duckdb
 import igraph
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import StandardScaler
 
+from as_trained import trained
 from graphdet.models.judge import RingJudge
 from graphdet.models.shipped import shipped_judge
 from graphdet.pipeline.detect import judged_by, ring_candidates
-from graphdet.pipeline.ring_lessons import plant_and_judge
+from graphdet.pipeline.score import score_graph
 from graphdet.pipeline.users import behaviour
 from graphdet.ports import Silent
 from graphdet.rings.find import Candidates
 from graphdet.rings.organic import distinct_acts
 from graphdet.rings.ring_tables import user_membership
+from graphdet.store import open_store
 from graphdet.tables import GraphArrays
 from pygod_peer import pygod_gae
 from scoring import Found
@@ -29,6 +35,7 @@ Detector = Callable[[GraphArrays, int], Found]
 Rows = NDArray[np.int32]
 Float = NDArray[np.float64]
 
+FDR = 0.05
 HUB = 300  # users on an item from which plain practice leaves it out
 TOGETHER_S = 172_800
 MOST_RINGS = 200  # that a peer may name
@@ -36,15 +43,21 @@ BLOCKS = 15  # that a dense-block peer peels off, one after the other
 
 
 def graphdet(graph: GraphArrays, seed: int) -> Found:
-    """Rings as `graphdet train` and `graphdet rings` find them on a log without labels; user score: membership."""
-    with duckdb.connect() as bench:
-        judge = plant_and_judge(graph, bench, seed, Silent()).judge
-        _, candidates = ring_candidates(graph, bench, seed, Silent())
-    return named(candidates, judge)
+    """Rings and users as `graphdet run` tells of them in a log without labels; user score: of all parts together."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(open_store(f"duckdb:///{folder}/b.duckdb")) as store,
+    ):
+        models = trained(graph, store, seed).models
+        windows, candidates = ring_candidates(graph, store.bench, seed, Silent())
+        told, _ = score_graph(store, graph, windows, candidates, models, FDR, None, "cpu", Silent())
+    row = pc.index_in(graph.user_ids, value_set=told["user_id"].combine_chunks()).to_numpy()
+    score, flagged = (told[name].to_numpy()[row] for name in ("score", "flagged"))
+    return replace(named(candidates, models.judge), user_score=score, user_flagged=flagged)
 
 
 def zero_shot(graph: GraphArrays, seed: int) -> Found:
-    """Rings as `graphdet rings` finds them with the judge that is shipped, without training on the log."""
+    """Rings as `graphdet rings` finds them with the judge that is shipped, untrained; user score: membership."""
     with duckdb.connect() as bench:
         _, candidates = ring_candidates(graph, bench, seed, Silent())
     return named(candidates, shipped_judge())
@@ -52,7 +65,7 @@ def zero_shot(graph: GraphArrays, seed: int) -> Found:
 
 def named(candidates: Candidates, judge: RingJudge) -> Found:
     """The rings that a judge names among candidates, and what they say of users."""
-    judged = judged_by(judge, candidates, 0.05)
+    judged = judged_by(judge, candidates, FDR)
     users = judged.blocks.users
     rings = [
         users.indices[a:b].astype(np.int64) for a, b in zip(users.indptr, users.indptr[1:], strict=False)

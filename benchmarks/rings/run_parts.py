@@ -20,14 +20,11 @@ from sklearn.metrics import average_precision_score
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from as_trained import trained
 from graphdet.evaluation.posterior import posterior_q_values
 from graphdet.pipeline.detect import judged_by, ring_candidates
 from graphdet.pipeline.in_pyg import graph_in_pyg
-from graphdet.pipeline.models import Models
-from graphdet.pipeline.ring_lessons import plant_and_judge
 from graphdet.pipeline.score import parts_of
-from graphdet.pipeline.train_settings import TrainSettings
-from graphdet.pipeline.user_learning import learn_planted
 from graphdet.pipeline.users import behaviour
 from graphdet.ports import Silent, Store
 from graphdet.scores.fused import BASIC, Fusion, Parts
@@ -53,17 +50,12 @@ def without(parts: Parts, left_out: Sequence[str]) -> Parts:
 
 def learned(graph: GraphArrays, store: Store, seed: int) -> tuple[Parts, NDArray[np.int8], Parts]:
     """What the parts say of the planted copy, out of fold, what is true there, and what they say of the log itself."""
-    planted = plant_and_judge(graph, store.bench, seed, Silent())
-    gnn, density, clusters, copy = learn_planted(
-        store, planted.task, planted, TrainSettings(), seed, "cpu", Silent()
-    )
-    y = planted.task.y
-    models = Models(planted.judge, gnn, density, clusters, Fusion.fit(copy, y))
+    found = trained(graph, store, seed)
     windows, candidates = ring_candidates(graph, store.bench, seed, Silent())
     users, items = behaviour(graph, store.bench, Silent())
     data = graph_in_pyg(graph, users, items, windows, Silent())
-    judged = judged_by(models.judge, candidates, FDR)
-    return copy, y, parts_of(models, judged, candidates, users, data, None, "cpu")[0]
+    judged = judged_by(found.models.judge, candidates, FDR)
+    return found.copy, found.y, parts_of(found.models, judged, candidates, users, data, None, "cpu")[0]
 
 
 def outcome(

@@ -61,6 +61,8 @@ def one(name: str, graph: GraphArrays, truth: Truth, seed: int | None, method: s
         values |= figures(found, truth) | {"base_rate": float((truth.campaign_of_user >= 0).mean())}
     else:
         values |= {"flagged": found.n_flagged}
+        if found.user_flagged is not None:
+            values |= {"users_flagged": int(found.user_flagged.sum())}
     values |= {"seconds": round(seconds, 1), "peak_mib": round(peak)} | ({"note": note} if note else {})
     record("rings", **values)
     return values

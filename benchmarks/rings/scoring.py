@@ -23,14 +23,15 @@ NOMINAL = (
 @dataclass(frozen=True)
 class Found:
     """What a method says: rings (rows of users), strongest first, the first n_flagged of them flagged (None: the
-    method has no threshold of its own), one score per user, and per ring the lowest false discovery rate at which it
-    would be flagged (None: the method promises none).
+    method has no threshold of its own), one score per user, per ring the lowest false discovery rate at which it would
+    be flagged (None: the method promises none), and the users flagged, bool[n_users] (None: it names none but rings).
     """
 
     rings: list[NDArray[np.int64]]
     n_flagged: int | None
     user_score: NDArray[np.float64]
     flagged_from: NDArray[np.float64] | None = None
+    user_flagged: NDArray[np.bool_] | None = None
 
 
 def matches(rings: list[NDArray[np.int64]], truth: Truth) -> NDArray[np.int64]:
@@ -83,6 +84,13 @@ def figures(found: Found, truth: Truth) -> dict[str, object]:
         "accused": innocents,
         "user_auprc": float(average_precision_score(truth.campaign_of_user >= 0, found.user_score)),
     }
+    if found.user_flagged is not None:
+        guilty = truth.campaign_of_user >= 0
+        out |= {
+            "users_planted": int(guilty.sum()),
+            "users_flagged": int(found.user_flagged.sum()),
+            "users_right": int((found.user_flagged & guilty).sum()),
+        }
     if found.flagged_from is not None:
         out["calibration"] = _calibration(match, found.flagged_from)
     for name in sorted(set(truth.levels)):

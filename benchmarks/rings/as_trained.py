@@ -1,0 +1,37 @@
+"""What `graphdet train` learns from a log without labels, kept in memory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphdet.pipeline.models import Models
+from graphdet.pipeline.ring_lessons import plant_and_judge
+from graphdet.pipeline.train_settings import TrainSettings
+from graphdet.pipeline.user_learning import learn_planted
+from graphdet.ports import Silent, Store
+from graphdet.scores.fused import Fusion, Parts
+from graphdet.tables import GraphArrays
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The models; what the parts say of the planted copy, out of fold; and what is true there, int8[n_users of it]."""
+
+    models: Models
+    copy: Parts
+    y: NDArray[np.int8]
+
+
+def trained(graph: GraphArrays, store: Store, seed: int) -> Trained:
+    """Learn from campaigns planted into a copy of the log.
+
+    Raises:
+        NotEnoughData: the log is too small for that.
+    """
+    planted = plant_and_judge(graph, store.bench, seed, Silent())
+    gnn, density, clusters, copy = learn_planted(
+        store, planted.task, planted, TrainSettings(), seed, "cpu", Silent()
+    )
+    y = planted.task.y
+    return Trained(Models(planted.judge, gnn, density, clusters, Fusion.fit(copy, y)), copy, y)
