@@ -27,6 +27,7 @@ from graphdet.pipeline.in_pyg import graph_in_pyg
 from graphdet.pipeline.score import parts_of
 from graphdet.pipeline.users import behaviour
 from graphdet.ports import Silent, Store
+from graphdet.rings.find import LEAST_SCORE
 from graphdet.scores.fused import BASIC, Fusion, Parts
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
@@ -61,11 +62,11 @@ def learned(graph: GraphArrays, store: Store, seed: int) -> tuple[Parts, NDArray
 def outcome(
     copy: Parts, y: NDArray[np.int8], seen: Parts, truth: Truth, left_out: Sequence[str]
 ) -> dict[str, float]:
-    """How planted accounts rank, and how many of those flagged by q-value are planted."""
+    """How planted accounts rank, and how many of those flagged by q-value and score are planted."""
     fusion = Fusion.fit(without(copy, left_out), y)
     score = fusion.score(without(seen, left_out))
     guilty = truth.campaign_of_user >= 0
-    flagged = posterior_q_values(score) <= FDR
+    flagged = (posterior_q_values(score) <= FDR) & (score >= LEAST_SCORE)
     return {
         "user_auprc": round(float(average_precision_score(guilty, score)), 4),
         "flagged": int(flagged.sum()),

@@ -374,6 +374,19 @@ def test_a_ring_that_is_not_flagged_vouches_for_no_member(candidates: Candidates
     assert set(muted_by[muted_by >= 0].tolist()) == {0}
 
 
+@pytest.mark.slow
+def test_sure_accounts_vouch_for_nobody_who_is_more_likely_ordinary(candidates: Candidates) -> None:
+    nothing = np.full(len(candidates.blocks), -20.0)
+    judged = judge_rings(candidates, lambda inputs, fold: nothing, 0.05)
+    value = np.full(candidates.model.n_users, 1e-6)
+    value[:40], value[40:42] = 0.999, (0.49, 0.51)
+    q_value = posterior_q_values(value)
+    assert (q_value[:42] <= 0.05).all()
+    flagged = Flags(0.05, None, judged, candidates).of(value, q_value, judged.flagged)
+    assert np.flatnonzero(flagged).tolist() == [*range(40), 41]
+    assert Flags(0.05, 42, judged, candidates).of(value, q_value, judged.flagged)[:42].all()
+
+
 def test_few_groups_give_no_small_p_value() -> None:
     rng = np.random.default_rng(1)
     few, many = rng.normal(-8, 3, 10), rng.normal(-8, 3, 500)

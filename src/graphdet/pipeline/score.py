@@ -30,7 +30,7 @@ from graphdet.pipeline.user_trees import UserColumns, user_columns
 from graphdet.pipeline.users import Float, behaviour
 from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.blocks import entry_rows
-from graphdet.rings.find import Candidates, Judged
+from graphdet.rings.find import LEAST_SCORE, Candidates, Judged
 from graphdet.rings.ring_tables import (
     listed,
     member_strength,
@@ -135,9 +135,9 @@ def score_graph(
 
     A user's score is a probability (see scores/fused.py), its q_value the expected share of ordinary users among all
     that score at least as high, its p_value how often an ordinary user of this log would. Flagged are users with
-    q_value at most fdr and sure members of flagged rings; with `review`, the so many that score highest. Members of a
-    ring that is kept quiet or, without labels, not flagged are flagged only for what is left without that ring; then
-    lists and verdicts have their say.
+    q_value at most fdr and a score of at least one half, and sure members of flagged rings; with `review`, the so many
+    that score highest. Members of a ring that is kept quiet or, without labels, not flagged are flagged only for what
+    is left without that ring; then lists and verdicts have their say.
     With `explained`, the evidence of flagged rings also says what the network sees in their members.
     """
     judged, known = judge_and_remember(store, graph, candidates, models.judge, fdr)
@@ -217,7 +217,7 @@ def parts_of(
 
 @dataclass(frozen=True)
 class Flags:
-    """How users are flagged: by q-value and as sure members of flagged rings, or the `review` highest."""
+    """How users are flagged: by q-value and score, and as sure members of flagged rings, or the `review` highest."""
 
     fdr: float
     review: int | None
@@ -230,7 +230,9 @@ class Flags:
         """Who is flagged, bool[n_users]; `rings`, bool[n_rings], are those whose sure members are."""
         if self.review is not None:
             return _top(value, self.review)
-        return np.asarray((q_value <= self.fdr) | self._sure_members(rings))
+        # A q-value is a mean: the sure ones would vouch for somebody who is more likely ordinary than not.
+        likely = (q_value <= self.fdr) & (value >= LEAST_SCORE)
+        return np.asarray(likely | self._sure_members(rings))
 
     def settled(
         self,

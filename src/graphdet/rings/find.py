@@ -33,7 +33,7 @@ MOST_RECURRENCE = 0.5
 # Nor of a handful who met a few times: below this many nats chance meetings outnumber whatever was planted.
 LEAST_TOLD_MARGIN = -30.0
 MOST_DOUBT = 2.0  # times the level that a flagged ring may be doubted by itself
-LEAST_SCORE = 0.5  # of a flagged ring, at any level
+LEAST_SCORE = 0.5  # of a flagged ring or account, at any level
 LEAST_ORDINARY = 100  # ordinary groups from which on a log's own tail has a say
 Judge = Callable[[Float, NDArray[np.int64]], Float]  # (inputs, fold) → logits
 
