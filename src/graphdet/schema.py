@@ -95,8 +95,7 @@ LABELLED_COLUMNS = ("score", "p_value", "flagged", "reason")  # after KIND_id
 LABEL_KEYS = ("user_id", "item_id", "session_id", "event_id")
 
 # --- the graph in Neo4j ----------------------------------------------------------------------------------------
-MEDIUM_SCORE, MEDIUM_Q = 0.5, 0.2  # at least, at most
-LOW_SCORE, LOW_Q = 0.1, 0.5
+MEDIUM_SCORE, LOW_SCORE = 0.5, 0.1  # from which a finding is of that risk band
 DEFAULT_ACTION = "view"
 # Past participles as Neo4j users would write them; any other action becomes its own name in capitals.
 RELATIONSHIP_OF_ACTION = {
@@ -131,18 +130,19 @@ def relationship_type(action: str) -> str:
     return name if name[:1].isalpha() else f"DID_{name}".rstrip("_")
 
 
-def risk_band(score: float | None, q_value: float | None, flagged: bool | None) -> str:
-    """Name the risk band of a finding: high is flagged; medium and low come near it by score or by q-value.
+def risk_band(score: float | None, flagged: bool | None) -> str:
+    """Name the risk band of a finding: high is flagged; medium and low come near it by their own score.
 
-    >>> risk_band(0.97, 0.01, True), risk_band(0.6, 0.4, False), risk_band(0.2, None, False), risk_band(0.0, 1.0, False)
+    Not by q-value, which is a mean over all that score at least as high: sure ones would vouch for an ordinary one.
+
+    >>> risk_band(0.97, True), risk_band(0.6, False), risk_band(0.2, False), risk_band(0.0, False)
     ('high', 'medium', 'low', 'none')
     """
     if flagged:
         return "high"
-    for band, least, most in (("medium", MEDIUM_SCORE, MEDIUM_Q), ("low", LOW_SCORE, LOW_Q)):
-        if (score is not None and score >= least) or (q_value is not None and q_value <= most):
-            return band
-    return "none"
+    if score is None or score < LOW_SCORE:
+        return "none"
+    return "medium" if score >= MEDIUM_SCORE else "low"
 
 
 def node_label(kind: str) -> str:

@@ -40,12 +40,12 @@ def shown(client: Client, label: str, key: str) -> dict[str, tuple[str, str]]:
 
 
 def test_nodes_have_a_name_and_a_band_that_every_run_makes_anew(store: Neo4jStore, client: Client) -> None:
-    assert shown(client, "Ring", "ringId") == {"ring-1": ("ring-1", "high"), "ring-2": ("ring-2", "medium")}
+    assert shown(client, "Ring", "ringId") == {"ring-1": ("ring-1", "high"), "ring-2": ("ring-2", "low")}
     assert shown(client, "Suspect", "userId") == {user: (user, "high") for user in ("u0", "u1", "u4")}
     users = shown(client, "User", "userId")
     assert (users["u2"][1], users["u5"]) == ("medium", ("u5", "none"))
     items = {key: band for key, (_, band) in shown(client, "Item", "itemId").items()}
-    assert items == {"i0": "high", "i1": "high", "i2": "medium", "i9": "none"}
+    assert items == {"i0": "high", "i1": "high", "i2": "low", "i9": "none"}
     assert shown(client, "Device", "entityId") == {"d1": ("device d1", "high")}
     assert shown(client, "Ip", "entityId") == {"10.0.0.1": ("ip 10.0.0.1", "medium")}
 
@@ -54,7 +54,7 @@ def test_nodes_have_a_name_and_a_band_that_every_run_makes_anew(store: Neo4jStor
     store.write_rings(only)
     store.write_scores(table([score_row("u5", 0.0, False, None) | {"q_value": 1.0}], SCORES))
     items = {key: band for key, (_, band) in shown(client, "Item", "itemId").items()}
-    assert items == {"i0": "none", "i1": "none", "i2": "medium", "i9": "none"}
+    assert items == {"i0": "none", "i1": "none", "i2": "low", "i9": "none"}
     assert {band for _, band in shown(client, "User", "userId").values()} == {None, "none"}
     assert shown(client, "Device", "entityId") == {"d1": ("device d1", "none")}
 

@@ -87,7 +87,7 @@ def write_scores(client: Client, scores: pa.Table) -> None:
 def _with_bands(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Add the risk band to rows that have the names of properties."""
     for row in rows:
-        row["riskBand"] = schema.risk_band(row["score"], row["qValue"], row["flagged"])
+        row["riskBand"] = schema.risk_band(row["score"], row["flagged"])
     return rows
 
 
