@@ -83,7 +83,7 @@ def lines(rows: list[dict[str, Any]]) -> Iterator[list[str]]:
 
 
 def main() -> None:
-    """Print the table, and what was flagged on the untouched logs."""
+    """Print the table, how many accounts were flagged, and what was flagged on the untouched logs."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -91,9 +91,17 @@ def main() -> None:
     rows = recorded(parser.parse_args().commits)
     for cells in [list(HEAD), ["---"] * len(HEAD), *lines(rows)]:
         print(f"| {' | '.join(cells)} |")
+    for logs, name in GROUPS.items():
+        here = [row for row in rows if row["log"] in logs and "users_right" in row]
+        right, flagged, planted = (
+            sum(row[f"users_{key}"] for row in here) for key in ("right", "flagged", "planted")
+        )
+        if here:
+            print(f"accounts in {name}: {right} right of {flagged} flagged, of {planted} planted")
     for row in rows:
         if row["seed"] is None:
-            print(f"untouched {row['log']}, {row['method']}: {row['flagged']} flagged")
+            users = f" and {row['users_flagged']} accounts" if "users_flagged" in row else ""
+            print(f"untouched {row['log']}, {row['method']}: {row['flagged']} rings{users} flagged")
 
 
 if __name__ == "__main__":
