@@ -14,7 +14,7 @@ from tests.unit.small_graphs import graph_of
 from graphdet.clustering.leiden import communities
 from graphdet.desk.standing import Standing
 from graphdet.evaluation.log_tail import tail_p_values
-from graphdet.evaluation.posterior import posterior_q_values
+from graphdet.evaluation.posterior import estimate_share, posterior, posterior_q_values
 from graphdet.models.judge import RingJudge
 from graphdet.models.known_campaigns import KnownCampaigns
 from graphdet.pipeline.detect import find_pairs
@@ -28,6 +28,7 @@ from graphdet.ports import Silent
 from graphdet.rings.blocks import Blocks, block_acts, membership
 from graphdet.rings.evidence import EVIDENCE, INPUTS, gather_evidence
 from graphdet.rings.find import (
+    JUDGE_SHARE,
     Candidates,
     acts_sketch,
     find_candidates,
@@ -385,6 +386,16 @@ def test_sure_accounts_vouch_for_nobody_who_is_more_likely_ordinary(candidates: 
     flagged = Flags(0.05, None, judged, candidates).of(value, q_value, judged.flagged)
     assert np.flatnonzero(flagged).tolist() == [*range(40), 41]
     assert Flags(0.05, 42, judged, candidates).of(value, q_value, judged.flagged)[:42].all()
+
+
+def test_the_only_ring_among_thousands_of_groups_can_be_believed() -> None:
+    """The likeliest share would be 0, and its posterior with it."""
+    natural = np.random.default_rng(3).normal(-8, 3, 5_000)
+    logits = np.append(natural, 7.0)
+    score = posterior(logits, JUDGE_SHARE, estimate_share(logits, JUDGE_SHARE))
+    assert score[-1] >= 0.95
+    alone = posterior(natural, JUDGE_SHARE, estimate_share(natural, JUDGE_SHARE))
+    assert alone.max() < 0.9
 
 
 def test_few_groups_give_no_small_p_value() -> None:

@@ -5,19 +5,20 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 Float = NDArray[np.float64]
-LEAST_SHARE = 1e-6
+# Where nothing is found the likeliest share is 0, and nothing short of certainty would make a log's only ring a ring.
+LEAST_SHARE = 0.01
 
 
 def estimate_share(logits: Float, fitted_share: float, rounds: int = 200) -> float:
     """Share of positives in an unlabelled sample, by EM on a classifier's log-odds.
 
     Saerens, Latinne & Decaestecker 2002: reweigh the posteriors by the ratio of shares, average, repeat;
-    starts at 1 % and stays at or below one half.
+    starts at 1 % and stays between that and one half.
 
     >>> round(estimate_share(np.array([-20.0] * 95 + [20.0] * 5), 0.5), 6)
     0.05
     """
-    share = 0.01
+    share = LEAST_SHARE
     for _ in range(rounds):
         share = min(max(share, LEAST_SHARE), 0.5)
         new = float(posterior(logits, fitted_share, share).mean()) if len(logits) else LEAST_SHARE
