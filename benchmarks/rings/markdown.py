@@ -93,11 +93,12 @@ def main() -> None:
         print(f"| {' | '.join(cells)} |")
     for logs, name in GROUPS.items():
         here = [row for row in rows if row["log"] in logs and "users_right" in row]
+        if not here:
+            continue
         right, flagged, planted = (
             sum(row[f"users_{key}"] for row in here) for key in ("right", "flagged", "planted")
         )
-        if here:
-            print(f"accounts in {name}: {right} right of {flagged} flagged, of {planted} planted")
+        print(f"accounts in {name}: {right} right of {flagged} flagged, of {planted} planted")
     for row in rows:
         if row["seed"] is None:
             users = f" and {row['users_flagged']} accounts" if "users_flagged" in row else ""

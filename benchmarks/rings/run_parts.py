@@ -24,10 +24,9 @@ from as_trained import trained
 from graphdet.evaluation.posterior import posterior_q_values
 from graphdet.pipeline.detect import judged_by, ring_candidates
 from graphdet.pipeline.in_pyg import graph_in_pyg
-from graphdet.pipeline.score import parts_of
+from graphdet.pipeline.score import likely, parts_of
 from graphdet.pipeline.users import behaviour
 from graphdet.ports import Silent, Store
-from graphdet.rings.find import LEAST_SCORE
 from graphdet.scores.fused import BASIC, Fusion, Parts
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
@@ -66,7 +65,7 @@ def outcome(
     fusion = Fusion.fit(without(copy, left_out), y)
     score = fusion.score(without(seen, left_out))
     guilty = truth.campaign_of_user >= 0
-    flagged = (posterior_q_values(score) <= FDR) & (score >= LEAST_SCORE)
+    flagged = likely(score, posterior_q_values(score), FDR)
     return {
         "user_auprc": round(float(average_precision_score(guilty, score)), 4),
         "flagged": int(flagged.sum()),

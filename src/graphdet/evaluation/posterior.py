@@ -19,13 +19,15 @@ def estimate_share(logits: Float, fitted_share: float, rounds: int = 200) -> flo
     0.05
     """
     share = LEAST_SHARE
+    if not len(logits):
+        return share
     for _ in range(rounds):
-        share = min(max(share, LEAST_SHARE), 0.5)
-        new = float(posterior(logits, fitted_share, share).mean()) if len(logits) else LEAST_SHARE
+        mean = float(posterior(logits, fitted_share, share).mean())
+        new = min(max(mean, LEAST_SHARE), 0.5)
         if abs(new - share) < 1e-9:
             break
         share = new
-    return round(min(max(share, LEAST_SHARE), 0.5), 9)
+    return round(share, 9)
 
 
 def posterior(logits: Float, fitted_share: float, share: float) -> Float:

@@ -230,9 +230,7 @@ class Flags:
         """Who is flagged, bool[n_users]; `rings`, bool[n_rings], are those whose sure members are."""
         if self.review is not None:
             return _top(value, self.review)
-        # A q-value is a mean: the sure ones would vouch for somebody who is more likely ordinary than not.
-        likely = (q_value <= self.fdr) & (value >= LEAST_SCORE)
-        return np.asarray(likely | self._sure_members(rings))
+        return likely(value, q_value, self.fdr) | self._sure_members(rings)
 
     def settled(
         self,
@@ -278,6 +276,14 @@ class Flags:
         out = np.zeros(self.candidates.model.n_users, bool)
         out[users.indices[rings[at] & (strength >= SURE_MEMBER)]] = True
         return out
+
+
+def likely(value: NDArray[np.float64], q_value: NDArray[np.float64], fdr: float) -> NDArray[np.bool_]:
+    """Users who are flagged for their own score, bool[n_users].
+
+    A q-value is a mean: by it alone the sure ones would vouch for somebody who is more likely ordinary than not.
+    """
+    return np.asarray((q_value <= fdr) & (value >= LEAST_SCORE))
 
 
 def _top(value: NDArray[np.float64], n: int) -> NDArray[np.bool_]:
