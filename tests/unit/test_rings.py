@@ -193,11 +193,12 @@ def test_the_whole_is_named_before_its_parts(logit_of_whole: float, named: list[
 
 def test_slices_of_a_crowd_and_chance_meetings_are_not_told_apart() -> None:
     evidence = {
-        "sharpness": np.array([1.0, 0.4, 1.0, 0.5, 1.0]),
-        "recurrence": np.array([0.0, 0.0, 0.9, 0.5, 0.0]),
-        "margin_nats": np.array([90.0, 90.0, 90.0, -29.0, -31.0]),
+        "sharpness": np.array([1.0, 0.4, 1.0, 0.5, 1.0, 1.0]),
+        "recurrence": np.array([0.0, 0.0, 0.9, 0.5, 0.0, 0.0]),
+        "margin_nats": np.array([90.0, 90.0, 90.0, -29.0, -31.0, -40.0]),
+        "margin_touched_nats": np.array([99.0, 99.0, 99.0, 4.0, 4.0, 6.0]),
     }
-    assert told_apart(evidence).tolist() == [True, False, False, True, False]
+    assert told_apart(evidence).tolist() == [True, False, False, True, False, True]
 
 
 @pytest.mark.slow
@@ -209,7 +210,8 @@ def test_a_judge_to_whom_a_whole_log_looks_alike_accuses_nobody(
     n = 405
     logits = np.random.default_rng(1).normal(*ordinary, n)
     logits[:5] = 6.0
-    apart = {"sharpness": np.ones(n), "recurrence": np.zeros(n), "margin_nats": np.full(n, 50.0)}
+    apart = {"sharpness": np.ones(n), "recurrence": np.zeros(n)}
+    apart |= {"margin_nats": np.full(n, 50.0), "margin_touched_nats": np.full(n, 50.0)}
     pairs = membership([np.array([2 * row, 2 * row + 1]) for row in range(n)], 2 * n)
     inputs, fold = np.zeros((n, 1)), np.zeros(n, np.int64)
     many = Candidates(candidates.model, Blocks(pairs, pairs), apart, inputs, fold, candidates.graph)

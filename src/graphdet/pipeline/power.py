@@ -128,7 +128,7 @@ def _judged_alone(planted: Planted, candidates: Candidates, judge: RingJudge, fd
     """Judge each campaign among the log's own candidates only: among dozens each would be easier to believe."""
     campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
     own = jaccard < APART
-    margins = naming_margins(_planted_blocks(planted), candidates.model)
+    margins = naming_margins(_planted_blocks(planted), candidates.model).among_touched
     at_home = is_at_home(judge, candidates)
     trials = []
     for number, group in enumerate(planted.campaigns):

@@ -47,6 +47,12 @@ _MEANINGS: dict[str, tuple[str, str, str]] = {
         "naming its members and targets; the first act on each target is not counted. Above zero the ring "
         "is worth telling apart by this alone; each 2.3 more is a factor of ten.",
     ),
+    "margin_touched_nats": (
+        "Margin among touched items (nats)",
+        "figure",
+        "The same with the targets named among the items that its members touched, not among all of the log. "
+        "At zero and below, chance explains the ring as well.",
+    ),
     "exclusivity": (
         "Share of the audience",
         "percent",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts, entry_rows
 from graphdet.rings.chunks import by_chunks
+from graphdet.rings.margin import Margins
 from graphdet.rings.organic import Float, Organic, dot_of_rows
 from graphdet.rings.own_time import counted, in_own_time, own_time
 from graphdet.rings.recurrence import recurrence
@@ -25,7 +26,8 @@ EVIDENCE = (
     "expected_acts",  # what the organic model expects
     "density",  # share of the member × target cells that are filled
     "lift",  # n_acts / expected_acts
-    "margin_nats",  # log-likelihood gain of the block minus the cost of naming it
+    "margin_nats",  # log-likelihood gain of the block minus the cost of naming it among all users and items
+    "margin_touched_nats",  # the same, its items named among those that members touched
     "exclusivity",  # share of the targets' audience in the ring's own time that is inside
     "focus",  # share of the members' activity that is inside
     "sharpness",  # of those who touch half as many targets as a typical member in its own time, the share inside
@@ -67,12 +69,12 @@ def _in_common(model: Organic) -> _Common:
     return _Common(hours, audience, user_pairs, item_pairs)
 
 
-def gather_evidence(blocks: Blocks, model: Organic, graph: GraphArrays, margins: Float) -> dict[str, Float]:
-    """All of EVIDENCE, float64[n_blocks] each; `margins`, float64[n_blocks], are those of margin.naming_margins."""
+def gather_evidence(blocks: Blocks, model: Organic, graph: GraphArrays, margins: Margins) -> dict[str, Float]:
+    """All of EVIDENCE, float64[n_blocks] each; `margins` are those of margin.naming_margins."""
     common = _in_common(model)
     parts = by_chunks(len(blocks), lambda rows: _evidence(blocks.take(rows), model, graph, common))
     found = {name: np.concatenate([part[name] for part in parts]) for name in EVIDENCE if name in parts[0]}
-    return found | {"margin_nats": margins}
+    return found | {"margin_nats": margins.among_all, "margin_touched_nats": margins.among_touched}
 
 
 def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Common) -> dict[str, Float]:

@@ -207,7 +207,7 @@ def explain_ring(
     counter.sort(key=lambda reason: (-reason.strength, reason.code))
     usual = focus(ring)[0]
     members = member_reasons(
-        ring, evidence["margin_nats"], window, usual.expected / max(len(ring.members), 1)
+        ring, evidence["margin_touched_nats"], window, usual.expected / max(len(ring.members), 1)
     )
     return Explanation(reasons, counter, members)
 

@@ -30,8 +30,10 @@ JUDGE_SHARE = 0.2  # of rings among what the judge was trained on: campaigns and
 LEAST_SHARPNESS = 0.5
 # Nor of one visit of a crowd that comes in greater numbers at another time.
 MOST_RECURRENCE = 0.5
-# Nor of a handful who met a few times: below this many nats chance meetings outnumber whatever was planted.
-LEAST_TOLD_MARGIN = -30.0
+# Nor of a handful who met a few times: where neither description of a group (margin.Margins) saves this many nats,
+# chance meetings and shared tastes outnumber whatever was planted. No group of the untouched logs that are too small
+# to teach a judge better comes up to either.
+LEAST_TOLD_MARGIN, LEAST_TOLD_TOUCHED = -30.0, 5.0
 MOST_DOUBT = 2.0  # times the level that a flagged ring may be doubted by itself
 LEAST_SCORE = 0.5  # of a flagged ring or account, at any level
 LEAST_ORDINARY = 100  # ordinary groups from which on a log's own tail has a say
@@ -106,7 +108,7 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
     margins = naming_margins(blocks, model)
     kept = np.flatnonzero(worth_naming(margins))
     blocks = blocks.take(kept)
-    evidence = gather_evidence(blocks, model, graph, margins[kept])
+    evidence = gather_evidence(blocks, model, graph, margins.take(kept))
     fold = folds(blocks, id_keys(graph.item_ids), N_FOLDS)
     return Candidates(model, blocks, evidence, judge_inputs(evidence), fold, graph)
 
@@ -160,6 +162,7 @@ def told_apart(evidence: dict[str, Float]) -> NDArray[np.bool_]:
     """Groups that are no slice of a larger crowd, neither of their own time nor of another, nor by chance, bool[n]."""
     sharp = evidence["sharpness"] >= LEAST_SHARPNESS
     meant = evidence["margin_nats"] >= LEAST_TOLD_MARGIN
+    meant |= evidence["margin_touched_nats"] >= LEAST_TOLD_TOUCHED
     return np.asarray(sharp & meant & (evidence["recurrence"] <= MOST_RECURRENCE))
 
 

@@ -4,13 +4,15 @@ A two-part description length (Rissanen 1978): what the block's acts gain over t
 naming it among all blocks of its size. At 0 and below no method could tell the block from chance.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from graphdet.rings.blocks import Blocks, block_acts, outside_appeal
 from graphdet.rings.chunks import by_chunks
-from graphdet.rings.moment import Moments, moments, visitors
+from graphdet.rings.moment import Moments, moments, touched_in_moment, visitors
 from graphdet.rings.organic import Float, Organic, surprise
 
 # nats. Naming is paid for as if any block were as likely, so below 0 it is not yet said that no method can tell a block
@@ -23,27 +25,50 @@ def _ln_choose(n: float | Float, k: Float) -> Float:
     return out
 
 
-def margin_nats(n_acts: Float, expected: Float, m: Float, k: Float, n_users: int, n_items: int) -> Float:
+@dataclass(frozen=True)
+class Margins:
+    """Two descriptions of the same blocks, in nats, float64[n_blocks] each.
+
+    among_all: the items are named among all of the log. among_touched: the members are named first, and the items
+    among those that members touched at all; as first acts are not counted, nothing else has to be said of them. Never
+    below among_all, and the better answer to whether chance explains a block.
+    """
+
+    among_all: Float
+    among_touched: Float
+
+    def take(self, rows: NDArray[np.int64]) -> "Margins":
+        """Those of some blocks."""
+        return Margins(self.among_all[rows], self.among_touched[rows])
+
+
+def margin_nats(
+    n_acts: Float, expected: Float, m: Float, k: Float, n_users: int, n_items: int | Float
+) -> Float:
     """x ln(x / mu) - (x - mu) - ln C(N, m) - ln C(I, k), for m of N users, k of I items, x acts against mu expected."""
     return surprise(n_acts, expected) - _ln_choose(n_users, m) - _ln_choose(n_items, k)
 
 
-def naming_margins(blocks: Blocks, model: Organic) -> Float:
-    """The larger margin of each block in the whole log and, where it has one, in its moment: float64[n_blocks].
+def naming_margins(blocks: Blocks, model: Organic) -> Margins:
+    """The larger margins of each block in the whole log and, where it has one, in its moment.
 
     The expectation leaves the block out, so that none is lost because it explains itself, but for one act on each of
     its items, which is not counted for the block either: an item that is looked at by anybody has a first act. Without
     that, whoever meet twice on something that nobody else visits would look like a ring.
     """
-    return np.concatenate(by_chunks(len(blocks), lambda rows: _naming_margins(blocks.take(rows), model)))
+    parts = by_chunks(len(blocks), lambda rows: _naming_margins(blocks.take(rows), model))
+    return Margins(
+        np.concatenate([part.among_all for part in parts]),
+        np.concatenate([part.among_touched for part in parts]),
+    )
 
 
-def worth_naming(margins: Float) -> NDArray[np.bool_]:
+def worth_naming(margins: Margins) -> NDArray[np.bool_]:
     """Which blocks shorten the description of the log by LEAST_MARGIN, bool[n_blocks]."""
-    return np.asarray(margins > LEAST_MARGIN)
+    return np.asarray(margins.among_all > LEAST_MARGIN)
 
 
-def _naming_margins(blocks: Blocks, model: Organic) -> Float:
+def _naming_margins(blocks: Blocks, model: Organic) -> Margins:
     acts = block_acts(blocks, model)
     activity = np.asarray(blocks.users @ model.user_slices, np.float64)
     n_acts = np.bincount(acts.block, minlength=len(blocks)).astype(np.float64)
@@ -51,14 +76,19 @@ def _naming_margins(blocks: Blocks, model: Organic) -> Float:
     k = np.diff(blocks.items.indptr).astype(np.float64)
     appeal = outside_appeal(blocks, model, acts, left_in=np.minimum(k / np.maximum(n_acts, 1.0), 1.0))
     expected = np.einsum("ij,ij->i", activity, appeal)
-    margin = margin_nats(np.maximum(n_acts - k, 0.0), expected, m, k, model.n_users, model.n_items)
+    touched = np.diff((blocks.users @ model.by_user).indptr).astype(np.float64)
+    counted = np.maximum(n_acts - k, 0.0)
+    among_all = margin_nats(counted, expected, m, k, model.n_users, model.n_items)
+    among_touched = margin_nats(counted, expected, m, k, model.n_users, np.maximum(touched, k))
     at = moments(blocks, acts, model)
-    margin[at.row] = np.maximum(margin[at.row], moment_margin(blocks, at, model))
-    return margin
+    then = moment_margins(blocks, at, model)
+    among_all[at.row] = np.maximum(among_all[at.row], then.among_all)
+    among_touched[at.row] = np.maximum(among_touched[at.row], then.among_touched)
+    return Margins(among_all, among_touched)
 
 
-def moment_margin(blocks: Blocks, at: Moments, model: Organic) -> Float:
-    """Nats by which blocks with a moment (rows of `at`) beat chance in it, its naming paid: float64[len(at.row)].
+def moment_margins(blocks: Blocks, at: Moments, model: Organic) -> Margins:
+    """Nats by which blocks with a moment (rows of `at`) beat chance in it, its naming paid: float64[len(at.row)] each.
 
     The first act on each item is not counted here either; what draws anybody to it is known from the rest of the log.
     """
@@ -69,6 +99,11 @@ def moment_margin(blocks: Blocks, at: Moments, model: Organic) -> Float:
     expected = np.bincount(found.block[inside], found.expected[inside], minlength=n).astype(np.float64)
     there = np.bincount(found.block[inside], minlength=n).astype(np.float64)
     users, items = at.crowd(model.n_users), at.crowd(model.n_items)
-    named = _ln_choose(users, np.minimum(there, users)) + _ln_choose(items, np.minimum(k, items))
     which = np.log(len(model.act_times) / np.maximum(at.n_acts, 1.0)) + np.log(2.0)  # and that there is one
-    return np.asarray(surprise(np.maximum(n_acts - k, 0.0), expected) - named - which)
+    gain = (
+        surprise(np.maximum(n_acts - k, 0.0), expected) - which - _ln_choose(users, np.minimum(there, users))
+    )
+    touched = np.clip(touched_in_moment(blocks, at, model), np.minimum(k, items), items)
+    return Margins(
+        gain - _ln_choose(items, np.minimum(k, items)), gain - _ln_choose(touched, np.minimum(k, touched))
+    )

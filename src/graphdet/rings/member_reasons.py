@@ -43,13 +43,13 @@ def member_nats(ring: RingView) -> Float:
 
 
 def margins_without(blocks: Blocks, model: Organic) -> Float:
-    """The margin of one block (a single row) without each member in turn, its acts left to an outsider: float64[m]."""
+    """The margin among touched items of one block (a single row) without each member in turn: float64[m]."""
     members, targets = blocks.members(0).astype(np.int64), blocks.targets(0).astype(np.int64)
     fewer = Blocks(
         membership([np.delete(members, place) for place in range(len(members))], model.n_users),
         membership([targets] * len(members), model.n_items),
     )
-    return naming_margins(fewer, model)
+    return naming_margins(fewer, model).among_touched
 
 
 def member_reasons(

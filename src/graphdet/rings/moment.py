@@ -100,6 +100,23 @@ class Gatherings:
 
 def gatherings(blocks: Blocks, at: Moments, model: Organic) -> Gatherings:
     """Every item that two or more members of a block touched in its moment."""
+    block, item, count, within = _touched(blocks, at, model)
+    several = count >= 2
+    block, item, count = block[several], item[several], count[several]
+    start, end = model.acts_by_item_time.between(item, at.first_ms[block], at.last_ms[block])
+    usual = model.audience[item] / max(len(model.act_times), 1)
+    share = (end - start - count + PRIOR_ACTS * usual) / (at.n_acts - within + PRIOR_ACTS)[block]
+    return Gatherings(block, item, count.astype(np.float64), within[block] * share)
+
+
+def touched_in_moment(blocks: Blocks, at: Moments, model: Organic) -> Float:
+    """How many distinct items the members of each block (of the rows of `at`) touched in its moment, float64[n]."""
+    block, *_ = _touched(blocks, at, model)
+    return np.bincount(block, minlength=len(at.row)).astype(np.float64)
+
+
+def _touched(blocks: Blocks, at: Moments, model: Organic) -> tuple[Int, Int, Int, Int]:
+    """Items that members touched in their moment: block, item and count of members; and each block's acts then."""
     users = blocks.take(at.row).users
     n = users.shape[0]
     of = entry_rows(users)
@@ -107,9 +124,4 @@ def gatherings(blocks: Blocks, at: Moments, model: Organic) -> Gatherings:
     within = np.bincount(of, end - start, minlength=n)
     touched = model.acts_by_user_time.other_ix[ranges(start, end)].astype(np.int64)
     keys, count = counted(np.repeat(of, end - start) * np.int64(model.n_items) + touched)
-    keys, count = keys[count >= 2], count[count >= 2]
-    block, item = keys // model.n_items, (keys % model.n_items).astype(np.int64)
-    start, end = model.acts_by_item_time.between(item, at.first_ms[block], at.last_ms[block])
-    usual = model.audience[item] / max(len(model.act_times), 1)
-    share = (end - start - count + PRIOR_ACTS * usual) / (at.n_acts - within + PRIOR_ACTS)[block]
-    return Gatherings(block.astype(np.int64), item, count.astype(np.float64), within[block] * share)
+    return keys // model.n_items, keys % model.n_items, count, within
