@@ -1,7 +1,7 @@
 """The margin of a block: by how much naming it shortens the description of the log, or whether chance explains it.
 
 A two-part description length (Rissanen 1978): what the block's acts gain over the organic model, less the cost of
-naming it among all blocks of its size. At 0 and below no method could tell the block from chance.
+naming it. Where neither way of naming (Margins) leaves more than 0, no method could tell the block from chance.
 """
 
 from dataclasses import dataclass
