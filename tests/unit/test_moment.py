@@ -5,7 +5,7 @@ import pytest
 from tests.unit.small_graphs import graph_of
 
 from graphdet.rings.blocks import Blocks, block_acts, membership
-from graphdet.rings.margin import moment_margins, naming_margins, worth_naming
+from graphdet.rings.margin import Margins, moment_margins, naming_margins, worth_naming
 from graphdet.rings.moment import moments, visitors
 from graphdet.rings.organic import Organic, organic_model
 from graphdet.rings.refine import refine
@@ -63,30 +63,39 @@ def test_only_a_ring_pays_for_its_naming(ring: bool) -> None:
     assert (moment_margins(block, at, model).among_all > 0).all() == ring
 
 
-def test_first_act_on_an_item_is_nobodys_evidence() -> None:
-    """Four accounts who, among much else, meet by twos on eight things that nobody else visits: there are thousands."""
+@pytest.mark.parametrize("scattered", [False, True])
+def test_first_act_on_an_item_is_nobodys_evidence(scattered: bool) -> None:
+    """Four accounts who meet by twos on eight things that nobody else visits: there are thousands of such fours.
+
+    At any time and among much else, they do not stand out with the things named among what they touched, either.
+    """
     rng = np.random.default_rng(1)
     rows = [(f"v{k:04}", f"i{rng.integers(900):03}", int(rng.integers(10**9))) for k in range(3_000)]
     rows += [
-        (f"u{u}", f"t{i}", int(rng.integers(10**9)))
+        (f"u{u}", f"t{i}", int(rng.integers(10**9)) if scattered else 5 * 10**8 + 10**6 * u)
         for i in range(8)
         for u in (0, 1 + i % 3)
     ]  # fmt: skip
-    rows += [(f"u{u}", f"i{k:03}", 10**9 - k) for u in range(4) for k in range(200 * u, 200 * u + 10)]
-    assert _margin_of_u_on_t(graph_of(rows)) < 0
+    if scattered:
+        rows += [(f"u{u}", f"i{k:03}", 10**9 - k) for u in range(4) for k in range(200 * u, 200 * u + 10)]
+    margins = _margins_of_u_on_t(graph_of(rows))
+    assert margins.among_all[0] < 0
+    assert not scattered or margins.among_touched[0] < 0
     # Sixteen accounts who visit nearly all of them are another matter.
     more = rows + [
         (f"u{u}", f"t{i}", 5 * 10**8 + 10**6 * u + i) for u in range(16) for i in range(8) if u != i
     ]
-    assert _margin_of_u_on_t(graph_of(more)) > 0
+    margins = _margins_of_u_on_t(graph_of(more))
+    assert margins.among_all[0] > 0
+    assert margins.among_touched[0] > 0
 
 
-def _margin_of_u_on_t(graph: GraphArrays) -> float:
-    """The margin of the block of all users u… and all items t…."""
+def _margins_of_u_on_t(graph: GraphArrays) -> Margins:
+    """The margins of the block of all users u… and all items t…."""
     who = [k for k, name in enumerate(graph.user_ids.to_pylist()) if name.startswith("u")]
     what = [k for k, name in enumerate(graph.item_ids.to_pylist()) if name.startswith("t")]
     block = Blocks(membership([np.array(who)], graph.n_users), membership([np.array(what)], graph.n_items))
-    return float(naming_margins(block, organic_model(graph)).among_touched[0])
+    return naming_margins(block, organic_model(graph))
 
 
 def test_members_are_expected_by_what_others_did_there() -> None:
@@ -109,4 +118,6 @@ def test_blocks_without_acts_are_no_trouble() -> None:
         membership([np.array(who[:5])], model.n_users), membership([np.array([39])], model.n_items)
     )
     assert (nothing.users @ model.by_user)[0, 39] == 0
-    assert (naming_margins(nothing, model).among_touched < 0).tolist() == [True]
+    margins = naming_margins(nothing, model)
+    assert (margins.among_all < 0).tolist() == [True]
+    assert (margins.among_touched < 0).tolist() == [True]

@@ -100,10 +100,8 @@ def moment_margins(blocks: Blocks, at: Moments, model: Organic) -> Margins:
     there = np.bincount(found.block[inside], minlength=n).astype(np.float64)
     users, items = at.crowd(model.n_users), at.crowd(model.n_items)
     which = np.log(len(model.act_times) / np.maximum(at.n_acts, 1.0)) + np.log(2.0)  # and that there is one
-    gain = (
-        surprise(np.maximum(n_acts - k, 0.0), expected) - which - _ln_choose(users, np.minimum(there, users))
-    )
-    touched = np.clip(touched_in_moment(blocks, at, model), np.minimum(k, items), items)
-    return Margins(
-        gain - _ln_choose(items, np.minimum(k, items)), gain - _ln_choose(touched, np.minimum(k, touched))
-    )
+    counted = np.maximum(n_acts - k, 0.0)
+    gain = surprise(counted, expected) - which - _ln_choose(users, np.minimum(there, users))
+    k = np.minimum(k, items)
+    touched = np.clip(touched_in_moment(blocks, at, model), k, items)
+    return Margins(gain - _ln_choose(items, k), gain - _ln_choose(touched, k))
