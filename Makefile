@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # kept, whatever the environment says: else every worker compiles all of them anew.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: setup test unit lint demo bench bench-rings bench-cases clean
+.PHONY: setup test unit lint golden demo bench bench-rings bench-cases clean
 
 setup: $(STAMP)
 
@@ -29,27 +29,30 @@ test: lint unit  ## everything this machine can run
 	$(PYTEST) --no-loadscope-reorder tests --durations=20 -m "(data or slow or browser) and not neo4j"
 	$(PYTEST) tests --durations=10 -m neo4j
 
+golden: setup  ## record anew what every command writes, where a change means to change it
+	RECORD_GOLDEN=1 $(PYTEST) -n 0 tests/golden
+
 demo: setup  ## simulate a log with planted campaigns, find them, say where the report is
 	bash scripts/demo.sh $(BIN)
 
 LOG ?= ../shared/data/globo/clicks.parquet
 bench: setup  ## the figures of benchmarks/, on LOG
-	$(BIN)/python benchmarks/run_globo.py $(LOG)
-	$(BIN)/python benchmarks/run_neo4j.py $(LOG)
-	$(BIN)/python benchmarks/run_latency.py $(LOG)
+	$(BIN)/python -m benchmarks.run_globo $(LOG)
+	$(BIN)/python -m benchmarks.run_neo4j $(LOG)
+	$(BIN)/python -m benchmarks.run_latency $(LOG)
 
 DATA ?= ../shared/data
 bench-rings: setup  ## rings planted into real logs, graphdet and its peers; the quick form: two logs, one seed
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
-	$(BIN)/python benchmarks/rings/run_rings.py $(DATA) --logs trivago taobao --seeds 1 --untouched --quick
+	$(BIN)/python -m benchmarks.rings.run_rings $(DATA) --logs trivago taobao --seeds 1 --untouched --quick
 
 bench-cases: setup  ## the cases that learn from labels, each with its peers; hours
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
-	$(BIN)/python benchmarks/cases/brushing.py --data $(DATA) --parts labels
-	$(BIN)/python benchmarks/cases/brushing.py --data $(DATA) --parts "no labels" --final
-	$(BIN)/python benchmarks/cases/brushing_planted.py --data $(DATA)
-	$(BIN)/python benchmarks/cases/payments_handbook.py --figures docs/cases/figures
-	$(BIN)/python benchmarks/cases/payments_sffsd.py --figures docs/cases/figures
-	$(BIN)/python benchmarks/cases/social_spam.py --data $(DATA) --out docs/cases/social-spam --cnn
-	$(BIN)/python benchmarks/cases/review_spam.py --data $(DATA)
-	$(BIN)/python benchmarks/cases/node_benchmarks.py --data $(DATA)
+	$(BIN)/python -m benchmarks.cases.brushing --data $(DATA) --parts labels
+	$(BIN)/python -m benchmarks.cases.brushing --data $(DATA) --parts "no labels" --final
+	$(BIN)/python -m benchmarks.cases.brushing_planted --data $(DATA)
+	$(BIN)/python -m benchmarks.cases.payments_handbook --figures docs/cases/figures
+	$(BIN)/python -m benchmarks.cases.payments_sffsd --figures docs/cases/figures
+	$(BIN)/python -m benchmarks.cases.social_spam --data $(DATA) --out docs/cases/social-spam --cnn
+	$(BIN)/python -m benchmarks.cases.review_spam --data $(DATA)
+	$(BIN)/python -m benchmarks.cases.node_benchmarks --data $(DATA)

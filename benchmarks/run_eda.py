@@ -1,6 +1,6 @@
 """What a look at a log costs: one JSON line, appended to benchmarks/results.jsonl.
 
-    python benchmarks/run_eda.py LOG --config globo [--labels FILE] [--times 1]
+    python -m benchmarks.run_eda LOG --config globo [--labels FILE] [--times 1]
 
 Wall seconds depend on what else the machine does; CPU seconds (user and system, of the whole process) hardly do.
 """
@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from recording import command, record
+from benchmarks.recording import command, record
 
 
 def main() -> None:

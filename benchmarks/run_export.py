@@ -1,7 +1,7 @@
 """What smaller models lose (packed weights, pruned weights, a student) on planted truth that none learned from.
 
-    python benchmarks/run_export.py LOG --config globo [--seeds 41 42]
-    python benchmarks/run_export.py --planted DIR DIR --model DIR
+    python -m benchmarks.run_export LOG --config globo [--seeds 41 42]
+    python -m benchmarks.run_export --planted DIR DIR --model DIR
 
 Two logs are made of LOG, each with ten campaigns of its own. The teacher is trained on the first (on campaigns that
 training plants itself). The student learns the teacher's logits on the first: of the campaigns' accounts and of half
@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from graphdet.pipeline.export import Seen, grow, guess, look_at, lost
+from benchmarks.recording import command, record
 from graphdet.ports import Silent
 from graphdet.serving.forms import Precision
 from graphdet.serving.network import Network, load_network
 from graphdet.serving.packing import pack, unpack
 from graphdet.store import open_store
-from recording import command, record
+from graphdet.verbs.export import Seen, grow, guess, look_at, lost
 
 PRUNED = (0.3, 0.5, 0.7, 0.9)
 

@@ -1,6 +1,6 @@
 """The figures of the main job on a large click log: one JSON line each, appended to benchmarks/results.jsonl.
 
-    python benchmarks/run_globo.py LOG --config globo [--seeds 13 14]
+    python -m benchmarks.run_globo LOG --config globo [--seeds 13 14]
 
 Per seed: ten campaigns are planted into the log, `graphdet run` reads the planted log as a stranger's, and its flagged
 rings and users are held against the truth. Also: `graphdet run` on the untouched log, ingest against DuckDB's own
@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 from sklearn.metrics import average_precision_score
 
-from recording import command, record, stages
+from benchmarks.recording import command, record, stages
 
 SCORES = ("score", "gnn", "cluster_distance", "probability")
 
@@ -99,9 +99,10 @@ def pair_join_ratio(store: Path) -> None:
     Two bounds: the join with the columns that ring finding needs of a pair (`bare_s`), and the same join with
     nothing but the count of common items (`count_only_s`). Both leave out the same crowds as graphdet does.
     """
+    from graphdet.features.find_pairs import find_pairs
     from graphdet.features.pairs import WINDOWS, first_acts, largest_crowd
     from graphdet.graph.encode import edges_frame
-    from graphdet.pipeline.detect import find_pairs, read_graph
+    from graphdet.graph.read import read_graph
     from graphdet.ports import Silent
     from graphdet.rings.find import find_candidates
     from graphdet.store import open_store

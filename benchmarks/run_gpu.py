@@ -1,7 +1,7 @@
 """What a GPU is worth to the network: the same training and inference on a CPU and on CUDA, in one run.
 
-    python benchmarks/run_gpu.py prepare LOG TASK --config globo [--seed 0]
-    python benchmarks/run_gpu.py measure TASK [--seeds 0 1]
+    python -m benchmarks.run_gpu prepare LOG TASK --config globo [--seed 0]
+    python -m benchmarks.run_gpu measure TASK [--seeds 0 1]
 
 `prepare` plants campaigns into a copy of the log, as `graphdet train` does, and writes the graph as Parquet tables to
 the folder TASK, so that the machine with the GPU needs no log and no DuckDB. `measure` writes one JSON line per device
@@ -21,11 +21,11 @@ import torch
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
 
-from graphdet.models import training
-from graphdet.models.gnn import TrainedGnn, infer
-from graphdet.models.pyg import HeteroData
-from graphdet.models.training import train_gnn
-from recording import record
+from benchmarks.recording import record
+from graphdet.gnn import training
+from graphdet.gnn.network import TrainedGnn, infer
+from graphdet.gnn.pyg import HeteroData
+from graphdet.gnn.training import train_gnn
 
 CORES = 2
 TURNS = 5  # of inference; the median counts
@@ -35,13 +35,13 @@ ACTED = ("session", "acted", "item")
 
 def prepare(arguments: argparse.Namespace) -> None:
     """Write the graph that `train` would learn from."""
-    from graphdet.pipeline.detect import read_graph
-    from graphdet.pipeline.in_pyg import graph_in_pyg
-    from graphdet.pipeline.ring_lessons import planted_copy
-    from graphdet.pipeline.user_learning import behaviour
+    from benchmarks.recording import command
+    from graphdet.gnn.in_pyg import graph_in_pyg
+    from graphdet.graph.read import read_graph
+    from graphdet.learn.ring_lessons import planted_copy
+    from graphdet.learn.user_learning import behaviour
     from graphdet.ports import Silent
     from graphdet.store import open_store
-    from recording import command
 
     arguments.task.mkdir(parents=True, exist_ok=True)
     where = f"duckdb:///{arguments.task.resolve()}/store.duckdb"

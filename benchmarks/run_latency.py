@@ -1,7 +1,7 @@
 """How long one account takes to be scored from a warm process, on one core: lines in benchmarks/results.jsonl.
 
-    python benchmarks/run_latency.py LOG --config globo [--repeats 5]
-    python benchmarks/run_latency.py --store URL --model DIR
+    python -m benchmarks.run_latency LOG --config globo [--repeats 5]
+    python -m benchmarks.run_latency --store URL --model DIR
 
 The log is ingested and a model is trained on it, unless both are named. Then this process is bound to one core and one
 thread and scores accounts: 2,000 drawn evenly, 2,000 drawn by their acts (as a stream of events draws them), and the
@@ -23,11 +23,11 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from graphdet.pipeline.serve import account_scorer
+from benchmarks.recording import command, record
 from graphdet.serving.accounts import AccountScorer
 from graphdet.serving.acts import NewAct
+from graphdet.serving.build import account_scorer
 from graphdet.store import open_store
-from recording import command, record
 
 N, N_HEAVIEST = 2_000, 200
 Ask = Callable[[str], object]
@@ -77,8 +77,8 @@ def by_torch(scorer: AccountScorer, model: Path) -> Ask:
     """The logit as the torch path gives it for one account: blocks of all its ties, both networks."""
     import torch
 
-    from graphdet.models.gnn import load_gnn
-    from graphdet.models.sampling import TieIndex
+    from graphdet.gnn.network import load_gnn
+    from graphdet.gnn.sampling import TieIndex
 
     torch.set_num_threads(1)
     trained, warm = load_gnn(model), scorer.warm

@@ -1,6 +1,6 @@
 """Neo4j against DuckDB and against Neo4j's own tools on a large click log: JSON lines in benchmarks/results.jsonl.
 
-    python benchmarks/run_neo4j.py LOG --config globo [--run]
+    python -m benchmarks.run_neo4j LOG --config globo [--run]
 
 The first load through `graphdet ingest` against the bare import tool on the same CSV files, in turns; reading the whole
 graph; and, with --run, `graphdet run` on either store and whether the findings are the same. Servers are our own, in
@@ -16,12 +16,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.recording import command, record, stages
 from graphdet.ports import Silent
 from graphdet.store import open_store
 from graphdet.store.neo4j import server
 from graphdet.store.neo4j.home import Home
 from graphdet.store.neo4j.importing import run_tool
-from recording import command, record, stages
 
 SAME = ("suspects.csv", "rings.csv", "ring_members.csv", "ring_items.csv")
 
@@ -60,8 +60,8 @@ def bare_import(home: Path, files: Path, arguments: list[str]) -> float:
 def load(log: str, config: str, folder: Path) -> server.ServerInfo:
     """The first load and the bare tool, in turns; the server of the last load is left running."""
     from graphdet.config import load_config
-    from graphdet.pipeline.import_files import import_files
-    from graphdet.pipeline.ingest import ingest
+    from graphdet.verbs.import_files import import_files
+    from graphdet.verbs.ingest import ingest
 
     settings = load_config(config)
     files = folder / "files"

@@ -1,6 +1,6 @@
 """Every saved query on a graph in Neo4j, warm: one JSON line each, appended to benchmarks/results.jsonl.
 
-    python benchmarks/run_queries.py neo4j://localhost:7687 [--runs 9] [--plant N] [--out FILE]
+    python -m benchmarks.run_queries neo4j://localhost:7687 [--runs 9] [--plant N] [--out FILE]
 
 The queries are asked about the hardest ring, the one whose items have the most acts, its two most suspicious members
 and its most acted-on item. Median milliseconds: the statement is sent and all rows are read. Database hits and
@@ -21,13 +21,13 @@ import neo4j
 import numpy as np
 import pyarrow as pa
 
-import recording
+from benchmarks import recording
+from benchmarks.recording import record
 from graphdet import schema
 from graphdet.store import open_store
 from graphdet.store.neo4j import saved
 from graphdet.store.neo4j.credentials import login
 from graphdet.tables import RingTables
-from recording import record
 
 SCANS = ("AllNodesScan", "NodeByLabelScan", "UnionNodeByLabelsScan", "DirectedRelationshipTypeScan")
 SCANS += ("UndirectedRelationshipTypeScan", "DirectedAllRelationshipsScan", "UndirectedAllRelationshipsScan")

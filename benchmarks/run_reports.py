@@ -1,6 +1,6 @@
 """The figures of reporting on a large click log: one JSON line each, appended to benchmarks/results.jsonl.
 
-    python benchmarks/run_reports.py LOG [--rings 500] [--largest 2000] [--keep DIR]
+    python -m benchmarks.run_reports LOG [--rings 500] [--largest 2000] [--keep DIR]
 
 Rings of known members are planted into the log of clicks and written into a store as if they had been found, so
 that reporting alone is timed: a report of the largest ring, of all rings, and the size of every page. The evidence
@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from recording import record
+from benchmarks.recording import record
 
 GRAPHDET = "import sys; from graphdet.cli.main import main; sys.argv[0] = 'graphdet'; main()"
 COLUMNS = ("user_id", "item_id", "session_id", "timestamp", "action")

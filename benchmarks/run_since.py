@@ -1,6 +1,6 @@
 """How near a warm scorer that is told an account's new acts comes to a log that holds them: a line in results.jsonl.
 
-    python benchmarks/run_since.py --store URL --model DIR [--days 1]
+    python -m benchmarks.run_since --store URL --model DIR [--days 1]
 
 The log is cut some days before its end and a scorer warmed up on what is left. Accounts that act in those days are
 scored with their acts since, and held against a scorer of the whole log, in which everybody else acted too. Beside it:
@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks.recording import command, record
 from graphdet.evaluation.rank_correlation import spearman
-from graphdet.pipeline.serve import account_scorer
 from graphdet.serving.accounts import AccountScorer
 from graphdet.serving.acts import NewAct
+from graphdet.serving.build import account_scorer
 from graphdet.store import open_store
-from recording import command, record
 
 DAY_MS = 86_400_000
 MOST = 2_000

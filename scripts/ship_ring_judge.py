@@ -17,16 +17,16 @@ import numpy as np
 
 from graphdet.config import load_config
 from graphdet.graph.encode import encode
-from graphdet.models.ring_examples import Lessons
-from graphdet.models.ring_judge import train_ring_judge
-from graphdet.models.shipped import FOLDER, LESSONS, shipped_lessons
-from graphdet.pipeline.ingest import ingest
-from graphdet.pipeline.ring_lessons import lessons_of, planted_copy
+from graphdet.judge.examples import Lessons
+from graphdet.judge.shipped import FOLDER, LESSONS, shipped_lessons
+from graphdet.judge.training import train_ring_judge
+from graphdet.learn.ring_lessons import lessons_of, planted_copy
 from graphdet.ports import Silent
 from graphdet.rings.evidence import JUDGE_DIRECTION
 from graphdet.simulate.organic import organic
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
+from graphdet.verbs.ingest import ingest
 
 GENERATED = (  # users, items, days, kind: from crowded to sparse, from days to a year
     (20_000, 2_000, 30, "news"),

@@ -1,7 +1,6 @@
 """For all tests."""
 
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests of commands use the sample logs of the stores' tests and the small worlds of the unit tests.
-sys.path += [str(Path(__file__).parent / folder) for folder in ("store", "unit")]
 
 # Tests in these folders run whole commands, as a person would.
 WHOLE_COMMANDS = ("cli", "zoo")

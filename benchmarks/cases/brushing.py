@@ -1,6 +1,6 @@
 """Order brushing at Shopee, shops and their buyers, with and without labels: one JSON line per figure.
 
-    python benchmarks/cases/brushing.py --data DATA [--parts …] [--rows FILE] [--figures DIR] [--final]
+    python -m benchmarks.cases.brushing --data DATA [--parts …] [--rows FILE] [--figures DIR] [--final]
 
 DATA holds shopee_brushing/. Parts: `labels`, five folds by shop; `no labels`, the scan of single items, which knows no
 label and no rule. Half of the shops, by a hash of their id, were looked at while the scan was built; --final measures
@@ -9,7 +9,6 @@ the other half.
 
 import argparse
 import hashlib
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,25 +17,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-import recording
-from brushing_pictures import draw_windows
-from common import _ecod, _forest, _lightgbm, _xgboost, labels_of, store_of
+from benchmarks import recording
+from benchmarks.cases.brushing_pictures import draw_windows
+from benchmarks.cases.common import _ecod, _forest, _lightgbm, _xgboost, labels_of, store_of
+from benchmarks.cases.node_figures import interval
+from benchmarks.cases.social_figures import draw, precision_recall
+from benchmarks.recording import record
 from graphdet.evaluation.bootstrap import draws
 from graphdet.evaluation.bootstrap import interval as drawn_interval
 from graphdet.evaluation.folds import grouped_folds
 from graphdet.evaluation.ranking import figures, figures_at
 from graphdet.evaluation.splits import TEST, TRAIN, SplitPlan
-from graphdet.pipeline.items import ItemScanBlock, read_acts
-from graphdet.pipeline.labelled_sheets import Sheet, kept_sheet, with_blocks
-from graphdet.pipeline.labelled_task import LabelTask, fit_task, label_task
-from graphdet.rings.item_acts import ItemActs
-from graphdet.rings.item_scan import REPEATS, ItemFindings, accounts_of, scan_items
+from graphdet.items.acts import ItemActs
+from graphdet.items.scan import REPEATS, ItemFindings, accounts_of, scan_items
+from graphdet.learn.item_scan_block import ItemScanBlock, read_acts
+from graphdet.learn.labelled_sheets import Sheet, kept_sheet, with_blocks
+from graphdet.learn.labelled_task import LabelTask, fit_task, label_task
 from graphdet.store.duckdb import DuckDBStore
-from node_figures import interval
-from recording import record
-from social_figures import draw, precision_recall
 
 CASE = "brushing"
 PARTS = ("labels", "no labels")

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.pictures import page
+from graphdet.items.acts import ItemActs
+from graphdet.items.scan import ItemFindings, accounts_of
 from graphdet.reports import svg
-from graphdet.rings.item_acts import ItemActs
-from graphdet.rings.item_scan import ItemFindings, accounts_of
-from pictures import page
 
 LEFT, WIDTH, ROW = 250, 560, 34
 PAD_SHARE = 0.5  # of a window, shown on either side

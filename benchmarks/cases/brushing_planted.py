@@ -1,6 +1,6 @@
 """Brushing planted into online retail, found by rings and by the scan of single items: one JSON line per figure.
 
-    python benchmarks/cases/brushing_planted.py --data DATA [--seeds 1 2 …] [--untouched] [--rows FILE]
+    python -m benchmarks.cases.brushing_planted --data DATA [--seeds 1 2 …] [--untouched] [--rows FILE]
 
 DATA holds online_retail/. Six campaigns a seed (see `plan` and `with_orders`), with hard innocents beside them.
 Methods see the planted log as a stranger's; those without a threshold of their own are given how many items and users
@@ -8,7 +8,6 @@ were planted. --untouched only scans the real logs as they are.
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,29 +22,25 @@ from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import StandardScaler
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-sys.path.insert(0, str(Path(__file__).parent.parent / "rings"))
-
-import recording
-from detectors import _features, co_action
+from benchmarks import recording
+from benchmarks.cases.node_figures import interval
+from benchmarks.recording import record
+from benchmarks.rings.detectors import _features, co_action
+from benchmarks.rings.logs import LOGS, read_log
 from graphdet.features.behaviour import FEATURE_NAMES
+from graphdet.features.behaviour_arrays import behaviour
 from graphdet.features.groups import ITEM_FEATURES, group_item_features
 from graphdet.graph.encode import edges_frame
-from graphdet.models.shipped import shipped_judge
-from graphdet.pipeline.detect import ring_candidates
-from graphdet.pipeline.users import behaviour
+from graphdet.items.acts import ItemActs
+from graphdet.items.scan import accounts_of, scan_items
+from graphdet.judge.shipped import shipped_judge
 from graphdet.ports import Silent
-from graphdet.rings.find import judge_rings
-from graphdet.rings.item_acts import ItemActs
-from graphdet.rings.item_scan import accounts_of, scan_items
+from graphdet.rings.find import judge_rings, ring_candidates
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import DAY_S, HOUR_S, Campaign
 from graphdet.simulate.innocents import innocent_plan
 from graphdet.simulate.plant import plant
 from graphdet.tables import GraphArrays
-from logs import LOGS, read_log
-from node_figures import interval
-from recording import record
 
 FDR = 0.05
 MOST_SHARE = 0.5  # of a co-action community that acts on an item, from which the item is its target

@@ -3,7 +3,6 @@
 A case gives every method the same split and asks the test part once per seed.
 """
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,17 +14,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.cases.node_figures import Table
+from benchmarks.recording import record
 from graphdet.config import load_config
 from graphdet.evaluation.ranking import as_rows, best_cut, figures, figures_at, ranking_measures
 from graphdet.evaluation.splits import TEST, SplitPlan
+from graphdet.learn.labelled_sheets import Sheet
+from graphdet.learn.labelled_task import LabelTask, fit_task, label_task
 from graphdet.logs.labels import LABEL, Labels
-from graphdet.pipeline.ingest import ingest
-from graphdet.pipeline.labelled_sheets import Sheet
-from graphdet.pipeline.labelled_task import LabelTask, fit_task, label_task
 from graphdet.store.duckdb import DuckDBStore
-from node_figures import Table
-from recording import record
+from graphdet.verbs.ingest import ingest
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

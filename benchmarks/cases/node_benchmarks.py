@@ -1,12 +1,11 @@
 """Nodes of public graphs (tolokers, Reddit, Amazon U-P-U), with labels and without: one JSON line per task and method.
 
-    python benchmarks/cases/node_benchmarks.py --data DATA [--graphs tolokers …] [--figures DIR] [--rows FILE]
+    python -m benchmarks.cases.node_benchmarks --data DATA [--graphs tolokers …] [--figures DIR] [--rows FILE]
 
 DATA holds node_benchmarks/. Settings were chosen on validation nodes of tolokers; test nodes are scored once, here.
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,13 +17,19 @@ import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
+from benchmarks.cases.node_figures import Table, case_arguments, write_table
+from benchmarks.cases.node_peers import (
+    THREADS,
+    aggregated,
+    ecod,
+    forest,
+    graph_autoencoder,
+    isolation_forest,
+    xgb,
+)
+from benchmarks.nodes.known_nodes import NodeColumns, score_by_known_nodes
+from benchmarks.nodes.outliers import score_nodes
 from graphdet.features.relations import Columns, Relations
-from graphdet.pipeline.nodes import NodeColumns, score_by_known_nodes
-from graphdet.scores.node_outliers import score_nodes
-from node_figures import Table, case_arguments, write_table
-from node_peers import THREADS, aggregated, ecod, forest, graph_autoencoder, isolation_forest, xgb
 
 GRAPHS = ("tolokers", "reddit", "amazon")
 CASE = "node-benchmarks"

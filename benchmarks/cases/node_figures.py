@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-import recording
+from benchmarks import recording
+from benchmarks.pictures import page
+from benchmarks.recording import record
 from graphdet.reports import svg
-from pictures import page
-from recording import record
 
 Float = NDArray[np.float64]
 GRID = np.linspace(0, 1, 101)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import StandardScaler
 
-from autoencoder import rebuilding_errors
+from benchmarks.autoencoder import rebuilding_errors
 from graphdet.features.relations import Relations
 
 Float = NDArray[np.float64]

@@ -1,6 +1,6 @@
 """Card payments of the handbook, in time: 60 days of training, 7 days until a label is known, 30 days of test.
 
-    python benchmarks/cases/payments_handbook.py [--seeds 5] [--validate] [--peer-seeds 1] [--figures DIR]
+    python -m benchmarks.cases.payments_handbook [--seeds 5] [--validate] [--peer-seeds 1] [--figures DIR]
 
 The frauds of a terminal that was taken over (scenario 2) look like any payment. Until the first of them comes back with
 a label, a week later, nothing in the log tells them: they are counted exactly, and are a ceiling on recall at any high
@@ -16,12 +16,21 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from common import DATA, SEEDS, graphdet_learner, labels_of, run_peers, store_of, summary, tell
+from benchmarks.cases.common import (
+    DATA,
+    SEEDS,
+    graphdet_learner,
+    labels_of,
+    run_peers,
+    store_of,
+    summary,
+    tell,
+)
+from benchmarks.cases.node_figures import Table
 from graphdet.evaluation.ranking import PRECISION
 from graphdet.evaluation.splits import DAY_MS, TEST, SplitPlan
-from graphdet.pipeline.labelled_sheets import event_sheet
-from graphdet.pipeline.labelled_task import LabelTask
-from node_figures import Table
+from graphdet.learn.labelled_sheets import event_sheet
+from graphdet.learn.labelled_task import LabelTask
 
 LOG = DATA / "card_handbook" / "transactions.parquet"
 FIRST_MS = 1_522_540_800_000  # 2018-04-01

@@ -1,6 +1,6 @@
 """S-FFSD: labels of payments, random 60/40 as published, and in time.
 
-    python benchmarks/cases/payments_sffsd.py [--seeds 5] [--peer-seeds 5] [--validate] [--figures DIR]
+    python -m benchmarks.cases.payments_sffsd [--seeds 5] [--peer-seeds 5] [--validate] [--figures DIR]
 
 Two thirds of the payments have no label; they are events all the same, and count in every history. Time is a serial
 number in this log, taken as seconds, so a delay means nothing in the random split (0); in
@@ -19,7 +19,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from common import (
+from benchmarks.cases.common import (
     DATA,
     SEEDS,
     graphdet_learner,
@@ -30,13 +30,13 @@ from common import (
     summary,
     tell,
 )
+from benchmarks.cases.node_figures import Table
 from graphdet.evaluation.splits import TEST, SplitPlan
 from graphdet.features.events import attribute_columns, event_features
 from graphdet.features.label_history import label_feature_names, label_history
-from graphdet.pipeline.labelled_sheets import Sheet, event_sheet
-from graphdet.pipeline.labelled_task import LabelTask, label_task
+from graphdet.learn.labelled_sheets import Sheet, event_sheet
+from graphdet.learn.labelled_task import LabelTask, label_task
 from graphdet.ports import Store
-from node_figures import Table
 
 LOG = DATA / "sffsd" / "transactions.csv"
 RANDOM = SplitPlan("random", delay_ms=0, test_share=0.4)

@@ -1,12 +1,11 @@
 """Review spam on YelpChi, by behaviour and graph without text: one JSON line per task and method.
 
-    python benchmarks/cases/review_spam.py --data DATA [--tasks …] [--figures DIR] [--rows FILE]
+    python -m benchmarks.cases.review_spam --data DATA [--tasks …] [--figures DIR] [--rows FILE]
 
 DATA holds yelpchi/reviews.txt.gz. Tasks: 40 % labels and 1 % labels at random, in time, and users without labels.
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,16 +16,23 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.model_selection import train_test_split
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
+from benchmarks.cases.node_figures import Table, case_arguments, stem_of, write_table
+from benchmarks.cases.node_peers import THREADS, aggregated, ecod, forest, isolation_forest, xgb
+from benchmarks.cases.yelpchi import (
+    PUBLISHED,
+    Reviews,
+    behaviour,
+    earlier_only,
+    read_reviews,
+    review_edges,
+    rules,
+    two_sided,
+)
+from benchmarks.nodes.known_nodes import NodeColumns, score_by_known_nodes
+from benchmarks.nodes.net import NodeNetSettings
+from benchmarks.nodes.outliers import score_nodes
 from graphdet.features.neighbours import NeighbourSettings, neighbour_features
 from graphdet.features.relations import Columns, Relations, degrees, place_features
-from graphdet.models.node_net import NodeNetSettings
-from graphdet.pipeline.nodes import NodeColumns, score_by_known_nodes
-from graphdet.scores.node_outliers import score_nodes
-from node_figures import Table, case_arguments, stem_of, write_table
-from node_peers import THREADS, aggregated, ecod, forest, isolation_forest, xgb
-from yelpchi import PUBLISHED, Reviews, behaviour, earlier_only, read_reviews, review_edges, rules, two_sided
 
 CASE = "review-spam"
 TASKS = ("40 % labels", "1 % labels", "in time", "users without labels")

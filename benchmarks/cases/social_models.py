@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from graphdet.scores.text import Loss, Texts, fit_text_score, out_of_fold
+from benchmarks.texts.linear import Texts, fit_text_score, out_of_fold
+from graphdet.scores.text_folds import Loss
 
 Int = NDArray[np.int64]
 Float = NDArray[np.float64]

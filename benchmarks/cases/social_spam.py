@@ -1,6 +1,6 @@
 """Social spam: YouTube comments, leave one video out, by comment and by author; SMS, five folds, text alone.
 
-Run: python benchmarks/cases/social_spam.py --data ../shared/data --out DIR [--quick] [--cnn]
+Run: python -m benchmarks.cases.social_spam --data ../shared/data --out DIR [--quick] [--cnn]
 
 Rows go to benchmarks/results.jsonl; pictures, the largest templates and the wrong ones to DIR. Nothing is chosen by
 what is tested: settings, learner and threshold come from the training part alone, by leaving out one fold of it.
@@ -8,7 +8,6 @@ what is tested: settings, learner and threshold come from the training part alon
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +20,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline, make_union
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from graphdet.features.text import text_features
-from graphdet.models.text_encoder import train_text_encoder
-from graphdet.scores.text import Texts, ready
-from graphdet.text.near import distinct_templates, near_clusters
-from graphdet.text.ngrams import NgramSettings
-from graphdet.text.reuse import openings
-from graphdet.text.shape import shape
-from recording import record
-from social_figures import calibration, draw, precision_recall, shown
-from social_models import (
+from benchmarks.cases.social_figures import calibration, draw, precision_recall, shown
+from benchmarks.cases.social_models import (
     SMS_GRID,
     Log,
     Outcome,
@@ -40,7 +30,15 @@ from social_models import (
     probability,
     stacked,
 )  # fmt: skip
-from social_text import Comments, read_comments, read_sms
+from benchmarks.cases.social_text import Comments, read_comments, read_sms
+from benchmarks.recording import record
+from benchmarks.texts.encoder import train_text_encoder
+from benchmarks.texts.linear import Texts, ready
+from graphdet.features.text import text_features
+from graphdet.text.near import distinct_templates, near_clusters
+from graphdet.text.ngrams import NgramSettings
+from graphdet.text.reuse import openings
+from graphdet.text.shape import shape
 
 Int = NDArray[np.int64]
 Float = NDArray[np.float64]

@@ -1,6 +1,6 @@
 """Do few labels of users help? Zero-shot, labels only, and graphdet's combination, on users whose label was not given.
 
-    python benchmarks/labels/run_few_labels.py DATA [--logs trivago yelpchi] [--frauds 5 10 20 50] [--seeds 5]
+    python -m benchmarks.labels.run_few_labels DATA [--logs trivago yelpchi] [--frauds 5 10 20 50] [--seeds 5]
 
 trivago, taobao: campaigns of kinds that nothing is trained on (simulate.unseen_plan) are planted, their accounts are
 the frauds. yelpchi: reviewers with any filtered review, which is what a filter said and not who works together. Of the
@@ -11,7 +11,6 @@ examples, which is left out here for time). With --alone as many of them, withou
 
 import argparse
 import gzip
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,18 +18,16 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-sys.path.insert(0, str(Path(__file__).parent.parent / "rings"))
-
+from benchmarks.recording import record
+from benchmarks.rings.logs import LOGS
 from graphdet.config import load_config
+from graphdet.gnn.folds import folds
 from graphdet.graph.encode import encode
-from graphdet.models.folds import folds
-from graphdet.pipeline.ingest import ingest
-from graphdet.pipeline.ring_lessons import plant_and_judge
-from graphdet.pipeline.train_settings import TrainSettings
-from graphdet.pipeline.user_learning import Base, Log, learn_beside_planted, read_log
-from graphdet.pipeline.user_told import Told, finer, hidden_frauds
-from graphdet.pipeline.user_trees import fit_user_trees
+from graphdet.learn.ring_lessons import plant_and_judge
+from graphdet.learn.train_settings import TrainSettings
+from graphdet.learn.user_learning import Base, Log, learn_beside_planted, read_log
+from graphdet.learn.user_told import Told, finer, hidden_frauds
+from graphdet.learn.user_trees import fit_user_trees
 from graphdet.ports import Silent, Store
 from graphdet.scores.fused import TREES, ZERO_SHOT
 from graphdet.scores.labelled_fusion import Evidence, fit_labelled
@@ -38,8 +35,7 @@ from graphdet.simulate.campaigns import unseen_plan
 from graphdet.simulate.plant import plant
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
-from logs import LOGS
-from recording import record
+from graphdet.verbs.ingest import ingest
 
 N_CAMPAIGNS = 10
 CLEAN_A_FRAUD = 5

@@ -1,6 +1,6 @@
 """Do suggested labels teach more than random ones? On public node benchmarks, at equal numbers of labels.
 
-    python benchmarks/labels/run_suggest.py DATA [--seeds 5]
+    python -m benchmarks.labels.run_suggest DATA [--seeds 5]
 
 Of 6,000 accounts half can be asked about, the other half measures. Round one has no labels, only an Isolation Forest's
 scores; the later ones the scores of the forest of trees that the labels so far have taught. A round asks for 50 labels.

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.pipeline.models import Models
-from graphdet.pipeline.ring_lessons import plant_and_judge
-from graphdet.pipeline.train_settings import TrainSettings
-from graphdet.pipeline.user_learning import learn_planted
+from graphdet.learn.models import Models
+from graphdet.learn.ring_lessons import plant_and_judge
+from graphdet.learn.train_settings import TrainSettings
+from graphdet.learn.user_learning import learn_planted
 from graphdet.ports import Silent, Store
 from graphdet.scores.fused import Fusion, Parts
 from graphdet.tables import GraphArrays

@@ -1,6 +1,6 @@
 """Promised and kept: the share of false rings at each nominal false discovery rate, as a table and a picture.
 
-    python benchmarks/rings/calibration.py COMMIT [COMMIT …]
+    python -m benchmarks.rings.calibration COMMIT [COMMIT …]
 
 Of the lines that run_rings.py wrote at these commits into benchmarks/results.jsonl: all planted logs together, rings
 flagged at the rate and how many of them are no planted campaign, with a 95 % interval (Clopper & Pearson 1934). The
@@ -8,17 +8,14 @@ picture is docs/pictures/rings-calibration.svg.
 """
 
 import argparse
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 from scipy.stats import binomtest
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
+from benchmarks.pictures import page
+from benchmarks.rings.sums import recorded
 from graphdet.reports import svg
-from pictures import page
-from sums import recorded
 
 ROOT = Path(__file__).parents[2]
 PICTURE = ROOT / "docs" / "pictures" / "rings-calibration.svg"

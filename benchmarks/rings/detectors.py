@@ -16,20 +16,19 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import StandardScaler
 
-from as_trained import trained
-from graphdet.models.judge import RingJudge
-from graphdet.models.shipped import shipped_judge
-from graphdet.pipeline.detect import judged_by, ring_candidates
-from graphdet.pipeline.score import score_graph
-from graphdet.pipeline.users import behaviour
+from benchmarks.rings.as_trained import trained
+from benchmarks.rings.pygod_peer import pygod_gae
+from benchmarks.rings.scoring import Found
+from graphdet.detect.score import score_graph
+from graphdet.features.behaviour_arrays import behaviour
+from graphdet.judge.model import RingJudge, judged_by
+from graphdet.judge.shipped import shipped_judge
 from graphdet.ports import Silent
-from graphdet.rings.find import Candidates
+from graphdet.rings.find import Candidates, ring_candidates
+from graphdet.rings.membership import user_membership
 from graphdet.rings.organic import distinct_acts
-from graphdet.rings.ring_tables import user_membership
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
-from pygod_peer import pygod_gae
-from scoring import Found
 
 Detector = Callable[[GraphArrays, int], Found]
 Rows = NDArray[np.int32]

@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from benchmarks.recording import record
+from benchmarks.rings.logs import LOGS, read_log
+from benchmarks.rings.planted import Truth, planted_log
 from graphdet.tables import GraphArrays
-from logs import LOGS, read_log
-from planted import Truth, planted_log
-from recording import record
 
 Row = dict[str, float | str]
 # Of a planted log, its truth and the seed: each part left out, and the figures without it.

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from graphdet.config import load_config
 from graphdet.graph.encode import encode
-from graphdet.pipeline.ingest import ingest
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
+from graphdet.verbs.ingest import ingest
 
 
 @dataclass(frozen=True)

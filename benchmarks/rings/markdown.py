@@ -1,17 +1,13 @@
 """The table of rings in the README, of the lines that run_rings.py wrote at some commits into results.jsonl.
 
-python benchmarks/rings/markdown.py COMMIT [COMMIT …]
+python -m benchmarks.rings.markdown COMMIT [COMMIT …]
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from sums import Sums, recorded
+from benchmarks.rings.sums import Sums, recorded
 
 # Trivago's and Taobao's logs are of one size and kind.
 GROUPS = {

@@ -4,12 +4,12 @@ import duckdb
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from autoencoder import rebuilding_errors
+from benchmarks.autoencoder import rebuilding_errors
+from benchmarks.rings.scoring import Found
 from graphdet.errors import NotEnoughData
-from graphdet.pipeline.users import behaviour
+from graphdet.features.behaviour_arrays import behaviour
 from graphdet.ports import Silent
 from graphdet.tables import GraphArrays
-from scoring import Found
 
 EPOCHS = 100  # PyGOD's default
 

@@ -1,38 +1,33 @@
 """What each part of the ring judge is worth: rings found in planted logs when the part is left out.
 
-    python benchmarks/rings/run_ablation.py DATA [--logs trivago taobao …] [--seeds 1 2 …]
+    python -m benchmarks.rings.run_ablation DATA [--logs trivago taobao …] [--seeds 1 2 …]
 
 Candidates and lessons are made once per log; the judge is trained again without some of its inputs, or some of its
 lessons. Every judge sees the planted log as a user's: what it learns from is planted into a copy of that.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
+from benchmarks.rings.left_out import Row, rows_without
+from benchmarks.rings.planted import Truth
+from benchmarks.rings.scoring import matches
 from graphdet.errors import NotEnoughData
-from graphdet.models.judge import RingJudge
-from graphdet.models.ring_examples import Lessons
-from graphdet.models.ring_judge import train_ring_judge
-from graphdet.models.shipped import shipped_judge, shipped_lessons
-from graphdet.pipeline.detect import ring_candidates
-from graphdet.pipeline.ring_lessons import planted_copies, seconded
+from graphdet.judge.examples import Lessons
+from graphdet.judge.model import RingJudge
+from graphdet.judge.shipped import shipped_judge, shipped_lessons
+from graphdet.judge.training import train_ring_judge
+from graphdet.learn.ring_lessons import planted_copies, seconded
 from graphdet.ports import Silent
 from graphdet.rings.evidence import INPUTS, JUDGE_DIRECTION
-from graphdet.rings.find import Candidates, judge_rings
+from graphdet.rings.find import Candidates, judge_rings, ring_candidates
 from graphdet.rings.organic import Float
 from graphdet.tables import GraphArrays
-from left_out import Row, rows_without
-from planted import Truth
-from scoring import matches
 
 ELSEWHERE = "lessons of the log"  # left out: the judge that comes with graphdet, at home nowhere
 TIME = ("spread", "session_share", "recurrence")

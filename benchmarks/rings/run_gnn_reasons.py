@@ -1,6 +1,6 @@
 """Do the network's explanations say what moves it? Campaigns planted into a real log, explained and taken apart.
 
-    python benchmarks/rings/run_gnn_reasons.py DATA [--logs trivago] [--seeds 1] [--members 2]
+    python -m benchmarks.rings.run_gnn_reasons DATA [--logs trivago] [--seeds 1] [--members 2]
 
 The network learns from one planted copy of the log and explains the campaigns of another, which it never saw: every
 campaign's members together, and some members alone. For both: how far the logit falls without the inputs, and without
@@ -9,7 +9,6 @@ left unexplained; and how alike the explanations of the two networks are that le
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -19,23 +18,21 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from graphdet.models.explain_gnn import Attribution, GnnExplainer
-from graphdet.models.gnn import TrainedGnn
-from graphdet.models.pyg import HeteroData
-from graphdet.models.training import train_gnn
-from graphdet.pipeline.detect import find_pairs
-from graphdet.pipeline.gnn_words import MOST_MEMBERS
-from graphdet.pipeline.in_pyg import graph_in_pyg
-from graphdet.pipeline.ring_lessons import plan_for
-from graphdet.pipeline.users import behaviour
+from benchmarks.recording import record
+from benchmarks.rings.logs import LOGS, read_log
+from graphdet.features.behaviour_arrays import behaviour
+from graphdet.features.find_pairs import find_pairs
+from graphdet.gnn.explain import Attribution, GnnExplainer
+from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.gnn.network import TrainedGnn
+from graphdet.gnn.pyg import HeteroData
+from graphdet.gnn.training import train_gnn
+from graphdet.gnn.words import MOST_MEMBERS
+from graphdet.learn.ring_lessons import plan_for
 from graphdet.ports import Silent
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.plant import plant
 from graphdet.tables import GraphArrays
-from logs import LOGS, read_log
-from recording import record
 
 TOP_INPUTS = 5
 TIES_SHARE = 0.2

@@ -1,37 +1,34 @@
 """What each part of an account's score is worth: accounts of planted campaigns found when the part is left out.
 
-    python benchmarks/rings/run_parts.py DATA [--logs trivago taobao …] [--seeds 1 2 …]
+    python -m benchmarks.rings.run_parts DATA [--logs trivago taobao …] [--seeds 1 2 …]
 
 Each planted log is seen as a user's: judge, network and behaviour scorers learn from campaigns planted into a copy of
 it. They are trained once; the fusion is fitted again without the part. One JSON line per log, seed and part, and a
 table at the end.
 """
 
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from as_trained import trained
+from benchmarks.rings.as_trained import trained
+from benchmarks.rings.left_out import Row, rows_without
+from benchmarks.rings.planted import Truth
+from graphdet.detect.score import likely, parts_of
 from graphdet.evaluation.posterior import posterior_q_values
-from graphdet.pipeline.detect import judged_by, ring_candidates
-from graphdet.pipeline.in_pyg import graph_in_pyg
-from graphdet.pipeline.score import likely, parts_of
-from graphdet.pipeline.users import behaviour
+from graphdet.features.behaviour_arrays import behaviour
+from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.judge.model import judged_by
 from graphdet.ports import Silent, Store
+from graphdet.rings.find import ring_candidates
 from graphdet.scores.fused import BASIC, Fusion, Parts
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
-from left_out import Row, rows_without
-from planted import Truth
 
 FDR = 0.05
 ALONE = ("gnn", "cluster_distance", "probability")

@@ -1,20 +1,17 @@
 """How many lone rings are found: `graphdet power` as a user runs it, one JSON line per log.
 
-    python benchmarks/rings/run_power.py DATA [--logs globo …] [--seed 0]
+    python -m benchmarks.rings.run_power DATA [--logs globo …] [--seed 0]
 
 Every ring is judged as the only one of its log. Those beyond chance are those whose margin is above zero.
 """
 
 import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from logs import LOGS
-from recording import command, record
+from benchmarks.recording import command, record
+from benchmarks.rings.logs import LOGS
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Are the reasons of a ring its causes? Campaigns of known causes planted into real logs, found and explained.
 
-    python benchmarks/rings/run_reasons.py DATA [--logs trivago online_retail] [--seeds 1 2 3]
+    python -m benchmarks.rings.run_reasons DATA [--logs trivago online_retail] [--seeds 1 2 3]
 
 Rings are found with the judge that comes with the package, without training. For every flagged ring that is a campaign
 (Jaccard at least .5): is a true cause among its three strongest reasons, are named reasons true, do they stay when a
@@ -9,7 +9,6 @@ acts that a reason cites than without as many random acts of the ring? See known
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -19,19 +18,16 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from graphdet.models.shipped import shipped_judge
-from graphdet.pipeline.detect import ring_candidates
+from benchmarks.recording import record
+from benchmarks.rings.known_causes import MADE_FOR, Known, known_log, thinned
+from benchmarks.rings.logs import LOGS, read_log
+from graphdet.judge.shipped import shipped_judge
 from graphdet.ports import Silent
 from graphdet.rings.blocks import MIN_ITEMS, MIN_USERS, block_acts
-from graphdet.rings.explain import CODES, JUDGED_BY, Explanation, explain_rings
-from graphdet.rings.find import Candidates, Judged, judge_rings, overlap
-from graphdet.rings.without import logits_without
+from graphdet.rings.find import Candidates, Judged, judge_rings, overlap, ring_candidates
+from graphdet.rings.why.explain import CODES, JUDGED_BY, Explanation, explain_rings
+from graphdet.rings.why.without import logits_without
 from graphdet.tables import GraphArrays
-from known_causes import MADE_FOR, Known, known_log, thinned
-from logs import LOGS, read_log
-from recording import record
 
 TOP = 3
 CUT = 0.25  # of a ring's acts, taken away to see what a reason is worth
@@ -154,8 +150,8 @@ def innocents_explained(known: Known, found: Told) -> list[dict[str, object]]:
     """What is said of hard innocents if somebody accused them: those large enough to be a ring, as planted."""
     from graphdet.rings.blocks import Blocks, membership
     from graphdet.rings.evidence import gather_evidence
-    from graphdet.rings.explain import LogView, explain_ring, natural_groups
     from graphdet.rings.margin import naming_margins
+    from graphdet.rings.why.explain import LogView, explain_ring, natural_groups
 
     planted, model = known.planted, found.candidates.model
     groups = [

@@ -1,6 +1,6 @@
 """Rings found in real logs with planted campaigns, by graphdet and its peers: one JSON line per log, seed and method.
 
-    python benchmarks/rings/run_rings.py DATA [--logs globo online_retail …] [--seeds 1 2 …] [--methods graphdet …]
+    python -m benchmarks.rings.run_rings DATA [--logs globo online_retail …] [--seeds 1 2 …] [--methods graphdet …]
 
 Each method sees the planted log as a stranger's. `--untouched` runs graphdet on the logs as they are. A table over all
 lines of the run is printed at the end.
@@ -9,7 +9,6 @@ lines of the run is printed at the end.
 import argparse
 import multiprocessing
 import resource
-import sys
 import tempfile
 import time
 import warnings
@@ -19,17 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from detectors import DETECTORS
+from benchmarks.recording import record
+from benchmarks.rings.detectors import DETECTORS
+from benchmarks.rings.logs import LOGS, read_log
+from benchmarks.rings.planted import Truth, planted_log
+from benchmarks.rings.scoring import Found, figures
+from benchmarks.rings.sums import Sums
 from graphdet.errors import NotEnoughData
 from graphdet.simulate.campaigns import LEVELS
 from graphdet.tables import GraphArrays
-from logs import LOGS, read_log
-from planted import Truth, planted_log
-from recording import record
-from scoring import Found, figures
-from sums import Sums
 
 OURS = ("graphdet", "graphdet, untrained")  # that also look at the untouched logs
 SLOW, MANY_USERS = "PyGOD GAE", 10_000  # a peer that takes minutes in logs of more users than that

@@ -1,6 +1,6 @@
 """Is `graphdet rings` linear in events? A log several times over, each time with other ids: one JSON line each.
 
-    python benchmarks/rings/run_scale.py LOG.parquet --config globo [--times 1 3 10] [--grow longer beside]
+    python -m benchmarks.rings.run_scale LOG.parquet --config globo [--times 1 3 10] [--grow longer beside]
 
 `longer` puts the copies one after the other, as a log does that goes on, `beside` all at the same time, as the markets
 of a shop that have no users and items in common. Rings are found with the judge that comes with the package, in a store
@@ -9,16 +9,13 @@ that `graphdet ingest` filled.
 
 import argparse
 import itertools
-import sys
 import tempfile
 from pathlib import Path
 
 import duckdb
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
+from benchmarks.recording import command, record
 from graphdet.config import load_config
-from recording import command, record
 
 
 def several_times(log: Path, config: str, times: int, grow: str, folder: Path) -> tuple[Path, int]:

@@ -1,6 +1,6 @@
 """Rings of kinds that the judge was never shown: one JSON line per log, seed and kind.
 
-    python benchmarks/rings/run_unseen.py DATA [--logs trivago …] [--seeds 1 2 …] [--per-kind 2] [--kinds coattail …]
+    python -m benchmarks.rings.run_unseen DATA [--logs trivago …] [--seeds 1 2 …] [--per-kind 2] [--kinds coattail …]
 
 Campaigns of every kind are planted into a real log together with hard innocents. A judge trained on all kinds is
 compared with one that is not shown a kind, nor what was varied into it, on the same candidates and otherwise the same
@@ -10,7 +10,6 @@ own recall and the precision of all flagged rings.
 """
 
 import argparse
-import sys
 import tempfile
 import warnings
 from collections import defaultdict
@@ -20,23 +19,20 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from detectors import named
-from graphdet.models.judge import RingJudge
-from graphdet.models.ring_examples import NATURAL, Lessons
-from graphdet.models.ring_judge import train_ring_judge
-from graphdet.pipeline.detect import ring_candidates
-from graphdet.pipeline.ring_lessons import planted_copies
+from benchmarks.recording import record
+from benchmarks.rings.detectors import named
+from benchmarks.rings.logs import LOGS, read_log
+from benchmarks.rings.planted import Truth, truth_of
+from benchmarks.rings.scoring import MATCH, f1, matches
+from graphdet.judge.examples import NATURAL, Lessons
+from graphdet.judge.model import RingJudge
+from graphdet.judge.training import train_ring_judge
+from graphdet.learn.ring_lessons import planted_copies
 from graphdet.ports import Silent
 from graphdet.rings.evidence import JUDGE_DIRECTION
-from graphdet.rings.find import Candidates, overlap
+from graphdet.rings.find import Candidates, overlap, ring_candidates
 from graphdet.simulate import KINDS, TRAINED, Campaign, innocent_plan, is_like, plant
 from graphdet.tables import GraphArrays
-from logs import LOGS, read_log
-from planted import Truth, truth_of
-from recording import record
-from scoring import MATCH, f1, matches
 
 BLOCKS = [name for name, campaign in KINDS.items() if campaign.n_targets > 1]
 UNSEEN = [name for name in BLOCKS if name not in TRAINED]

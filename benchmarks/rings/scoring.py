@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from planted import Truth
+from benchmarks.rings.planted import Truth
 
 MATCH = 0.5  # Jaccard index from which a ring is the campaign
 DETECTABLE = 50.0  # nats

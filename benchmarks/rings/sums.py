@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.recording import RESULTS
+from benchmarks.rings.scoring import f1
 from graphdet.simulate.campaigns import LEVELS
-from recording import RESULTS
-from scoring import f1
 
 
 def recorded(commits: Sequence[str]) -> list[dict[str, Any]]:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from command_line import assert_one_clear_message, graphdet, inside, small_log
 
 from graphdet import __version__, schema
 from graphdet.store import open_store
 from graphdet.tables import RingTables
+from tests.cli.command_line import assert_one_clear_message, graphdet, inside, small_log
 
 COMMANDS = (
     *(

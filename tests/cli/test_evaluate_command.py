@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from chromium import FLAGS
-from command_line import assert_one_clear_message, inside
+
+from tests.cli.command_line import assert_one_clear_message, inside
+from tests.store.chromium import FLAGS
 
 
 def write_files(folder: Path) -> tuple[Path, Path]:

@@ -9,11 +9,19 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from command_line import COMMAND, assert_one_clear_message, begin, environment, graphdet, inside, small_log
 
 from graphdet.cli.guard import explain, guarded
 from graphdet.cli.progress import Bars, Lines
 from graphdet.errors import InputError, StoreBusy
+from tests.cli.command_line import (
+    COMMAND,
+    assert_one_clear_message,
+    begin,
+    environment,
+    graphdet,
+    inside,
+    small_log,
+)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ import random
 from pathlib import Path
 
 import pytest
-from command_line import assert_one_clear_message, inside
+
+from tests.cli.command_line import assert_one_clear_message, inside
 
 CONFIG = """
 [columns]

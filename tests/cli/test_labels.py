@@ -7,8 +7,9 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
-from command_line import assert_one_clear_message, inside, small_log
 from sklearn.metrics import roc_auc_score
+
+from tests.cli.command_line import assert_one_clear_message, inside, small_log
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from command_line import assert_one_clear_message, inside, write_log
+
+from tests.cli.command_line import assert_one_clear_message, inside, write_log
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from command_line import inside
 from jsonschema import Draft202012Validator
-from sample_logs import findings, log_tables, source
 
 from graphdet.ports import Silent
 from graphdet.reports.ring_json import ring_schema
 from graphdet.store.duckdb import DuckDBStore
+from tests.cli.command_line import inside
+from tests.store.sample_logs import findings, log_tables, source
 
 IDS = {f"u{n}" for n in range(6)}
 

@@ -7,16 +7,16 @@ import re
 from pathlib import Path
 
 import pytest
-from command_line import assert_one_clear_message, inside
 from jsonschema import Draft202012Validator
-from sample_logs import findings, log_tables, source
 
+from graphdet.casework.disclosure import Disclosure
 from graphdet.errors import GraphdetError
-from graphdet.pipeline.disclosure import Disclosure
-from graphdet.pipeline.report import report
 from graphdet.ports import Silent
 from graphdet.reports.ring_json import ring_schema
 from graphdet.store.duckdb import DuckDBStore
+from graphdet.verbs.report import report
+from tests.cli.command_line import assert_one_clear_message, inside
+from tests.store.sample_logs import findings, log_tables, source
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from command_line import begin, graphdet
 
 from graphdet import schema
+from graphdet.casework.decisions import give_verdict, put_on_list
 from graphdet.cli.deciding import noted
 from graphdet.config import load_config
 from graphdet.errors import UsageError
-from graphdet.pipeline.decisions import give_verdict, put_on_list
-from graphdet.pipeline.explain import Question, explain
-from graphdet.pipeline.run import run
-from graphdet.pipeline.simulate import simulate
 from graphdet.store.duckdb import DuckDBStore
+from graphdet.verbs.explain import Question, explain
+from graphdet.verbs.run import run
+from graphdet.verbs.simulate import simulate
+from tests.cli.command_line import begin, graphdet
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

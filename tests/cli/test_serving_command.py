@@ -5,8 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from command_line import COMMAND, assert_one_clear_message, environment, inside
-from serving_world import World, make_world
+
+from tests.cli.command_line import COMMAND, assert_one_clear_message, environment, inside
+from tests.unit.serving_world import World, make_world
 
 
 @pytest.fixture(scope="module")

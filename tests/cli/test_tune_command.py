@@ -6,7 +6,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from command_line import (
+
+from graphdet.lab.tuning import Range
+from graphdet.verbs import tune
+from tests.cli.command_line import (
     COMMAND,
     assert_one_clear_message,
     environment,
@@ -15,9 +18,6 @@ from command_line import (
     url_of,
     write_labels,
 )
-
-from graphdet.pipeline import tune
-from graphdet.pipeline.tuning import Range
 
 FEW = {"rounds": Range(5, 30, True, (5, 30)), "leaves": Range(4, 63, True, (7, 31))}  # for time
 

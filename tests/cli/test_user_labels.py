@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow.csv
 import pytest
-from command_line import assert_one_clear_message, hurried_log, inside, url_of, write_labels
 from sklearn.metrics import roc_auc_score
 
-from graphdet.pipeline.detect import read_graph
-from graphdet.pipeline.models import load_models
-from graphdet.pipeline.ring_lessons import PlantedTask, plant_and_judge
-from graphdet.pipeline.score import score
-from graphdet.pipeline.train_settings import TrainSettings
-from graphdet.pipeline.user_learning import learn_users
-from graphdet.pipeline.user_task import Task
+from graphdet.graph.read import read_graph
+from graphdet.learn.models import load_models
+from graphdet.learn.ring_lessons import PlantedTask, plant_and_judge
+from graphdet.learn.train_settings import TrainSettings
+from graphdet.learn.user_learning import learn_users
+from graphdet.learn.user_task import Task
 from graphdet.ports import Silent, Store
 from graphdet.rings.find import acts_sketch
 from graphdet.store import open_store
+from graphdet.verbs.score import score
+from tests.cli.command_line import assert_one_clear_message, hurried_log, inside, url_of, write_labels
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,15 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from command_line import assert_one_clear_message, graphdet, inside, small_log
 
 from graphdet import schema
 from graphdet.audit import utc_now
+from graphdet.casework.memory import remember, settle
 from graphdet.config import load_config
-from graphdet.pipeline.ingest import ingest
-from graphdet.pipeline.memory import remember, settle
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.tables import RingTables
+from graphdet.verbs.ingest import ingest
+from tests.cli.command_line import assert_one_clear_message, graphdet, inside, small_log
 
 HOSTILE = "\u202e<b>Ann\x1b[31m=1+1\n\udcff"
 MEMBERS = ("u0", "u1", "u2", "u3")

@@ -27,7 +27,16 @@ PINNED = {
     "SOURCE_DATE_EPOCH": "1000000000",  # fonts in a PDF hold the time they were written
     "COLUMNS": "120",
 }
-RUN_ONLY = ("stages", "versions", "peak_mib")  # of run.json, and of what eda.json says of its run: they differ each time
+RUN_ONLY = (
+    "stages",
+    "versions",
+    "peak_mib",
+)  # of run.json and eda.json: different each time
+OTHER_WORLDS = (
+    ("shop", "L3", "parquet"),
+    ("payments", "mule_cycle", "jsonl"),
+    ("reviews", "demote", "csv.gz"),
+)
 IGNORED = (".duckdb", ".wal", ".key")
 
 
@@ -95,7 +104,7 @@ def worlds() -> Iterator[tuple[str, dict[str, str]]]:
         "--campaigns", "4", "--innocents", "--seed", "2",
     )  # fmt: skip
     yield "simulate news", digests(Path("world"))
-    for kind, plan, ending in (("shop", "L3", "parquet"), ("payments", "mule_cycle", "jsonl"), ("reviews", "demote", "csv.gz")):
+    for kind, plan, ending in OTHER_WORLDS:
         out = Path(kind)
         out.mkdir()
         command(
@@ -130,7 +139,17 @@ def learned(store: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
     for what in ("users", "items"):
         yield (
             f"train labels of {what}",
-            said("train", *store, "--model", f"by-{what}", "--labels", f"{what}.csv", "--json", "--split", "random")
+            said(
+                "train",
+                *store,
+                "--model",
+                f"by-{what}",
+                "--labels",
+                f"{what}.csv",
+                "--json",
+                "--split",
+                "random",
+            )
             | digests(Path(f"by-{what}")),
         )
         yield f"score by {what}", said("score", *store, "--model", f"by-{what}", "--json")

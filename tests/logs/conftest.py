@@ -3,7 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from log_desk import Desk, rows
+
+from tests.logs.log_desk import Desk, rows
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from log_desk import BASIC, NOW_MS, Desk
 
 from graphdet.errors import ConfigError, InputError
+from tests.logs.log_desk import BASIC, NOW_MS, Desk
 
 GOOD = "user,item,at\n" + "".join(f"u{i % 7},i{i % 5},{NOW_MS - i * 1000}\n" for i in range(100))
 

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from log_desk import BASIC, NOW_MS, Desk
 
 from graphdet.errors import TooManyRejects
+from tests.logs.log_desk import BASIC, NOW_MS, Desk
 
 HALF = BASIC + "[reject]\nmax_share = 0.9\n"
 T = NOW_MS

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from log_desk import NOW_MS, Desk, rows
 
 from graphdet.errors import InputError
+from tests.logs.log_desk import NOW_MS, Desk, rows
 
 CONFIG = """
 [columns]

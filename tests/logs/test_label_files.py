@@ -2,11 +2,11 @@
 
 import pyarrow as pa
 import pytest
-from log_desk import Desk
 
 from graphdet.errors import InputError
 from graphdet.logs import check_labels, read_labels
 from graphdet.schema import LABEL_KEYS
+from tests.logs.log_desk import Desk
 
 
 @pytest.mark.parametrize("key", LABEL_KEYS)

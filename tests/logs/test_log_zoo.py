@@ -1,7 +1,8 @@
 """Tiny logs that break assumptions."""
 
 import pytest
-from log_desk import BASIC, NOW_MS, Desk
+
+from tests.logs.log_desk import BASIC, NOW_MS, Desk
 
 T = NOW_MS
 SHOP = BASIC.replace("[time]", 'session_id = "visit"\n[time]')

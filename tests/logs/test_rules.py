@@ -5,9 +5,9 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from log_desk import BASIC, NOW_MS, Desk
 
 from graphdet.errors import ConfigError, InputError, TooManyRejects
+from tests.logs.log_desk import BASIC, NOW_MS, Desk
 
 T = NOW_MS
 LOOSE = BASIC + "[reject]\nmax_share = 1\n"

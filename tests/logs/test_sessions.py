@@ -7,7 +7,8 @@ import narwhals as nw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from log_desk import BASIC, NOW_MS, Desk, rows
+
+from tests.logs.log_desk import BASIC, NOW_MS, Desk, rows
 
 GAP = BASIC + "[sessions]\ngap_s = 10\n"
 NAMED = BASIC.replace("[time]", 'session_id = "visit"\n[time]')

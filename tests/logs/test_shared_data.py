@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from log_desk import Desk
 
 from graphdet.config import load_config
+from tests.logs.log_desk import Desk
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 pytestmark = [

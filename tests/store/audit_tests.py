@@ -7,7 +7,7 @@ from pathlib import Path
 from graphdet.audit import AuditLog, Draft, verify
 from graphdet.ports import Store
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 N_PROCESSES, N_TIMES = 3, 5
 
 
@@ -24,7 +24,7 @@ def note_from_many_processes(url: str) -> None:
     """Let several processes note things at the same time, and wait for them."""
     running = [
         subprocess.Popen(
-            [sys.executable, str(HERE / "audit_client.py"), url, f"process {ix}", str(N_TIMES)],
+            [sys.executable, "-m", "tests.store.audit_client", url, f"process {ix}", str(N_TIMES)],
             stderr=subprocess.PIPE,
             text=True,
         )

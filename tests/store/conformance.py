@@ -11,9 +11,16 @@ from pathlib import Path
 import narwhals as nw
 import pyarrow as pa
 import pytest
-from decision_conformance import DecisionConformance
-from query_conformance import QueryConformance
-from sample_logs import (
+
+from graphdet.config import Columns, Config, Text, Time
+from graphdet.errors import UsageError
+from graphdet.gnn.extract import extract
+from graphdet.ports import Silent, Store
+from graphdet.tables import Frame, RingTables
+from graphdet.verbs.ingest import ingest
+from tests.store.decision_conformance import DecisionConformance
+from tests.store.query_conformance import QueryConformance
+from tests.store.sample_logs import (
     ENTITIES,
     INTERACTIONS,
     ITEMS,
@@ -38,13 +45,6 @@ from sample_logs import (
     source,
     table,
 )
-
-from graphdet.config import Columns, Config, Text, Time
-from graphdet.errors import UsageError
-from graphdet.pipeline.extract import extract
-from graphdet.pipeline.ingest import ingest
-from graphdet.ports import Silent, Store
-from graphdet.tables import Frame, RingTables
 
 
 def rows_of(frame: Frame, types: dict[str, pa.DataType]) -> list[Row]:

@@ -7,7 +7,14 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from sample_logs import (
+
+from graphdet.audit import Draft, Head, iso, storable, utc_now, verify
+from graphdet.casework.decisions import give_verdict, put_on_list, snooze, standing_of
+from graphdet.casework.memory import remember
+from graphdet.errors import UsageError
+from graphdet.ports import Silent, Store
+from graphdet.tables import RingTables
+from tests.store.sample_logs import (
     RING_HISTORY,
     RING_ITEMS,
     RING_MEMBERS,
@@ -20,13 +27,6 @@ from sample_logs import (
     source,
     table,
 )
-
-from graphdet.audit import Draft, Head, iso, storable, utc_now, verify
-from graphdet.errors import UsageError
-from graphdet.pipeline.decisions import give_verdict, put_on_list, snooze, standing_of
-from graphdet.pipeline.memory import remember
-from graphdet.ports import Silent, Store
-from graphdet.tables import RingTables
 
 HOSTILE_TEXTS = [
     "<img src=x onerror=alert(1)>",

@@ -2,11 +2,10 @@
 
 import sys
 
-from sample_logs import log_tables, random_log, source
-
 from graphdet.ports import Silent
 from graphdet.store.neo4j import Neo4jStore
 from graphdet.store.neo4j import writing as batches
+from tests.store.sample_logs import log_tables, random_log, source
 
 SEED = 11
 

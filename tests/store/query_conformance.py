@@ -5,11 +5,11 @@ Part of `StoreConformance`.
 
 import pyarrow as pa
 import pytest
-from decision_conformance import verdict_draft
-from sample_logs import RING_HISTORY, Row, findings, log_tables, source, table
 
 from graphdet.errors import UsageError
 from graphdet.ports import Silent, Store
+from tests.store.decision_conformance import verdict_draft
+from tests.store.sample_logs import RING_HISTORY, Row, findings, log_tables, source, table
 
 QUERY_COLUMNS = {
     "top-suspects": ["user_id", "score", "p_value", "ring_id", "reason"],

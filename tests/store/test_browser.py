@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import FLAGS
-from sample_logs import findings, log_tables, source
 
 from graphdet.audit import verify
-from graphdet.pipeline.decisions import note_loose, standing_of
-from graphdet.pipeline.guide import GuideServer, case_of
+from graphdet.casework.decisions import note_loose, standing_of
 from graphdet.ports import Silent
 from graphdet.store.neo4j import Neo4jStore, browser, server
+from graphdet.store.neo4j.guide import GuideServer, case_of
 from graphdet.store.neo4j.statements import text_of
+from tests.store.chromium import FLAGS
+from tests.store.sample_logs import findings, log_tables, source
 
 pytestmark = [pytest.mark.neo4j, pytest.mark.browser]
 PATIENCE_MS = 60_000

@@ -12,8 +12,14 @@ from pathlib import Path
 import duckdb
 import narwhals as nw
 import pytest
-from conformance import StoreConformance, check_graph, write
-from sample_logs import (
+
+from graphdet.errors import ConfigError, InputError, StoreBusy, StoreError, UsageError
+from graphdet.ports import Silent
+from graphdet.store import open_store
+from graphdet.store.duckdb import DuckDBStore, tables
+from graphdet.tables import LogTables
+from tests.store.conformance import StoreConformance, check_graph, write
+from tests.store.sample_logs import (
     SampleLog,
     event_rows,
     interactions_of,
@@ -22,13 +28,7 @@ from sample_logs import (
     source,
 )
 
-from graphdet.errors import ConfigError, InputError, StoreBusy, StoreError, UsageError
-from graphdet.ports import Silent
-from graphdet.store import open_store
-from graphdet.store.duckdb import DuckDBStore, tables
-from graphdet.tables import LogTables
-
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def in_process(code: str, *arguments: object) -> subprocess.CompletedProcess[str
     """Run Python in a process of its own, which can import the samples."""
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=HERE,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
@@ -241,8 +241,8 @@ def test_writing_to_a_reader_is_a_usage_error(store: DuckDBStore) -> None:
 # --- killed, full, interrupted ---------------------------------------------------------------------------
 WRITE = """
 import sys
-from conformance import write
-from sample_logs import findings, random_log
+from tests.store.conformance import write
+from tests.store.sample_logs import findings, random_log
 from graphdet.store.duckdb import DuckDBStore
 store = DuckDBStore(sys.argv[1])
 print("opened", flush=True)
@@ -266,7 +266,7 @@ def test_killed_anywhere_and_repeated_is_as_if_never_killed(tmp_path: Path) -> N
     n_complete = []
     for attempt in range(14):
         path = tmp_path / f"{attempt}.duckdb"
-        process = subprocess.Popen([sys.executable, "-c", WRITE, str(path)], cwd=HERE, stdout=subprocess.PIPE)
+        process = subprocess.Popen([sys.executable, "-c", WRITE, str(path)], cwd=ROOT, stdout=subprocess.PIPE)
         assert process.stdout is not None
         if attempt:  # the first is killed while it still opens
             process.stdout.readline()
@@ -287,8 +287,8 @@ def test_killed_anywhere_and_repeated_is_as_if_never_killed(tmp_path: Path) -> N
 
 FULL = """
 import resource, sys
-from conformance import write
-from sample_logs import random_log
+from tests.store.conformance import write
+from tests.store.sample_logs import random_log
 from graphdet.errors import StoreError
 from graphdet.store.duckdb import DuckDBStore
 store = DuckDBStore(sys.argv[1])

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from audit_tests import check_notes, filled, note_from_many_processes
-from sample_logs import findings
 
 from graphdet.audit import SHOWN, Draft, verify
 from graphdet.errors import GraphdetError
 from graphdet.store.duckdb import DuckDBStore, tables
+from tests.store.audit_tests import check_notes, filled, note_from_many_processes
+from tests.store.sample_logs import findings
 
 
 @pytest.fixture

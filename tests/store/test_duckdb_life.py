@@ -5,7 +5,6 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
-from conformance import check_graph, write
 from hypothesis import settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -14,9 +13,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sample_logs import SampleLog, findings, random_log
 
 from graphdet.store.duckdb import DuckDBStore
+from tests.store.conformance import check_graph, write
+from tests.store.sample_logs import SampleLog, findings, random_log
 
 
 class Life(RuleBasedStateMachine):

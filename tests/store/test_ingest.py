@@ -15,13 +15,13 @@ import pytest
 from graphdet.config import Columns, Config, Read, Time
 from graphdet.errors import InputError, TooManyRejects, UsageError
 from graphdet.logs import read_log
-from graphdet.pipeline.ingest import ingest
-from graphdet.pipeline.query import list_queries, run_query
 from graphdet.ports import Silent, Source, Store
 from graphdet.store import open_store
 from graphdet.tables import Frame
+from graphdet.verbs.ingest import ingest
+from graphdet.verbs.query import list_queries, run_query
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 START_S = 1_700_000_000
 CONFIG = Config(
     name="test",
@@ -203,9 +203,9 @@ def test_headerless_files_are_compared_with_their_config(store: Store, tmp_path:
 KILLED = """
 import sys
 from pathlib import Path
-from test_ingest import CONFIG
+from tests.store.test_ingest import CONFIG
 from graphdet.logs import read_log
-from graphdet.pipeline.ingest import ingest
+from graphdet.verbs.ingest import ingest
 from graphdet.store import open_store
 store = open_store(sys.argv[1])
 print("opened", flush=True)
@@ -221,14 +221,14 @@ def test_killed_anywhere_and_repeated_is_as_if_never_killed(tmp_path: Path) -> N
     whole = tmp_path / "whole.duckdb"
     command = [sys.executable, "-c", KILLED]
     started = time.monotonic()
-    subprocess.run([*command, str(whole), *logs], cwd=HERE, check=True, capture_output=True)
+    subprocess.run([*command, str(whole), *logs], cwd=ROOT, check=True, capture_output=True)
     whole_s = time.monotonic() - started
     clean = open_store(str(whole))
     want = graph_of(clean)
     clean.close()
     for attempt in range(10):
         path = tmp_path / f"{attempt}.duckdb"
-        process = subprocess.Popen([*command, str(path), *logs], cwd=HERE, stdout=subprocess.PIPE)
+        process = subprocess.Popen([*command, str(path), *logs], cwd=ROOT, stdout=subprocess.PIPE)
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(whole_s * 0.6 * attempt / 9)

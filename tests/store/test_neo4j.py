@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
-from conformance import StoreConformance
 
 from graphdet.errors import UsageError
 from graphdet.ports import Store
 from graphdet.store import open_store
+from tests.store.conformance import StoreConformance
 
 pytestmark = pytest.mark.neo4j
 

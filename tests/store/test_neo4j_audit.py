@@ -4,16 +4,16 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from audit_tests import check_notes, filled, note_from_many_processes
-from conformance import write
-from sample_logs import findings
 
 from graphdet.audit import SHOWN, verify
+from graphdet.casework.decisions import give_verdict, note_loose, standing_of
+from graphdet.casework.memory import remember
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.pipeline.decisions import give_verdict, note_loose, standing_of
-from graphdet.pipeline.memory import remember
 from graphdet.store.neo4j import Neo4jStore
 from graphdet.store.neo4j.statements import cypher
+from tests.store.audit_tests import check_notes, filled, note_from_many_processes
+from tests.store.conformance import write
+from tests.store.sample_logs import findings
 
 pytestmark = pytest.mark.neo4j
 

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
-from query_conformance import fill
-from sample_logs import SCORES, findings, score_row, table
 
 from graphdet.errors import UsageError
-from graphdet.pipeline.guide import case_of
 from graphdet.store.neo4j import Neo4jStore, saved, server
 from graphdet.store.neo4j.client import Client
+from graphdet.store.neo4j.guide import case_of
 from graphdet.store.neo4j.home import USERNAME
 from graphdet.store.neo4j.statements import text_literal
+from tests.store.query_conformance import fill
+from tests.store.sample_logs import SCORES, findings, score_row, table
 
 pytestmark = pytest.mark.neo4j
 IDS = {"ring_id": "ring-1", "user_id": "u0", "other_id": "u1", "item_id": "i0"}

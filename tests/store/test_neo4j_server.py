@@ -11,10 +11,6 @@ from pathlib import Path
 import narwhals as nw
 import psutil
 import pytest
-from conformance import INTERACTION_KEY, check_graph, rows_of, same_rows, write
-from neo4j_client import SEED
-from neo4j_server import free_port, wipe
-from sample_logs import INTERACTIONS, WEIRD_IDS, SampleLog, log_tables, random_log, source
 
 from graphdet.errors import InputError, StoreBusy, StoreError, UsageError
 from graphdet.ports import Silent
@@ -24,9 +20,13 @@ from graphdet.store.neo4j.home import Home
 from graphdet.store.neo4j.processes import birth_of, wait_for_end, write_note
 from graphdet.store.neo4j.shape import action_of_type
 from graphdet.store.neo4j.statements import cypher
+from tests.store.conformance import INTERACTION_KEY, check_graph, rows_of, same_rows, write
+from tests.store.neo4j_client import SEED
+from tests.store.neo4j_server import free_port, wipe
+from tests.store.sample_logs import INTERACTIONS, WEIRD_IDS, SampleLog, log_tables, random_log, source
 
 pytestmark = pytest.mark.neo4j
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_urls_that_are_none(url: str) -> None:
 # --- killed in the middle ----------------------------------------------------------------------------------------
 def ingest_killed(url: str, home: Path, *, at: str, whom: str, bulk: bool, nth: int = 1) -> None:
     """Run the ingest in a process of its own and kill it, or the server, at the nth line that starts with `at`."""
-    command = [sys.executable, str(HERE / "neo4j_client.py"), url, "600", "bulk" if bulk else "batches"]
+    command = [sys.executable, "-m", "tests.store.neo4j_client", url, "600", "bulk" if bulk else "batches"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
         assert client.stdout is not None
         assert client.stderr is not None

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from graphdet.config import load_config
-from graphdet.pipeline.ingest import ingest
 from graphdet.store.duckdb import DuckDBStore
+from graphdet.verbs.ingest import ingest
 
 
 def store_with(folder: Path, log: str, text: str, config: str) -> DuckDBStore:

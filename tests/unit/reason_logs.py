@@ -10,7 +10,7 @@ import pyarrow as pa
 from graphdet.graph.encode import encode
 from graphdet.rings.blocks import Blocks, membership
 from graphdet.rings.organic import organic_model
-from graphdet.rings.ring_view import LogView, RingView
+from graphdet.rings.why.ring_view import LogView, RingView
 
 DAY = 86_400_000
 DAYS = 40

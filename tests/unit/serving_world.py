@@ -8,17 +8,17 @@ import numpy as np
 import pyarrow as pa
 
 from graphdet.config import load_config
-from graphdet.models.folds import folds
-from graphdet.models.gnn_settings import GnnSettings
-from graphdet.models.shipped import shipped_judge
-from graphdet.models.training import train_gnn
-from graphdet.pipeline.detect import find_pairs, read_graph
-from graphdet.pipeline.in_pyg import graph_in_pyg
-from graphdet.pipeline.ingest import ingest
-from graphdet.pipeline.models import Models
-from graphdet.pipeline.user_told import finer
-from graphdet.pipeline.user_trees import UserTrees, fit_user_trees, user_columns
-from graphdet.pipeline.users import behaviour
+from graphdet.features.behaviour_arrays import behaviour
+from graphdet.features.find_pairs import find_pairs
+from graphdet.gnn.folds import folds
+from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.gnn.settings import GnnSettings
+from graphdet.gnn.training import train_gnn
+from graphdet.graph.read import read_graph
+from graphdet.judge.shipped import shipped_judge
+from graphdet.learn.models import Models
+from graphdet.learn.user_told import finer
+from graphdet.learn.user_trees import UserTrees, fit_user_trees, user_columns
 from graphdet.ports import Silent
 from graphdet.scores.clusters import Clusters
 from graphdet.scores.density import Density
@@ -30,6 +30,7 @@ from graphdet.simulate.organic import organic
 from graphdet.simulate.plant import plant
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.tables import GraphArrays
+from graphdet.verbs.ingest import ingest
 
 SETTINGS = GnnSettings(n_steps=20, batch_size=128)
 

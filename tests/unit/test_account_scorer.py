@@ -7,21 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from serving_world import World, make_world, store_of, write_log
 
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.pipeline.detect import find_pairs, read_graph
-from graphdet.pipeline.export import export
-from graphdet.pipeline.in_pyg import graph_in_pyg
-from graphdet.pipeline.models import load_models
-from graphdet.pipeline.score import score
-from graphdet.pipeline.serve import account_scorer
-from graphdet.pipeline.users import behaviour
+from graphdet.features.behaviour_arrays import behaviour
+from graphdet.features.find_pairs import find_pairs
+from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.graph.read import read_graph
+from graphdet.learn.models import load_models
 from graphdet.ports import Silent
 from graphdet.serving.accounts import AccountScorer
 from graphdet.serving.acts import NewAct
+from graphdet.serving.build import account_scorer
 from graphdet.serving.forms import Form, Precision
 from graphdet.store.duckdb import DuckDBStore
+from graphdet.verbs.export import export
+from graphdet.verbs.score import score
+from tests.unit.serving_world import World, make_world, store_of, write_log
 
 pytestmark = pytest.mark.slow
 LOGIT = 1e-4  # the promise
@@ -245,7 +246,7 @@ def test_a_student_needs_a_log_and_packing_a_plain_network(world: World, tmp_pat
 def test_a_process_that_scores_never_loads_torch(world: World) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from graphdet.pipeline.serve import account_scorer\nfrom graphdet.store import open_store\n"
+        "from graphdet.serving.build import account_scorer\nfrom graphdet.store import open_store\n"
         f"store = open_store('duckdb:{world.store}', read_only=True)\n"
         f"scorer = account_scorer(store, Path({str(world.model)!r}))\n"
         f"assert 0 < scorer.score({world.graph.user_ids[0].as_py()!r})['score'] < 1\n"

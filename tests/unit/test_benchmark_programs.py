@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = [
-    str(path.relative_to(ROOT))
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for path in sorted((ROOT / "benchmarks").rglob("*.py"))
     if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 ]
@@ -21,10 +21,8 @@ RUN_ALL = """
 import contextlib, io, json, runpy, sys, traceback
 from pathlib import Path
 
-search, found, ours = list(sys.path), {}, Path("benchmarks").resolve()
+found, ours = {}, Path("benchmarks").resolve()
 for program in sys.argv[1:]:
-    path = Path(program).resolve()
-    sys.path[:] = [str(path.parent), *search[1:]]
     for name, module in list(sys.modules.items()):
         if Path(getattr(module, "__file__", None) or "/").is_relative_to(ours):
             del sys.modules[name]
@@ -32,7 +30,7 @@ for program in sys.argv[1:]:
     sys.argv[:] = [program, "--help"]
     try:
         with contextlib.redirect_stdout(told):
-            runpy.run_path(str(path), run_name="__main__")
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
     except SystemExit as end:
         code = end.code
     except ModuleNotFoundError as error:
@@ -55,7 +53,7 @@ def outcomes() -> dict[str, dict[str, str | int | None]]:
 
 
 def test_programs_are_found() -> None:
-    assert {"benchmarks/run_reports.py", "benchmarks/rings/run_rings.py"} <= set(PROGRAMS)
+    assert {"benchmarks.run_reports", "benchmarks.rings.run_rings"} <= set(PROGRAMS)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -13,9 +13,9 @@ from jsonschema import Draft202012Validator
 
 from graphdet.config import load_config, parse_config
 from graphdet.errors import InputError
-from graphdet.pipeline.eda import eda
 from graphdet.reports.eda import story
 from graphdet.reports.eda.page import eda_page
+from graphdet.verbs.eda import eda
 
 pytestmark = pytest.mark.slow
 

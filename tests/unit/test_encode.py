@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tests.unit.small_graphs import graph_of
 
 ROWS = st.lists(

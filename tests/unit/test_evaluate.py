@@ -11,8 +11,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from graphdet.errors import InputError, UsageError
 from graphdet.evaluation.compare import Costs
-from graphdet.pipeline.evaluate import Wanted, evaluate
 from graphdet.reports.evaluation_page import SCHEMA_FILE
+from graphdet.verbs.evaluate import Wanted, evaluate
 
 HOSTILE = '<script>alert("x")</script>'
 QUICK = Wanted(n_draws=20, ks=(5, 50, 10_000))

@@ -8,17 +8,16 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from graphdet.models.shipped import shipped_judge
-from graphdet.pipeline.detect import ring_candidates
+from graphdet.judge.shipped import shipped_judge
 from graphdet.ports import Silent
 from graphdet.reports.evidence import findings, read_evidence
 from graphdet.reports.reasons import read_explanation
 from graphdet.rings.evidence import EVIDENCE
-from graphdet.rings.explain import CODES, Explanation, explain_rings
-from graphdet.rings.find import Candidates, Judged, judge_rings
-from graphdet.rings.ring_tables import tabulate, told_of_members
-from graphdet.rings.ring_view import LogView, RingView
-from graphdet.rings.without import NO_RING, fewest_members, logits_without, without_acts
+from graphdet.rings.find import Candidates, Judged, judge_rings, ring_candidates
+from graphdet.rings.why.explain import CODES, Explanation, explain_rings
+from graphdet.rings.why.ring_view import LogView, RingView
+from graphdet.rings.why.tables import tabulate, told_of_members
+from graphdet.rings.why.without import NO_RING, fewest_members, logits_without, without_acts
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import kind
 from graphdet.simulate.organic import organic

@@ -4,22 +4,22 @@ import duckdb
 import numpy as np
 import pytest
 
+from graphdet.features.behaviour_arrays import behaviour
+from graphdet.features.find_pairs import find_pairs
 from graphdet.features.titles import gnn_inputs
-from graphdet.models.explain_gnn import Attribution, GnnExplainer
-from graphdet.models.gnn import TrainedGnn
-from graphdet.models.gnn_settings import GnnSettings
-from graphdet.models.pyg import HeteroData
-from graphdet.models.training import train_gnn
-from graphdet.pipeline.detect import find_pairs
-from graphdet.pipeline.explain import told
-from graphdet.pipeline.gnn_words import MOST_MEMBERS, ring_block
-from graphdet.pipeline.in_pyg import graph_in_pyg
-from graphdet.pipeline.users import behaviour
+from graphdet.gnn.explain import Attribution, GnnExplainer
+from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.gnn.network import TrainedGnn
+from graphdet.gnn.pyg import HeteroData
+from graphdet.gnn.settings import GnnSettings
+from graphdet.gnn.training import train_gnn
+from graphdet.gnn.words import MOST_MEMBERS, ring_block
 from graphdet.ports import Silent
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import kind
 from graphdet.simulate.organic import organic
 from graphdet.simulate.plant import plant
+from graphdet.verbs.explain import told
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from graphdet.errors import StoreError
-from graphdet.pipeline.guide import Case, GuideServer, guide_page
+from graphdet.store.neo4j.guide import Case, GuideServer, guide_page
 
 CASE = Case("R0001", 3, 2, True, "3 accounts on 2 items", "u0", "u1")
 HOSTILE = "</pre><script>alert(1)</script>' \\u0027 }; MATCH (n) DETACH DELETE n; //"

@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from graphdet.config import load_config
 from graphdet.evaluation.beta_binomial import fit_beta_binomial, log_pmf, upper_tail
 from graphdet.evaluation.fdr import adaptive_q_values, benjamini_hochberg
-from graphdet.pipeline.ingest import ingest
-from graphdet.pipeline.items import ItemScanBlock, find_items, read_acts
-from graphdet.pipeline.labelled_sheets import kept_sheet, with_blocks
-from graphdet.rings.item_acts import ItemActs, visits
-from graphdet.rings.item_crowds import cells, throwaways
-from graphdet.rings.item_repeats import ItemVisits, RepeatLaw, repeat_p_values
-from graphdet.rings.item_scales import over_scales
-from graphdet.rings.item_scan import REPEATS, THROWAWAY, accounts_of, scan_items, tabulate_items
+from graphdet.items.acts import ItemActs, visits
+from graphdet.items.crowds import cells, throwaways
+from graphdet.items.repeats import ItemVisits, RepeatLaw, repeat_p_values
+from graphdet.items.scales import over_scales
+from graphdet.items.scan import REPEATS, THROWAWAY, accounts_of, scan_items, tabulate_items
+from graphdet.learn.item_scan_block import ItemScanBlock, read_acts
+from graphdet.learn.labelled_sheets import kept_sheet, with_blocks
 from graphdet.store.duckdb import DuckDBStore
+from graphdet.verbs.ingest import ingest
+from graphdet.verbs.items import find_items
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # item, user, ms

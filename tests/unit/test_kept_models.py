@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from labelled_files import labels_in, store_with
 from sklearn.metrics import roc_auc_score
-from test_labelled_pipeline import CONFIG, Line, some_log
+from tests.unit.test_labelled_pipeline import CONFIG, Line, some_log
 
 from graphdet.errors import GraphdetError, InputError, UsageError
 from graphdet.evaluation.splits import DAY_MS, TEST, SplitPlan
+from graphdet.lab.leakage import audit_leakage, own_label_check
+from graphdet.learn.labelled_model import kept_kinds, load_kept
+from graphdet.learn.labelled_score import score_kept
+from graphdet.learn.labelled_sheets import Sheet, event_sheet
+from graphdet.learn.labelled_task import LabelTask, label_task
+from graphdet.learn.labelled_train import train_labelled
 from graphdet.logs.labels import read_labels
-from graphdet.pipeline.labelled_model import kept_kinds, load_kept
-from graphdet.pipeline.labelled_score import score_kept
-from graphdet.pipeline.labelled_sheets import Sheet, event_sheet
-from graphdet.pipeline.labelled_task import LabelTask, label_task
-from graphdet.pipeline.labelled_train import train_labelled
-from graphdet.pipeline.leakage import audit_leakage, own_label_check
 from graphdet.ports import Silent, Store
 from graphdet.scores.trees import TreeSettings
 from graphdet.store.duckdb import DuckDBStore
+from tests.unit.labelled_files import labels_in, store_with
 
 FEW = TreeSettings(rounds=30)
 PLAN = SplitPlan(delay_ms=DAY_MS // 2)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from graphdet.models.known_campaigns import LEAST_LIKENESS, KnownCampaigns
-from graphdet.models.ring_examples import Lessons
+from graphdet.judge.examples import Lessons
+from graphdet.judge.known_campaigns import LEAST_LIKENESS, KnownCampaigns
 
 Float = np.ndarray
 

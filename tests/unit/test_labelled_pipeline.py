@@ -12,12 +12,12 @@ from graphdet import schema
 from graphdet.config import load_config
 from graphdet.errors import InputError
 from graphdet.graph.encode import encode
+from graphdet.learn.labelled import check_against
+from graphdet.learn.labelled_score import score_labelled
 from graphdet.logs.labels import read_labels
-from graphdet.pipeline.ingest import ingest
-from graphdet.pipeline.labelled import check_against
-from graphdet.pipeline.labelled_score import score_labelled
 from graphdet.ports import Silent
 from graphdet.store.duckdb import DuckDBStore
+from graphdet.verbs.ingest import ingest
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled_files import labels_in, store_with
 from sklearn.metrics import roc_auc_score
 
 from graphdet.errors import GraphdetError, InputError
 from graphdet.evaluation.splits import DAY_MS, SplitPlan
+from graphdet.lab.leakage import audit_leakage, own_label_check
+from graphdet.learn.labelled import check_against
+from graphdet.learn.labelled_blocks import full_sheet
+from graphdet.learn.labelled_model import load_kept
+from graphdet.learn.labelled_score import score_kept
+from graphdet.learn.labelled_task import label_task
+from graphdet.learn.labelled_train import train_labelled
 from graphdet.logs.labels import read_labels
-from graphdet.pipeline.labelled import check_against
-from graphdet.pipeline.labelled_blocks import full_sheet
-from graphdet.pipeline.labelled_model import load_kept
-from graphdet.pipeline.labelled_score import score_kept
-from graphdet.pipeline.labelled_task import label_task
-from graphdet.pipeline.labelled_train import train_labelled
-from graphdet.pipeline.leakage import audit_leakage, own_label_check
 from graphdet.ports import Silent
 from graphdet.scores.text_folds import ReadTexts, TextModels
 from graphdet.scores.trees import TreeSettings
 from graphdet.store.duckdb import DuckDBStore
+from tests.unit.labelled_files import labels_in, store_with
 
 FEW = TreeSettings(rounds=30)
 PLAN = SplitPlan(delay_ms=DAY_MS // 2)

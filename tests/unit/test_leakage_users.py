@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.pipeline.leakage_users import permuted, turned
+from graphdet.lab.leakage_users import permuted, turned
 
 N = 400
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tests.unit.small_graphs import graph_of
 
 from graphdet.rings.blocks import Blocks, block_acts, membership
 from graphdet.rings.margin import Margins, moment_margins, naming_margins, worth_naming
@@ -10,6 +9,7 @@ from graphdet.rings.moment import moments, visitors
 from graphdet.rings.organic import Organic, organic_model
 from graphdet.rings.refine import refine
 from graphdet.tables import GraphArrays
+from tests.unit.small_graphs import graph_of
 
 DAY_MS = 86_400_000
 N_RING, N_TARGETS = 14, 6

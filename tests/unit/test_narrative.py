@@ -1,11 +1,11 @@
 """Facts for a language model hold no id, and of its answers only sentences that hold to facts are kept."""
 
 import pytest
-from report_findings import HOSTILE, make_findings
 
 from graphdet.reports.gather import Sources, gather
 from graphdet.reports.narrative import fact_sheet, holds, messages, read_narrative
 from graphdet.reports.ring_data import RingData
+from tests.unit.report_findings import HOSTILE, make_findings
 
 
 def ring(ring_id: str) -> RingData:

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_graphs import graph_of
 
 from graphdet.features.neighbour_labels import label_folds, label_messages
 from graphdet.features.neighbours import NeighbourSettings, neighbour_features
 from graphdet.features.relations import Columns, Relations, place_features
 from graphdet.features.user_neighbours import user_neighbour_features, user_relations
 from graphdet.tables import PairArrays
+from tests.unit.small_graphs import graph_of
 
 
 def graph(seed: int, n: int = 40, m: int = 90) -> tuple[Columns, Relations, np.ndarray]:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.nodes.known_nodes import FLAT, TREES, NodeColumns, score_by_known_nodes
+from benchmarks.nodes.net import NodeNetSettings, fit_node_net
+from benchmarks.nodes.outliers import VIEWS, score_nodes, tail_surprise
+from benchmarks.nodes.trees import NodeTrees, TreeSettings, fit_node_trees
 from graphdet.errors import GraphdetError
 from graphdet.features.neighbour_labels import label_folds
 from graphdet.features.relations import Columns, Relations
-from graphdet.models.node_net import NodeNetSettings, fit_node_net
-from graphdet.pipeline.nodes import FLAT, TREES, NodeColumns, score_by_known_nodes
-from graphdet.scores.node_outliers import VIEWS, score_nodes, tail_surprise
-from graphdet.scores.node_trees import NodeTrees, TreeSettings, fit_node_trees
 
 QUICK = TreeSettings(n_rounds=60, n_members=1, learning_rate=0.1)
 SMALL = NodeNetSettings(width=16, n_steps=40, eval_every=5)

@@ -6,8 +6,8 @@ from itertools import combinations
 import duckdb
 import numpy as np
 import pytest
-from tests.unit.small_graphs import graph_of
 
+from graphdet.features.find_pairs import find_pairs
 from graphdet.features.meetings import FirstActs, pairs_in_memory
 from graphdet.features.pairs import (
     WINDOWS,
@@ -19,9 +19,9 @@ from graphdet.features.pairs import (
     quiet_acts,
 )
 from graphdet.graph.encode import edges_frame
-from graphdet.pipeline.detect import find_pairs
 from graphdet.ports import Silent
 from graphdet.tables import GraphArrays, PairArrays
+from tests.unit.small_graphs import graph_of
 
 
 def by_hand(graph: GraphArrays, window: Window) -> dict[tuple[int, int], int]:
@@ -99,7 +99,7 @@ def test_crowds_beyond_the_budget_are_left_out(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("most_meetings", [0, 10_000])
 def test_all_windows_leave_nothing_on_the_bench(most_meetings: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphdet.pipeline.detect.MOST_MEETINGS", most_meetings)
+    monkeypatch.setattr("graphdet.features.find_pairs.MOST_MEETINGS", most_meetings)
     rows = [(f"u{k % 9}", f"i{k % 5}", 1_000 * k) for k in range(60)]
     with duckdb.connect() as con:
         windows = find_pairs(graph_of(rows), con, Silent())

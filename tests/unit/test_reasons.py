@@ -5,15 +5,15 @@ from functools import cache
 
 import numpy as np
 import pytest
-from tests.unit.reason_logs import DAY, DAYS, MEMBERS, SmallLog
 
-from graphdet.rings.counter import doubts
-from graphdet.rings.explain import CODES, COUNTER_CODES, Natural, measured
-from graphdet.rings.measures import Measure
-from graphdet.rings.measures_time import WINDOWS_S
-from graphdet.rings.member_reasons import member_reasons
-from graphdet.rings.reasons import member_words, ring_words
-from graphdet.rings.ring_view import RingView
+from graphdet.rings.why.counter import doubts
+from graphdet.rings.why.explain import CODES, COUNTER_CODES, Natural, measured
+from graphdet.rings.why.measures import Measure
+from graphdet.rings.why.measures_time import WINDOWS_S
+from graphdet.rings.why.member_reasons import member_reasons
+from graphdet.rings.why.reasons import member_words, ring_words
+from graphdet.rings.why.ring_view import RingView
+from tests.unit.reason_logs import DAY, DAYS, MEMBERS, SmallLog
 
 pytestmark = pytest.mark.slow
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.pipeline.digests import model_digest
-from graphdet.pipeline.model_desk import compare
-from graphdet.pipeline.registry import HISTORY, INDEX, Measurement, Registry, index_of, resolve
+from graphdet.lab.model_desk import compare
+from graphdet.lab.registry import HISTORY, INDEX, Measurement, Registry, index_of, resolve
+from graphdet.learn.digests import model_digest
 
 
 def make_model(folder: Path, text: str) -> Path:
@@ -161,7 +161,7 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
 def test_a_writer_killed_anywhere_leaves_a_whole_history(tmp_path: Path) -> None:
     """Kills one after so many writes to the disk, wherever that falls, and goes on."""
     program = (
-        "import os, sys\nfrom pathlib import Path\nimport graphdet.pipeline.registry as r\n"
+        "import os, sys\nfrom pathlib import Path\nimport graphdet.lab.registry as r\n"
         "n = int(sys.argv[1]); folder = Path(sys.argv[2])\n"
         "def dying(name):\n"
         "    real = getattr(os, name)\n"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from report_findings import HOSTILE, make_findings
 
 from graphdet import schema
 from graphdet.errors import GraphdetError
+from graphdet.files import explain, write_text
 from graphdet.reports import write_csv, write_run_json, write_tables
-from graphdet.reports.files import explain, write_text
 from graphdet.tables import RingTables
+from tests.unit.report_findings import HOSTILE, make_findings
 
 CONTRACT = {
     "suspects.csv": schema.SCORE_COLUMNS,
@@ -91,7 +91,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_behind(tmp_path: P
 import resource, sys
 from pathlib import Path
 from graphdet.errors import GraphdetError
-from graphdet.reports.files import write_text
+from graphdet.files import write_text
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     write_text(Path(sys.argv[1]), "x" * 100_000)

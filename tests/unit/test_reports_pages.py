@@ -8,7 +8,6 @@ import networkx
 import numpy as np
 import pyarrow as pa
 import pytest
-from report_findings import HOSTILE, make_findings
 
 from graphdet.reports import overview, write_rings
 from graphdet.reports.evidence import counter_evidence, findings
@@ -18,8 +17,9 @@ from graphdet.reports.html import template_text
 from graphdet.reports.ring_files import remove_old
 from graphdet.reports.ring_names import flagged_ids, page_name
 from graphdet.reports.ring_page import ring_page
-from graphdet.reports.words import visible
 from graphdet.tables import RingTables
+from graphdet.words import visible
+from tests.unit.report_findings import HOSTILE, make_findings
 
 SUFFIXES = ("html", "json", "graphml")
 

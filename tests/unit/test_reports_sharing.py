@@ -7,12 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from jsonschema import Draft202012Validator
-from report_findings import make_findings
 
 from graphdet import schema
+from graphdet.casework.pseudonym_key import make_key, read_key
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.pipeline.digests import model_digest
-from graphdet.pipeline.pseudonym_key import make_key, read_key
+from graphdet.learn.digests import model_digest
 from graphdet.reports import write_tables
 from graphdet.reports.drift import compare, of_folder, of_tables, settle
 from graphdet.reports.gather import Sources, gather
@@ -22,6 +21,7 @@ from graphdet.reports.ring_files import write_ring
 from graphdet.reports.ring_json import document_text, ring_document, ring_schema
 from graphdet.reports.ring_page import ring_page
 from graphdet.tables import RingTables
+from tests.unit.report_findings import make_findings
 
 KEY = b"k" * 32
 EXPLAINED = {

@@ -1,14 +1,9 @@
 """The review case: edges by their definition, and causal features that no later or same-day review can change."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "cases"))
-
+from benchmarks.cases.yelpchi import Reviews, behaviour, earlier_only, review_edges
 from graphdet.features.relations import Relations
-from yelpchi import Reviews, behaviour, earlier_only, review_edges
 
 
 def reviews(seed: int, n: int = 120) -> Reviews:

@@ -8,10 +8,10 @@ import pytest
 
 from graphdet.errors import GraphdetError
 from graphdet.evaluation.sketch import sketch_of
-from graphdet.models.judge import RingJudge
-from graphdet.models.ring_examples import Lessons
-from graphdet.models.ring_judge import train_ring_judge
-from graphdet.pipeline.ring_lessons import knows
+from graphdet.judge.examples import Lessons
+from graphdet.judge.model import RingJudge
+from graphdet.judge.training import train_ring_judge
+from graphdet.learn.ring_lessons import knows
 
 pytestmark = pytest.mark.slow
 

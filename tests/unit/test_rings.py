@@ -9,21 +9,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
-from tests.unit.small_graphs import graph_of
 
+from graphdet.casework.memory import Remembered
+from graphdet.casework.standing import Standing
 from graphdet.clustering.leiden import communities
-from graphdet.desk.standing import Standing
+from graphdet.detect.held_back import HeldBack, held_back, with_counter_evidence, with_doubts
+from graphdet.detect.score import Flags
+from graphdet.detect.what_if import without_edges
 from graphdet.evaluation.log_tail import tail_p_values
 from graphdet.evaluation.posterior import estimate_share, posterior, posterior_q_values
-from graphdet.models.judge import RingJudge
-from graphdet.models.known_campaigns import KnownCampaigns
-from graphdet.pipeline.detect import find_pairs
-from graphdet.pipeline.held_back import HeldBack, held_back, with_counter_evidence, with_doubts
-from graphdet.pipeline.memory import Remembered
-from graphdet.pipeline.ring_lessons import lessons_of, without_suspects
-from graphdet.pipeline.score import Flags
-from graphdet.pipeline.user_task import Task
-from graphdet.pipeline.what_if import without_edges
+from graphdet.features.find_pairs import find_pairs
+from graphdet.judge.known_campaigns import KnownCampaigns
+from graphdet.judge.model import RingJudge
+from graphdet.learn.ring_lessons import lessons_of, without_suspects
+from graphdet.learn.user_task import Task
 from graphdet.ports import Silent
 from graphdet.rings.blocks import Blocks, block_acts, membership
 from graphdet.rings.evidence import EVIDENCE, INPUTS, gather_evidence
@@ -37,15 +36,17 @@ from graphdet.rings.find import (
     told_apart,
 )
 from graphdet.rings.margin import naming_margins
+from graphdet.rings.membership import user_membership
 from graphdet.rings.organic import organic_model
 from graphdet.rings.refine import refine
-from graphdet.rings.ring_tables import tabulate, user_membership
 from graphdet.rings.select import strongest
+from graphdet.rings.why.tables import tabulate
 from graphdet.scores.fused import Fusion, Parts
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import kind
 from graphdet.simulate.organic import organic
 from graphdet.simulate.plant import plant
+from tests.unit.small_graphs import graph_of
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from graphdet.models.sampling import TieIndex
+from graphdet.gnn.sampling import TieIndex
 
 CPU = torch.device("cpu")
 DEGREES = (0, 1, 3, 4, 5, 40)

@@ -13,9 +13,9 @@ from safetensors.numpy import load_file, save_file
 from graphdet.clustering.normal_scores import NormalScores
 from graphdet.errors import GraphdetError, InputError
 from graphdet.features.behaviour import FEATURE_NAMES
-from graphdet.models.gnn import TrainedGnn, build, infer
-from graphdet.models.gnn_settings import GnnSettings
-from graphdet.models.sampling import TieIndex
+from graphdet.gnn.network import TrainedGnn, build, infer
+from graphdet.gnn.sampling import TieIndex
+from graphdet.gnn.settings import GnnSettings
 from graphdet.serving.accounts import N_ENTITY_FEATURES
 from graphdet.serving.acts import Acts, NewAct, read_acts, with_new
 from graphdet.serving.forms import Precision
@@ -154,7 +154,7 @@ def test_onnx_gives_the_same_logits(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_serving_loads_no_torch() -> None:
     code = (
-        "import sys, graphdet.pipeline.serve, graphdet.pipeline.export, graphdet.cli.main\n"
+        "import sys, graphdet.serving.build, graphdet.verbs.export, graphdet.cli.main\n"
         "sys.exit(any(name.split('.')[0] in ('torch', 'torch_geometric') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from graphdet.features.neighbour_labels import label_messages
 from graphdet.features.neighbours import neighbour_features
 from graphdet.features.relations import PLACES, Columns, Relations, place_features
-from graphdet.pipeline.serve import account_trees
-from graphdet.pipeline.user_trees import AROUND, UserColumns, UserTrees, fit_user_trees
+from graphdet.learn.user_trees import AROUND, UserColumns, UserTrees, fit_user_trees
 from graphdet.scores.fused import TREES, ZERO_SHOT, Fusion, Parts
 from graphdet.scores.trees import TreeSettings
 from graphdet.serving import user_trees
+from graphdet.serving.build import account_trees
 from graphdet.serving.user_trees import AccountTrees
 
 N, N_FEATURES = 160, 24
@@ -56,7 +56,7 @@ def trees(given: UserColumns) -> UserTrees:
 @pytest.fixture(scope="module")
 def served(given: UserColumns, trees: UserTrees) -> AccountTrees:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("graphdet.pipeline.serve.FEATURE_NAMES", tuple(f"f{j}" for j in range(N_FEATURES)))
+        patch.setattr("graphdet.serving.build.FEATURE_NAMES", tuple(f"f{j}" for j in range(N_FEATURES)))
         return account_trees(trees, given)
 
 

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from graphdet.errors import UsageError
-from graphdet.pipeline.simulate import FORMATS, SimulateResult, simulate
 from graphdet.simulate import organic
 from graphdet.tables import GraphArrays
+from graphdet.verbs.simulate import FORMATS, SimulateResult, simulate
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,8 @@ import pytest
 
 from graphdet.graph.encode import encode
 from graphdet.simulate import kind, level, organic, plant
-from graphdet.simulate.leaks import leak
 from graphdet.tables import GraphArrays
+from tests.unit.simulator_leaks import leak
 
 GLOBO = Path(__file__).parents[3] / "shared/data/globo/clicks.parquet"
 STEALTHY = ("L2", "L3", "L4", "L5")

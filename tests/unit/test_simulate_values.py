@@ -12,12 +12,12 @@ from graphdet.cli.simulated import Kind, Plan
 from graphdet.config import load_config
 from graphdet.errors import UsageError
 from graphdet.graph.encode import encode
-from graphdet.pipeline.ingest import ingest
-from graphdet.pipeline.simulate import PLANS, SimulateResult, read_values, simulate
 from graphdet.simulate import RowValues
 from graphdet.simulate.organic import KINDS as KINDS_OF_LOG
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
+from graphdet.verbs.ingest import ingest
+from graphdet.verbs.simulate import PLANS, SimulateResult, read_values, simulate
 
 TEXT = dict.fromkeys(("user_id", "item_id", "session_id", "stars"), pa.string())
 CONFIG = """

@@ -9,10 +9,10 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import average_precision_score
 
 from graphdet.errors import UsageError
-from graphdet.pipeline.suggest import COLUMNS, suggest_users
 from graphdet.ports import Silent
 from graphdet.scores.suggest import doubt_of, suggest
 from graphdet.store.duckdb import DuckDBStore
+from graphdet.verbs.suggest import COLUMNS, suggest_users
 
 NONE = np.full(300, -1)
 
@@ -96,7 +96,7 @@ def test_suggested_labels_teach_more_than_random_ones() -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> DuckDBStore:
-    from sample_logs import findings, log_tables, source
+    from tests.store.sample_logs import findings, log_tables, source
 
     made = DuckDBStore(tmp_path / "log.duckdb")
     log, scores, rings = findings()

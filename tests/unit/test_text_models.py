@@ -8,11 +8,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from benchmarks.texts.encoder import TextEncoder, TextEncoderSettings, train_text_encoder
+from benchmarks.texts.linear import TextScore, fit_text_score, out_of_fold, ready
+from benchmarks.texts.sentences import SentenceEncoder, WordPieces
 from graphdet.errors import GraphdetError
 from graphdet.features.text import TEXT_FEATURES, text_features, user_text_features
-from graphdet.models.sentence_encoder import SentenceEncoder, WordPieces
-from graphdet.models.text_encoder import TextEncoder, TextEncoderSettings, train_text_encoder
-from graphdet.scores.text import Loss, TextScore, fit_text_score, out_of_fold, ready
+from graphdet.scores.text_folds import Loss
 from graphdet.text.ngrams import NgramSettings
 
 SPAM = [

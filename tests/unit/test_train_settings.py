@@ -9,13 +9,13 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from graphdet.errors import ConfigError, InputError
-from graphdet.models.folds import folds
-from graphdet.models.gnn_settings import LEARNING_RATES, SCHEDULES, GnnSettings
-from graphdet.models.layers import RingNet
-from graphdet.models.optimisers import l1_norm, make_optimiser, make_schedule
-from graphdet.models.pyg import HeteroData
-from graphdet.models.training import train_gnn, train_member, watched_users
-from graphdet.pipeline.train_settings import load_train_settings, parse_train_settings
+from graphdet.gnn.folds import folds
+from graphdet.gnn.layers import RingNet
+from graphdet.gnn.optimisers import l1_norm, make_optimiser, make_schedule
+from graphdet.gnn.pyg import HeteroData
+from graphdet.gnn.settings import LEARNING_RATES, SCHEDULES, GnnSettings
+from graphdet.gnn.training import train_gnn, train_member, watched_users
+from graphdet.learn.train_settings import load_train_settings, parse_train_settings
 
 SMALL = GnnSettings(
     width=8,

@@ -9,11 +9,11 @@ import pytest
 from graphdet.config import load_config
 from graphdet.errors import InputError, UsageError
 from graphdet.evaluation.splits import SplitPlan
-from graphdet.pipeline.ingest import ingest
-from graphdet.pipeline.train import train
-from graphdet.pipeline.train_settings import load_train_settings
-from graphdet.pipeline.tune import tune
+from graphdet.learn.train_settings import load_train_settings
 from graphdet.store.duckdb import DuckDBStore
+from graphdet.verbs.ingest import ingest
+from graphdet.verbs.train import train
+from graphdet.verbs.tune import tune
 
 pytestmark = pytest.mark.slow
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from test_user_trees import folds, log
+from tests.unit.test_user_trees import folds, log
 
 from graphdet.errors import InputError
-from graphdet.pipeline import tune_validation
-from graphdet.pipeline.train_settings import tree_settings
-from graphdet.pipeline.tune_validation import user_judge
-from graphdet.pipeline.tuning import Settings
-from graphdet.pipeline.user_told import FINER, tree_folds
-from graphdet.pipeline.user_trees import UserColumns, fit_user_trees
+from graphdet.lab import tune_validation
+from graphdet.lab.tune_validation import user_judge
+from graphdet.lab.tuning import Settings
+from graphdet.learn.train_settings import tree_settings
+from graphdet.learn.user_told import FINER, tree_folds
+from graphdet.learn.user_trees import UserColumns, fit_user_trees
 
 SMALL: Settings = {"rounds": 20, "learning_rate": 0.1}
 

@@ -14,8 +14,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.pipeline.tune import N_HALVES, gain_elsewhere, halves_of
-from graphdet.pipeline.tuning import (
+from graphdet.lab.tuning import (
     JOURNAL,
     Choice,
     Range,
@@ -25,6 +24,7 @@ from graphdet.pipeline.tuning import (
     tune_settings,
 )
 from graphdet.ports import Silent
+from graphdet.verbs.tune import N_HALVES, gain_elsewhere, halves_of
 
 SPACE = {
     "rate": Range(0.001, 1.0, True, (0.001, 0.03, 1.0)),
@@ -113,12 +113,13 @@ def test_other_or_changed_trials_are_refused(tmp_path: Path) -> None:
 def test_a_killed_run_goes_on_without_repeating(tmp_path: Path) -> None:
     """A real process, killed while it tries settings."""
     program = (
-        "import sys, time\nfrom pathlib import Path\nsys.path.insert(0, sys.argv[2])\nimport test_tuning as t\n"
+        "import sys, time\nfrom pathlib import Path\nfrom tests.unit import test_tuning as t\n"
         "def slow(settings):\n    time.sleep(0.3)\n    return real(settings)\n"
         "real = t.hill; t.hill = slow\nt.run(Path(sys.argv[1]), 12, 'tpe')\n"
     )
     begun = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path / "killed"), str(Path(__file__).parent)],
+        [sys.executable, "-c", program, str(tmp_path / "killed")],
+        cwd=Path(__file__).parents[2],
         env={**os.environ},
     )
     journal = tmp_path / "killed" / JOURNAL

@@ -11,11 +11,11 @@ from sklearn.metrics import roc_auc_score
 
 from graphdet.errors import GraphdetError, InputError
 from graphdet.features.relations import Columns, Relations
-from graphdet.pipeline.scorers import USER_TREES
-from graphdet.pipeline.train_settings import TrainSettings
-from graphdet.pipeline.user_learning import choose
-from graphdet.pipeline.user_told import FINER, Told, finer, hidden_frauds
-from graphdet.pipeline.user_trees import (
+from graphdet.learn.scorers import USER_TREES
+from graphdet.learn.train_settings import TrainSettings
+from graphdet.learn.user_learning import choose
+from graphdet.learn.user_told import FINER, Told, finer, hidden_frauds
+from graphdet.learn.user_trees import (
     UserColumns,
     UserTrees,
     fit_user_trees,

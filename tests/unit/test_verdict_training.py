@@ -9,10 +9,10 @@ import pyarrow.csv
 import pytest
 
 from graphdet.audit import Draft
-from graphdet.desk.labels import VerdictLabels
+from graphdet.casework.labels import VerdictLabels
+from graphdet.learn.user_labels import given_labels, label_task, with_verdicts
+from graphdet.learn.user_task import Task
 from graphdet.logs.labels import LABEL
-from graphdet.pipeline.user_labels import given_labels, label_task, with_verdicts
-from graphdet.pipeline.user_task import Task
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.tables import GraphArrays
 

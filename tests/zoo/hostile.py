@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from command_line import inside
 
-from graphdet.pipeline.simulate import simulate
+from graphdet.verbs.simulate import simulate
+from tests.cli.command_line import inside
 
 SHAPES: tuple[Callable[[str], str], ...] = (
     lambda name: f'=cmd|"/C calc"!A0 \'{name}',

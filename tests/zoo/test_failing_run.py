@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import assert_one_clear_message, graphdet, inside, small_log
+
+from tests.cli.command_line import assert_one_clear_message, graphdet, inside, small_log
 
 REPEATS = (".csv", ".html", ".json", ".graphml")  # run.json holds seconds, and is left out
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from chromium import watched_pages
-from command_line import assert_one_clear_message, inside, small_log
-from hostile import NAMES
 
 from graphdet.reports.eda.sheets import OUTLIERS
 from graphdet.reports.spreadsheet import FORMULA
+from tests.cli.command_line import assert_one_clear_message, inside, small_log
+from tests.store.chromium import watched_pages
+from tests.zoo.hostile import NAMES
 
 START = 1_506_902_400_000
 STORABLE = [name for name in NAMES if not any("\ud800" <= c <= "\udfff" for c in name) and "\x00" not in name]

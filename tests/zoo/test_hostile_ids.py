@@ -7,9 +7,10 @@ from pathlib import Path
 
 import networkx
 import pytest
-from command_line import inside
-from hostile import N_NUL, HostileRun, write_hostile_log
-from serving_world import make_world
+
+from tests.cli.command_line import inside
+from tests.unit.serving_world import make_world
+from tests.zoo.hostile import N_NUL, HostileRun, write_hostile_log
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

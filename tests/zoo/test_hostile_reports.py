@@ -8,22 +8,23 @@ from pathlib import Path
 import networkx
 import pyarrow as pa
 import pytest
-from chromium import watched_pages
-from hostile import NAMES
 from jsonschema import Draft202012Validator
 
 from graphdet import schema
 from graphdet.reports import overview
 from graphdet.reports.context import Context, Outsider
 from graphdet.reports.expectation import Matched, Organic
+from graphdet.reports.measures import Act, Sitting
 from graphdet.reports.reasons import Reason
-from graphdet.reports.ring_data import Act, Item, Member, RingData, SharedEntity, Sitting
+from graphdet.reports.ring_data import Item, Member, RingData, SharedEntity
 from graphdet.reports.ring_files import write_ring
 from graphdet.reports.ring_json import ring_schema
 from graphdet.reports.ring_names import FORMATS
 from graphdet.reports.run_facts import Query, RunFacts
 from graphdet.reports.spreadsheet import FORMULA, original, write_sheets
 from graphdet.tables import RingTables
+from tests.store.chromium import watched_pages
+from tests.zoo.hostile import NAMES
 
 START = 1_506_826_800_000
 STORABLE = [name for name in NAMES if "\x00" not in name and name.isprintable()]

@@ -4,7 +4,8 @@ import csv
 from pathlib import Path
 
 import duckdb
-from command_line import graphdet
+
+from tests.cli.command_line import graphdet
 
 N_HUB, N_STAR, N_ORDINARY = 200_000, 20_000, 5_000
 

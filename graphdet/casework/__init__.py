@@ -1,0 +1,1 @@
+"""What analysts decide, and how it is kept: verdicts, lists, the memory of rings, disclosure."""

@@ -1,0 +1,209 @@
+"""What decisions do to findings: who is flagged, with a reason that says so. Scores stay as they are.
+
+* A ring judged innocent is not flagged, unless it changed materially since: more members came than half of those it had
+  then, or more new targets than half of those it had.
+* A snoozed ring is not flagged until the snooze ends.
+* A user on the deny list is flagged, one on the allow list is not; one judged innocent is not, unless in a flagged ring
+  that was none of the user's then.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graphdet.casework.reasons import INNOCENT
+from graphdet.casework.standing import DENY, Standing, Verdict
+from graphdet.tables import RingTables
+
+MATERIAL = 0.5  # of the members, or of the targets, at the time of the verdict
+
+
+@dataclass(frozen=True)
+class RingEffects:
+    """Rings with flags and reasons as decisions have them.
+
+    quiet: why a ring is kept quiet, by ring_id, also where it would not have been flagged. counts: how many flags were
+    taken, by why.
+    """
+
+    rings: RingTables
+    quiet: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def change_since(verdict: Verdict, members: frozenset[str], items: frozenset[str]) -> str | None:
+    """Say how a ring changed materially since it was judged; None where it did not."""
+    said = []
+    for now, then, what in (
+        (members, verdict.found.get("members"), "members"),
+        (items, verdict.found.get("items"), "targets"),
+    ):
+        known = frozenset(then or ())
+        fresh = len(now - known)
+        if fresh > MATERIAL * len(known):
+            said.append(f"{fresh} of its {len(now)} {what} are new (it had {len(known)} then)")
+    return " and ".join(said) or None
+
+
+def settle_rings(rings: RingTables, standing: Standing) -> RingEffects:
+    """Apply verdicts and snoozes to rings that have their lasting ids."""
+    members, items = grouped(rings.members, "user_id"), grouped(rings.items, "item_id")
+    quiet: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    rows = rings.rings.select(["ring_id", "flagged", "reason"]).to_pylist()
+    for row in rows:
+        ring_id = row["ring_id"]
+        verdict, snooze = standing.of_ring(ring_id), standing.snoozed.get(ring_id)
+        said = []
+        if verdict is not None:
+            changed = None
+            if verdict.verdict == INNOCENT:
+                none: frozenset[str] = frozenset()
+                changed = change_since(verdict, members.get(ring_id, none), items.get(ring_id, none))
+                if changed is None:
+                    quiet[ring_id] = verdict.words()
+                elif row["flagged"]:
+                    counts["rings_flagged_again"] += 1
+            said.append(
+                f"Flagged again although {verdict.words()}: {changed}."
+                if changed and row["flagged"]
+                else f"{_upper(verdict.words())}" + (f"; since then {changed}." if changed else ".")
+            )
+        if snooze is not None:
+            quiet.setdefault(ring_id, snooze.words())
+            said.append(f"{_upper(snooze.words())}.")
+        if ring_id in quiet and row["flagged"]:
+            counts["rings_snoozed" if quiet[ring_id].startswith("snoozed") else "rings_judged_innocent"] += 1
+            row["flagged"] = False
+            said.append("Not flagged for that, though it would be.")
+        row["reason"] = " ".join([*said, str(row["reason"] or "")]).strip() if said else row["reason"]
+    table = rings.rings
+    for name in ("flagged", "reason"):
+        at = table.column_names.index(name)
+        values = pa.array([row[name] for row in rows], table.schema.field(name).type)
+        table = table.set_column(at, name, values)
+    return RingEffects(RingTables(table, rings.members, rings.items), quiet, dict(counts))
+
+
+def grouped(table: pa.Table, column: str) -> dict[str, frozenset[str]]:
+    """The values of a column by ring_id."""
+    found: dict[str, set[str]] = {}
+    for ring_id, value in zip(table["ring_id"].to_pylist(), table[column].to_pylist(), strict=True):
+        found.setdefault(ring_id, set()).add(value)
+    return {ring_id: frozenset(values) for ring_id, values in found.items()}
+
+
+def settle_users(scores: pa.Table, standing: Standing, rings: RingTables) -> tuple[pa.Table, dict[str, int]]:
+    """Apply the lists and verdicts on users to scores; `rings` are settled. Returns how many flags changed, by why."""
+    judged = {subject for kind, subject in standing.current if kind == "user"}
+    wanted = pa.array(sorted(judged | standing.listed.keys()), pa.string())
+    if not len(wanted):
+        return scores, {}
+    loud = set(rings.rings.filter(rings.rings["flagged"])["ring_id"].to_pylist())
+    ring_of = _rings_of(rings, frozenset(wanted.to_pylist()))
+    place = pc.index_in(scores["user_id"].cast(pa.string()), value_set=wanted)
+    rows = [row for row, found in enumerate(place.to_pylist()) if found is not None]
+    flagged, reason = scores["flagged"].to_pylist(), scores["reason"].to_pylist()
+    ids = scores["user_id"].take(pa.array(rows, pa.int64())).to_pylist()
+    counts: Counter[str] = Counter()
+    for row, user_id in zip(rows, ids, strict=True):
+        said, keep = _user(standing, user_id, bool(flagged[row]), ring_of.get(user_id, set()) & loud, counts)
+        reason[row] = " ".join([*said, str(reason[row] or "")]).strip()
+        flagged[row] = keep
+    for name, values in (("flagged", flagged), ("reason", reason)):
+        at, kind = scores.column_names.index(name), scores.schema.field(name).type
+        scores = scores.set_column(at, name, pa.array(values, kind))
+    return scores, dict(counts)
+
+
+def _user(
+    standing: Standing, user_id: str, flagged: bool, loud: set[str], counts: Counter[str]
+) -> tuple[list[str], bool]:
+    """What decisions say of one user, and whether the user is flagged; `loud` are the user's flagged rings."""
+    said = []
+    verdict, listed = standing.of_user(user_id), standing.listed.get(user_id)
+    keep = flagged
+    if verdict is not None:
+        fresh = sorted(loud - set(verdict.found.get("rings") or ()))
+        again = verdict.verdict == INNOCENT and bool(fresh)
+        said.append(
+            f"{_upper(verdict.words())}"
+            + (f"; but now in {', '.join(fresh)}, which is flagged." if again else ".")
+        )
+        if verdict.verdict == INNOCENT and not again and flagged and listed is None:
+            counts["users_judged_innocent"] += 1
+            keep = False
+    if listed is not None:
+        said.append(f"{_upper(listed.words())}.")
+        keep = listed.list == DENY
+        if keep != flagged:
+            counts["users_on_deny_list" if keep else "users_on_allow_list"] += 1
+    if flagged and not keep:
+        said.append("Not flagged for that, though it would be.")
+    elif keep and not flagged:
+        said.append("Flagged for that alone.")
+    return said, keep
+
+
+def _rings_of(rings: RingTables, users: frozenset[str]) -> dict[str, set[str]]:
+    """The rings of some users."""
+    found: dict[str, set[str]] = {}
+    for ring_id, user_id in zip(
+        rings.members["ring_id"].to_pylist(), rings.members["user_id"].to_pylist(), strict=True
+    ):
+        if user_id in users:
+            found.setdefault(user_id, set()).add(ring_id)
+    return found
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# What the counts mean, for people; {n} is the number.
+WORDS: Mapping[str, Callable[[int], str]] = {
+    "rings_judged_innocent": lambda n: f"{_rings(n)} would be flagged but {_were(n)} judged innocent",
+    "rings_snoozed": lambda n: f"{_rings(n)} would be flagged but {_are(n)} snoozed",
+    "rings_flagged_again": lambda n: (
+        f"{_rings(n)} {_are(n)} flagged again: judged innocent, but changed since"
+    ),
+    "members_of_quiet_rings": lambda n: (
+        f"{_users(n)} would be flagged but for {_their(n)} ring, which is quiet"
+    ),
+    "users_judged_innocent": lambda n: f"{_users(n)} would be flagged but {_were(n)} judged innocent",
+    "users_on_allow_list": lambda n: f"{_users(n)} would be flagged but {_are(n)} on the allow list",
+    "users_on_deny_list": lambda n: f"{_users(n)} {_are(n)} flagged only because on the deny list",
+}
+
+
+def in_words(counts: Mapping[str, Any]) -> list[str]:
+    """Say counts for people, in a fixed order; what is zero is left out.
+
+    >>> in_words({"rings_snoozed": 2, "users_on_deny_list": 1})
+    ['2 rings would be flagged but are snoozed', '1 user is flagged only because on the deny list']
+    """
+    return [say(int(counts[name])) for name, say in WORDS.items() if counts.get(name)]
+
+
+def _rings(n: int) -> str:
+    return f"{n} ring" if n == 1 else f"{n} rings"
+
+
+def _users(n: int) -> str:
+    return f"{n} user" if n == 1 else f"{n} users"
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _were(n: int) -> str:
+    return "was" if n == 1 else "were"
+
+
+def _their(n: int) -> str:
+    return "the" if n == 1 else "their"

@@ -1,0 +1,134 @@
+"""graphdet tune and suggest: settings that learn best, and whose verdict would teach most."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphdet.cli import options, splits
+from graphdet.cli.guard import guarded, say
+from graphdet.cli.progress import make_progress
+
+
+class Sampler(StrEnum):
+    """How settings are chosen."""
+
+    tpe = "tpe"
+    random = "random"
+    grid = "grid"
+
+
+class Learner(StrEnum):
+    """What is tuned."""
+
+    trees = "trees"
+    gnn = "gnn"
+
+
+@guarded
+def tune(
+    labels: Annotated[Path, typer.Option("--labels", metavar="FILE", help="Labels, as for graphdet train.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for trials, page and best settings.")
+    ],
+    store: options.StoreUrl = None,
+    learner: Annotated[
+        Learner,
+        typer.Option(
+            "--learner",
+            help="What to tune: trees, or with labels of users the network (gnn), which takes minutes a trial where "
+            "trees take seconds.",
+        ),
+    ] = Learner.trees,
+    sampler: Annotated[
+        Sampler, typer.Option("--sampler", help="Bayesian (tpe), random, or a grid.")
+    ] = Sampler.tpe,
+    trials: Annotated[
+        int, typer.Option("--trials", metavar="N", help="How many settings to try in all.")
+    ] = 40,
+    over: Annotated[
+        str,
+        typer.Option("--over", metavar="NAME,…", help="Settings to vary [default: all; of a grid three]."),
+    ] = "",
+    split: splits.Split = splits.SplitKind.temporal,
+    train_until: splits.TrainUntil = None,
+    delay_days: splits.DelayDays = None,
+    test_from: splits.TestFrom = None,
+    test_until: splits.TestUntil = None,
+    test_share: splits.TestShare = 0.3,
+    seed: options.Seed = 0,
+    device: options.DeviceName = options.Device.auto,
+    json: options.Json = False,
+) -> None:
+    """Find settings that learn best from labels, by validation inside the training part, never the test part.
+
+    Labels of users are validated out of fold, all of them: they are not split.
+
+    Run again into the same DIR it goes on: what was tried is not tried twice. Needs the extra `tune` (Optuna). Then:
+    graphdet train --labels FILE --settings DIR/best.toml, with the same split."""
+    plan = splits.plan_of(split, train_until, delay_days, test_from, test_until, test_share)
+    from graphdet.lab.tuning import load_optuna
+
+    load_optuna()
+    from graphdet.cli import show
+    from graphdet.verbs.tune import tune as try_settings
+
+    names = [name.strip() for name in over.split(",") if name.strip()]
+    with options.opened(store, read_only=True) as source:
+        found = try_settings(
+            source, labels, out, plan=plan, learner=learner.value, sampler=sampler.value, n_trials=trials,
+            over=names, seed=seed, device=device.value, progress=make_progress(),
+        )  # fmt: skip
+    if json:
+        show.print_json(found)
+        return
+    best, default, gain = found["best"], found["default"], found["gain"]
+    rows = [(name, str(default["settings"][name]), str(value)) for name, value in best["settings"].items()]
+    rows.append(("average precision", f"{default['value']:.4f}", f"{best['value']:.4f}"))
+    show.print_rows((("setting", False), ("defaults", True), (f"trial {best['place']}", True)), rows)
+    if gain["low"] is not None:
+        between = f"{gain['low']:+.4f} to {gain['high']:+.4f}"
+        print(f"Gain {gain['value']:+.4f} (95 %: {between}) where it was picked as the best.")
+        if gain["elsewhere"] is not None:
+            print(
+                f"Picked on one half of the validation part, the best gain {gain['elsewhere']:+.4f} on the other."
+            )
+    print(f"The page: {out / 'tune.html'}. Settings: {out / 'best.toml'}")
+
+
+@guarded
+def suggest(
+    store: options.StoreUrl = None,
+    n: Annotated[int, typer.Option("--n", metavar="N", help="How many users.")] = 50,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels", metavar="FILE", help="Labels that are known already; verdicts in the store are too."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write them as a labels file to be filled in (CSV)."),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Name the users whose verdict would teach most: in doubt, like many others, and not all of one ring.
+
+    Fill in the column label (1 fraud, 0 clean) and give the file to graphdet train --labels, or judge them with
+    graphdet verdict."""
+    from graphdet.cli import show
+    from graphdet.verbs.suggest import suggest_users
+
+    with options.opened(store, read_only=True) as source:
+        found = suggest_users(source, n, labels=labels, out=out, progress=make_progress())
+    rows = found.table.to_pylist()
+    if json:
+        show.print_json({"threshold": found.threshold, "n_known": found.n_known, "suggested": rows})
+        return
+    columns = (("user", False), ("score", True), ("why", False))
+    show.print_rows(columns, ((row["user_id"], f"{row['score']:.3f}", row["reason"]) for row in rows))
+    if found.n_known:
+        say(f"{found.n_known:,} of {found.n_users:,} users are known already and were not asked about.")
+    if out is not None:
+        print(f"To be filled in: {out}")

@@ -1,0 +1,125 @@
+"""Looking at what a store holds and at this machine: suspects, query, doctor."""
+
+from typing import Annotated
+
+import typer
+
+from graphdet.cli import options
+from graphdet.cli.guard import guarded
+from graphdet.errors import UsageError
+
+
+@guarded
+def suspects(
+    store: options.StoreUrl = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="How many.")] = 100,
+    every: Annotated[bool, typer.Option("--all", help="Every user, not only the flagged ones.")] = False,
+    form: Annotated[
+        options.Format, typer.Option("--format", help="How they are printed.")
+    ] = options.Format.table,
+    json: options.Json = False,
+) -> None:
+    """Print the suspects of a store, the most suspicious first."""
+    from graphdet.cli import show
+
+    with options.opened(store, read_only=True) as source:
+        scores = source.scores()
+    if not scores.num_rows:
+        raise UsageError(f"{store} has no scores yet; run `graphdet train` and `graphdet score` first")
+    chosen = scores if every else scores.filter(scores["flagged"])
+    order = [("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending")]
+    top = chosen.sort_by(order).slice(0, limit)
+    if json or form is options.Format.json:
+        show.print_json(
+            {"n_users": scores.num_rows, "n_suspects": chosen.num_rows, "suspects": top.to_pylist()}
+        )
+    elif form is options.Format.csv:
+        show.print_csv(top)
+    elif top.num_rows:
+        show.print_suspects(top.to_pylist(), f"{top.num_rows:,} of {chosen.num_rows:,}")
+    else:
+        print(f"None of {scores.num_rows:,} users is flagged.")
+
+
+@guarded
+def query(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="The query; none: list them all.")
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]…", help="Parameters of the query, like --param."),
+    ] = None,
+    store: options.StoreUrl = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", metavar="KEY=VALUE", help="A parameter of the query; may be repeated."),
+    ] = None,
+    form: Annotated[
+        options.Format, typer.Option("--format", help="How rows are printed.")
+    ] = options.Format.table,
+    json: options.Json = False,
+) -> None:
+    """Run a saved query on a store, or list the saved queries in the order of an investigation.
+
+    The same queries are files of cypher/browser in Neo4j and SQL in DuckDB. CSV is safe to open in a spreadsheet: a
+    text that could run has an apostrophe before it.
+    """
+    parameters = dict(_pair(text) for text in (*(given or ()), *(param or ())))
+    from graphdet.cli import show
+    from graphdet.verbs.query import list_queries, run_query
+
+    shape = "json" if json else form.value
+    with options.opened(store, read_only=True) as source:
+        if name is None:
+            import pyarrow as pa
+
+            titles = list_queries(source)
+            table = pa.table({"name": list(titles), "title": list(titles.values())})
+        else:
+            table = run_query(source, name, parameters)
+    if shape == "csv":
+        show.print_sheet(table)
+    else:
+        show.print_as(table, shape, "queries" if name is None else "rows")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Split KEY=VALUE.
+
+    Raises:
+        UsageError: there is no equals sign.
+
+    >>> _pair("user_id=a=b")
+    ('user_id', 'a=b')
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"a parameter is KEY=VALUE, for example limit=10; not {text!r}")
+    return key, value
+
+
+@guarded
+def doctor(store: options.StoreUrl = None, json: options.Json = False) -> None:
+    """Say what is installed, reachable and missing.
+
+    Also which device is used, and what to do about what is missing."""
+    from dataclasses import asdict
+
+    from graphdet.cli import show
+    from graphdet.verbs.doctor import FAIL, WARN, examine
+
+    checks = examine(store)
+    if json:
+        show.print_json(
+            {"ok": all(check.state != FAIL for check in checks), "checks": [asdict(c) for c in checks]}
+        )
+    else:
+        columns = (("", False), ("what", False), ("found", False), ("what to do", False))
+        signs = {FAIL: "FAIL", WARN: "warn"}
+        show.print_rows(
+            columns,
+            ((signs.get(check.state, "ok"), check.name, check.found, check.advice) for check in checks),
+        )
+    if any(check.state == FAIL for check in checks):
+        raise typer.Exit(1)

@@ -1,0 +1,141 @@
+"""Findings and other rows on stdout: tables for people, CSV and JSON for programs."""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from graphdet import words
+from graphdet.files import plain
+from graphdet.reports.csv_tables import csv_parts
+from graphdet.reports.spreadsheet import sheet
+
+Row = Mapping[str, Any]
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PLAIN_WIDTH = 160  # of tables in a pipe or a file, where no terminal gives a width
+
+
+def print_json(document: Any) -> None:
+    """Write one JSON document and a line feed on stdout; a lone surrogate, which no encoding has, as an escape."""
+    text = json.dumps(plain(document), ensure_ascii=False, indent=1)
+    sys.stdout.write(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+
+
+def print_csv(table: pa.Table) -> None:
+    """Write a table as CSV on stdout, ids exactly as they are."""
+    sys.stdout.writelines(csv_parts(table))
+
+
+def print_sheet(table: pa.Table) -> None:
+    """Write a table on stdout as CSV that is safe to open in a spreadsheet; lists become JSON."""
+
+    def cell(value: Any) -> str | int | float | None:
+        return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+
+    rows = ([cell(value) for value in row.values()] for row in table.to_pylist())
+    sys.stdout.write(sheet(table.column_names, rows))
+
+
+def console() -> Console:
+    """A console on stdout that takes no markup from anybody's names."""
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else _PLAIN_WIDTH
+    return Console(markup=False, highlight=False, emoji=False, width=width, soft_wrap=False)
+
+
+def print_rows(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]], title: str = "") -> None:
+    """Print rows as a table; a column is (heading, right aligned?). Control characters show as escapes."""
+    table = Table(title=title or None, title_justify="left", title_style="bold", pad_edge=False, box=None)
+    for heading, right in columns:
+        table.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(words.visible(cell)) for cell in row))
+    console().print(table)
+
+
+def print_suspects(rows: Sequence[Row], title: str) -> None:
+    """Print suspects, one a line."""
+    columns = (
+        ("user", False),
+        ("score", True),
+        ("p-value", True),
+        ("q-value", True),
+        ("ring", False),
+        ("why", False),
+    )
+    print_rows(
+        columns,
+        (
+            (
+                str(row["user_id"]),
+                words.score(row["score"]),
+                words.chance(row["p_value"]),
+                words.chance(row["q_value"]),
+                str(row["ring_id"] or "–"),
+                str(row["reason"] or ""),
+            )
+            for row in rows
+        ),
+        title,
+    )
+
+
+def print_rings(rows: Sequence[Row], title: str) -> None:
+    """Print rings, one a line."""
+    columns = (
+        ("ring", False),
+        ("score", True),
+        ("p-value", True),
+        ("q-value", True),
+        ("users", True),
+        ("items", True),
+        ("why", False),
+    )
+    print_rows(
+        columns,
+        (
+            (
+                str(row["ring_id"]),
+                words.score(row["score"]),
+                words.chance(row["p_value"]),
+                words.chance(row["q_value"]),
+                words.thousands(row["n_users"]),
+                words.thousands(row["n_items"]),
+                str(row["reason"] or ""),
+            )
+            for row in rows
+        ),
+        title,
+    )
+
+
+def print_table(table: pa.Table) -> None:
+    """Print any table; numbers are aligned and shortened."""
+    numbers = [pa.types.is_integer(t) or pa.types.is_floating(t) for t in table.schema.types]
+
+    def cell(value: Any) -> str:
+        if value is None:
+            return "–"
+        if isinstance(value, float):
+            return f"{value:.4g}"
+        return value if isinstance(value, str) else str(value)
+
+    rows = ([cell(value) for value in row.values()] for row in table.to_pylist())
+    print_rows(list(zip(table.column_names, numbers, strict=True)), rows)
+
+
+def print_as(table: pa.Table, form: str, name: str) -> None:
+    """Print a table as "table", "csv" or "json" (an object with the rows under `name`)."""
+    if form == "json":
+        print_json({name: table.to_pylist()})
+    elif form == "csv":
+        print_csv(table)
+    else:
+        print_table(table)

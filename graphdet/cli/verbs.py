@@ -1,0 +1,312 @@
+"""The pipeline's verbs: run, ingest, train, score, rings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphdet.cli import options, splits
+from graphdet.cli.deciding import By, noted
+from graphdet.cli.guard import guarded, say
+from graphdet.cli.progress import make_progress
+
+if TYPE_CHECKING:
+    from graphdet.config import Config
+
+TOP = 20  # suspects and rings that are printed at the end
+
+
+@guarded
+def run(
+    logs: options.Logs,
+    config: options.ConfigName,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for the findings and the report.")
+    ],
+    store: options.StoreUrl = None,
+    labels: options.LabelFile = None,
+    fdr: options.Fdr = None,
+    review: options.Review = None,
+    seed: options.Seed = 0,
+    device: options.DeviceName = options.Device.auto,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", metavar="DIR", help="Score with this trained model; else train one."),
+    ] = None,
+    by: By = None,
+    json: options.Json = False,
+) -> None:
+    """Find suspects and rings in LOGs and write the findings to DIR.
+
+    Without --store the graph is kept in DIR/graph.duckdb; run again, and only what is new is read.
+    That a report was written is noted in its audit log.
+    """
+    level = options.cut(fdr, review)
+    from graphdet.config import load_config
+
+    settings = load_config(config)
+    from graphdet.verbs.run import run as run_all
+
+    summary = run_all(
+        logs,
+        settings,
+        out,
+        store_url=store,
+        labels=labels,
+        **level,
+        seed=seed,
+        device=device.value,
+        model_dir=options.model_folder(model) if model is not None else None,
+        listener=noted(by),
+        progress=make_progress(),
+    )
+    _print_summary(summary, out, json)
+    for warning in summary["warnings"]:
+        say(f"Warning: {warning}")
+
+
+def _print_summary(summary: dict[str, Any], out: Path, as_json: bool) -> None:
+    """Print the top of the findings and where the rest is.
+
+    `summary` holds suspects and rings as lists of rows (schema.SCORE_COLUMNS and RING_COLUMNS) and report as a
+    path; all may be missing.
+    """
+    from graphdet.cli import show
+
+    if as_json:
+        show.print_json(summary)
+        return
+    suspects, rings = list(summary.get("suspects") or ())[:TOP], list(summary.get("rings") or ())[:TOP]
+    if rings:
+        show.print_rings(rings, "Rings")
+        print()
+    if suspects:
+        show.print_suspects(suspects, "Suspects")
+        print()
+    if not rings and not suspects:
+        print("Nothing was flagged.")
+    print(f"Report: {summary.get('report') or out / 'report.html'}")
+
+
+@guarded
+def ingest(
+    logs: options.Logs,
+    config: options.ConfigName,
+    store: options.StoreUrl = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option("--rejects", metavar="FILE", help="Write rows that cannot be used here, with reasons."),
+    ] = None,
+    import_files: Annotated[
+        Path | None,
+        typer.Option(
+            "--import-files", metavar="DIR", help="Only write the files for neo4j-admin database import."
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Read and clean LOGs and add them to a store.
+
+    What the store has already is left out, so repeating is safe."""
+    from dataclasses import asdict
+
+    from graphdet.cli import show
+    from graphdet.config import load_config
+
+    settings = load_config(config)
+    if import_files is not None:
+        _write_import_files(logs, settings, import_files, rejects)
+        return
+    from graphdet.verbs.ingest import ingest as add
+
+    with options.opened(store, create=True) as target:
+        result = add(target, logs, settings, rejects=rejects, progress=make_progress())
+        counts = target.counts() if json else {}  # counting takes a while, so only when asked for
+    for warning in result.warnings:
+        say(f"Warning: {warning}")
+    if json:
+        show.print_json({**asdict(result), "counts": counts})
+        return
+    if result.already:
+        print("The store has these files already; nothing was changed.")
+    reasons = [(reason, f"{n:,}") for reason, n in result.rejects_by_reason.items()]
+    told = (("read", result.n_rows), ("used", result.n_events), ("rejected", result.n_rejects))
+    rest = (("duplicates", result.n_duplicates), ("filtered", result.n_filtered))
+    show.print_rows((("rows", False), ("", True)), ((name, f"{n:,}") for name, n in (*told, *rest)))
+    if reasons:
+        print()
+        show.print_rows((("not used because", False), ("rows", True)), reasons)
+
+
+def _write_import_files(logs: list[str], settings: "Config", folder: Path, rejects: Path | None) -> None:
+    """Write the CSVs for the bulk import and say how to run it."""
+    import shlex
+
+    from graphdet.verbs.import_files import import_files
+
+    clean, arguments = import_files(logs, settings, folder, rejects=rejects, progress=make_progress())
+    for warning in clean.warnings:
+        say(f"Warning: {warning}")
+    print(f"{clean.n_rows:,} rows read, {clean.n_rejects:,} rejected. Stop the server and run in {folder}:")
+    print(f"  neo4j-admin {shlex.join(arguments)}")
+
+
+@guarded
+def train(
+    model: options.ModelDir,
+    store: options.StoreUrl = None,
+    labels: options.LabelFile = None,
+    split: splits.Split = splits.SplitKind.temporal,
+    train_until: splits.TrainUntil = None,
+    delay_days: splits.DelayDays = None,
+    test_from: splits.TestFrom = None,
+    test_until: splits.TestUntil = None,
+    test_share: splits.TestShare = 0.3,
+    seed: options.Seed = 0,
+    device: options.DeviceName = options.Device.auto,
+    settings: options.SettingsFile = None,
+    models: options.ModelsDir = None,
+    json: options.Json = False,
+) -> None:
+    """Train the models on a store's log and keep them.
+
+    Without labels they learn to tell planted campaigns from the rest; labels of users they learn instead. Labels of
+    items, sessions or events train a model of its own beside them, measured on a part that it has not seen.
+    """
+    plan = splits.plan_of(split, train_until, delay_days, test_from, test_until, test_share)
+    from graphdet.cli import show
+    from graphdet.verbs.train import train as train_models
+
+    with options.opened(store, read_only=True) as source:
+        facts = train_models(
+            source,
+            model,
+            labels=labels,
+            plan=plan,
+            settings=settings,
+            seed=seed,
+            device=device.value,
+            progress=make_progress(),
+        )
+    for warning in facts["warnings"]:
+        say(f"Warning: {warning}")
+    if models is not None:
+        _register(model, models)
+    if json:
+        show.print_json(facts)
+        return
+    if "split" in facts:
+        splits.print_measured(facts)
+    else:
+        simple = {name: value for name, value in facts.items() if isinstance(value, str | int | float)}
+        rows = ((name, str(value)) for name, value in simple.items())
+        show.print_rows((("trained", False), ("", True)), rows)
+    print(f"Model: {model}")
+
+
+def _register(model: Path, models: Path) -> None:
+    from graphdet.cli.deciding import who
+    from graphdet.lab.model_card import own_measurements, read_card
+    from graphdet.lab.registry import Registry
+
+    card = read_card(model)
+    record, is_new = Registry(models).add(model, card, who(None), "trained")
+    for measured in own_measurements(card) if is_new else ():
+        Registry(models).measure(record.id, measured, who(None))
+    say(f"Model {record.id} {'added to' if is_new else 'is already in'} {models}.")
+
+
+@guarded
+def score(
+    model: options.ModelDir,
+    store: options.StoreUrl = None,
+    labels: options.LabelFile = None,
+    fdr: options.Fdr = None,
+    review: options.Review = None,
+    seed: options.Seed = 0,
+    device: options.DeviceName = options.Device.auto,
+    json: options.Json = False,
+) -> None:
+    """Score everything of a store with trained models: users, and what labels trained a model of.
+
+    With a model of items, sessions or events, labels say what is known by now and nothing is learned; without, they
+    are learned on top, to score those too. The scores are kept in the store."""
+    level = options.cut(fdr, review)
+    model = options.model_folder(model)
+    from graphdet.cli import show
+    from graphdet.verbs.score import score as score_users
+
+    with options.opened(store) as target:
+        scored = score_users(
+            target, model, labels=labels, **level, seed=seed, device=device.value, progress=make_progress()
+        )
+        counts = {
+            kind: (int(table["flagged"].to_pylist().count(True)), table.num_rows)
+            for kind, table in target.labelled().items()
+        }
+    for line in scored.said:
+        say(f"Note: {line}")
+    found: dict[str, Any] = {}
+    if scored.scores is not None:
+        suspects = scored.scores.filter(scored.scores["flagged"])
+        found = {"n_users": scored.scores.num_rows, "n_suspects": suspects.num_rows}
+        found["suspects"] = suspects.to_pylist()
+    if json:
+        show.print_json(
+            found
+            | {f"n_{kind}s": n for kind, (_, n) in counts.items()}
+            | {f"n_flagged_{kind}s": n for kind, (n, _) in counts.items()}
+        )
+        return
+    if found:
+        print(f"{found['n_suspects']:,} of {found['n_users']:,} users are flagged.")
+    for kind, (n_flagged, n) in counts.items():
+        print(f"{n_flagged:,} of {n:,} {kind}s are flagged.")
+    if found.get("suspects"):
+        top = suspects.sort_by([("score", "descending"), ("user_id", "ascending")]).slice(0, TOP)
+        show.print_suspects(top.to_pylist(), "Suspects")
+
+
+@guarded
+def rings(
+    store: options.StoreUrl = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model", metavar="DIR", help="Folder of the trained model; without, the shipped judge."
+        ),
+    ] = None,
+    fdr: options.Fdr = None,
+    seed: options.Seed = 0,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="With --json: leave out the evidence, some 50 KB a ring.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Find the rings of a store's log with a trained model, or with the judge that comes with graphdet.
+
+    The rings are kept in the store."""
+    level = options.check_fdr(fdr)
+    from graphdet import schema
+    from graphdet.cli import show
+    from graphdet.verbs.rings import find_rings
+
+    with options.opened(store) as target:
+        folder = options.model_folder(model) if model is not None else None
+        found = find_rings(target, model_dir=folder, fdr=level, seed=seed, progress=make_progress())
+    if model is None:
+        say("Judged as other logs are; `graphdet train` learns what is ordinary in this one and finds more.")
+    for line in found.lines():
+        say(f"Note: {line}")
+    table = found.rings.rings.sort_by([("score", "descending"), ("ring_id", "ascending")])
+    flagged = table.filter(table["flagged"])
+    if json:
+        table = table.drop_columns([schema.RING_EVIDENCE]) if brief else table
+        show.print_json(
+            {"n_rings": table.num_rows, "n_flagged": flagged.num_rows, "rings": table.to_pylist()}
+            | found.facts()
+        )
+        return
+    print(f"{flagged.num_rows:,} of {table.num_rows:,} ring candidates are flagged.")
+    if flagged.num_rows:
+        show.print_rings(flagged.slice(0, TOP).to_pylist(), "Rings")

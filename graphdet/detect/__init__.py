@@ -1,0 +1,1 @@
+"""From a log in a store to findings."""

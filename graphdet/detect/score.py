@@ -1,0 +1,209 @@
+"""Scores of all users and rings of an encoded graph, by trained models."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from graphdet.casework.memory import Remembered, settle
+from graphdet.detect.rings import judge_and_remember
+from graphdet.evaluation.log_tail import tail_p_values
+from graphdet.evaluation.posterior import posterior_q_values
+from graphdet.evaluation.rounding import six_digits
+from graphdet.features.behaviour_arrays import Float, behaviour
+from graphdet.gnn.explain import GnnExplainer
+from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.gnn.pyg import HeteroData
+from graphdet.gnn.words import with_gnn
+from graphdet.learn.models import Models
+from graphdet.learn.user_trees import UserColumns, user_columns
+from graphdet.ports import Progress, Store
+from graphdet.rings.blocks import entry_rows
+from graphdet.rings.find import LEAST_SCORE, Candidates, Judged
+from graphdet.rings.membership import listed, member_strength, user_membership
+from graphdet.rings.why.tables import told_of_members
+from graphdet.scores.fused import Fusion, Parts
+from graphdet.scores.user_reasons import user_reasons
+from graphdet.tables import GraphArrays, PairArrays
+
+SURE_MEMBER = 0.5  # membership from which a member of a flagged ring is a suspect
+
+
+KEPT_QUIET = "Not flagged, though it would be: in {ring}, {why}."
+
+
+def score_graph(
+    store: Store,
+    graph: GraphArrays,
+    windows: list[PairArrays],
+    candidates: Candidates,
+    models: Models,
+    fdr: float,
+    review: int | None,
+    device: str,
+    progress: Progress,
+    *,
+    explained: bool = False,
+) -> tuple[pa.Table, Remembered]:
+    """Score users and rings of an encoded graph; of the store only the audit log is written (see memory.remember).
+
+    A user's score is a probability (see scores/fused.py), its q_value the expected share of ordinary users among all
+    that score at least as high, its p_value how often an ordinary user of this log would. Flagged are users with
+    q_value at most fdr and a score of at least one half, and sure members of flagged rings; with `review`, the so many
+    that score highest. Members of a ring that is kept quiet or, without labels, not flagged are flagged only for what
+    is left without that ring; then lists and verdicts have their say.
+    With `explained`, the evidence of flagged rings also says what the network sees in their members.
+    """
+    judged, known = judge_and_remember(store, graph, candidates, models.judge, fdr)
+    users, items = behaviour(graph, store.bench, progress)
+    data = graph_in_pyg(graph, users, items, windows, progress)
+    progress.start("score users")
+    columns = user_columns(store, graph, windows, users) if models.trees is not None else None
+    parts, ring_row = parts_of(models, judged, candidates, users, data, columns, device)
+    if explained:
+        progress.done()
+        progress.start("explain rings")
+        known = replace(known, rings=with_gnn(known.rings, GnnExplainer(models.gnn, data), graph))
+    value = models.fusion.score(parts)
+    logits = logit(value)
+    p_value = tail_p_values(logits)
+    q_value = posterior_q_values(value)
+    name = dict(zip(listed(judged).tolist(), known.rings.rings["ring_id"].to_pylist(), strict=True))
+    ring_id = [name.get(row) for row in ring_row.tolist()]
+    # One more for the users of no ring (row −1), who are all there is when no block was found.
+    size = np.append(np.diff(judged.blocks.users.indptr), 0)[ring_row]
+    quiet = np.array([name.get(row) in known.quiet for row in range(len(judged.score))], bool)
+    flags = Flags(fdr, review, judged, candidates)
+    flagged, muted_by = flags.settled(models.fusion, parts, value, q_value, ring_row, quiet)
+    told = told_of_members(known.rings)
+    did = {
+        user: told.get((ring, graph.user_ids[user].as_py()), [])
+        for user, ring in enumerate(ring_id)
+        if ring is not None
+    }
+    reasons = user_reasons(parts, models.fusion.strongest_part(parts), ring_id, size, flagged, did)
+    for user in np.flatnonzero(muted_by >= 0).tolist():
+        ring_name = name[int(muted_by[user])]
+        reasons[user] = f"{KEPT_QUIET.format(ring=ring_name, why=known.quiet[ring_name])} {reasons[user]}"
+    if (muted_by >= 0).any():
+        known = replace(known, counts=known.counts | {"members_of_quiet_rings": int((muted_by >= 0).sum())})
+    table = pa.table(
+        {
+            "user_id": graph.user_ids,
+            "score": six_digits(value),
+            "p_value": six_digits(p_value),
+            "q_value": six_digits(q_value),
+            "flagged": flagged,
+            "ring_id": pa.array(ring_id, pa.string()),
+            "gnn": six_digits(1 / (1 + np.exp(-np.clip(parts.gnn, -30, 30)))),
+            "cluster_distance": six_digits(parts.cluster_distance),
+            "probability": six_digits(parts.probability),
+            "reason": reasons,
+        }
+    )
+    progress.done()
+    order = [("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending")]
+    return settle(table.sort_by(order), known)
+
+
+def parts_of(
+    models: Models,
+    judged: Judged,
+    candidates: Candidates,
+    users: Float,
+    data: HeteroData,
+    columns: UserColumns | None,
+    device: str,
+) -> tuple[Parts, NDArray[np.int64]]:
+    """What is fused, and the row of each user's ring (−1: none), int64[n_users].
+
+    users: behaviour features. columns: what trees see, where the models have any; users whose labels were learned are
+    then judged by the models that have not seen them.
+    """
+    ring, ring_row = user_membership(judged, candidates.model)
+    fold: NDArray[np.int64] | None = None
+    trees: Float | None = None
+    if models.trees is not None and columns is not None:
+        fold, trees = models.trees.fold_of(columns.ids), models.trees.logits(columns)
+    gnn = models.gnn.predict(data, device, fold)
+    return Parts(gnn, models.clusters.score(users), models.density.score(users), ring, trees), ring_row
+
+
+@dataclass(frozen=True)
+class Flags:
+    """How users are flagged: by q-value and score, and as sure members of flagged rings, or the `review` highest."""
+
+    fdr: float
+    review: int | None
+    judged: Judged
+    candidates: Candidates
+
+    def of(
+        self, value: NDArray[np.float64], q_value: NDArray[np.float64], rings: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Who is flagged, bool[n_users]; `rings`, bool[n_rings], are those whose sure members are."""
+        if self.review is not None:
+            return _top(value, self.review)
+        return likely(value, q_value, self.fdr) | self._sure_members(rings)
+
+    def settled(
+        self,
+        fusion: Fusion,
+        parts: Parts,
+        value: NDArray[np.float64],
+        q_value: NDArray[np.float64],
+        ring_row: NDArray[np.int64],
+        quiet: NDArray[np.bool_],
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Who is flagged though some rings are kept quiet (bool[n_rings]) and others are not flagged themselves.
+
+        Without labels a ring that is not flagged vouches for nobody: its members are flagged for what is left
+        without it.
+        Returns bool[n_users], and for users who would be flagged but for a quiet ring that ring's row, else −1.
+        """
+        would = self.of(value, q_value, self.judged.flagged)
+        by_rings = self.review is None and not fusion.labelled
+        held = quiet | ~self.judged.flagged if by_rings else quiet
+        if not held.any():
+            return would, np.full(len(value), -1, np.int64)
+        without = np.where(np.append(held, False)[ring_row], 0.0, parts.ring)
+        rest = fusion.score(replace(parts, ring=without))
+        left = self.of(rest, posterior_q_values(rest), self.judged.flagged & ~quiet)
+        # Nobody else loses a flag because sure members of a quiet ring do not vouch for them any more.
+        flagged = left if self.review is not None else would & (left | (self._ring_among(held) < 0))
+        return flagged, np.where(would & ~flagged, self._ring_among(quiet), -1)
+
+    def _ring_among(self, rings: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Row of the strongest of these rings (bool[n_rings]) that each user is in, −1 for none: int64[n_users]."""
+        users = self.judged.blocks.users
+        at = entry_rows(users)
+        mine = np.flatnonzero(rings[at])[::-1]  # of several the strongest
+        out = np.full(self.candidates.model.n_users, -1, np.int64)
+        out[users.indices[mine]] = at[mine]
+        return out
+
+    def _sure_members(self, rings: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Users who are surely members of one of these rings, bool[n_users]."""
+        users = self.judged.blocks.users
+        at = entry_rows(users)
+        strength = member_strength(self.judged, self.candidates.model)
+        out = np.zeros(self.candidates.model.n_users, bool)
+        out[users.indices[rings[at] & (strength >= SURE_MEMBER)]] = True
+        return out
+
+
+def likely(value: NDArray[np.float64], q_value: NDArray[np.float64], fdr: float) -> NDArray[np.bool_]:
+    """Users who are flagged for their own score, bool[n_users].
+
+    A q-value is a mean: by it alone the sure ones would vouch for somebody who is more likely ordinary than not.
+    """
+    return np.asarray((q_value <= fdr) & (value >= LEAST_SCORE))
+
+
+def _top(value: NDArray[np.float64], n: int) -> NDArray[np.bool_]:
+    """The n most suspicious users, bool[n_users]."""
+    out = np.zeros(len(value), bool)
+    out[np.lexsort((np.arange(len(value)), -value))[:n]] = True
+    return out

@@ -1,0 +1,1 @@
+"""The graph network: data, layers, training, explanation (torch)."""

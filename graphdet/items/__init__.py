@@ -1,0 +1,1 @@
+"""Single items that a few accounts act on again and again."""

@@ -1,0 +1,1 @@
+"""The judge of rings: how it is trained, kept and shipped."""

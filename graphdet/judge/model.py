@@ -1,0 +1,144 @@
+"""A trained judge of rings: small networks in NumPy, so that judging needs no torch (training: ring_judge.py)."""
+
+import json
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from graphdet.errors import GraphdetError
+from graphdet.evaluation.sketch import Sketch, likeness
+from graphdet.judge.known_campaigns import KnownCampaigns
+from graphdet.rings.find import Candidates, Judged, judge_rings
+
+N_FOLDS = 2
+N_SEEDS = 3  # networks per fold, averaged
+BLIND = -30.0  # logit of a judge that learned nothing
+# The highest logit of a group that is like no campaign planted into the log, of which the networks only guess.
+NO_OPINION = 0.0
+SECOND = "second."  # what the arrays of a second judge are called by in the file
+KNOWN = "known."  # and those of the campaigns planted into the log
+HOME = "home"  # and the sketch of its acts
+SAME_LOG = 0.5  # Jaccard index of who acted on what, from which on two logs are one: until it has doubled
+# How far, in logits, a log's own judge may go from its second opinion: who asks two judges and takes the stronger
+# answer doubles his doubt, and what the other is far from sure of nobody is accused of.
+BELOW_SECOND, ABOVE_SECOND = float(np.log(2)), 2.0
+FORMAT = 7
+MOST_APART = 5.0  # standard deviations from the mean that an input counts for
+
+
+@dataclass(frozen=True)
+class RingJudge:
+    """A trained judge.
+
+    weights: per fold and seed, the arrays of a network (monotone_nets.py); mean, scale float64[n_inputs]
+    standardise the inputs. A positive logit means: more like the planted campaigns than like the log's own
+    groups. known: the campaigns planted into the log that it was trained on, where it was trained on one: a group like
+    none of them gets no logit above NO_OPINION. second: a judge of other logs that knows this one; no logit is further
+    than BELOW_SECOND below or ABOVE_SECOND above its. home: a sketch of the acts of the log that it was trained on;
+    empty where that was no log of the user's.
+    """
+
+    weights: dict[str, NDArray[np.float32]]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    second: "RingJudge | None" = None
+    known: KnownCampaigns | None = None
+    home: Sketch = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @classmethod
+    def blind(cls) -> "RingJudge":
+        """The judge of a log that nothing could be learned from: nothing looks like a ring to it."""
+        return cls({}, np.zeros(0), np.ones(0))
+
+    def logits(self, inputs: NDArray[np.float64], fold: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Judge blocks, each by the networks that did not see its fold.
+
+        Shapes: inputs float64[n, n_inputs]; fold int64[n] in 0 … N_FOLDS − 1; returns float64[n].
+        """
+        if not self.weights:
+            return np.full(len(inputs), BLIND)
+        x = np.clip((inputs - self.mean) / self.scale, -MOST_APART, MOST_APART)
+        out = np.zeros(len(x))
+        for held_out in range(N_FOLDS):
+            rows = np.flatnonzero(fold == held_out)
+            for seed in range(N_SEEDS):
+                h = x[rows]
+                for layer in range(3):
+                    name = f"{held_out}.{seed}.{layer}"
+                    h = h @ self.weights[f"{name}.weight"].T.astype(np.float64)
+                    h = h + self.weights[f"{name}.bias"]
+                    h = np.tanh(h) if layer < 2 else h
+                out[rows] += h[:, 0] / N_SEEDS
+        if self.known is not None:
+            out = np.where(self.known.strange(inputs), np.minimum(out, NO_OPINION), out)
+        if self.second is not None:
+            other = self.second.logits(inputs, fold)
+            out = np.clip(out, other - BELOW_SECOND, other + ABOVE_SECOND)
+        return out
+
+    def at_home(self, acts: Sketch) -> bool:
+        """Whether a log with these acts is the one that the judge was trained on, a little later perhaps."""
+        return likeness(self.home, acts) >= SAME_LOG
+
+    def save(self, directory: Path) -> None:
+        """Write ring_judge.safetensors and ring_judge.json."""
+        directory.mkdir(parents=True, exist_ok=True)
+        weights: dict[str, NDArray[Any]] = dict(self.weights)
+        about: dict[str, Any] = {"format": FORMAT, "mean": self.mean.tolist(), "scale": self.scale.tolist()}
+        if self.second is not None:
+            weights |= {SECOND + name: values for name, values in self.second.weights.items()}
+            about["second"] = {"mean": self.second.mean.tolist(), "scale": self.second.scale.tolist()}
+        if self.known is not None:
+            weights |= {KNOWN + one.name: getattr(self.known, one.name) for one in fields(KnownCampaigns)}
+        if len(self.home):
+            weights[HOME] = self.home
+        save_file(weights, directory / "ring_judge.safetensors")
+        (directory / "ring_judge.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> "RingJudge":
+        """Read a judge.
+
+        Raises:
+            GraphdetError: there is none in this folder, or it is of another format.
+        """
+        try:
+            about = json.loads((directory / "ring_judge.json").read_text(encoding="utf-8"))
+            weights = load_file(directory / "ring_judge.safetensors")
+        except (OSError, ValueError) as error:
+            raise GraphdetError(
+                f"no ring judge in {directory}: {error}. Run `graphdet train --model {directory}` first"
+            ) from error
+        if about.get("format") != FORMAT:
+            raise GraphdetError(
+                f"the ring judge in {directory} has format {about.get('format')}, this version reads "
+                f"{FORMAT}; "
+                "train it again"
+            )
+        home = weights.pop(HOME, np.zeros(0, np.int64))
+        of_second, of_known = _taken(weights, SECOND), _taken(weights, KNOWN)
+        second = None
+        if "second" in about:
+            second = cls(of_second, np.asarray(about["second"]["mean"]), np.asarray(about["second"]["scale"]))
+        known = KnownCampaigns(**of_known) if of_known else None
+        return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]), second, known, home)
+
+
+def _taken(weights: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """Take the arrays of a prefix out of a file's; their names without it."""
+    names = [name for name in weights if name.startswith(prefix)]
+    return {name.removeprefix(prefix): weights.pop(name) for name in names}
+
+
+def judged_by(judge: RingJudge, candidates: Candidates, fdr: float) -> Judged:
+    """Judge candidates by a trained judge, who may be at home in their log."""
+    return judge_rings(candidates, judge.logits, fdr, at_home=is_at_home(judge, candidates))
+
+
+def is_at_home(judge: RingJudge, candidates: Candidates) -> bool:
+    """Whether the judge was trained on the log of these candidates."""
+    return len(judge.home) > 0 and judge.at_home(candidates.acts)  # the sketch of a large log takes a second

@@ -1,0 +1,1 @@
+"""The model laboratory: kept models, evaluation, settings, leakage, power."""

@@ -1,0 +1,112 @@
+"""A model's card: what it was made of and how good it was, beside its files; read when it is registered."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from graphdet import __version__
+from graphdet.errors import GraphdetError, UsageError
+from graphdet.files import write_json
+from graphdet.lab.registry import Measurement
+from graphdet.ports import Store
+from graphdet.reports.evaluation_page import SCHEMA
+from graphdet.schema import LABELLED_KINDS
+
+CARD, OF_KIND = "card.json", "card_{kind}.json"
+FORMAT = 1
+_NAMES = {"average_precision": "auprc"}
+
+
+def write_card(
+    store: Store, model_dir: Path, labels: Path | None, settings: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Path:
+    """Write what a model was made of: the same data, labels and settings give the same card.
+
+    Raises:
+        GraphdetError: it cannot be written.
+    """
+    told = {key: value for key, value in facts.items() if isinstance(value, str | int | float | dict | list)}
+    card = {
+        "format": FORMAT,
+        "graphdet": __version__,
+        "data_digest": data_digest(store),
+        "labels": labels_fact(labels),
+        "settings": dict(settings),
+        "facts": told,
+    }
+    kind = facts.get("kind")
+    return write_json(model_dir / (CARD if kind is None else OF_KIND.format(kind=kind)), card)
+
+
+def data_digest(store: Store) -> str:
+    """Digest of what is in a store: of the digests of its ingests, in any order."""
+    return hashlib.sha256("\n".join(sorted(store.sources())).encode()).hexdigest()
+
+
+def labels_fact(path: Path | None) -> dict[str, str] | None:
+    """A label file by name and digest."""
+    return (
+        None if path is None else {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    )
+
+
+def read_card(model_dir: Path) -> dict[str, Any]:
+    """What is known of the models of a folder: of that of users, and under `labelled`, by kind, of others.
+
+    Raises:
+        GraphdetError: a card is damaged.
+    """
+    about = _read(model_dir / CARD) or {}
+    found = {kind: _read(model_dir / OF_KIND.format(kind=kind)) for kind in LABELLED_KINDS}
+    labelled = {kind: card for kind, card in found.items() if card is not None}
+    return about | ({"labelled": labelled} if labelled else {})
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise GraphdetError(f"{path} cannot be read ({error})") from error
+    if not isinstance(card, dict):
+        raise GraphdetError(f"{path} is no model card")
+    return {key: value for key, value in card.items() if key != "format"}
+
+
+def own_measurements(about: Mapping[str, Any]) -> list[Measurement]:
+    """What training measured on its own test part, of models of items, sessions or events."""
+    found = []
+    for kind, card in about.get("labelled", {}).items():
+        facts = card["facts"]
+        if facts.get("test") and facts.get("test_digest"):
+            named = {_NAMES.get(name, name): value for name, value in facts["test"].items()}
+            metrics = {
+                name: dict(zip(("value", "low", "high"), row, strict=True)) for name, row in named.items()
+            }
+            fraud, clean = facts["counts"]["test"]
+            part = f"the test part of {kind}s in training: {fraud + clean} labelled, {fraud} frauds"
+            found.append(Measurement(facts["test_digest"], part, metrics))
+    return found
+
+
+def measurement(path: Path, scores: str | None = None) -> Measurement:
+    """The figures of an evaluation.json; of several score files those of the one named `scores`.
+
+    Raises:
+        UsageError: it is none, or it has several files and none was named.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["schema"] != SCHEMA:
+            raise ValueError(f"its schema is {document['schema']!r}, not {SCHEMA!r}")
+        found = [one for one in document["scores"] if scores is None or one["name"] == scores]
+        if len(found) != 1:
+            names = ", ".join(repr(one["name"]) for one in document["scores"])
+            raise UsageError(f"{path} measures several score files: name one of {names} with --scores")
+        part = f"{document['n_labelled']} labelled, {document['n_fraud']} frauds, of {document['labels']['file']}"
+        return Measurement(document["test_digest"], part, found[0]["metrics"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is no evaluation.json of graphdet evaluate ({error})") from error

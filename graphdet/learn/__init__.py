@@ -1,0 +1,1 @@
+"""Learning from labels of users, items, sessions and events, and from planted campaigns."""

@@ -1,0 +1,291 @@
+"""Learning from labels of users: networks, trees and their fusion, from many labels, few, or frauds alone.
+
+* Many: the network and the trees learn the labels. What is used, fusion, trees or network, is what ranks best out of
+  fold; the fusion, unless another one is better beyond doubt.
+* Few (below FEW frauds): the network learns planted campaigns with the labelled users as further examples, the trees
+  the labels, and the fusion starts from the zero-shot score and moves away from it as labels allow.
+* Frauds alone: everybody else is unlabelled. How many frauds hide among them is estimated, as many that look most like
+  the known ones are not learned from, the rest stands for clean, and the fusion is fitted for that share of frauds.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphdet.errors import InputError
+from graphdet.evaluation.compare import Costs, Scored, difference, measure
+from graphdet.features.behaviour_arrays import behaviour
+from graphdet.gnn.folds import folds
+from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.gnn.network import TrainedGnn
+from graphdet.gnn.pyg import HeteroData
+from graphdet.gnn.training import train_gnn
+from graphdet.judge.model import RingJudge, judged_by
+from graphdet.learn.models import Models
+from graphdet.learn.ring_lessons import PlantedTask
+from graphdet.learn.train_settings import TrainSettings
+from graphdet.learn.user_labels import NOTHING, with_examples
+from graphdet.learn.user_task import Task
+from graphdet.learn.user_told import FEW, LEAST, Told, Unlabelled, facts_of, finer, hidden_frauds
+from graphdet.learn.user_trees import UserColumns, UserTrees, fit_user_trees, user_columns
+from graphdet.ports import Progress, Store
+from graphdet.rings.find import Candidates, ring_candidates
+from graphdet.rings.membership import user_membership
+from graphdet.scores.clusters import Clusters
+from graphdet.scores.density import Density
+from graphdet.scores.fused import TREES, ZERO_SHOT, Fusion, Parts
+from graphdet.scores.labelled_fusion import Evidence, cross_fitted, fit_labelled
+from graphdet.tables import GraphArrays
+from graphdet.words import plural
+
+Float = NDArray[np.float64]
+N_DRAWS = 300
+LEARNERS: dict[str, tuple[str, ...]] = {"fusion": (), "trees": (TREES,), "gnn": ("gnn",)}
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log as all learners see it. Shapes: users float64[n_users, d], items float64[n_items, k]."""
+
+    graph: GraphArrays
+    users: Float
+    items: Float
+    candidates: Candidates
+    columns: UserColumns
+    data: HeteroData
+
+
+def read_log(store: Store, graph: GraphArrays, seed: int, progress: Progress) -> Log:
+    """Candidates, features, graph and columns of trees; of the store only texts are read."""
+    windows, candidates = ring_candidates(graph, store.bench, seed, progress)
+    users, items = behaviour(graph, store.bench, progress)
+    data = graph_in_pyg(graph, users, items, windows, progress)
+    progress.start("neighbours of users")
+    columns = user_columns(store, graph, windows, users)
+    progress.done()
+    return Log(graph, users, items, candidates, columns, data)
+
+
+def learn_users(
+    store: Store,
+    graph: GraphArrays,
+    task: Task,
+    planted: PlantedTask | None,
+    judge: RingJudge,
+    how: TrainSettings,
+    *,
+    path: str,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> tuple[Models, dict[str, Any]]:
+    """Learn from labels of users (task, on the log itself); planted: None where campaigns cannot be planted.
+
+    path: of the labels, for messages.
+
+    Returns the models, and facts for people: what was chosen, figures out of fold, warnings.
+
+    Raises:
+        InputError: too few labels to learn from.
+    """
+    told = Told(task.y, task.campaign)
+    few = planted is not None and told.n_fraud < FEW
+    if planted is None and told.n_fraud < LEAST:
+        raise InputError(
+            f"{path}: only {plural(told.n_fraud, 'user')} of the log labelled fraud (1), and no campaigns can be "
+            f"planted into so small a log: learning needs {LEAST} frauds. Label more users"
+        )
+    log = read_log(store, graph, seed, progress)
+    n_folds = how.gnn.n_folds
+    unlabelled: Unlabelled | None = None
+    y = told.y
+    if told.frauds_alone:
+        progress.start("frauds among the unlabelled")
+        unlabelled = hidden_frauds(log.columns, told, how, seed)
+        y = unlabelled.y
+        progress.done()
+    facts = facts_of(told, unlabelled, few)
+    if few:
+        assert planted is not None  # for the type checker
+        left_out = unlabelled.left_out if unlabelled is not None else np.zeros(len(y), bool)
+        base = learn_beside_planted(store, log, planted, judge, told, left_out, how, seed, device, progress)
+    else:
+        base = learn_labels(log, judge, told, y, how, seed, device, progress)
+    if few and told.n_fraud < LEAST:
+        return base.models(judge, None, base.zero_shot), facts | {"chosen": "zero-shot"}
+    progress.start("trees and fusion")
+    fold = finer(base.fold, y, told.group, n_folds, seed)
+    trees, out_of_fold = fit_user_trees(log.columns, y, fold, told.y, how.trees, seed)
+    parts = replace(base.parts, trees=out_of_fold)
+    evidence = Evidence(told.y)
+    if unlabelled is not None:
+        evidence = Evidence((told.y == 1).astype(np.int8), unlabelled.share)
+    fusion, measured = choose(parts, evidence, told, fold % n_folds, base.zero_shot, few, seed)
+    progress.done()
+    return base.models(judge, trees, fusion), facts | measured | {"trees_lean_on": trees.strongest()}
+
+
+@dataclass(frozen=True)
+class Base:
+    """What trees and fusion stand on. parts: of the log, labelled users out of fold; fold int64[n_users] likewise.
+
+    zero_shot: the fusion without labels, where planted campaigns were learned.
+    """
+
+    gnn: TrainedGnn
+    density: Density
+    clusters: Clusters
+    parts: Parts
+    fold: NDArray[np.int64]
+    zero_shot: Fusion | None
+
+    def models(self, judge: RingJudge, trees: UserTrees | None, fusion: Fusion | None) -> Models:
+        """The models with a fusion."""
+        assert fusion is not None  # for the type checker
+        return Models(judge, self.gnn, self.density, self.clusters, fusion, trees)
+
+
+def learned(
+    data: HeteroData,
+    users: Float,
+    candidates: Candidates,
+    y: NDArray[np.integer],
+    group: NDArray[np.integer],
+    judge: RingJudge,
+    how: TrainSettings,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> tuple[TrainedGnn, Density, Clusters, Parts]:
+    """The network on some examples, what is normal among users that are none of fraud, and what all say out of fold.
+
+    Shapes: users float64[n_users, d], behaviour; y int[n_users], 1 fraud, 0 clean, −1 unknown; group int[n_users].
+    """
+    progress.start("train the GNN")
+    gnn = train_gnn(data, y, group, how.gnn, seed=seed, device=device)
+    progress.done()
+    own = users[y != 1] if (y != 1).sum() > 1 else users
+    density, clusters = Density.fit(own), Clusters.fit(own, seed)
+    ring = _rings(candidates, judge)
+    return gnn, density, clusters, Parts(gnn.out_of_fold, clusters.score(users), density.score(users), ring)
+
+
+def learn_planted(
+    store: Store,
+    task: Task,
+    planted: PlantedTask,
+    how: TrainSettings,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> tuple[TrainedGnn, Density, Clusters, Parts]:
+    """What planted campaigns, and examples of the log's own users among them, teach; parts are of the planted log."""
+    users, items = behaviour(task.graph, store.bench, progress)
+    data = graph_in_pyg(task.graph, users, items, planted.windows, progress)
+    return learned(
+        data, users, planted.candidates, task.y, task.campaign, planted.judge, how, seed, device, progress
+    )
+
+
+def learn_labels(
+    log: Log,
+    judge: RingJudge,
+    told: Told,
+    y: NDArray[np.int8],
+    how: TrainSettings,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> Base:
+    """The network on labels, and what is normal among users not known as frauds."""
+    found = learned(log.data, log.users, log.candidates, y, told.group, judge, how, seed, device, progress)
+    return Base(*found, folds(y, told.group, how.gnn.n_folds, seed), None)
+
+
+def learn_beside_planted(
+    store: Store,
+    log: Log,
+    planted: PlantedTask,
+    judge: RingJudge,
+    told: Told,
+    left_out: NDArray[np.bool_],
+    how: TrainSettings,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> Base:
+    """The network on planted campaigns with the labels as further examples, and the fusion of those without labels."""
+    # Whoever is unlabelled is taken to be clean here, as all of the log is without labels.
+    example = np.where(told.y >= 0, told.y, NOTHING).astype(np.int8)
+    example[left_out] = -1
+    task = with_examples(planted.task, planted.source_user, example, told.group)
+    gnn, density, clusters, copy = learn_planted(store, task, planted, how, seed, device, progress)
+    source = planted.source_user
+    labelled = np.append(told.y >= 0, False)[source]  # row −1, the planted accounts, is not
+    zero_shot = Fusion.fit(copy, np.where(labelled & (planted.task.campaign < 0), -1, task.y))
+    held = folds(task.y, task.campaign, how.gnn.n_folds, seed)
+    fold = np.zeros(log.graph.n_users, np.int64)
+    fold[source[source >= 0]] = held[source >= 0]
+    parts = Parts(
+        gnn.predict(log.data, device, np.where(told.y >= 0, fold, -1)),
+        clusters.score(log.users),
+        density.score(log.users),
+        _rings(log.candidates, judge),
+    )
+    return Base(gnn, density, clusters, parts, fold, zero_shot)
+
+
+def choose(
+    parts: Parts,
+    evidence: Evidence,
+    told: Told,
+    fold: NDArray[np.int64],
+    zero_shot: Fusion | None,
+    few: bool,
+    seed: int,
+) -> tuple[Fusion, dict[str, Any]]:
+    """The fusion to use: of all parts, or of trees or network alone where that ranks better beyond doubt.
+
+    Judged are users that evidence speaks of, by weights fitted without their fold, with intervals over whole groups. Of
+    few labels the fusion is taken unasked: a choice among so few would be a draw.
+    """
+    rows = np.flatnonzero(evidence.y >= 0)
+    target = (evidence.y[rows] == 1).astype(np.int8)
+    group = np.where(told.group[rows] >= 0, told.group[rows], len(told.y) + rows)
+    learners = LEARNERS | ({"fusion": (TREES, ZERO_SHOT)} if few else {})
+    scores = {
+        name: cross_fitted(parts, evidence, fold, used, zero_shot if name == "fusion" else None)[rows]
+        for name, used in learners.items()
+    }
+    if zero_shot is not None:
+        scores["zero-shot"] = zero_shot.score(parts)[rows]
+    found = measure(
+        [Scored(score, np.zeros(len(score), bool)) for score in scores.values()],
+        target, group, [], Costs(), N_DRAWS, seed,
+    )  # fmt: skip
+    measured = dict(zip(scores, found, strict=True))
+    figures = {
+        name: {"average_precision": _three(one, "auprc"), "auroc": _three(one, "auroc")}
+        for name, one in measured.items()
+    }
+    chosen = "fusion"
+    if not few:
+        for name in ("trees", "gnn"):
+            _, between, _ = difference(measured[chosen], measured[name], "auprc")
+            if between is not None and between[0] > 0:
+                chosen = name
+    fusion = fit_labelled(parts, evidence, learners[chosen], zero_shot)
+    return fusion, {"chosen": chosen, "out_of_fold": figures}
+
+
+def _three(measured: Any, name: str) -> list[float | None]:
+    """A figure and its interval, as JSON."""
+    low, high = measured.interval[name] or (None, None)
+    return [None if value is None else round(float(value), 4) for value in (measured.value[name], low, high)]
+
+
+def _rings(candidates: Candidates, judge: RingJudge) -> Float:
+    ring, _ = user_membership(judged_by(judge, candidates, 0.05), candidates.model)
+    return ring

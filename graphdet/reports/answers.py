@@ -1,0 +1,227 @@
+"""A ring in answers: what, who, when, where, how, how sure, and what to do; plain words with numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphdet import words
+from graphdet.reports.evidence import meaning_of_p, meaning_of_q
+from graphdet.reports.ring_data import RingData
+from graphdet.reports.run_facts import RunFacts
+
+NAMED = 5  # members and targets that are named in a sentence
+SURE_Q = 0.02
+MANY_DOUBTS = 2
+SMALL = 6  # members below which friends or a family may look the same
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question and its answer, sentence by sentence."""
+
+    question: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do: one sentence, then steps in their order, then what must not be done."""
+
+    headline: str
+    steps: tuple[str, ...]
+    not_yet: tuple[str, ...]
+
+
+def answers(ring: RingData, facts: RunFacts) -> list[Answer]:
+    """Answer what, who, when, where and how."""
+    return [
+        Answer("What", _what(ring)),
+        Answer("Who", _who(ring)),
+        Answer("When", _when(ring, facts)),
+        Answer("Where", _where(ring)),
+        Answer("How", _how(ring)),
+    ]
+
+
+def _named(names: Sequence[str]) -> str:
+    """List some names, short ones whole, and say how many more there are.
+
+    >>> _named(["a", "b"]), _named(list("abcdefgh"))
+    ('a, b', 'a, b, c, d, e and 3 more')
+    """
+    shown = ", ".join(words.shorten(name, 40) for name in names[:NAMED])
+    rest = len(names) - NAMED
+    return f"{shown} and {words.thousands(rest)} more" if rest > 0 else shown
+
+
+def _what(ring: RingData) -> tuple[str, ...]:
+    pairs = len({(act.user_id, act.item_id) for act in ring.acts})
+    # Evidence counts chance meetings, of which one pair may have several; the pairs are known where the log was read.
+    expected = (
+        ring.context.organic.expected if ring.context is not None else ring.evidence.get("expected_acts")
+    )
+    lines = [
+        f"{words.plural(ring.n_users, 'account')} act on the same {words.plural(ring.n_items, 'item')}: "
+        f"{words.thousands(pairs)} of the {words.thousands(ring.n_users * ring.n_items)} account–item pairs "
+        f"there could be ({words.percent(pairs / max(ring.n_users * ring.n_items, 1))})."
+    ]
+    if expected is not None:
+        lines.append(
+            f"Even if the group's own acts are counted as the ordinary traffic of the items, which favours innocence, "
+            f"accounts as active as these would make {words.figure(expected)} such pairs by chance."
+        )
+    return tuple(lines)
+
+
+def _who(ring: RingData) -> tuple[str, ...]:
+    members = [member.user_id for member in ring.members]
+    lines = [f"Accounts, the surest members first: {_named(members)}."]
+    weak = sum(member.user_score is not None and member.user_score < 0.5 for member in ring.members)
+    if any(member.user_score is not None for member in ring.members):
+        lines.append(
+            f"{words.plural(weak, 'member')} {'has' if weak == 1 else 'have'} a user score below 0.5, of membership "
+            f"and of what one does alone."
+            if weak
+            else "Every member has a user score of 0.5 or more, of membership and of what it does alone."
+        )
+    for entity in ring.shared[:3]:
+        lines.append(
+            f"{words.plural(len(entity.user_ids), 'member')} used the same {words.visible(entity.kind)} "
+            f"{words.shorten(entity.entity_id, 40)}."
+        )
+    if len(ring.shared) > 3:
+        lines.append(f"{words.thousands(len(ring.shared) - 3)} more such things are shared by members.")
+    lines.append("An account is not a person: the log does not say who was at the keyboard.")
+    return tuple(lines)
+
+
+def _when(ring: RingData, facts: RunFacts) -> tuple[str, ...]:
+    if not ring.acts:
+        return (f"From {ring.first_seen or '–'} to {ring.last_seen or '–'}.",)
+    first, last = ring.window_ms
+    lines = [
+        f"From {words.clock(first)} to {words.clock(last)} UTC, {words.duration((last - first) / 1000)} in all: the "
+        f"first acts of members on targets."
+    ]
+    if ring.acts[-1].at_ms > last:
+        lines.append(f"Members came back to targets until {words.clock(ring.acts[-1].at_ms)}.")
+    if facts.first_ms is not None and facts.last_ms is not None and facts.last_ms > facts.first_ms:
+        share = min(1.0, (last - first) / (facts.last_ms - facts.first_ms))
+        lines.append(
+            f"That is {words.percent(share)} of the time the log covers "
+            f"({words.clock(facts.first_ms)} to {words.clock(facts.last_ms)})."
+        )
+    return tuple(lines)
+
+
+def _where(ring: RingData) -> tuple[str, ...]:
+    lines = [f"On these items, those of most members first: {_named([item.title for item in ring.items])}."]
+    share = ring.evidence.get("exclusivity")
+    if share is not None:
+        lines.append(
+            f"Of all accounts that acted on them while the ring was at work, {words.percent(share)} are in the ring."
+        )
+    elif ring.context is not None:
+        outside = sum(ring.context.bands.values())
+        lines.append(
+            f"{words.plural(outside, 'other account')} acted on one or more of them in the same time."
+        )
+    focus = ring.evidence.get("focus")
+    if focus is not None:
+        lines.append(f"Of all that the members do, {words.percent(focus)} is on these items.")
+    return tuple(lines)
+
+
+def _how(ring: RingData) -> tuple[str, ...]:
+    step = ring.step
+    lines = []
+    total = sum(act.n for act in ring.acts)
+    if total:
+        count = {name: sum(act.n for act in ring.acts if act.action == name) for name in ring.actions}
+        done = ", ".join(
+            f"{words.visible(name)} {words.percent(n / total)}" for name, n in list(count.items())[:4]
+        )
+        lines.append(f"{words.plural(total, 'act')} on the targets: {done}.")
+    if step.median_gap_s is not None:
+        lines.append(
+            f"Half of the time, a member's act on a target is within {words.duration(step.median_gap_s)} "
+            f"of another member's act on the same target."
+        )
+    if step.order_share is not None and step.n_order_pairs >= 10:
+        lines.append(
+            f"Where two sessions hold the same two targets, they take them in the same order in "
+            f"{words.percent(step.order_share)} of {words.plural(step.n_order_pairs, 'comparison')}; "
+            f"chance would give 50 %."
+        )
+    together = ring.evidence.get("session_share")
+    if together is not None:
+        lines.append(
+            f"{words.percent(together)} of the acts are in a session that holds another act on a target."
+        )
+    return tuple(lines) or ("The store holds no acts of the members on the targets.",)
+
+
+def how_sure(ring: RingData) -> list[str]:
+    """Say how sure the finding is and what p and q are, for people who do not know them."""
+    lines = [
+        f"Score {words.score(ring.score)}: from 0 to 1; the probability, as the judge of rings estimates it, that this "
+        f"is a coordinated campaign of the kinds it was taught.",
+        f"p-value {words.chance(ring.p_value)}. {meaning_of_p(ring.p_value)} "
+        f"It is not the probability that these accounts are innocent.",
+        f"q-value {words.chance(ring.q_value)}. {meaning_of_q(ring.q_value)} "
+        f"It speaks of all such rings together, not of this one alone.",
+    ]
+    context = ring.context
+    if context is not None and context.matched is not None:
+        best = int(context.matched.groups.max())
+        lines.append(
+            f"Held against {len(context.matched.groups)} groups of {words.thousands(ring.n_users)} other accounts, "
+            f"as active in the same time, each on the {words.thousands(ring.n_items)} items it shares most: the most "
+            f"that any gathered was {words.plural(best, 'account–item pair')}; this ring has "
+            f"{words.thousands(context.matched.observed)}."
+        )
+    return lines
+
+
+def advice(ring: RingData) -> Advice:
+    """Recommend what to do, from the error rate, the doubts and how sure each membership is."""
+    unsure = [member for member in ring.members if member.score is not None and member.score < 0.5]
+    never = [
+        "Do not treat membership alone as proof about one account: look at its own row below.",
+        "Do not tell the accounts which pattern gave them away.",
+    ]
+    if unsure:
+        never.insert(
+            0,
+            f"Do not act on the {words.plural(len(unsure), 'account')} whose membership is below 0.5 "
+            f"without evidence of their own.",
+        )
+    preserve = "Keep this page, the JSON file and the log's files named below: they are the evidence."
+    if not ring.flagged:
+        return Advice(
+            "No action on this alone: the ring is below the level chosen for the run.",
+            ("Look again after the next run, above all if it has grown.", preserve),
+            tuple(never),
+        )
+    q = ring.q_value
+    if q is not None and q <= SURE_Q and len(ring.against) < MANY_DOUBTS and ring.n_users >= SMALL:
+        return Advice(
+            "Put before a person who may decide, with priority; the evidence is strong and little speaks against it.",
+            (
+                preserve,
+                "Stop the gain first: leave these acts out of rankings, counts and payouts. That harms no account "
+                "and can be undone.",
+                "Check three members by hand in the log, among them the least sure one.",
+                "If they hold, ask for verification or suspend the accounts, as your rules say, and note the verdict.",
+            ),
+            tuple(never),
+        )
+    return Advice(
+        "Review before any measure: the evidence is enough to look, and there are questions to answer first.",
+        (
+            preserve,
+            "Answer what speaks against it, point by point; an innocent explanation that holds ends the case.",
+            "Check three members by hand in the log, among them the least sure one.",
+            "Until then, at most leave these acts out of rankings and counts: that can be undone.",
+        ),
+        tuple(never),
+    )

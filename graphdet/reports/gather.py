@@ -1,0 +1,227 @@
+"""Collect the data of rings from the tables of a store."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graphdet.reports.context import Context
+from graphdet.reports.evidence import counter_evidence, findings, read_evidence
+from graphdet.reports.measures import Act, Sitting
+from graphdet.reports.reasons import Reason, read_explanation
+from graphdet.reports.ring_data import Item, Member, RingData, SharedEntity
+from graphdet.tables import RingTables, require_columns
+
+INTERACTIONS = ("user_id", "session_id", "item_id", "action", "at_ms", "n")
+Row = dict[str, Any]
+# users, targets, first and last time of their acts (both included) → what waits for the surroundings
+Look = Callable[[list[str], list[str], int, int], Callable[[], Context | None]]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the pages of rings are made from.
+
+    Shapes: interactions has INTERACTIONS, scores schema.SCORE_COLUMNS, entities schema.ENTITY_COLUMNS, at least
+    those of all members (interactions with targets or not); items schema.ITEM_COLUMNS. `look` finds the
+    surroundings of a ring, and may do so beside what the caller does.
+    """
+
+    rings: RingTables
+    interactions: pa.Table
+    scores: pa.Table
+    items: pa.Table | None = None
+    entities: pa.Table | None = None
+    look: Look | None = None
+
+
+def item_names(items: pa.Table | None) -> dict[str, str]:
+    """Map item_id to name where the log has one (schema.ITEM_COLUMNS)."""
+    if items is None or not items.num_rows:
+        return {}
+    ids, names = items["item_id"].to_pylist(), items["name"].to_pylist()
+    return {item: name for item, name in zip(ids, names, strict=True) if name}
+
+
+def gather(sources: Sources, ring_ids: Sequence[str]) -> Iterator[RingData]:
+    """Collect the data of some rings, in the order of `ring_ids`, one at a time.
+
+    Raises:
+        ValueError: a column is missing.
+    """
+    require_columns(sources.interactions.column_names, INTERACTIONS, "interactions")
+    wanted = pa.array(sorted(set(ring_ids)), pa.string())
+    rings = {row["ring_id"]: row for row in _of(sources.rings.rings, "ring_id", wanted)}
+    members = _grouped(_of(sources.rings.members, "ring_id", wanted))
+    targets = _grouped(_of(sources.rings.items, "ring_id", wanted))
+    people = pa.array(sorted({row["user_id"] for rows in members.values() for row in rows}), pa.string())
+    scores = {row["user_id"]: row for row in _of(sources.scores, "user_id", people)}
+    acts = _grouped(_of(sources.interactions.select(list(INTERACTIONS)), "user_id", people), key="user_id")
+    links: dict[str, list[Row]] = {}
+    if sources.entities is not None and sources.entities.num_rows:
+        links = _grouped(_of(sources.entities, "user_id", people), key="user_id")
+    pushed = pa.array(sorted({row["item_id"] for rows in targets.values() for row in rows}), pa.string())
+    names = item_names(None if sources.items is None else _table_of(sources.items, "item_id", pushed))
+    for ring_id in ring_ids:
+        mine = members.get(ring_id, [])
+        yield _ring(
+            rings[ring_id],
+            mine,
+            targets.get(ring_id, []),
+            [act for row in mine for act in acts.get(row["user_id"], ())],
+            names,
+            scores,
+            _shared(mine, links),
+            sources.look,
+        )
+
+
+def _table_of(table: pa.Table, column: str, values: pa.Array) -> pa.Table:
+    """Keep the rows whose column is one of the values."""
+    return table.filter(pc.is_in(pc.cast(table[column], pa.string()), value_set=values))
+
+
+def _of(table: pa.Table, column: str, values: pa.Array) -> list[Row]:
+    rows: list[Row] = _table_of(table, column, values).to_pylist()
+    return rows
+
+
+def _grouped(rows: Sequence[Row], key: str = "ring_id") -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row[key]].append(row)
+    return groups
+
+
+def _ring(
+    ring: Row,
+    members: Sequence[Row],
+    targets: Sequence[Row],
+    rows: Sequence[Row],
+    names: Mapping[str, str],
+    scores: Mapping[str, Row],
+    shared: list[SharedEntity],
+    look: Look | None,
+) -> RingData:
+    """Put one ring together; members by score, targets by members, acts by time."""
+    pushed = {row["item_id"] for row in targets}
+    acts = sorted(
+        (Act(**{name: act[name] for name in INTERACTIONS}) for act in rows if act["item_id"] in pushed),
+        key=lambda act: (act.at_ms, act.user_id, act.item_id, act.session_id, act.action),
+    )
+    others = [act for act in rows if act["item_id"] not in pushed]
+    n_others: dict[str, int] = defaultdict(int)
+    for other in others:
+        n_others[other["user_id"]] += other["n"]
+    by_user, by_item = _acts_by(acts, "user_id"), _acts_by(acts, "item_id")
+    evidence = read_evidence(ring["evidence"])
+    own = [scores.get(row["user_id"], {}).get("score") for row in members]
+    weak = sum(score is not None and score < 0.5 for score in own)
+    told = read_explanation(ring, str(ring["reason"] or ""))
+    measured = {reason.code for reason in told.against}
+    doubts = tuple(Reason("doubt", line) for line in counter_evidence(evidence, ring, weak, measured))
+    people = [
+        _member(row, scores.get(row["user_id"], {}), by_user[row["user_id"]], n_others, told.members)
+        for row in members
+    ]
+    things = [_item(row, names.get(row["item_id"]), by_item[row["item_id"]]) for row in targets]
+    found = RingData(
+        **{name: ring[name] for name in ("ring_id", "n_users", "n_items", "score", "p_value", "q_value")},
+        flagged=bool(ring["flagged"]),
+        first_seen=str(ring["first_seen"] or ""),
+        last_seen=str(ring["last_seen"] or ""),
+        reason=str(ring["reason"] or ""),
+        findings=tuple(findings(evidence)),
+        reasons=told.reasons,
+        against=told.against + doubts,
+        would_change=told.would_change,
+        gnn=told.gnn,
+        members=sorted(people, key=lambda member: (_last(member.score), member.user_id)),
+        items=sorted(things, key=lambda item: (_last(item.n_users), _last(item.lift), item.item_id)),
+        acts=acts,
+        others_ms=sorted(act["at_ms"] for act in others),
+        sittings=_sittings(rows, pushed),
+        shared=shared,
+    )
+    if look is None or not acts:
+        return found
+    return replace(found, around=look([row["user_id"] for row in members], sorted(pushed), *found.window_ms))
+
+
+def _last(value: float | None) -> float:
+    """Sort from large to small, unknown ones last."""
+    return math.inf if value is None else -value
+
+
+def _acts_by(acts: Sequence[Act], key: str) -> dict[str, list[Act]]:
+    found: dict[str, list[Act]] = defaultdict(list)
+    for act in acts:
+        found[getattr(act, key)].append(act)
+    return found
+
+
+def _member(
+    row: Row,
+    score: Mapping[str, Any],
+    acts: Sequence[Act],
+    n_others: Mapping[str, int],
+    reasons: Mapping[str, tuple[Reason, ...]],
+) -> Member:
+    user_id = row["user_id"]
+    return Member(
+        user_id=user_id,
+        score=row["score"],
+        user_score=score.get("score"),
+        p_value=score.get("p_value"),
+        flagged=score.get("flagged"),
+        reason=score.get("reason"),
+        n_targets=len({act.item_id for act in acts}),
+        n_acts=sum(act.n for act in acts),
+        n_other_acts=n_others.get(user_id, 0),
+        n_sessions=len({act.session_id for act in acts}),
+        first_ms=acts[0].at_ms if acts else None,
+        last_ms=acts[-1].at_ms if acts else None,
+        reasons=reasons.get(user_id, ()),
+    )
+
+
+def _item(row: Row, name: str | None, acts: Sequence[Act]) -> Item:
+    return Item(
+        item_id=row["item_id"],
+        name=name,
+        n_users=row["n_users"],
+        lift=row["lift"],
+        n_acts=sum(act.n for act in acts),
+        first_ms=acts[0].at_ms if acts else None,
+        last_ms=acts[-1].at_ms if acts else None,
+    )
+
+
+def _sittings(rows: Sequence[Row], pushed: set[str]) -> list[Sitting]:
+    """The sessions that hold an act on a target, by time."""
+    wanted = {(row["user_id"], row["session_id"]) for row in rows if row["item_id"] in pushed}
+    held: dict[tuple[str, str], list[tuple[int, str | None, str]]] = defaultdict(list)
+    inside = [row for row in rows if (row["user_id"], row["session_id"]) in wanted]
+    for row in sorted(inside, key=lambda row: (row["at_ms"], row["item_id"], row["action"])):
+        target = row["item_id"] if row["item_id"] in pushed else None
+        held[row["user_id"], row["session_id"]].append((row["at_ms"], target, row["action"]))
+    found = [Sitting(*session, tuple(steps)) for session, steps in held.items()]
+    return sorted(found, key=lambda sitting: (sitting.steps[0][0], sitting.user_id, sitting.session_id))
+
+
+def _shared(members: Sequence[Row], links: Mapping[str, Sequence[Row]]) -> list[SharedEntity]:
+    """Devices, addresses … that two members or more used, those of most members first."""
+    users: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in members:
+        for link in links.get(row["user_id"], ()):
+            users[link["kind"], link["entity_id"]].add(row["user_id"])
+    found = [
+        SharedEntity(kind, entity_id, tuple(sorted(who)))
+        for (kind, entity_id), who in users.items()
+        if len(who) >= 2
+    ]
+    return sorted(found, key=lambda entity: (-len(entity.user_ids), entity.kind, entity.entity_id))

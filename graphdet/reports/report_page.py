@@ -1,0 +1,222 @@
+"""report.html: what was read, what was found, how to read it, and what the run cannot see."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graphdet import words
+from graphdet.files import write_text
+from graphdet.reports import html
+from graphdet.reports.drift import Drift
+from graphdet.reports.figures.overview import draw_ring_map, draw_scores
+from graphdet.reports.limits import blind_spots, not_enough
+from graphdet.reports.ring_names import flagged_ids, page_name
+from graphdet.tables import RingTables
+
+SUSPECTS_SHOWN = 1000
+CANDIDATES_SHOWN = 200
+MAPPED = 2_000  # rings in the map
+_STRONGEST = [("score", "descending"), ("p_value", "ascending")]
+
+
+def overview(
+    out: Path,
+    scores: pa.Table,
+    rings: RingTables,
+    info: Mapping[str, Any] | None = None,
+    drift: Drift | None = None,
+    pseudonymised: bool = False,
+) -> Path:
+    """Write report.html, which needs no network, and no script to be complete.
+
+    Shapes: scores schema.SCORE_COLUMNS, one row per user; `info` as in run_info. The same findings and facts
+    give the same bytes: times, memory and versions are in run.json only.
+
+    Raises:
+        GraphdetError: the file cannot be written.
+    """
+    facts = dict(info or {})
+    suspects = scores.filter(pc.fill_null(scores["flagged"], False))
+    flagged = flagged_ids(rings)
+    counts = dict(facts.get("counts") or {})
+    counts.setdefault("users", scores.num_rows)
+    page = html.render(
+        "overview.html.j2",
+        headline=headline(suspects.num_rows, len(flagged), int(counts["users"])),
+        found=bool(flagged or suspects.num_rows),
+        too_little=not_enough(facts, counts),
+        counts=[
+            (name.replace("_", " "), n) for name, n in counts.items() if name not in ("rings", "suspects")
+        ],
+        n_suspects=suspects.num_rows,
+        n_flagged=len(flagged),
+        period=_period(facts),
+        rings=_ring_rows(rings, flagged),
+        candidates=_ring_rows(rings, _candidates(rings)),
+        n_candidates=rings.rings.num_rows - len(flagged),
+        suspects=_suspect_rows(suspects, set(flagged)),
+        suspects_note=_suspects_note(suspects.num_rows),
+        level=level(facts),
+        score_meaning=score_meaning(facts),
+        inputs=_inputs(facts),
+        rows=_rows(facts),
+        n_rows=facts.get("n_rows"),
+        rejects=sorted((facts.get("rejects_by_reason") or {}).items(), key=lambda pair: (-pair[1], pair[0])),
+        warnings=[str(line) for line in facts.get("warnings") or ()],
+        limits=blind_spots(facts, counts, rings, suspects.num_rows),
+        how=_how(facts),
+        drift=drift,
+        drift_pages={ring_id: page_name(ring_id) for ring_id in flagged},
+        pseudonymised=pseudonymised,
+        **_pictures(scores, rings, flagged),
+    )
+    return write_text(out / "report.html", page)
+
+
+def _pictures(scores: pa.Table, rings: RingTables, flagged: list[str]) -> dict[str, Any]:
+    """The spread of scores with the lowest that is flagged, and the map of rings."""
+    values = scores["score"].to_numpy().astype(np.float64)
+    above = values[np.asarray(pc.fill_null(scores["flagged"], False))]
+    mapped = rings.rings.sort_by([*_STRONGEST, ("ring_id", "ascending")]).slice(0, MAPPED).to_pylist()
+    return {
+        "score_picture": draw_scores(values, float(above.min()) if len(above) else None),
+        "ring_map": draw_ring_map(mapped, {ring_id: page_name(ring_id) for ring_id in flagged}),
+    }
+
+
+def headline(n_suspects: int, n_rings: int, n_users: int) -> str:
+    """Say the result in one sentence.
+
+    >>> headline(217, 3, 20000)
+    '3 rings of accounts that act together, and 217 suspects among 20,000 users.'
+    >>> headline(0, 0, 500)
+    'Nothing was flagged among 500 users.'
+    """
+    users = words.plural(n_users, "user")
+    if not n_suspects and not n_rings:
+        return f"Nothing was flagged among {users}."
+    if not n_rings:
+        return f"No ring was flagged; {words.plural(n_suspects, 'suspect')} among {users}."
+    verb = "ring of accounts that acts together"
+    ring = words.plural(n_rings, verb, "rings of accounts that act together")
+    return f"{ring}, and {words.plural(n_suspects, 'suspect')} among {users}."
+
+
+def level(facts: Mapping[str, Any]) -> str:
+    """Say how the threshold was chosen.
+
+    >>> level({"fdr": 0.05}), level({"review": 200, "fdr": 0.05})[:49]
+    ('at most 5 in 100 flags are expected to be false', 'the 200 most suspicious users, as many as can be ')
+    """
+    if facts.get("review") is not None:
+        return (
+            f"the {words.thousands(facts['review'])} most suspicious users, as many as can be "
+            f"reviewed; there is no "
+            "promise about how many of them are false"
+        )
+    share = facts.get("fdr")
+    if share is None:
+        return "at the level chosen for the run (see run.json)"
+    return f"at most {words.figure(share * 100)} in 100 flags are expected to be false"
+
+
+def score_meaning(facts: Mapping[str, Any]) -> str:
+    """Say what a user's score of 0.8 means in this run."""
+    if facts.get("score_meaning"):
+        return str(facts["score_meaning"])
+    if facts.get("labels"):
+        return "Of users with a score of 0.8, about 80 in 100 should carry the label fraud."
+    return (
+        "Of users with a score of 0.8, about 80 in 100 should take part in a campaign of the kinds "
+        "that were planted "
+        "for training, at the share of such campaigns estimated in this log. No labels were given, so "
+        "nobody has "
+        "checked this against the truth of your log."
+    )
+
+
+def _period(facts: Mapping[str, Any]) -> str | None:
+    period = facts.get("period") or {}
+    if period.get("first_ms") is None or period.get("last_ms") is None:
+        return None
+    span = words.duration((period["last_ms"] - period["first_ms"]) / 1000)
+    return f"{words.clock(period['first_ms'])} to {words.clock(period['last_ms'])} ({span})"
+
+
+def _candidates(rings: RingTables) -> list[str]:
+    """The strongest rings below the level."""
+    kept = rings.rings.filter(pc.invert(pc.fill_null(rings.rings["flagged"], False)))
+    ids: list[str] = kept.sort_by([*_STRONGEST, ("ring_id", "ascending")])["ring_id"].to_pylist()
+    return ids[:CANDIDATES_SHOWN]
+
+
+def _ring_rows(rings: RingTables, ids: list[str]) -> list[dict[str, Any]]:
+    """Rows of the rings table, with the file each page is in."""
+    wanted = pc.is_in(rings.rings["ring_id"], value_set=pa.array(ids, pa.string()))
+    rows = {row["ring_id"]: row for row in rings.rings.filter(wanted).to_pylist()}
+    return [{**rows[ring_id], "file": page_name(ring_id)} for ring_id in ids]
+
+
+def _suspect_rows(suspects: pa.Table, with_page: set[str]) -> list[dict[str, Any]]:
+    """The first suspects, with the page of their ring where it has one."""
+    top = suspects.sort_by([*_STRONGEST, ("user_id", "ascending")]).slice(0, SUSPECTS_SHOWN)
+    return [
+        {**row, "file": page_name(row["ring_id"]) if row["ring_id"] in with_page else None}
+        for row in top.to_pylist()
+    ]
+
+
+def _suspects_note(n: int) -> str:
+    if n > SUSPECTS_SHOWN:
+        return f"The first {SUSPECTS_SHOWN} of {words.thousands(n)}; suspects.csv holds every user."
+    return "All of them, the most suspicious first; suspects.csv holds every user."
+
+
+def _inputs(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The files read; a file's name is what the user typed."""
+    rows = []
+    for entry in facts.get("inputs") or ():
+        source = entry if isinstance(entry, Mapping) else {"file": entry}
+        rows.append(
+            {
+                "file": str(source.get("file", "?")),
+                "n_rows": source.get("n_rows"),
+                "sha256": str(source.get("sha256") or "")[:16],
+            }
+        )
+    return rows
+
+
+def _rows(facts: Mapping[str, Any]) -> str | None:
+    """Say how many rows were read and how many could not be used."""
+    n, rejected = facts.get("n_rows"), facts.get("n_rejects")
+    if n is None:
+        return None
+    if not rejected:
+        return f"{words.plural(n, 'row')} read, none rejected."
+    share = words.percent(rejected / n) if n else "–"
+    return f"{words.plural(n, 'row')} read, {words.thousands(rejected)} rejected ({share}); see rejects.csv."
+
+
+def _how(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The settings that decide the result."""
+    config, model = facts.get("config") or {}, facts.get("model")
+    if isinstance(model, Mapping):  # without what differs between two equal runs
+        kept = {
+            key: value for key, value in sorted(model.items()) if not key.endswith(("_s", "seconds", "_mib"))
+        }
+        model = ", ".join(
+            f"{key} {value}" for key, value in kept.items() if isinstance(value, str | int | float)
+        )
+    rows = (
+        ("Config", config.get("name") if isinstance(config, Mapping) else config),
+        ("Seed", facts.get("seed")),
+        ("Device", facts.get("device")),
+        ("Model", model),
+        ("Level", level(facts)),
+    )
+    return [(name, str(value)) for name, value in rows if value is not None and value != ""]

@@ -1,0 +1,205 @@
+"""The way from pairs to judged rings, in the order of the paper: candidates, blocks, evidence, judgement, rings."""
+
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from graphdet.evaluation.fdr import benjamini_hochberg
+from graphdet.evaluation.log_tail import tail_p_values
+from graphdet.evaluation.posterior import estimate_share, logit_for, posterior, posterior_q_values
+from graphdet.evaluation.sketch import Sketch, sketch_of
+from graphdet.features.find_pairs import find_pairs
+from graphdet.ports import Progress
+from graphdet.rings.blocks import Blocks
+from graphdet.rings.candidates import candidate_groups
+from graphdet.rings.evidence import gather_evidence, judge_inputs
+from graphdet.rings.margin import naming_margins, worth_naming
+from graphdet.rings.organic import Float, Organic, organic_model
+from graphdet.rings.refine import refine
+from graphdet.rings.select import folds, strongest
+from graphdet.tables import GraphArrays, PairArrays
+
+N_FOLDS = 2
+JUDGE_SHARE = 0.2  # of rings among what the judge was trained on: campaigns and natural groups weigh 1 : 4
+# A group is told apart when most of the accounts that act like a member are members. Of a slice of a larger crowd
+# nobody could say why just these are accused, however much they have in common.
+LEAST_SHARPNESS = 0.5
+# Nor of one visit of a crowd that comes in greater numbers at another time.
+MOST_RECURRENCE = 0.5
+# Nor of a handful who met a few times: where neither description of a group (margin.Margins) saves this many nats,
+# chance meetings and shared tastes outnumber whatever was planted. No group of the untouched logs that are too small
+# to teach a judge better comes up to either.
+LEAST_TOLD_MARGIN, LEAST_TOLD_TOUCHED = -30.0, 5.0
+MOST_DOUBT = 2.0  # times the level that a flagged ring may be doubted by itself
+LEAST_SCORE = 0.5  # of a flagged ring or account, at any level
+LEAST_ORDINARY = 100  # ordinary groups from which on a log's own tail has a say
+Judge = Callable[[Float, NDArray[np.int64]], Float]  # (inputs, fold) → logits
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Blocks of a log with their evidence, before judgement.
+
+    Shapes: evidence name → float64[n]; inputs float64[n, n_inputs]; fold int64[n].
+    """
+
+    model: Organic
+    blocks: Blocks
+    evidence: dict[str, Float]
+    inputs: Float
+    fold: NDArray[np.int64]
+    graph: GraphArrays = field(repr=False)
+
+    @cached_property
+    def acts(self) -> Sketch:
+        """A sketch of who acted on what in the log."""
+        return acts_sketch(self.graph)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rings, strongest first, nearly disjoint. Shapes: all arrays [n_rings]; evidence name → float64[n_rings].
+
+    level: the lowest false discovery rate at which a ring is flagged, infinite where it is at none; fold int64, as in
+    Candidates; threshold: the logit from which a ring of this log is flagged, as far as the judge has the say;
+    overruled: how many rings the judge would flag but the log's own tail does not let it.
+    """
+
+    blocks: Blocks
+    evidence: dict[str, Float]
+    logit: Float
+    score: Float
+    p_value: Float
+    q_value: Float
+    level: Float
+    flagged: NDArray[np.bool_]
+    fold: NDArray[np.int64]
+    threshold: float
+    overruled: int
+
+    @property
+    def flagged_users(self) -> sp.csr_matrix:
+        """The members of flagged rings, CSR [n_flagged, n_users]."""
+        return self.blocks.users[np.flatnonzero(self.flagged)]
+
+
+def id_keys(ids: pa.StringArray) -> NDArray[np.int64]:
+    """A hash of 32 bits per id, int64[n], the same in every log that has it."""
+    return np.fromiter((zlib.crc32(name.encode()) for name in ids.to_pylist()), np.int64, len(ids))
+
+
+def acts_sketch(graph: GraphArrays) -> Sketch:
+    """A sketch of who acted on what. Items alone would not do: many logs number theirs from 1."""
+    kept = graph.first_rows
+    user, item = id_keys(graph.user_ids), id_keys(graph.item_ids)
+    pair = (user[graph.user_ix[kept]] << 32) | item[graph.item_ix[kept]]
+    mixed = pair.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing; wraps
+    return sketch_of((mixed >> np.uint64(1)).astype(np.int64))
+
+
+def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int = 0) -> Candidates:
+    """Find blocks of a log and gather the evidence for each."""
+    model = organic_model(graph)
+    blocks = refine(candidate_groups(windows, model, seed), model)
+    margins = naming_margins(blocks, model)
+    kept = np.flatnonzero(worth_naming(margins))
+    blocks = blocks.take(kept)
+    evidence = gather_evidence(blocks, model, graph, margins.take(kept))
+    fold = folds(blocks, id_keys(graph.item_ids), N_FOLDS)
+    return Candidates(model, blocks, evidence, judge_inputs(evidence), fold, graph)
+
+
+def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bool = False) -> Judged:
+    """Judge candidates and keep the strongest, of those that overlap, that are told apart from the crowd.
+
+    score: the probability that a candidate is a campaign of the kinds planted for training, at the share of
+    such among this log's candidates (estimated by EM). q_value: the expected share of natural groups among
+    the rings at least this strong. p_value: how often a natural group of this log would look as strong (its
+    own tail). flagged: q_value at most fdr; score at least `least_score`, for sure rings do not vouch for one that is
+    not; and, where the judge is not at home in the log and there are LEAST_ORDINARY ordinary groups to compare with,
+    a false discovery rate by the log's own tail (Benjamini–Hochberg over p_value) of at most fdr too: a judge
+    to whom half of a log looks alike does not know it. Who was trained on the log has weighed its tail already.
+    """
+    logits = judge(candidates.inputs, candidates.fold)
+    apart = told_apart(candidates.evidence)
+    # Slices of a crowd come after all others. They are no rings, but count among the natural groups.
+    rows = strongest(candidates.blocks, np.where(apart, logits, logits - 1e6))
+    share = estimate_share(logits[rows], JUDGE_SHARE)
+    p_value = tail_p_values(logits[rows])
+    tail = np.zeros(len(rows))
+    if not at_home and (logits[rows] < 0).sum() >= LEAST_ORDINARY:
+        tail[apart[rows]] = benjamini_hochberg(p_value[apart[rows]])  # nobody else can be flagged
+    tail, p_value = tail[apart[rows]], p_value[apart[rows]]
+    rows = rows[apart[rows]]
+    logit = logits[rows]
+    score = posterior(logit, JUDGE_SHARE, share)
+    q_value = posterior_q_values(score)
+    evidence = {name: values[rows] for name, values in candidates.evidence.items()}
+    doubt = np.where(score >= LEAST_SCORE, (1 - score) / MOST_DOUBT, np.inf)
+    by_judge = np.maximum(q_value, doubt)
+    level = np.maximum(by_judge, tail)
+    return Judged(
+        blocks=candidates.blocks.take(rows),
+        evidence=evidence,
+        logit=logit,
+        score=score,
+        p_value=p_value,
+        q_value=q_value,
+        level=level,
+        flagged=level <= fdr,
+        fold=candidates.fold[rows],
+        # A q-value is a mean over rings at least as strong, so it is met wherever the score is.
+        threshold=logit_for(least_score(fdr), JUDGE_SHARE, share),
+        overruled=int(((by_judge <= fdr) & (level > fdr)).sum()),
+    )
+
+
+def told_apart(evidence: dict[str, Float]) -> NDArray[np.bool_]:
+    """Groups that are no slice of a larger crowd, neither of their own time nor of another, nor by chance, bool[n]."""
+    sharp = evidence["sharpness"] >= LEAST_SHARPNESS
+    meant = evidence["margin_nats"] >= LEAST_TOLD_MARGIN
+    meant |= evidence["margin_touched_nats"] >= LEAST_TOLD_TOUCHED
+    return np.asarray(sharp & meant & (evidence["recurrence"] <= MOST_RECURRENCE))
+
+
+def least_score(fdr: float) -> float:
+    """The score from which a ring may be flagged at a false discovery rate; never below one half.
+
+    >>> least_score(0.05), least_score(0.4)
+    (0.9, 0.5)
+    """
+    return max(1 - MOST_DOUBT * fdr, LEAST_SCORE)
+
+
+def overlap(blocks: Blocks, campaign_of_user: NDArray[np.int32]) -> tuple[NDArray[np.int64], Float]:
+    """For each block the planted campaign it overlaps most, and the Jaccard index: int64[n], float64[n]."""
+    n = int(campaign_of_user.max(initial=-1)) + 1
+    if n == 0:
+        return np.full(len(blocks), -1), np.zeros(len(blocks))
+    planted = np.flatnonzero(campaign_of_user >= 0)
+    truth = np.zeros((len(campaign_of_user), n), np.float32)
+    truth[planted, campaign_of_user[planted]] = 1
+    shared = np.asarray(blocks.users @ truth, np.float64)
+    size = np.diff(blocks.users.indptr)[:, None]
+    jaccard = shared / (size + truth.sum(axis=0) - shared)
+    best = jaccard.argmax(axis=1)
+    value = jaccard[np.arange(len(blocks)), best]
+    return np.where(value > 0, best, -1).astype(np.int64), value
+
+
+def ring_candidates(
+    graph: GraphArrays, bench: duckdb.DuckDBPyConnection, seed: int, progress: Progress
+) -> tuple[list[PairArrays], Candidates]:
+    """Pairs and the blocks they lead to."""
+    windows = find_pairs(graph, bench, progress)
+    progress.start("ring candidates")
+    candidates = find_candidates(graph, windows, seed)
+    progress.done()
+    return windows, candidates

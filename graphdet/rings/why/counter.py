@@ -1,0 +1,133 @@
+"""What speaks against a ring: innocent explanations, and how many nats of its reasons each would take away."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from graphdet import schema
+from graphdet.rings.organic import surprise
+from graphdet.rings.why.measures import NONE, Measure
+from graphdet.rings.why.measures_accounts import sharing
+from graphdet.rings.why.measures_time import chance_in_step
+from graphdet.rings.why.ring_view import RingView
+
+LEAST_LIFT = 2.0  # of what outsiders share, and of what members share elsewhere
+LONG_SHARE = 0.7  # of an account's acts outside the targets …
+LONG_ACTS = 3  # … so many of them outside the ring's own time: a history of its own
+SMALL = 6  # members
+HOUSEHOLD = 8
+MOSTLY = 0.8
+OPEN = 0.3  # share of the audience inside, below which the targets are everybody's
+
+Doubt = tuple[float, Measure]  # nats that it would take away, and what was counted
+
+
+def doubts(
+    ring: RingView, evidence: Mapping[str, float], strengths: Mapping[str, float], window_s: float | None
+) -> list[Doubt]:
+    """All innocent explanations that the ring's numbers leave open.
+
+    evidence: as in EVIDENCE; strengths: nats per code of the ring's reasons; window_s: that of its lockstep, if any.
+    """
+    found = [*_tastes(ring, evidence), *_histories(ring), *_small(ring), *_open(ring)]
+    if window_s is not None:
+        found += _burst(ring, window_s)
+    if "shared_entities" in strengths:
+        found += _household(ring, strengths["shared_entities"])
+    return found
+
+
+def _nats(ring: RingView, lift: float = 1.0) -> float:
+    """Nats of the shared targets when as many more acts are expected."""
+    k, n = len(ring.targets), len(ring.act)
+    expected = float(ring.expected.sum()) * lift
+    return float(surprise(np.array(float(n - min(k, n))), np.array(expected)))
+
+
+def _tastes(ring: RingView, evidence: Mapping[str, float]) -> list[Doubt]:
+    """A taste that raises what outsiders, or members elsewhere, share would raise what is shared here as much."""
+    out = []
+    for code, name in (("common_taste", "halo_lift"), ("taste_elsewhere", "elsewhere_lift")):
+        lift = float(evidence.get(name, 1.0))
+        if lift >= LEAST_LIFT:
+            out.append((_nats(ring) - _nats(ring, lift), Measure(code, lift, 1.0, numbers={"lift": lift})))
+    return out
+
+
+def _burst(ring: RingView, window_s: float) -> list[Doubt]:
+    """How much of the lockstep the targets' other visitors explain, as they came at that time too."""
+    _, _, at_s = ring.audience
+    first, last = ring.own_ms
+    during = ring.outsider & (at_s >= first / 1000) & (at_s <= last / 1000)
+    times = ring.log.model.act_times
+    usual = (np.searchsorted(times, last, side="right") - np.searchsorted(times, first)) / max(len(times), 1)
+    observed, expected = int(during.sum()), float(usual * ring.outsider.sum())
+    if observed < max(2 * expected, 0.5 * len(ring.act)):
+        return []
+    n = float(len(ring.act))
+    alone = float(chance_in_step(ring, window_s, evenly=True).sum())
+    with_others = float(chance_in_step(ring, window_s).sum())
+    taken = [
+        Measure("lockstep", n, mu, trials=n, per_trial=2 * ring.per_sitting).strength()
+        for mu in (alone, with_others)
+    ]
+    numbers = {"n_outsiders": len(np.unique(ring.audience[1][during]))}
+    return [(taken[0] - taken[1], Measure("natural_burst", observed, expected, numbers=numbers))]
+
+
+def _histories(ring: RingView) -> list[Doubt]:
+    """The nats that are carried by accounts with ordinary histories: hijacked ones look so, and innocent ones."""
+    model = ring.log.model
+    first_ms, last_ms = ring.own_ms
+    n = np.bincount(ring.user, minlength=len(ring.members))
+    degree = model.degree[ring.members]
+    ones = np.asarray(ring.members, np.int64)
+    start, end = model.acts_by_user_time.between(
+        ones, np.full(len(ones), first_ms), np.full(len(ones), last_ms)
+    )
+    outside_time = degree - (end - start)
+    long = (n <= (1 - LONG_SHARE) * degree) & (outside_time >= LONG_ACTS)
+    if long.sum() < max(2, 0.3 * len(long)):
+        return []
+    carried = _nats(ring) * float(n[long].sum() / max(n.sum(), 1))
+    share = float(1 - n[long].sum() / degree[long].sum())
+    numbers = {"n_members": len(long), "share_outside": share}
+    return [(carried, Measure("long_histories", float(long.sum()), 0.0, numbers=numbers))]
+
+
+def _small(ring: RingView) -> list[Doubt]:
+    """In a small group two accounts carry much of it."""
+    m = len(ring.members)
+    if m >= SMALL:
+        return []
+    n = np.sort(np.bincount(ring.user, minlength=m))[::-1]
+    share = float(n[:2].sum() / max(n.sum(), 1))
+    numbers = {"n_members": m, "share_of_two": share}
+    return [(_nats(ring) * share, Measure("small", float(m), float(SMALL), numbers=numbers))]
+
+
+def _household(ring: RingView, nats: float) -> list[Doubt]:
+    """A small group nearly all on one entity may live together; then its sharing says nothing."""
+    m = len(ring.members)
+    _, groups = sharing(ring)
+    # People who live together share a device, not a wording.
+    kinds = ring.log.graph.entity_kinds
+    groups = {e: who for e, who in groups.items() if kinds[e].as_py() != schema.TEMPLATE}
+    entity = max(groups, key=lambda row: (len(groups[row]), -row), default=-1)
+    if m > HOUSEHOLD or entity < 0 or len(groups[entity]) < MOSTLY * m:
+        return []
+    kind = ring.log.graph.entity_kinds[entity].as_py()
+    size = len(groups[entity])
+    return [(nats, Measure("household", float(size), 0.0, numbers={"n_members": m, "kind": kind}))]
+
+
+def _open(ring: RingView) -> list[Doubt]:
+    """Most visitors of the targets at the time are outsiders, whose number the same draw would explain."""
+    _, _, at_s = ring.audience
+    first, last = ring.own_ms
+    during = (at_s >= first / 1000) & (at_s <= last / 1000)
+    n, outside = int(during.sum()), int((during & ring.outsider).sum())
+    if n == 0 or 1 - outside / n >= OPEN:
+        return []
+    taken = _nats(ring) * (outside / n) if outside else 0.0
+    return [(taken, Measure("open_targets", float(outside), 0.0, numbers={"n_audience_acts": n}, acts=NONE))]

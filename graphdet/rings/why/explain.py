@@ -1,0 +1,267 @@
+"""Why a ring is one: its reasons, ranked; what speaks against it; each member's part; what would change the verdict.
+
+A reason's strength is how many nats its count is likelier as it is than as it would be among natural groups of the same
+log. That is a statement about the log, which an analyst can check count by count, and it exists for causes that the
+judge never sees (scripts, coattails, which entity). The other way, the fall of the judge's logit when the evidence of a
+reason is set to what natural groups show, is told beside it (`judge_logit_drop`) but does not rank: the judge's inputs
+say much of the same thing several times, so that setting one leaves the others to speak for it, and it hardly moves
+where the judge is sure.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from graphdet.rings.find import Judge, Judged
+from graphdet.rings.organic import Organic
+from graphdet.rings.own_time import MIDDLE
+from graphdet.rings.why.counter import doubts
+from graphdet.rings.why.measures import (
+    NONE,
+    Measure,
+    Measuring,
+    Number,
+    exclusive_targets,
+    rare_targets,
+    shared_targets,
+)
+from graphdet.rings.why.measures_accounts import focus, new_accounts, shared_entities, throwaway
+from graphdet.rings.why.measures_amounts import same_amounts
+from graphdet.rings.why.measures_time import coattail, lockstep, one_sitting, scripted
+from graphdet.rings.why.member_reasons import as_reason, member_nats, member_reasons, rounded
+from graphdet.rings.why.reasons import ring_words, sentence
+from graphdet.rings.why.ring_view import Int, LogView, RingView
+from graphdet.rings.why.without import MOST_ACTS, fewest_members, logit_drops
+from graphdet.tables import GraphArrays
+
+MEASURES: tuple[Measuring, ...] = (
+    shared_targets, rare_targets, exclusive_targets, lockstep, scripted, one_sitting, coattail, shared_entities, focus,
+    throwaway, new_accounts, same_amounts,
+)  # fmt: skip
+CODES = tuple(measuring.__name__ for measuring in MEASURES)
+COUNTER_CODES = (
+    "common_taste", "taste_elsewhere", "natural_burst", "long_histories", "small", "household", "open_targets",
+    "unlike_planted", "second_judge",
+)  # fmt: skip
+# The judge's evidence that speaks of the same thing.
+JUDGED_BY: dict[str, tuple[str, ...]] = {
+    "shared_targets": ("density", "margin_nats"),
+    "exclusive_targets": ("exclusivity", "sharpness"),
+    "lockstep": ("spread",),
+    "one_sitting": ("session_share",),
+    "scripted": ("session_share",),
+    "focus": ("focus",),
+    "shared_entities": ("shared_entity_share",),
+}
+LEAST = 3.0  # nats, for a reason to be told: twenty to one
+LEAST_SHARE = 0.3  # of the acts, members or targets that it could be true of
+LEAST_ODDS = 2.0
+MOST_NATURAL = 60  # natural groups looked at
+FEW_NATURAL = 5.0  # from which what they show counts more than nothing
+UPPER = 0.75  # quantile of natural groups that is held for natural
+MOST_RATIO = 20.0
+TOLD = 4  # reasons in the one sentence …
+DOUBTED = 0.25  # … with the counter-evidence that would take away this share of the strongest
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A reason, or what speaks against: a code of CODES or COUNTER_CODES, nats, words, and the numbers in them.
+
+    acts: the rows of Organic.acts that it rests on, those that carry it most first.
+    """
+
+    code: str
+    strength: float
+    text: str
+    numbers: Mapping[str, Number]
+    acts: Int = field(default_factory=lambda: NONE)
+
+    def plain(self) -> dict[str, Any]:
+        """As plain data."""
+        return as_reason(self.code, self.strength, dict(self.numbers), self.text)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All that explains a ring. members: per member (in the order of its block) its reasons as plain data."""
+
+    reasons: list[Reason]
+    counter: list[Reason]
+    members: list[list[dict[str, Any]]]
+    would_change: dict[str, Any] | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The strongest reasons and what speaks strongly against, in one sentence."""
+        top = self.reasons[0].strength if self.reasons else 0.0
+        told = [reason for reason in self.reasons if reason.code == "shared_targets"]
+        told += [reason for reason in self.reasons if reason.code != "shared_targets"]
+        but = [reason.text for reason in self.counter if reason.strength >= DOUBTED * top]
+        return sentence([reason.text for reason in told[:TOLD]], but[:2])
+
+    def plain(self, user_ids: Sequence[str]) -> dict[str, Any]:
+        """As plain data; user_ids: those of the members, in the order of the block."""
+        return {
+            "reasons": [reason.plain() for reason in self.reasons],
+            "counter_evidence": [reason.plain() for reason in self.counter],
+            "member_reasons": dict(zip(user_ids, self.members, strict=True)),
+            "would_change": self.would_change,
+        }
+
+
+@dataclass(frozen=True)
+class Natural:
+    """What natural groups of a log show: per (code, variant) the ratio of observed to expected counts, and the median
+    of each evidence (None without such groups).
+    """
+
+    ratios: Mapping[tuple[str, str], float]
+    evidence: dict[str, float] | None
+
+
+def natural_groups(judged: Judged, log: LogView) -> Natural:
+    """Measure the groups that the judge holds for natural, at most MOST_NATURAL of them, evenly from strong to weak."""
+    rows = np.flatnonzero(~judged.flagged & (judged.score < 0.5))
+    if not len(rows):
+        return Natural({}, None)
+    evidence = {name: float(np.median(values[rows])) for name, values in judged.evidence.items()}
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, MOST_NATURAL).astype(np.int64))]
+    seen: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        ring = RingView(log, judged.blocks.take(np.array([row])))
+        for measuring in MEASURES[1:]:  # by what they share, natural groups were chosen
+            for measure in measuring(ring):
+                ratio = (measure.observed + 0.5) / (measure.expected + 0.5)
+                seen.setdefault((measure.code, measure.variant), []).append(ratio)
+    ratios = {}
+    for key, values in seen.items():
+        shrunk = len(values) / (len(values) + FEW_NATURAL) * np.log(np.quantile(values, UPPER))
+        ratios[key] = float(np.clip(np.exp(shrunk), 1.0, MOST_RATIO))
+    return Natural(ratios, evidence)
+
+
+def measured(ring: RingView, natural: Natural) -> list[tuple[float, Measure]]:
+    """The strongest variant of each measure that is worth telling, strongest first: nats and the measure, its
+    expectation now that of natural groups.
+    """
+    out = []
+    for measuring in MEASURES:
+        found = []
+        for measure in measuring(ring):
+            ratio = natural.ratios.get((measure.code, measure.variant), 1.0)
+            expected = measure.expected * ratio
+            if measure.trials is not None:
+                expected = min(expected, 0.99 * measure.trials)
+            strength = measure.strength(ratio)
+            share = measure.observed / measure.trials if measure.trials else 1.0
+            numbers = {**measure.numbers, "by_chance": measure.expected}
+            kept = replace(measure, expected=expected, numbers=numbers)
+            enough = share >= LEAST_SHARE and measure.observed >= measure.least_lift * expected
+            if enough and measure.odds_ratio(ratio) >= LEAST_ODDS:
+                found.append((strength, kept))
+        if found:
+            strength, best = max(found, key=lambda pair: pair[0])
+            strength -= float(np.log(len(found)))  # several variants were tried
+            if strength >= LEAST:
+                out.append((strength, best))
+    return sorted(out, key=lambda pair: (-pair[0], pair[1].code))
+
+
+def _reason(strength: float, measure: Measure, more: Mapping[str, Number]) -> Reason:
+    numbers: dict[str, Number] = {
+        "observed": measure.observed,
+        "expected": measure.expected,
+        **measure.numbers,
+        **more,
+    }
+    numbers = {name: rounded(value) for name, value in numbers.items()}
+    return Reason(measure.code, strength, ring_words(measure.code, numbers), numbers, measure.acts)
+
+
+def explain_ring(
+    judged: Judged, row: int, log: LogView, natural: Natural, judge: Judge | None = None
+) -> Explanation:
+    """Explain one ring (a row of judged)."""
+    ring = RingView(log, judged.blocks.take(np.array([row])))
+    evidence = {name: float(values[row]) for name, values in judged.evidence.items()}
+    found = measured(ring, natural)
+    span_s = float(np.diff(np.quantile(ring.at_s, MIDDLE))[0])
+    drops: dict[str, float] = {}
+    if judge is not None and natural.evidence is not None:
+        codes = [measure.code for _, measure in found if measure.code in JUDGED_BY]
+        fall = logit_drops(judged, row, natural.evidence, [JUDGED_BY[code] for code in codes], judge)
+        drops = dict(zip(codes, fall.tolist(), strict=True))
+    reasons = []
+    for strength, measure in found:
+        more: dict[str, Number] = {"span_s": span_s} if measure.code == "shared_targets" else {}
+        if measure.code in drops:
+            more["judge_logit_drop"] = drops[measure.code]
+        reasons.append(_reason(strength, measure, more))
+    by_code = {reason.code: reason for reason in reasons}
+    window = float(by_code["lockstep"].numbers["window_s"]) if "lockstep" in by_code else None
+    against = doubts(ring, evidence, {reason.code: reason.strength for reason in reasons}, window)
+    counter = [_reason(strength, measure, {}) for strength, measure in against if strength >= LEAST]
+    counter.sort(key=lambda reason: (-reason.strength, reason.code))
+    usual = focus(ring)[0]
+    members = member_reasons(
+        ring, evidence["margin_touched_nats"], window, usual.expected / max(len(ring.members), 1)
+    )
+    return Explanation(reasons, counter, members)
+
+
+def explain_rings(
+    judged: Judged, rows: Sequence[int], model: Organic, graph: GraphArrays, judge: Judge | None = None
+) -> list[Explanation]:
+    """Explain rings (rows of judged). With the judge also: what would change the verdict of those that are flagged."""
+    if not len(rows):
+        return []
+    log = LogView(model, graph)
+    natural = natural_groups(judged, log)
+    out = [explain_ring(judged, row, log, natural, judge) for row in rows]
+    flagged = [place for place, row in enumerate(rows) if judged.flagged[row]]
+    if judge is not None and flagged and log.n_acts <= MOST_ACTS:
+        changes = _would_change(judged, [rows[place] for place in flagged], log, judge)
+        for place, change in zip(flagged, changes, strict=True):
+            out[place] = replace(out[place], would_change=change)
+    return out
+
+
+def _would_change(judged: Judged, rows: Sequence[int], log: LogView, judge: Judge) -> list[dict[str, Any]]:
+    """Per ring the fewest members, strongest first, whose acts on the targets keep it above the threshold."""
+    rings = [RingView(log, judged.blocks.take(np.array([row]))) for row in rows]
+    places = [np.argsort(-member_nats(ring), kind="stable") for ring in rings]
+    acts = [
+        [ring.act[ring.user == place] for place in order] for ring, order in zip(rings, places, strict=True)
+    ]
+    fewest, left = fewest_members(judged, rows, acts, log.model, log.graph, judge)
+    out = []
+    for ring, row, order, mine, n, logit in zip(rings, rows, places, acts, fewest, left, strict=True):
+        gone = [log.graph.user_ids[int(ring.members[place])].as_py() for place in order[:n]]
+        n_acts, of = sum(len(part) for part in mine[:n]), len(ring.act)
+        after = (
+            "too little is left to be a group"
+            if not np.isfinite(logit)
+            else f"the logit falls to {logit:.1f}"
+        )
+        text = (
+            f"Had {n} of {len(ring.members)} accounts not acted on the targets ({n_acts} of {of} acts), the group "
+            f"would not be flagged: {after}, from {judged.logit[row]:.1f}, where {judged.threshold:.1f} is needed. "
+            f"Taken were the accounts with most evidence, one after the other; another choice may need fewer."
+        )
+        out.append(
+            {
+                "members": gone,
+                "n_members": int(n),
+                "of_members": len(ring.members),
+                "n_acts": n_acts,
+                "of_acts": of,
+                "logit": rounded(float(judged.logit[row])),
+                "logit_left": rounded(float(logit)) if np.isfinite(logit) else None,
+                "threshold": rounded(judged.threshold),
+                "text": text,
+            }
+        )
+    return out

@@ -1,0 +1,189 @@
+"""explain: why the network gives users, or the members of a ring together, the logit they have."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from graphdet.casework.disclosure import Disclosure, Listener, disclose
+from graphdet.detect.what_if import WhatIf
+from graphdet.errors import UsageError
+from graphdet.features.behaviour_arrays import behaviour
+from graphdet.features.find_pairs import find_pairs
+from graphdet.features.titles import gnn_inputs
+from graphdet.gnn.explain import Attribution, GnnExplainer
+from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.gnn.words import MOST_MEMBERS, TOLD, features, strongest, sums, three
+from graphdet.graph.read import read_graph
+from graphdet.learn.models import load_models
+from graphdet.ports import Progress, Silent, Store
+from graphdet.tables import GraphArrays
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+ITEMS_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whom to explain: users one by one, or the members of a ring together; what_if: also score them without acts."""
+
+    users: tuple[str, ...] = ()
+    ring_id: str | None = None
+    what_if: bool = False
+    fdr: float = 0.05
+    seed: int = 0
+
+
+def explain(
+    store: Store,
+    model_dir: Path,
+    asked: Question,
+    *,
+    device: str = "auto",
+    listener: Listener | None = None,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Explain what the trained network says: one document per user, or one for a ring.
+
+    Features and ties stand relative to the whole log, so it is read whole; what is explained is the subgraph that the
+    network sees of it. `told` says what the keys mean.
+
+    Raises:
+        UsageError: nobody was asked about, or a user or the ring is not in the store.
+        GraphdetError: there is no trained model, or it is not one of such a log.
+    """
+    progress = progress or Silent()
+    if bool(asked.users) == (asked.ring_id is not None):
+        raise UsageError("name users or one ring to explain, for example: graphdet explain u17")
+    models = load_models(model_dir)
+    members = _members(store, asked.ring_id) if asked.ring_id is not None else []
+    subject = (asked.ring_id,) if asked.ring_id is not None else asked.users
+    kind = "user" if asked.ring_id is None else "ring"
+    disclose(store, Disclosure("explain", subject, kind=kind, more={"what_if": asked.what_if}), listener)
+    graph = read_graph(store, progress)
+    rows = rows_of(graph, members or asked.users, store.url)
+    windows = find_pairs(graph, store.bench, progress)
+    users, items = behaviour(graph, store.bench, progress)
+    data = graph_in_pyg(graph, users, items, windows, progress)
+    explainer = GnnExplainer(models.gnn, data)
+    scores = _scores(store, asked.users)
+    progress.start("explain", 1 if members else len(rows))
+    found = []
+    for subjects in [rows] if members else [np.array([row]) for row in rows]:
+        document = told(explainer, explainer.explain(subjects), graph)
+        names = graph.user_ids.take(subjects).to_pylist()
+        document |= {"ring_id": asked.ring_id} if members else scores.get(names[0], {"user_id": names[0]})
+        found.append(document)
+        progress.advance()
+    progress.done()
+    if asked.what_if and not members:
+        worlds = WhatIf(store, graph, models, asked.fdr, asked.seed, device, progress)
+        of_rings = store.rings().items
+        for row, document in zip(rows.tolist(), found, strict=True):
+            ranked = [(each["item_id"], each["effect"]) for each in document.pop("all_items")]
+            # A ring may be all that speaks for it: its targets count, whatever the network makes of them.
+            its = pc.equal(of_rings["ring_id"], pa.scalar(document.get("ring_id"), pa.string()))
+            ring = set(of_rings.filter(its)["item_id"].to_pylist())
+            asked_for = [item for item, effect in ranked if effect > 0 or item in ring]
+            document["what_if"] = worlds.of(row, asked_for)
+    for document in found:
+        document.pop("all_items", None)
+    return found
+
+
+def _members(store: Store, ring_id: str) -> list[str]:
+    """The members of a ring, the surest first, at most MOST_MEMBERS."""
+    table = store.rings().members
+    mine = table.filter(pc.equal(table["ring_id"], ring_id))
+    if not mine.num_rows:
+        raise UsageError(f"{store.url} has no ring {ring_id}; `graphdet rings` and `graphdet run` find them")
+    mine = mine.sort_by([("score", "descending"), ("user_id", "ascending")])
+    names: list[str] = mine["user_id"].slice(0, MOST_MEMBERS).to_pylist()
+    return names
+
+
+def rows_of(graph: GraphArrays, names: Sequence[str], url: str) -> Int:
+    """The rows of users, int64[n], in the order given and each once.
+
+    Raises:
+        UsageError: one is not in the log.
+    """
+    row = {name: place for place, name in enumerate(graph.user_ids.to_pylist())}
+    absent = [name for name in names if name not in row]
+    if absent:
+        some = ", ".join(repr(name) for name in absent[:5]) + (" …" if len(absent) > 5 else "")
+        raise UsageError(f"{url} has no user {some}; see `graphdet suspects` for the ids")
+    return np.array([row[name] for name in dict.fromkeys(names)], np.int64)
+
+
+def _scores(store: Store, users: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What the store says of these users, by id; nothing where it was not scored yet."""
+    names = ("user_id", "score", "flagged", "ring_id", "reason")
+    rows = store.scores(users).to_pylist() if users else []
+    return {row["user_id"]: {name: row[name] for name in names} for row in rows}
+
+
+def told(explainer: GnnExplainer, made: Attribution, graph: GraphArrays) -> dict[str, Any]:
+    """An attribution as a document for people and programs; all effects are in logit.
+
+    logit = baseline + inputs + ties + partners + gap: `inputs` what the users are like and act on, `ties` that others
+    move with them, `partners` what these others are like. `features`, `ties` and `items` list the strongest, signed; an
+    item's effect is what is known of it and its audience, and an even share of each tie it is common to.
+    """
+    inputs = gnn_inputs(*explainer.widths)
+    document: dict[str, Any] = {
+        "users": graph.user_ids.take(made.users).to_pylist(),
+        "logit": three(made.logit),
+        "baseline": three(made.baseline),
+        "sums": sums(made),
+        "features": features(explainer, made, inputs),
+        "ties": [],
+    }
+    for place in strongest(made.pair_effect):
+        a, b = (int(row) for row in made.pairs[place])
+        common = shared_items(graph, a, b)
+        document["ties"].append(
+            {
+                "between": [graph.user_ids[row].as_py() for row in (a, b)],
+                "effect": three(made.pair_effect[place]),
+                "n_items": len(common),
+                "items": graph.item_ids.take(common[:ITEMS_NAMED]).to_pylist(),
+            }
+        )
+    if len(made.users) == 1:
+        found = items(explainer, made, graph)
+        document |= {"items": found[:TOLD], "all_items": found}
+    return document
+
+
+def items(explainer: GnnExplainer, made: Attribution, graph: GraphArrays) -> list[dict[str, Any]]:
+    """What each item of one user adds, strongest first."""
+    rows, direct = explainer.by_item(made)
+    through = np.zeros(len(rows))
+    for pair in np.flatnonzero(made.reaching(made.users)):
+        common = shared_items(graph, *(int(row) for row in made.pairs[pair]))
+        through[np.searchsorted(rows, common)] += made.pair_effect[pair] / max(len(common), 1)
+    total = direct + through
+    return [
+        {
+            "item_id": graph.item_ids[int(rows[place])].as_py(),
+            "effect": three(total[place]),
+            "by_itself": three(direct[place]),
+            "by_ties": three(through[place]),
+        }
+        for place in np.lexsort((rows, -np.round(total, 9)))
+    ]
+
+
+def shared_items(graph: GraphArrays, a: int, b: int) -> Int:
+    """The items of both users, rarest audience not considered: sorted rows."""
+    mine, its = (
+        np.unique(graph.item_ix[slice(*np.searchsorted(graph.user_ix, [row, row + 1]))]) for row in (a, b)
+    )
+    return np.intersect1d(mine, its, assume_unique=True).astype(np.int64)

@@ -1,0 +1,195 @@
+"""ingest: read and clean log files, and add them to a store."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import narwhals as nw
+
+from graphdet.config import Config, config_digest
+from graphdet.errors import GraphdetError
+from graphdet.logs import CleanLog, read_log
+from graphdet.logs.files import LogDigest, LogFile, find_files, log_digest
+from graphdet.ports import Progress, Silent, Source, Store
+from graphdet.tables import Frame
+from graphdet.verbs.ingested import IngestResult, earlier_ingests, note_ingest
+
+REJECTS_HEADER = "file,line,reason,row\n"
+EXISTING = "graphdet_existing_sessions"
+
+
+def ingest(
+    store: Store,
+    paths: Sequence[str | Path],
+    config: Config,
+    *,
+    rejects: Path | None = None,
+    progress: Progress | None = None,
+) -> IngestResult:
+    """Add log files to a store; a file that it has already, read with the same config, is left out.
+
+    Killed anywhere and repeated, it ends as if never killed. Files are compared by their bytes, so a pattern
+    that matches one more file each day adds that one only. `rejects` is where rejects.csv goes; it is written
+    anew each time, also when nothing else is to do.
+
+    Raises:
+        InputError: a file cannot be used, or no usable row is left.
+        TooManyRejects: more than `[reject] max_share` of the rows were rejected; only rejects.csv is written.
+        StoreError, StoreBusy: the store cannot be written; repeating is safe.
+    """
+    progress = progress or Silent()
+    started = time.perf_counter()
+    files = find_files(paths)
+    earlier = earlier_ingests(store)
+    digest, meaning = log_digest(files, config), config_digest(config)
+    new, skipped, warnings = _sort_out(files, digest, meaning, earlier)
+    if not new:
+        result = _repeat(store, files, config, digest, earlier, rejects, progress)
+        return replace(result, read_s=time.perf_counter() - started)
+    with _passing_tables(store.bench):
+        clean = read_log(
+            store.bench,
+            [file.path for file in new],
+            config,
+            rejects=rejects,
+            existing_sessions=_existing_sessions(store),
+            progress=progress,
+        )
+        read = time.perf_counter()
+        result = replace(
+            _result(clean, config),
+            warnings=(*warnings, *clean.warnings),
+            skipped=tuple(file.path for file in skipped),
+        )
+        names = tuple(path for path, _, _ in clean.files)
+        source = Source(clean.digest, names, clean.n_rows, clean.n_rejects)
+        store.write_log(clean.tables, source, progress)
+    # After the log: were we killed before this line, the digest of the source alone still tells a repeat.
+    note_ingest(store, result)
+    return replace(result, read_s=read - started, write_s=time.perf_counter() - read)
+
+
+def _result(clean: CleanLog, config: Config) -> IngestResult:
+    return IngestResult(
+        digest=clean.digest,
+        config_digest=config_digest(config),
+        files=clean.files,
+        n_rows=clean.n_rows,
+        n_events=clean.n_events,
+        n_rejects=clean.n_rejects,
+        n_duplicates=clean.n_duplicates,
+        n_filtered=clean.n_filtered,
+        rejects_by_reason=clean.rejects_by_reason,
+    )
+
+
+def _sort_out(
+    files: Sequence[LogFile], digest: LogDigest, meaning: str, earlier: dict[str, IngestResult | None]
+) -> tuple[list[LogFile], list[LogFile], list[str]]:
+    """Tell new files from those the store has; warn of those it has by another config."""
+    if digest.digest in earlier:
+        return [], list(files), []
+    known = {
+        (sha, result.config_digest) for result in earlier.values() if result for _, sha, _ in result.files
+    }
+    new, skipped, warnings = [], [], []
+    for file, (path, sha) in zip(files, digest.files, strict=True):
+        if (sha, meaning) in known:
+            skipped.append(file)
+            continue
+        new.append(file)
+        if any(sha == other for other, _ in known):
+            warnings.append(f"{path}: the store has this file already by another config; both now count")
+    return new, skipped, warnings
+
+
+def _repeat(
+    store: Store,
+    files: Sequence[LogFile],
+    config: Config,
+    digest: LogDigest,
+    earlier: dict[str, IngestResult | None],
+    rejects: Path | None,
+    progress: Progress,
+) -> IngestResult:
+    """Say what was done before; read the log again only when rejects.csv must be, or nothing is known."""
+    wanted = {sha for _, sha in digest.files}
+    meaning = config_digest(config)
+    parts = [
+        result
+        for result in earlier.values()
+        if result and result.config_digest == meaning and wanted & {sha for _, sha, _ in result.files}
+    ]
+    if not parts or (rejects is not None and any(part.rejects_by_reason for part in parts)):
+        paths = [file.path for file in files]
+        with _passing_tables(store.bench):
+            result = _result(read_log(store.bench, paths, config, rejects=rejects, progress=progress), config)
+        if digest.digest in earlier:
+            note_ingest(store, result)
+    else:
+        result = _merged(parts, digest.digest)
+        if rejects is not None:
+            _write_empty(rejects)
+    return replace(result, already=True, skipped=tuple(file.path for file in files))
+
+
+def _merged(parts: Sequence[IngestResult], digest: str) -> IngestResult:
+    reasons: Counter[str] = Counter()
+    for part in parts:
+        reasons.update(part.rejects_by_reason)
+    return replace(
+        parts[0],
+        digest=digest,
+        files=tuple(file for part in parts for file in part.files),
+        n_rows=sum(part.n_rows for part in parts),
+        n_events=sum(part.n_events for part in parts),
+        n_rejects=sum(part.n_rejects for part in parts),
+        n_duplicates=sum(part.n_duplicates for part in parts),
+        n_filtered=sum(part.n_filtered for part in parts),
+        rejects_by_reason=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        warnings=tuple(warning for part in parts for warning in part.warnings),
+    )
+
+
+def _write_empty(rejects: Path) -> None:
+    try:
+        rejects.parent.mkdir(parents=True, exist_ok=True)
+        rejects.write_text(REJECTS_HEADER, encoding="utf-8")
+    except OSError as error:
+        raise GraphdetError(f"cannot write {rejects}: {error.strerror}; check room and permission") from error
+
+
+def _existing_sessions(store: Store) -> Frame | None:
+    """A copy of the store's sessions, which must not change while events are written; None if it has none."""
+    if not store.sources():
+        return None
+    native: duckdb.DuckDBPyRelation = store.sessions().to_native()
+    store.bench.execute(f"DROP TABLE IF EXISTS temp.{EXISTING}")
+    # A name of its own: the Neo4j store's bench has a table of sessions.
+    view = f"{EXISTING}_read"
+    native.query(view, f"CREATE TEMP TABLE {EXISTING} AS SELECT * FROM {view}")
+    store.bench.execute(f"DROP VIEW IF EXISTS {view}")
+    return nw.from_native(store.bench.table(f"temp.{EXISTING}"))
+
+
+@contextmanager
+def _passing_tables(bench: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Drop the temporary tables and views that reading leaves on the bench; they are as large as the log."""
+    before = _temporary(bench)
+    try:
+        yield
+    finally:
+        for kind, name in sorted(_temporary(bench) - before):
+            bench.execute(f'DROP {kind} IF EXISTS temp."{name}"')
+
+
+def _temporary(bench: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+    found = bench.execute(
+        "SELECT 'TABLE', table_name FROM duckdb_tables() WHERE temporary UNION ALL "
+        "SELECT 'VIEW', view_name FROM duckdb_views() WHERE temporary AND NOT internal"
+    )
+    return {(kind, name) for kind, name in found.fetchall()}

@@ -1,0 +1,47 @@
+"""items: find items that were pushed on their own, without a ring, and write them down."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from graphdet.files import make_folder
+from graphdet.items.scan import ITEM_SCAN, ITEM_SCAN_ACCOUNTS, KINDS, scan_items, tabulate_items
+from graphdet.learn.item_scan_block import read_acts
+from graphdet.ports import Progress, Silent, Store
+from graphdet.reports.csv_tables import write_csv
+
+ITEMS_FILE, ACCOUNTS_FILE = "items.csv", "item_accounts.csv"
+
+
+@dataclass(frozen=True)
+class ScannedItems:
+    """Tables of ITEM_SCAN and ITEM_SCAN_ACCOUNTS columns, how many items there are, and what people should know."""
+
+    items: pa.Table
+    accounts: pa.Table
+    n_items: int
+    said: tuple[str, ...]
+
+
+def find_items(
+    store: Store, out: Path | None = None, *, fdr: float = 0.05, progress: Progress | None = None
+) -> ScannedItems:
+    """Scan the items of a store's log, see items.scan; with `out` write items.csv and item_accounts.csv there.
+
+    Raises:
+        GraphdetError: a file cannot be written.
+    """
+    progress = progress or Silent()
+    progress.start("read the acts")
+    acts, item_ids, user_ids, said = read_acts(store)
+    progress.done()
+    progress.start("scan items", len(KINDS) * len(acts.scales_ms()))
+    findings = scan_items(acts, fdr, step=progress.advance)
+    items, accounts = tabulate_items(acts, findings, item_ids, user_ids)
+    progress.done()
+    if out is not None:
+        make_folder(out)
+        write_csv(out / ITEMS_FILE, items, ITEM_SCAN)
+        write_csv(out / ACCOUNTS_FILE, accounts, ITEM_SCAN_ACCOUNTS)
+    return ScannedItems(items, accounts, acts.n_items, said)

@@ -1,0 +1,179 @@
+"""report: write the output folder, or the files of some rings, from what a store holds."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from graphdet import reports, schema
+from graphdet.casework.disclosure import Disclosure, Listener, disclose
+from graphdet.detect.ring_sources import acts_queries, ring_sources
+from graphdet.errors import UsageError
+from graphdet.learn.digests import MODEL_DIGEST
+from graphdet.ports import Progress, Silent, Store
+from graphdet.reports.drift import of_folder, of_tables, settle
+from graphdet.reports.pseudonyms import Pseudonyms, hide_column, hide_rings, hide_words, known_ids
+from graphdet.reports.ring_names import FORMATS, USUAL, flagged_ids, page_name
+from graphdet.reports.run_facts import run_facts
+from graphdet.reports.spreadsheet import write_sheets
+from graphdet.tables import RingTables
+from graphdet.verbs.ingested import earlier_ingests
+
+if TYPE_CHECKING:
+    from graphdet.reports.narrator import Narrator
+
+RUN_INFO = "run_info"  # meta key: the summary of the last run over a store, a JSON document
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to report: rings (none: all findings), in which formats, pseudonyms where there are names, a narrator."""
+
+    ring_ids: tuple[str, ...] = ()
+    formats: tuple[str, ...] = USUAL
+    names: Pseudonyms | None = None
+    narrator: "Narrator | None" = None
+
+    def __post_init__(self) -> None:
+        """Check the formats.
+
+        Raises:
+            UsageError: there is no such format; says which there are.
+        """
+        unknown = [form for form in self.formats if form not in FORMATS]
+        if unknown or not self.formats:
+            raise UsageError(
+                f"there is no format {', '.join(map(repr, unknown)) or 'without a name'}; "
+                f"there are {', '.join(FORMATS)}"
+            )
+
+
+def report(
+    store: Store,
+    out: Path,
+    *,
+    asked: Asked | None = None,
+    run_info: dict[str, Any] | None = None,
+    listener: Listener | None = None,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Write the CSV files, report.html and the files of every flagged ring; or those of the rings asked for alone.
+
+    Returns what a person opens first: report.html, or the files of the rings.
+
+    Raises:
+        UsageError: the store has no scores or rings yet, or not the ring asked for.
+        GraphdetError: a file cannot be written, or a format needs a package that is not there.
+    """
+    progress, asked = progress or Silent(), asked or Asked()
+    rings = store.rings()
+    ring_ids = list(asked.ring_ids) or flagged_ids(rings)
+    _check_ids(store, rings, ring_ids)
+    whole = not asked.ring_ids
+    sources = ring_sources(store, rings, ring_ids, progress, all_scores=whole)
+    scores = sources.scores
+    if whole and not scores.num_rows:
+        raise UsageError(f"{store.url} has no scores yet; run `graphdet train`, `rings` and `score` first")
+    info = run_info if run_info is not None else _info(store)
+    disclose(
+        store,
+        Disclosure(
+            "report",
+            asked.ring_ids,
+            asked.formats,
+            str(out),
+            asked.names is not None,
+            more={} if asked.narrator is None else {"narrative": asked.narrator.noted()},
+        ),
+        listener,
+    )
+    facts = run_facts(info, acts_queries())
+    if whole:
+        reports.remove_old(out / "rings", keep={page_name(ring_id) for ring_id in ring_ids})
+    written = reports.write_rings(
+        out / "rings",
+        sources,
+        ring_ids,
+        asked.formats,
+        facts=facts,
+        has_overview=whole,
+        names=asked.names,
+        tell=None if asked.narrator is None else asked.narrator.tell,
+        progress=progress,
+    )
+    return [_findings(store, out, scores, rings, info, asked, progress)] if whole else written
+
+
+def _check_ids(store: Store, rings: RingTables, ring_ids: Sequence[str]) -> None:
+    known = set(rings.rings["ring_id"].to_pylist())
+    unknown = [ring_id for ring_id in ring_ids if ring_id not in known]
+    if unknown:
+        some = ", ".join(sorted(known)[:5])
+        there = (
+            f"it has {some}{' …' if len(known) > 5 else ''}"
+            if known
+            else "it has none yet: run `graphdet rings`"
+        )
+        raise UsageError(f"{store.url} has no ring {', '.join(unknown)}; {there}")
+
+
+def _info(store: Store) -> dict[str, Any]:
+    """What the last run said of itself; for a store filled verb by verb, what its ingests and models left."""
+    info: dict[str, Any] = json.loads(store.meta(RUN_INFO) or "{}")
+    digest = store.meta(MODEL_DIGEST)
+    if digest:  # of `rings` or `score`, which may have been later than the run
+        info["model_digest"] = digest
+    ingests = [result for result in earlier_ingests(store).values() if result is not None]
+    if not info.get("inputs") and ingests:
+        info |= {
+            "inputs": [
+                {"file": Path(file).name, "sha256": sha, "n_rows": n}
+                for result in ingests
+                for file, sha, n in result.files
+            ],
+            "config": {"digest": ", ".join(sorted({result.config_digest for result in ingests}))},
+            "n_rows": sum(result.n_rows for result in ingests),
+            "n_rejects": sum(result.n_rejects for result in ingests),
+            "rejects_by_reason": _added([result.rejects_by_reason for result in ingests]),
+        }
+    return info
+
+
+def _added(counts: Sequence[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)
+
+
+def _findings(
+    store: Store,
+    out: Path,
+    scores: pa.Table,
+    rings: RingTables,
+    info: dict[str, Any],
+    asked: Asked,
+    progress: Progress,
+) -> Path:
+    """Write the tables and the overview; returns report.html."""
+    progress.start("report")
+    labelled = store.labelled()
+    if asked.names is not None:
+        scores = hide_words(scores, "reason", known_ids(rings, asked.names))
+        scores = hide_column(scores, "user_id", "user", asked.names)
+        rings = hide_rings(rings, asked.names)
+        labelled = {kind: hide_column(t, f"{kind}_id", kind, asked.names) for kind, t in labelled.items()}
+    before, now = of_folder(out), of_tables(scores, rings)
+    reports.write_tables(out, scores, rings, labelled)
+    if "csv" in asked.formats:
+        write_sheets(out / "spreadsheet", scores, rings, labelled)
+    for kind in set(schema.LABELLED_KINDS) - set(labelled):  # of an earlier run into this folder
+        (out / f"{kind}_scores.csv").unlink(missing_ok=True)
+    drift = settle(out, before, now)
+    page = reports.overview(out, scores, rings, info, drift, asked.names is not None)
+    progress.done()
+    return page

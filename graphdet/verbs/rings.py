@@ -1,0 +1,44 @@
+"""rings: find, judge and store the rings of a log."""
+
+from pathlib import Path
+
+from graphdet import __version__
+from graphdet.casework.memory import Remembered
+from graphdet.detect.rings import judge_and_remember
+from graphdet.graph.read import read_graph
+from graphdet.judge.model import RingJudge
+from graphdet.judge.shipped import shipped_judge
+from graphdet.learn.digests import MODEL_DIGEST, model_digest
+from graphdet.ports import Progress, Silent, Store
+from graphdet.rings.find import ring_candidates
+
+SHIPPED = f"of the judge shipped with graphdet {__version__}"
+
+
+def find_rings(
+    store: Store,
+    *,
+    model_dir: Path | None = None,
+    fdr: float = 0.05,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Remembered:
+    """Find the rings of the log in a store with a trained judge, or the one that is shipped, and write them back.
+
+    Rings of earlier runs keep their ids, and decisions of analysts hold (see casework.memory).
+
+    Raises:
+        GraphdetError: there is no trained model in `model_dir`.
+    """
+    progress = progress or Silent()
+    judge = RingJudge.load(model_dir) if model_dir is not None else shipped_judge()
+    graph = read_graph(store, progress)
+    _, candidates = ring_candidates(graph, store.bench, seed, progress)
+    progress.start("judge and explain")
+    _, known = judge_and_remember(store, graph, candidates, judge, fdr)
+    progress.done()
+    progress.start("write rings")
+    store.write_rings(known.rings, known.history)
+    store.set_meta(MODEL_DIGEST, (model_digest(model_dir) if model_dir is not None else None) or SHIPPED)
+    progress.done()
+    return known

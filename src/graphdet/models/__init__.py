@@ -1,1 +1,0 @@
-"""PyG data and the graph neural network."""
