@@ -21,9 +21,8 @@ from sklearn.metrics import average_precision_score
 
 from benchmarks.recording import command, record
 from graphdet.ports import Silent
-from graphdet.serving.forms import Precision
 from graphdet.serving.network import Network, load_network
-from graphdet.serving.packing import pack, unpack
+from graphdet.serving.packing import Precision, pack, unpack
 from graphdet.store import open_store
 from graphdet.verbs.export import Seen, grow, guess, look_at, lost
 

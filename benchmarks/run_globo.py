@@ -99,10 +99,8 @@ def pair_join_ratio(store: Path) -> None:
     Two bounds: the join with the columns that ring finding needs of a pair (`bare_s`), and the same join with
     nothing but the count of common items (`count_only_s`). Both leave out the same crowds as graphdet does.
     """
-    from graphdet.features.find_pairs import find_pairs
-    from graphdet.features.pairs import WINDOWS, first_acts, largest_crowd
-    from graphdet.graph.encode import edges_frame
-    from graphdet.graph.read import read_graph
+    from graphdet.features.pairs import WINDOWS, find_pairs, first_acts, largest_crowd
+    from graphdet.graph.encode import edges_frame, read_graph
     from graphdet.ports import Silent
     from graphdet.rings.find import find_candidates
     from graphdet.store import open_store

@@ -36,8 +36,8 @@ ACTED = ("session", "acted", "item")
 def prepare(arguments: argparse.Namespace) -> None:
     """Write the graph that `train` would learn from."""
     from benchmarks.recording import command
-    from graphdet.gnn.in_pyg import graph_in_pyg
-    from graphdet.graph.read import read_graph
+    from graphdet.gnn.heterodata import graph_in_pyg
+    from graphdet.graph.encode import read_graph
     from graphdet.learn.ring_lessons import planted_copy
     from graphdet.learn.user_learning import behaviour
     from graphdet.ports import Silent

@@ -26,7 +26,7 @@ from benchmarks.recording import record
 from graphdet import schema
 from graphdet.store import open_store
 from graphdet.store.neo4j import saved
-from graphdet.store.neo4j.credentials import login
+from graphdet.store.neo4j.home import login
 from graphdet.tables import RingTables
 
 SCANS = ("AllNodesScan", "NodeByLabelScan", "UnionNodeByLabelsScan", "DirectedRelationshipTypeScan")

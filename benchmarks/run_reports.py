@@ -85,7 +85,7 @@ def plant(clicks: pa.Table, members: list[int], rng: np.random.Generator) -> tup
 
 def write_findings(store_url: str, planted: list[dict], n_flagged: int) -> None:
     """Write the planted rings into the store as found ones; evidence measured, scores made up from the size."""
-    from graphdet.reports.log_acts import Acts
+    from graphdet.reports.context import Acts
     from graphdet.store import open_store
     from graphdet.tables import RingTables
 

@@ -25,12 +25,11 @@ from benchmarks.cases.social_figures import draw, precision_recall
 from benchmarks.recording import record
 from graphdet.evaluation.bootstrap import draws
 from graphdet.evaluation.bootstrap import interval as drawn_interval
-from graphdet.evaluation.folds import grouped_folds
 from graphdet.evaluation.ranking import figures, figures_at
-from graphdet.evaluation.splits import TEST, TRAIN, SplitPlan
+from graphdet.evaluation.splits import TEST, TRAIN, SplitPlan, grouped_folds
 from graphdet.items.acts import ItemActs
 from graphdet.items.scan import REPEATS, ItemFindings, accounts_of, scan_items
-from graphdet.learn.item_scan_block import ItemScanBlock, read_acts
+from graphdet.learn.labelled_blocks import ItemScanBlock, read_acts
 from graphdet.learn.labelled_sheets import Sheet, kept_sheet, with_blocks
 from graphdet.learn.labelled_task import LabelTask, fit_task, label_task
 from graphdet.store.duckdb import DuckDBStore

@@ -27,8 +27,7 @@ from benchmarks.cases.node_figures import interval
 from benchmarks.recording import record
 from benchmarks.rings.detectors import _features, co_action
 from benchmarks.rings.logs import LOGS, read_log
-from graphdet.features.behaviour import FEATURE_NAMES
-from graphdet.features.behaviour_arrays import behaviour
+from graphdet.features.behaviour import FEATURE_NAMES, behaviour
 from graphdet.features.groups import ITEM_FEATURES, group_item_features
 from graphdet.graph.encode import edges_frame
 from graphdet.items.acts import ItemActs

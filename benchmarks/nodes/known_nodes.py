@@ -13,8 +13,7 @@ from sklearn.metrics import average_precision_score
 from benchmarks.nodes.net import NodeNetSettings, fit_node_net
 from benchmarks.nodes.trees import NodeTrees, TreeSettings, fit_node_trees
 from graphdet.errors import GraphdetError
-from graphdet.features.neighbour_labels import label_folds, label_messages
-from graphdet.features.neighbours import NeighbourSettings, neighbour_features
+from graphdet.features.neighbours import NeighbourSettings, label_folds, label_messages, neighbour_features
 from graphdet.features.relations import Columns, Relations, place_features
 
 Float = NDArray[np.float64]

@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 from torch.nn import functional
 
-from graphdet.clustering.normal_scores import NormalScores
+from graphdet.clustering.centres import NormalScores
 from graphdet.errors import GraphdetError
 
 Float = NDArray[np.float64]

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.ensemble import IsolationForest
 
-from graphdet.clustering.normal_scores import NormalScores
+from graphdet.clustering.centres import NormalScores
 
 Float = NDArray[np.float64]
 VIEWS = ("affinity", "reconstruction", "residual", "isolation")

@@ -20,7 +20,7 @@ from benchmarks.rings.as_trained import trained
 from benchmarks.rings.pygod_peer import pygod_gae
 from benchmarks.rings.scoring import Found
 from graphdet.detect.score import score_graph
-from graphdet.features.behaviour_arrays import behaviour
+from graphdet.features.behaviour import behaviour
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.judge.shipped import shipped_judge
 from graphdet.ports import Silent

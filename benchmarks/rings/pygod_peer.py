@@ -7,7 +7,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.autoencoder import rebuilding_errors
 from benchmarks.rings.scoring import Found
 from graphdet.errors import NotEnoughData
-from graphdet.features.behaviour_arrays import behaviour
+from graphdet.features.behaviour import behaviour
 from graphdet.ports import Silent
 from graphdet.tables import GraphArrays
 

@@ -20,10 +20,10 @@ import numpy as np
 
 from benchmarks.recording import record
 from benchmarks.rings.logs import LOGS, read_log
-from graphdet.features.behaviour_arrays import behaviour
-from graphdet.features.find_pairs import find_pairs
+from graphdet.features.behaviour import behaviour
+from graphdet.features.pairs import find_pairs
 from graphdet.gnn.explain import Attribution, GnnExplainer
-from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.network import TrainedGnn
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.training import train_gnn

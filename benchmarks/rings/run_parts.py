@@ -20,9 +20,9 @@ from benchmarks.rings.as_trained import trained
 from benchmarks.rings.left_out import Row, rows_without
 from benchmarks.rings.planted import Truth
 from graphdet.detect.score import likely, parts_of
-from graphdet.evaluation.posterior import posterior_q_values
-from graphdet.features.behaviour_arrays import behaviour
-from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.evaluation.calibration import posterior_q_values
+from graphdet.features.behaviour import behaviour
+from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.judge.model import judged_by
 from graphdet.ports import Silent, Store
 from graphdet.rings.find import ring_candidates

@@ -6,8 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from graphdet.audit import VERDICT, Draft, Entry, Head, iso, utc_now, verify
-from graphdet.casework.reasons import check_reason
-from graphdet.casework.standing import RING, SNOOZE, USER, Standing, Verdict, loose_verdict, read_standing
+from graphdet.casework.standing import (
+    RING,
+    SNOOZE,
+    USER,
+    Standing,
+    Verdict,
+    check_reason,
+    loose_verdict,
+    read_standing,
+)
 from graphdet.casework.subjects import found_of, ring_id_of
 from graphdet.errors import UsageError
 from graphdet.ports import Store

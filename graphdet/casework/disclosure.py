@@ -1,14 +1,23 @@
 """The one place that every report, export and revealed pseudonym goes through before it is handed out.
 
 An audit log hooks in here: what cannot be noted must not be given out, so `disclose` is called first and may raise.
+
+The key of pseudonyms: a file that lies neither beside the store nor among the findings, and only its owner reads.
 """
 
 import logging
+import os
+import secrets
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from graphdet.errors import UsageError
+from graphdet.files import explain, make_folder
 from graphdet.ports import Store
+from graphdet.store import duckdb_path
 
 log = logging.getLogger("graphdet.disclosure")
 
@@ -46,3 +55,82 @@ def disclose(store: Store, disclosure: Disclosure, listener: Listener | None = N
         disclosure.out or "the terminal",
         "pseudonymised" if disclosure.pseudonymised else "with the log's own ids",
     )
+
+
+KEY_VARIABLE = "GRAPHDET_KEY_FILE"
+KEY_BYTES = 32
+LEAST_BYTES = 16
+
+
+def read_key(path: Path | None, store_url: str, out: Path | None = None) -> bytes:
+    """Read the key of pseudonyms, hexadecimal digits on one line.
+
+    Raises:
+        UsageError: no file is named, it is not there, others may read it, it holds no key, or it lies with the store or
+            the findings, where whoever gets those would get the key too.
+    """
+    if path is None:
+        raise UsageError(
+            f"pseudonyms need a key: name its file with --key-file or {KEY_VARIABLE}; --new-key makes one"
+        )
+    _check_place(path, store_url, out)
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such key file; --new-key makes it") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} holds no key of pseudonyms") from None
+    except OSError as error:
+        raise UsageError(f"{path}: the key cannot be read: {error.strerror}") from error
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise UsageError(f"{path} can be read by others; make it yours alone: chmod 600 {path}")
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) < LEAST_BYTES:
+        raise UsageError(
+            f"{path} holds no key of pseudonyms: {2 * LEAST_BYTES} or more hexadecimal digits are wanted"
+        )
+    return key
+
+
+def make_key(path: Path | None, store_url: str, out: Path | None = None) -> Path:
+    """Make a new key that only its owner can read (mode 0600).
+
+    Raises:
+        UsageError: no file is named, there is one already, or it would lie with the store or the findings.
+        GraphdetError: it cannot be written.
+    """
+    if path is None:
+        raise UsageError(f"--new-key needs a place: name it with --key-file or {KEY_VARIABLE}")
+    _check_place(path, store_url, out)
+    make_folder(path.absolute().parent)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise UsageError(f"{path} is there already; a new key would make old pseudonyms unreadable") from None
+    except OSError as error:
+        raise explain(error, path) from error
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(KEY_BYTES) + "\n")
+    return path
+
+
+def _check_place(path: Path, store_url: str, out: Path | None) -> None:
+    """Refuse a key that lies beside the store, or among findings.
+
+    Raises:
+        UsageError: it does.
+    """
+    key = path.expanduser().resolve()
+    advice = "whoever gets one would get the other; choose another place for the key"
+    if out is not None and key.is_relative_to(out.expanduser().resolve()):
+        raise UsageError(f"the key {path} would lie among the findings in {out}: {advice}")
+    if store_url.startswith("duckdb:"):
+        folder = duckdb_path(store_url).expanduser().resolve().parent
+        # The folder of a run holds the store and all that is handed on; any other may be a home.
+        inside = key.is_relative_to(folder) if (folder / "run.json").exists() else key.parent == folder
+        if inside:
+            raise UsageError(f"the key {path} would lie with the store in {folder}: {advice}")

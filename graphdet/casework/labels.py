@@ -8,8 +8,7 @@ rings make both is a conflict: reported, and not learned.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from graphdet.casework.reasons import GUILTY, UNSURE
-from graphdet.casework.standing import RING, USER, Standing
+from graphdet.casework.standing import GUILTY, RING, UNSURE, USER, Standing
 
 SURE = 0.5  # membership, relative to the ring's own score, from which a member of a guilty ring is labelled
 

@@ -158,7 +158,7 @@ def _narrator(url: str | None, model: str, timeout_s: float) -> "Narrator | None
 
 def _names(key_file: Path | None, new_key: bool, store_url: str, out: Path | None) -> "Pseudonyms":
     """Read the key, made first where that was asked for."""
-    from graphdet.casework.pseudonym_key import make_key, read_key
+    from graphdet.casework.disclosure import make_key, read_key
     from graphdet.reports.pseudonyms import Pseudonyms
 
     if new_key:

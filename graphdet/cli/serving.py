@@ -12,7 +12,7 @@ from graphdet.cli import options
 from graphdet.cli.guard import guarded, say
 from graphdet.cli.progress import make_progress
 from graphdet.errors import GraphdetError, InputError, UsageError
-from graphdet.serving.forms import Form, Precision
+from graphdet.serving.packing import Form, Precision
 
 
 @guarded

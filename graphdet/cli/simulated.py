@@ -128,7 +128,7 @@ def simulate(
     from dataclasses import asdict
 
     from graphdet.cli.progress import make_progress
-    from graphdet.graph.read import read_graph
+    from graphdet.graph.encode import read_graph
     from graphdet.verbs.simulate import read_values
     from graphdet.verbs.simulate import simulate as make
 

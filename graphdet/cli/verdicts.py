@@ -45,7 +45,7 @@ def verdict(
     if (ring is None) == (user is None):
         raise UsageError("name a ring, for instance R17, or a user with --user")
     from graphdet.casework.decisions import give_verdict
-    from graphdet.casework.reasons import listed
+    from graphdet.casework.standing import listed
 
     if reason is None:
         raise UsageError(f"--reason CODE is missing\n{listed(chosen[0])}")
@@ -159,7 +159,7 @@ def _print_lists(standing: "Standing") -> None:
 
 def _print_precision(standing: "Standing", as_json: bool) -> None:
     """Print how often findings were right, and how sure that is."""
-    from graphdet.casework.precision import precision_of
+    from graphdet.casework.effects import precision_of
     from graphdet.cli import show
     from graphdet.words import percent
 

@@ -9,9 +9,8 @@ import pyarrow.compute as pc
 
 from graphdet import schema
 from graphdet.ports import Progress, Store
-from graphdet.reports.context import Context, look_around
+from graphdet.reports.context import Acts, Context, look_around
 from graphdet.reports.gather import Look, Sources
-from graphdet.reports.log_acts import Acts
 from graphdet.reports.run_facts import Query
 from graphdet.store import query_texts
 from graphdet.tables import RingTables

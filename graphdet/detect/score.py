@@ -9,12 +9,12 @@ from scipy.special import logit
 
 from graphdet.casework.memory import Remembered, settle
 from graphdet.detect.rings import judge_and_remember
+from graphdet.evaluation.calibration import posterior_q_values
 from graphdet.evaluation.log_tail import tail_p_values
-from graphdet.evaluation.posterior import posterior_q_values
 from graphdet.evaluation.rounding import six_digits
-from graphdet.features.behaviour_arrays import Float, behaviour
+from graphdet.features.behaviour import Float, behaviour
 from graphdet.gnn.explain import GnnExplainer
-from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.words import with_gnn
 from graphdet.learn.models import Models
@@ -24,8 +24,7 @@ from graphdet.rings.blocks import entry_rows
 from graphdet.rings.find import LEAST_SCORE, Candidates, Judged
 from graphdet.rings.membership import listed, member_strength, user_membership
 from graphdet.rings.why.tables import told_of_members
-from graphdet.scores.fused import Fusion, Parts
-from graphdet.scores.user_reasons import user_reasons
+from graphdet.scores.fused import Fusion, Parts, user_reasons
 from graphdet.tables import GraphArrays, PairArrays
 
 SURE_MEMBER = 0.5  # membership from which a member of a flagged ring is a suspect

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.detect.score import Flags, parts_of
-from graphdet.evaluation.posterior import posterior_q_values
+from graphdet.evaluation.calibration import posterior_q_values
 from graphdet.evaluation.rounding import six_digits
-from graphdet.features.behaviour_arrays import behaviour
-from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.features.behaviour import behaviour
+from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.judge.model import judged_by
 from graphdet.learn.models import Models
 from graphdet.learn.user_trees import user_columns

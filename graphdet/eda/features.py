@@ -13,9 +13,18 @@ from scipy.stats import skew
 
 from graphdet.eda.counts import local_start
 from graphdet.eda.reading import Desk, collect
-from graphdet.evaluation.outliers import FAR_IQR, FAR_Z, ecod_parts, iqr_distances, z_scores
-from graphdet.evaluation.rank_correlation import alike_together, spearman
-from graphdet.evaluation.stability import ks, moved, psi
+from graphdet.evaluation.outliers import (
+    FAR_IQR,
+    FAR_Z,
+    alike_together,
+    ecod_parts,
+    iqr_distances,
+    ks,
+    moved,
+    psi,
+    spearman,
+    z_scores,
+)
 from graphdet.features import log_profile as profile
 from graphdet.features.behaviour import FEATURE_NAMES, ITEM_FEATURE_NAMES, item_features, user_features
 

@@ -17,11 +17,9 @@ from graphdet.config import Config
 from graphdet.errors import InputError
 from graphdet.features import log_profile as profile
 from graphdet.logs import CleanLog, read_log
-from graphdet.logs.bench import materialise
 from graphdet.logs.fields import attribute_columns
-from graphdet.logs.raw import RawFile, entity_column
-from graphdet.logs.raw_profile import ColumnProfile, profile_columns
-from graphdet.logs.rules import DUPLICATE
+from graphdet.logs.raw import ColumnProfile, RawFile, entity_column, materialise, profile_columns
+from graphdet.logs.rejects import DUPLICATE
 from graphdet.ports import Progress
 from graphdet.tables import Frame
 

@@ -1,6 +1,10 @@
-"""Intervals by drawing groups anew: rows of one entity come and go together (cluster bootstrap)."""
+"""Intervals by drawing groups anew: rows of one entity come and go together (cluster bootstrap).
+
+A share of trials, and how sure it is.
+"""
 
 from collections.abc import Iterator
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,3 +35,17 @@ def interval(values: Float, level: float = 0.95) -> tuple[float, float] | None:
         return None
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def wilson(found: int, trials: int, z: float = 1.96) -> tuple[float, float]:
+    """The score interval of a share (Wilson 1927), by default at 95 %; (0, 1) without trials.
+
+    >>> [round(bound, 3) for bound in wilson(9, 10)]
+    [0.596, 0.982]
+    """
+    if trials == 0:
+        return 0.0, 1.0
+    share, extra = found / trials, z * z / trials
+    middle = (share + extra / 2) / (1 + extra)
+    half = z * sqrt(share * (1 - share) / trials + extra / (4 * trials)) / (1 + extra)
+    return max(0.0, middle - half), min(1.0, middle + half)

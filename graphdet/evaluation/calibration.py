@@ -1,11 +1,17 @@
-"""Whether a score means what it says: of things scored .8, eight in ten are frauds."""
+"""Whether a score means what it says: of things scored .8, eight in ten are frauds.
+
+How many of the unlabelled are frauds, from the scores of frauds that are known.
+
+Posteriors at a log's own share of positives, and the false discovery rate they imply.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from graphdet.evaluation.proportion import wilson
+from graphdet.evaluation.bootstrap import wilson
 
 Float = NDArray[np.float64]
 N_BINS = 10
@@ -61,3 +67,89 @@ def brier(score: Float, y: NDArray[np.integer], weight: Float | None = None) -> 
         return float(squared.mean())
     total = float(weight.sum())
     return float(weight @ squared) / total if total > 0 else float("nan")
+
+
+DELTA, GAMMA = 0.1, 0.01
+
+
+def best_bin_share(frauds: Float, unlabelled: Float) -> float:
+    """Estimate the share of frauds among the unlabelled, in (0, 1].
+
+    Best bin estimation (Garg, Wu, Smola, Balakrishnan and Lipton 2021, algorithm 1): above a cut c lie q_p of the known
+    frauds and q_u of the unlabelled, and q_u ÷ q_p is at least the share, equal where only frauds lie above c. The cut
+    is the one with the lowest upper confidence bound. It rests on known frauds being drawn at random from all frauds.
+
+    Shapes: frauds float64[n_p], unlabelled float64[n_u], scores by models that did not learn from them.
+
+    Raises:
+        ValueError: one of them is empty.
+
+    >>> rng = np.random.default_rng(0)
+    >>> rest = np.concatenate([rng.normal(0, 1, 900), rng.normal(5, 1, 100)])
+    >>> round(best_bin_share(rng.normal(5, 1, 200), rest), 1)
+    0.1
+    """
+    if not len(frauds) or not len(unlabelled):
+        raise ValueError("a share needs scores of known frauds and of unlabelled ones")
+    cut = np.unique(frauds)
+    above = [1 - np.searchsorted(np.sort(part), cut, "left") / len(part) for part in (frauds, unlabelled)]
+    doubt = sum(np.sqrt(np.log(4 / DELTA) / (2 * len(part))) for part in (frauds, unlabelled))
+    bound = (above[1] + (1 + GAMMA) * doubt) / above[0]
+    best = int(np.argmin(bound))
+    share = above[1][best] / above[0][best]
+    return float(np.clip(share, 1 / len(unlabelled), 1.0))
+
+
+# Where nothing is found the likeliest share is 0, and nothing short of certainty would make a log's only ring a ring.
+LEAST_SHARE = 0.01
+
+
+def estimate_share(logits: Float, fitted_share: float, rounds: int = 200) -> float:
+    """Share of positives in an unlabelled sample, by EM on a classifier's log-odds.
+
+    Saerens, Latinne & Decaestecker 2002: reweigh the posteriors by the ratio of shares, average, repeat;
+    starts at 1 % and stays between that and one half.
+
+    >>> round(estimate_share(np.array([-20.0] * 95 + [20.0] * 5), 0.5), 6)
+    0.05
+    """
+    share = LEAST_SHARE
+    if not len(logits):
+        return share
+    for _ in range(rounds):
+        mean = float(posterior(logits, fitted_share, share).mean())
+        new = min(max(mean, LEAST_SHARE), 0.5)
+        if abs(new - share) < 1e-9:
+            break
+        share = new
+    return round(share, 9)
+
+
+def posterior(logits: Float, fitted_share: float, share: float) -> Float:
+    """Probability at another share of positives than that of the fit, float64[n]."""
+    return np.asarray(expit(logits + _shift(fitted_share, share)))
+
+
+def logit_for(probability: float, fitted_share: float, share: float) -> float:
+    """The log-odds from which the posterior is at least `probability`.
+
+    >>> round(float(posterior(np.array([logit_for(0.95, 0.2, 0.01)]), 0.2, 0.01)[0]), 6)
+    0.95
+    """
+    return float(np.log(probability / (1 - probability)) - _shift(fitted_share, share))
+
+
+def _shift(fitted_share: float, share: float) -> float:
+    return float(np.log(share / (1 - share)) - np.log(fitted_share / (1 - fitted_share)))
+
+
+def posterior_q_values(probability: Float) -> Float:
+    """Expected share of negatives among all that are at least as probable, float64[n] (Efron 2010, ch. 5).
+
+    >>> posterior_q_values(np.array([0.5, 1.0, 0.9])).round(3).tolist()
+    [0.2, 0.0, 0.05]
+    """
+    order = np.argsort(-probability, kind="stable")
+    q = np.empty(len(probability))
+    q[order] = np.cumsum(1 - probability[order]) / np.arange(1, len(probability) + 1)
+    return q

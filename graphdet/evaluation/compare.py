@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from graphdet.evaluation.bootstrap import draws, interval
 from graphdet.evaluation.calibration import brier
 from graphdet.evaluation.cuts import (
+    Confusion,
     Cuts,
     Order,
     auroc,
@@ -16,7 +17,6 @@ from graphdet.evaluation.cuts import (
     precision_at,
     recall_at_precision,
 )
-from graphdet.evaluation.decision import Confusion
 
 Float = NDArray[np.float64]
 GRID: Float = np.linspace(0, 1, 101)  # false positive rates, and recalls, at which bands are drawn

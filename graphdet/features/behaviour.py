@@ -5,15 +5,61 @@ outside the half-open span can touch a feature: features at a time are causal by
 
 Sums of real numbers are taken in fixed point (see `fixed`), because an engine that adds on several threads adds
 in no fixed order and floating-point sums would differ in their last bits from run to run.
+
+Sums that do not depend on the order in which threads add: fixed point, in steps of 2⁻²⁰.
+
+Behaviour features, which training, scoring and serving share.
 """
 
 import math
+from collections.abc import Sequence
 
+import duckdb
 import narwhals as nw
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from graphdet import schema
-from graphdet.features.fixed import fixed, fixed_mean, fixed_std, fixed_sums, log1p, unfixed
-from graphdet.tables import Frame, require_columns
+from graphdet.graph.encode import edges_frame
+from graphdet.ports import Progress
+from graphdet.tables import Frame, GraphArrays, require_columns
+
+_FIXED = float(1 << 20)
+
+
+def fixed(x: nw.Expr) -> nw.Expr:
+    """A number as a whole number of steps."""
+    return (x * _FIXED).round().cast(nw.Int64)
+
+
+def unfixed(x: nw.Expr) -> nw.Expr:
+    """Steps as a number again."""
+    return x.cast(nw.Float64) / _FIXED
+
+
+def fixed_sums(*names: str) -> list[nw.Expr]:
+    """Sums and sums of squares of columns, as NAME_sum and NAME_sum2."""
+    sums = [fixed(nw.col(c)).sum().alias(f"{c}_sum") for c in names]
+    return sums + [fixed(nw.col(c) * nw.col(c)).sum().alias(f"{c}_sum2") for c in names]
+
+
+def fixed_mean(name: str, n: nw.Expr) -> nw.Expr:
+    """Mean of a column from its sum."""
+    return unfixed(nw.col(f"{name}_sum")) / n
+
+
+def fixed_std(name: str, n: nw.Expr) -> nw.Expr:
+    """Standard deviation of a column from its sums."""
+    mean = fixed_mean(name, n)
+    square = unfixed(nw.col(f"{name}_sum2")) / n
+    return (square - mean * mean).clip(lower_bound=0.0).sqrt()
+
+
+def log1p(x: nw.Expr) -> nw.Expr:
+    """ln(1 + x)."""
+    return (x.cast(nw.Float64) + 1.0).log()
+
 
 FEATURE_NAMES = (
     "n_events",  # events, repeats included
@@ -244,3 +290,39 @@ def _entity_sums(entities: Frame | None, edges: Frame) -> Frame:
 def _resultant(n: nw.Expr) -> nw.Expr:
     c, s = fixed_mean("cos", n), fixed_mean("sin", n)
     return (c * c + s * s).sqrt().clip(upper_bound=1.0)
+
+
+Float = NDArray[np.float64]
+
+
+def entities_frame(graph: GraphArrays, bench: duckdb.DuckDBPyConnection) -> Frame | None:
+    """Links of users to shared entities by row, or None where the log has none: (user_ix, entity_ix)."""
+    if not len(graph.entity_ix):
+        return None
+    table = pa.table({"user_ix": graph.entity_user_ix, "entity_ix": graph.entity_ix})
+    return nw.from_native(bench.from_arrow(table)).lazy()
+
+
+def _matrix(frame: Frame, key: str, names: Sequence[str], n: int) -> Float:
+    """Collect a frame of features as float64[n, n_names], row by key; rows without any are 0."""
+    table = frame.select(key, *names).collect("pyarrow").to_native()
+    out = np.zeros((n, len(names)))
+    rows = table.column(key).to_numpy()
+    for column, name in enumerate(names):
+        out[rows, column] = table.column(name).to_numpy()
+    # Sums run in whatever order the engine likes; rounding makes the bytes the same every time.
+    return out.round(9)
+
+
+def behaviour(
+    graph: GraphArrays, bench: duckdb.DuckDBPyConnection, progress: Progress
+) -> tuple[Float, Float]:
+    """Behaviour features: float64[n_users, len(FEATURE_NAMES)] and float64[n_items, len(ITEM_FEATURE_NAMES)]."""
+    progress.start("behaviour features")
+    edges = edges_frame(graph, bench)
+    users = _matrix(
+        user_features(edges, entities_frame(graph, bench)), "user_ix", FEATURE_NAMES, graph.n_users
+    )
+    items = _matrix(item_features(edges), "item_ix", ITEM_FEATURE_NAMES, graph.n_items)
+    progress.done()
+    return users, items

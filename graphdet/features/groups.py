@@ -3,8 +3,15 @@
 import narwhals as nw
 
 from graphdet import schema
-from graphdet.features.behaviour import FEATURE_NAMES, ITEM_FEATURE_NAMES, item_features, user_features
-from graphdet.features.fixed import fixed_mean, fixed_std, fixed_sums
+from graphdet.features.behaviour import (
+    FEATURE_NAMES,
+    ITEM_FEATURE_NAMES,
+    fixed_mean,
+    fixed_std,
+    fixed_sums,
+    item_features,
+    user_features,
+)
 from graphdet.tables import Frame, require_columns
 
 _HOUR_MS = 3_600_000

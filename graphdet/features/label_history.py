@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.features.past import Int, Past, Seen, ratio
+from graphdet.features.events import Int, Past, Seen, ratio
 
 DAY_S = 86_400
 SPANS = {"1d": DAY_S, "7d": 7 * DAY_S, "30d": 30 * DAY_S}

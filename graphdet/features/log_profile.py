@@ -3,7 +3,7 @@
 import narwhals as nw
 
 from graphdet import schema
-from graphdet.features.fixed import fixed_mean, fixed_sums
+from graphdet.features.behaviour import fixed_mean, fixed_sums
 from graphdet.tables import Frame, require_columns
 
 CODED_COLUMNS = (*schema.EDGE_COLUMNS, "event_id", "event_row", "amount", "quantity", "text_length")

@@ -1,16 +1,26 @@
-"""From dense arrays to a validated PyG HeteroData whose nodes map back to ids."""
+"""From dense arrays to a validated PyG HeteroData whose nodes map back to ids.
+
+The graph in PyG, as training and scoring use it; apart from the features, so that serving loads no torch.
+
+extract: the graph of a store, or the part of it around some users, as PyTorch Geometric data.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
 from graphdet import schema
-from graphdet.gnn.pair_graph import MAX_PARTNERS, closest_ties
+from graphdet.errors import UsageError
+from graphdet.features.behaviour import Float
+from graphdet.gnn.propagation import MAX_PARTNERS, closest_ties, session_features, started_sessions
 from graphdet.gnn.pyg import HeteroData
-from graphdet.gnn.sessions import session_features, started_sessions
+from graphdet.graph.encode import encode
+from graphdet.ports import Progress, Store
 from graphdet.tables import GraphArrays, PairArrays
 
 
@@ -26,7 +36,7 @@ def to_hetero(
     Node types: user, item, session, and one per entity kind. Each has `x` and `ids` (an Arrow string array by
     row). Edge types: (user, started, session), (session, ACTION, item) with `at_ms` and `n`, (user, used,
     KIND), each with its reverse `rev_…`; and (user, co_acted, user) with `edge_attr`, sorted by target, each
-    user listening to its closest partners (graphdet.gnn.pair_graph).
+    user listening to its closest partners (graphdet.gnn.propagation).
 
     Args:
         arrays: the graph, whole or cut.
@@ -105,3 +115,59 @@ def _both_ways(
     forward, backward = data[edge_type], data[target, f"rev_{relation}", source]
     forward.edge_index, backward.edge_index = index, index.flip(0)
     return forward, backward
+
+
+def graph_in_pyg(
+    graph: GraphArrays, users: Float, items: Float, windows: Sequence[PairArrays], progress: Progress
+) -> HeteroData:
+    """The heterogeneous graph with features and co-action pairs, validated."""
+    progress.start("graph in PyG")
+    data = to_hetero(graph, users, items, windows)
+    progress.done()
+    return data
+
+
+def extract(
+    store: Store,
+    user_ids: Sequence[str] | None = None,
+    *,
+    hops: int = 2,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+) -> tuple[HeteroData, GraphArrays]:
+    """Take a graph out of a store, validated, with ids that map back.
+
+    Row i of a node type is `data[node_type].ids[i]` (an Arrow string array); rows stand in the byte order of the ids,
+    so both stores give the same data. See graphdet.gnn.heterodata for the node and edge types.
+
+    Args:
+        store: an open store.
+        user_ids: seeds. None takes the whole graph.
+        hops: 1 takes the seeds' own interactions, 2 also every interaction on those items, 3 also all interactions of
+            those users, and so on. Without seeds it has no meaning and is ignored.
+        since_ms: inclusive start of the window, UTC epoch; interactions outside it do not exist for this graph.
+        until_ms: exclusive end.
+
+    Returns:
+        The graph in PyG (with ln(1 + interactions) as features; see features.behaviour_arrays for those of the
+        scorers) and the same graph as arrays.
+
+    Raises:
+        UsageError: hops is below 1, or a seed has no interaction in the window.
+        StoreError: the store is unreachable, or an ingest is not complete.
+    """
+    if user_ids is None:
+        interactions = store.interactions(since_ms, until_ms)
+    else:
+        interactions = store.neighbourhood(user_ids, hops, since_ms, until_ms)
+    graph = encode(interactions, store.entities())
+    if user_ids is not None:
+        seeds = pa.array(sorted(set(user_ids)), pa.string())
+        absent = seeds.filter(pc.invert(pc.is_in(seeds, value_set=graph.user_ids))).to_pylist()
+        if absent:
+            names = ", ".join(repr(name) for name in absent[:5]) + (" …" if len(absent) > 5 else "")
+            raise UsageError(
+                f"{len(absent)} of {len(seeds)} users have no interaction in {store.url} in this window: {names}; "
+                "check the ids and the window"
+            )
+    return to_hetero(graph), graph

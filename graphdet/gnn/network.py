@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from graphdet.clustering.normal_scores import NormalScores
+from graphdet.clustering.centres import NormalScores
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.gnn.layers import RingNet
 from graphdet.gnn.propagation import partner_count_input, propagate

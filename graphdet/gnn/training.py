@@ -1,26 +1,94 @@
-"""Training the network to tell planted or labelled users from the rest of the log."""
+"""Training the network to tell planted or labelled users from the rest of the log.
 
-from collections.abc import Iterator
+Optimisers, learning-rate schedules and penalties of training, by name.
+"""
+
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from math import cos, pi
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from graphdet.clustering.normal_scores import NormalScores
+from graphdet.clustering.centres import NormalScores
 from graphdet.errors import InputError
 from graphdet.gnn.folds import folds, group_keys
 from graphdet.gnn.layers import RingNet
 from graphdet.gnn.network import TrainedGnn, build, infer, pick_device, ties_of
-from graphdet.gnn.optimisers import l1_norm, make_optimiser, make_schedule
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.sampling import TieIndex, batches_of_seeds
 from graphdet.gnn.settings import GnnSettings
 from graphdet.gnn.threads import one_thread
+
+_LAST = 0.01  # of the rate, where an exponential schedule ends
+_MILESTONES = (0.5, 0.75)  # of the steps, after each of which a step schedule takes a tenth
+
+
+def make_optimiser(settings: GnnSettings, net: nn.Module) -> Optimizer:
+    """The optimiser that is asked for.
+
+    weight_decay is an L2 penalty; AdamW's is decoupled from the gradient (Loshchilov and Hutter 2019). momentum is
+    Nesterov's.
+    """
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimiser == "adamw":
+        return AdamW(net.parameters(), lr=rate, weight_decay=decay)
+    if settings.optimiser == "adam":
+        return Adam(net.parameters(), lr=rate, weight_decay=decay)
+    if settings.optimiser == "momentum":
+        return SGD(net.parameters(), lr=rate, weight_decay=decay, momentum=settings.momentum, nesterov=True)
+    return SGD(net.parameters(), lr=rate, weight_decay=decay)
+
+
+def make_schedule(settings: GnnSettings, optimiser: Optimizer) -> LRScheduler:
+    """How the learning rate goes over the steps; all but one_cycle rise in a line over the warm-up first."""
+    if settings.schedule == "one_cycle":
+        # Plain SGD has no momentum that could go down as the rate goes up.
+        cycles = settings.optimiser != "sgd"
+        return OneCycleLR(
+            optimiser,
+            settings.learning_rate,
+            settings.n_steps,
+            pct_start=settings.warm_up_share,
+            cycle_momentum=cycles,
+        )
+    return LambdaLR(optimiser, factors(settings))
+
+
+def factors(settings: GnnSettings) -> Callable[[int], float]:
+    """What the learning rate is multiplied by at each step, from 0.
+
+    >>> of = factors(GnnSettings(schedule="step", n_steps=8, warm_up_share=0.25))
+    >>> [round(of(step), 3) for step in range(8)]
+    [0.5, 1.0, 1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
+    """
+    last, rising = max(settings.n_steps - 1, 1), round(settings.warm_up_share * settings.n_steps)
+
+    def factor(step: int) -> float:
+        if step < rising:
+            return (step + 1) / rising
+        if settings.schedule == "cosine":
+            return (1 + cos(pi * min((step - rising) / max(last - rising, 1), 1.0))) / 2
+        if settings.schedule == "exponential":
+            return float(_LAST ** ((step - rising) / max(last - rising, 1)))
+        if settings.schedule == "step":
+            return float(0.1 ** sum(step >= share * settings.n_steps for share in _MILESTONES))
+        return 1.0
+
+    return factor
+
+
+def l1_norm(net: nn.Module) -> Tensor:
+    """Sum of the absolute weights, float32[]; biases and the scales of norms are left out."""
+    return torch.stack([each.abs().sum() for each in net.parameters() if each.dim() > 1]).sum()
+
 
 _VALIDATION_NEGATIVES = 3_000
 _APART = 7_919  # of the seeds of what is watched from those of the folds

@@ -1,6 +1,8 @@
 """From ids to dense rows: the encoded log as a frame and as arrays.
 
 Rows are given in the byte order of the ids, so the same log in any order, from either store, encodes alike.
+
+From a store to candidates: the steps that training, scoring and ring finding share.
 """
 
 from typing import Any
@@ -12,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from graphdet import schema
+from graphdet.ports import Progress, Store
 from graphdet.tables import Frame, GraphArrays, require_columns
 
 
@@ -117,3 +120,11 @@ def edges_frame(arrays: GraphArrays, con: duckdb.DuckDBPyConnection) -> Frame:
         }
     )
     return nw.from_native(con.from_arrow(table)).lazy()
+
+
+def read_graph(store: Store, progress: Progress) -> GraphArrays:
+    """Read the whole graph of a store as arrays."""
+    progress.start("read the graph")
+    graph = encode(store.interactions(), store.entities())
+    progress.done()
+    return graph

@@ -14,12 +14,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graphdet.evaluation.fdr import adaptive_q_values
+from graphdet.evaluation.log_tail import adaptive_q_values
 from graphdet.evaluation.rounding import six
-from graphdet.items.acts import Int, ItemActs
+from graphdet.items.acts import Int, ItemActs, any_of, over_scales
 from graphdet.items.crowds import cells, throwaway_p_values, throwaways
 from graphdet.items.repeats import expected_repeats, repeat_windows
-from graphdet.items.scales import any_of, over_scales
 from graphdet.rings.why.reasons import duration_in_words, two_digits
 from graphdet.tables import typed_table
 from graphdet.words import iso

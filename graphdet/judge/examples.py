@@ -1,4 +1,7 @@
-"""Examples that a judge of rings learns from: blocks of planted logs, and what they are."""
+"""Examples that a judge of rings learns from: blocks of planted logs, and what they are.
+
+What campaigns look like in one log, and which groups are like none of them: there a judge would only guess.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,8 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
+from scipy.spatial import KDTree
+from scipy.spatial.distance import cdist
 
 from graphdet.errors import GraphdetError
+from graphdet.evaluation.splits import conformal_p_values
 
 RING, NATURAL = 0.5, 0.2  # Jaccard index with a campaign from which, and below which, a block is an example
 
@@ -111,3 +117,57 @@ def _numbered_through(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     start = np.cumsum([0, *(int(part.max(initial=-1)) + 1 for part in parts[:-1])])
     shifted = [np.where(part >= 0, part + first, -1) for part, first in zip(parts, start, strict=True)]
     return np.concatenate(shifted)
+
+
+Float = NDArray[np.float64]
+# A group is strange when at most this share of campaigns are as far from all others: about as many campaigns of the
+# planted kinds are lost at most.
+LEAST_LIKENESS = 0.1
+LEAST_SPREAD = 1e-3  # of an input that is the same for all campaigns
+
+
+@dataclass(frozen=True)
+class KnownCampaigns:
+    """The blocks of campaigns planted into one log.
+
+    mean, scale float64[n_inputs]; examples float64[n_blocks, n_inputs], standardised by them; apart
+    float64[n_campaigns], ascending: how far each campaign is from the nearest block of another.
+    """
+
+    mean: Float
+    scale: Float
+    examples: Float
+    apart: Float
+
+    @classmethod
+    def of(cls, lessons: Lessons) -> "KnownCampaigns | None":
+        """Learn from the lessons of one log; None where fewer than two campaigns were found in it."""
+        rows = np.flatnonzero(lessons.is_ring)
+        campaign = lessons.campaign[rows]
+        names = np.unique(campaign)
+        if len(names) < 2:
+            return None
+        mean = lessons.inputs[rows].mean(axis=0)
+        scale = lessons.inputs[rows].std(axis=0) + LEAST_SPREAD
+        examples = (lessons.inputs[rows] - mean) / scale
+        order = np.lexsort((-lessons.jaccard[rows], campaign))
+        best = order[np.searchsorted(campaign[order], names)]  # the block of each that found it best
+        distance = cdist(examples[best], examples)
+        distance[campaign[best][:, None] == campaign[None, :]] = np.inf
+        return cls(mean, scale, examples, np.sort(distance.min(axis=1)))
+
+    def likeness(self, inputs: Float) -> Float:
+        """The share of campaigns at least as far from all others as each group is from all campaigns, float64[n].
+
+        The conformal p-value with the distance to the nearest neighbour as its measure (Laxhammar & Falkman 2010): a
+        campaign like those planted has one of at most p with a probability of about p. Not exactly: scale and examples
+        are those of the planted ones alone, so that with many inputs and few campaigns it is up to 1.3 p.
+        """
+        if not len(inputs):
+            return np.zeros(0)
+        distance, _ = KDTree(self.examples).query((inputs - self.mean) / self.scale)
+        return conformal_p_values(distance, self.apart)
+
+    def strange(self, inputs: Float) -> NDArray[np.bool_]:
+        """Which groups are like no campaign, bool[n]."""
+        return self.likeness(inputs) <= LEAST_LIKENESS

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from graphdet.errors import GraphdetError
 from graphdet.evaluation.sketch import Sketch, likeness
-from graphdet.judge.known_campaigns import KnownCampaigns
+from graphdet.judge.examples import KnownCampaigns
 from graphdet.rings.find import Candidates, Judged, judge_rings
 
 N_FOLDS = 2

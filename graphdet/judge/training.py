@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from graphdet.errors import NotEnoughData
 from graphdet.gnn.threads import side_by_side
-from graphdet.judge.examples import Lessons
-from graphdet.judge.known_campaigns import KnownCampaigns
+from graphdet.judge.examples import KnownCampaigns, Lessons
 from graphdet.judge.model import MOST_APART, N_FOLDS, N_SEEDS, RingJudge
 from graphdet.judge.monotone_nets import MonotoneNets, fit
 

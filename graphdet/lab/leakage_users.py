@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from graphdet.features.behaviour_arrays import behaviour
-from graphdet.features.find_pairs import find_pairs
-from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.features.behaviour import behaviour
+from graphdet.features.pairs import find_pairs
+from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.network import infer
 from graphdet.gnn.sampling import TieIndex
 from graphdet.gnn.settings import GnnSettings
 from graphdet.gnn.training import repeatable, train_member, untrained, watched_users
 from graphdet.lab.leakage import AUDIT_TREES, N_FLIPPED, Check, at_chance
 from graphdet.lab.tune_validation import users_told
-from graphdet.learn.user_task import Task
+from graphdet.learn.user_labels import Task
 from graphdet.learn.user_told import tree_folds
 from graphdet.learn.user_trees import UserColumns, lesson_of, user_columns
 from graphdet.ports import Progress, Silent, Store

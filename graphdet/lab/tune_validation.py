@@ -17,21 +17,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from graphdet.errors import InputError
-from graphdet.evaluation.folds import N_FOLDS
-from graphdet.evaluation.splits import TEST, TRAIN, SplitPlan
-from graphdet.features.behaviour_arrays import behaviour
-from graphdet.features.find_pairs import find_pairs
+from graphdet.evaluation.splits import N_FOLDS, TEST, TRAIN, SplitPlan
+from graphdet.features.behaviour import behaviour
+from graphdet.features.pairs import find_pairs
 from graphdet.gnn.settings import GnnSettings
-from graphdet.graph.read import read_graph
+from graphdet.graph.encode import read_graph
 from graphdet.lab.tuning import Settings
 from graphdet.learn.labelled import check_against, kind_of
 from graphdet.learn.labelled_blocks import full_sheet
 from graphdet.learn.labelled_sheets import Sheet, kept_sheet, with_blocks
 from graphdet.learn.labelled_task import LabelTask, fit_task, label_task
 from graphdet.learn.train_settings import gnn_settings, tree_settings
-from graphdet.learn.user_labels import given_labels
+from graphdet.learn.user_labels import Task, given_labels
 from graphdet.learn.user_labels import label_task as user_task
-from graphdet.learn.user_task import Task
 from graphdet.learn.user_told import LEAST, Told, tree_folds
 from graphdet.learn.user_trees import Lesson, UserColumns, lesson_of, user_columns
 from graphdet.logs.labels import Labels
@@ -182,7 +180,7 @@ def of_users_by_network(store: Store, path: Path, seed: int, device: str, progre
     """
     task = users_told(store, path, progress)
     # Torch from here on: trees do without.
-    from graphdet.gnn.in_pyg import graph_in_pyg
+    from graphdet.gnn.heterodata import graph_in_pyg
     from graphdet.gnn.training import train_gnn
 
     windows = find_pairs(task.graph, store.bench, progress)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.files import explain, make_folder
-from graphdet.lab.line_file import append_line, whole_lines
-from graphdet.lab.locking import locked
+from graphdet.lab.locking import append_line, locked, whole_lines
 from graphdet.ports import Progress
 
 if TYPE_CHECKING:

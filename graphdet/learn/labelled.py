@@ -11,12 +11,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graphdet.errors import InputError
-from graphdet.evaluation.fdr import benjamini_hochberg
+from graphdet.evaluation.log_tail import benjamini_hochberg
 from graphdet.evaluation.rounding import six_digits
 from graphdet.logs.labels import LABEL, Labels, check_labels
 from graphdet.ports import Store
-from graphdet.scores.labelled import LabelledScores
-from graphdet.scores.labelled_reasons import labelled_reasons
+from graphdet.scores.labelled import LabelledScores, labelled_reasons
 
 LEAST = 10  # labels of a kind: fewer give no fold two, and no p-value below 1 / 11
 

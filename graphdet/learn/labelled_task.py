@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graphdet.errors import InputError, UsageError
-from graphdet.evaluation.folds import grouped_folds
-from graphdet.evaluation.splits import TRAIN, Split, SplitPlan, split
+from graphdet.evaluation.splits import TRAIN, Split, SplitPlan, grouped_folds, split
 from graphdet.features.label_history import label_feature_names, label_history
 from graphdet.learn.labelled import LEAST, aligned, kind_of
 from graphdet.learn.labelled_sheets import FeatureBlock, Sheet, kept_sheet, with_blocks

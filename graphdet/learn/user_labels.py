@@ -1,4 +1,7 @@
-"""What labels and verdicts say of users: read, checked against the log, and laid out as tasks to learn."""
+"""What labels and verdicts say of users: read, checked against the log, and laid out as tasks to learn.
+
+A task to learn, of planted campaigns or of labels of users.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,11 +12,23 @@ from numpy.typing import NDArray
 
 from graphdet.casework.decisions import note_loose, standing_of
 from graphdet.casework.labels import VerdictLabels, merge, verdict_labels
-from graphdet.learn.user_task import Task
 from graphdet.logs.labels import LABEL, Labels, check_labels, read_labels
 from graphdet.ports import Store
 from graphdet.tables import GraphArrays
 from graphdet.words import plural, visible
+
+
+@dataclass(frozen=True)
+class Task:
+    """A graph to learn on, and the truth about its users.
+
+    Shapes: y int8[n_users], 1 fraud, 0 clean, −1 unknown; campaign int32[n_users], −1 for none.
+    """
+
+    graph: GraphArrays
+    y: NDArray[np.int8]
+    campaign: NDArray[np.int32]
+
 
 MOST_NAMED = 5  # users that a warning names
 NOTHING = -2  # of a user nothing is known

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from graphdet.errors import InputError
 from graphdet.evaluation.compare import Costs, Scored, difference, measure
-from graphdet.features.behaviour_arrays import behaviour
+from graphdet.features.behaviour import behaviour
 from graphdet.gnn.folds import folds
-from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.network import TrainedGnn
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.training import train_gnn
@@ -26,8 +26,7 @@ from graphdet.judge.model import RingJudge, judged_by
 from graphdet.learn.models import Models
 from graphdet.learn.ring_lessons import PlantedTask
 from graphdet.learn.train_settings import TrainSettings
-from graphdet.learn.user_labels import NOTHING, with_examples
-from graphdet.learn.user_task import Task
+from graphdet.learn.user_labels import NOTHING, Task, with_examples
 from graphdet.learn.user_told import FEW, LEAST, Told, Unlabelled, facts_of, finer, hidden_frauds
 from graphdet.learn.user_trees import UserColumns, UserTrees, fit_user_trees, user_columns
 from graphdet.ports import Progress, Store

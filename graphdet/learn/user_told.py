@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.errors import InputError
-from graphdet.evaluation.class_prior import best_bin_share
+from graphdet.evaluation.calibration import best_bin_share
 from graphdet.gnn.folds import folds
 from graphdet.learn.train_settings import TrainSettings
 from graphdet.learn.user_trees import UserColumns, fit_user_trees

@@ -20,11 +20,16 @@ from safetensors.numpy import load_file, save_file
 
 from graphdet.errors import GraphdetError, InputError, UsageError
 from graphdet.features.behaviour import FEATURE_NAMES
-from graphdet.features.neighbour_labels import label_messages, share_of
-from graphdet.features.neighbours import NeighbourSettings
+from graphdet.features.neighbours import (
+    TOGETHER,
+    NeighbourSettings,
+    label_messages,
+    share_of,
+    user_neighbour_features,
+    user_relations,
+)
 from graphdet.features.relations import Columns, Relations
 from graphdet.features.text import user_text_features
-from graphdet.features.user_neighbours import TOGETHER, user_neighbour_features, user_relations
 from graphdet.learn.scorers import USER_TREES
 from graphdet.ports import Store
 from graphdet.scores.trees import Trees, TreeSettings

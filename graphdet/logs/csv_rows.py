@@ -1,10 +1,48 @@
-"""DuckDB's CSV reader, told everything and left to guess nothing; the lines it refuses are collected."""
+"""DuckDB's CSV reader, told everything and left to guess nothing; the lines it refuses are collected.
 
+The header of a delimited text file: the names of its columns, and whether the delimiter fits.
+
+Which row of a text file stands on which line, and where DuckDB's bad lines belong among the rows.
+
+The slow way through a text file that is broken as a whole: each line for itself.
+
+A quote that is never closed makes a CSV reader swallow the lines after it, and mixed line ends stop it. Here
+each physical line is a row: a line whose quotes do not close, one that is no UTF-8 or has a carriage return
+within is put aside, and all others are read. (Values that run over several lines are put aside with their
+lines, too.)
+
+Delimited text (CSV, TSV and the like): every column as text, bad lines put aside with line and reason.
+
+The dialect is not guessed: the delimiter is the ending's (or `[read] delimiter`), the quote is `"`. Every
+line of the file must be accounted for: header + rows + bad lines + blank lines + line ends inside quotes.
+Where the sum is off, or DuckDB gives up (a quote that is never closed, mixed line ends), the file is read
+once more line by line, and the lines with an open quote are put aside (salvage.py).
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
-from graphdet.logs.raw import fresh_name, literal
+from graphdet.config import Config, Read
+from graphdet.errors import ConfigError, InputError
+from graphdet.logs.files import LogFile, as_utf8, read_head
+from graphdet.logs.lines import LineCount, count_lines, load_lines
+from graphdet.logs.raw import (
+    ROW,
+    RawFile,
+    count,
+    first_words,
+    fresh_name,
+    literal,
+    missing_column,
+    wanted_columns,
+)
 
 # DuckDB's error types in words for rejects.csv.
 REASONS = {
@@ -66,3 +104,308 @@ def collect_errors(bench: duckdb.DuckDBPyConnection, errors: str) -> str:
 def drop_errors(bench: duckdb.DuckDBPyConnection, errors: str) -> None:
     """Drop the tables of rejected lines."""
     bench.execute(f"DROP TABLE {errors}; DROP TABLE {errors}_scan")
+
+
+_OTHERS = (";", "\t", ",", "|", " ")
+
+
+def read_header(
+    file: LogFile, read: Read, delimiter: str, wanted: Mapping[str, str]
+) -> tuple[list[str], int]:
+    """Find the names of the columns, and how many lines the header takes.
+
+    Args:
+        file: a text file in UTF-8.
+        read: how it is written.
+        delimiter: what separates its columns.
+        wanted: the columns that must be there, each with the place in the config that names it.
+
+    Raises:
+        InputError: a wanted column is missing or there twice; says so when another delimiter would fit.
+    """
+    head = read_head(file).decode("utf-8", errors="replace").removeprefix("\ufeff")
+    first = _first_record(head, delimiter, read.quote)
+    header = read.header is not False
+    given = read.names
+    if given is not None:
+        if len(given) != len(first):
+            raise InputError(
+                f"{file.path}: [read] names lists {len(given)} columns, but the first line has {len(first)} "
+                f"when split at {delimiter!r}{_other_delimiter(head, delimiter, read, given)}"
+            )
+        names = list(given)
+    else:
+        names = [name.strip() for name in first]
+    for name, place in wanted.items():
+        if name not in names:
+            hint = _other_delimiter(head, delimiter, read, [name])
+            if hint:
+                raise InputError(
+                    f"{file.path}: the first line is {len(first)} column(s) when split at {delimiter!r}{hint}"
+                )
+            raise missing_column(file, name, place, names)
+        if names.count(name) > 1:
+            raise InputError(f"{file.path}: the header has the column {name!r} twice; rename one of them")
+    head = head.lstrip("\r\n")
+    lines = head[: _header_end(head, read.quote)].count("\n") + 1 if header else 0
+    return _unique(names), lines
+
+
+def _first_record(head: str, delimiter: str, quote: str) -> list[str]:
+    text = io.StringIO(head.lstrip("\r\n"), newline=None)
+    try:
+        if not quote:
+            return next(csv.reader(text, delimiter=delimiter, quoting=csv.QUOTE_NONE))
+        return next(csv.reader(text, delimiter=delimiter, quotechar=quote))
+    except csv.Error:
+        return head.lstrip("\r\n").split("\n", 1)[0].split(delimiter)
+
+
+def _header_end(head: str, quote: str) -> int:
+    """Find where the first record ends: at the first line end that is not inside quotes."""
+    at = head.find("\n")
+    while at >= 0 and quote and head.count(quote, 0, at) % 2:
+        at = head.find("\n", at + 1)
+    return 0 if at < 0 else at
+
+
+def _other_delimiter(head: str, delimiter: str, read: Read, wanted: Sequence[str]) -> str:
+    """Say which other delimiter would give the wanted columns, if one does."""
+    for other in _OTHERS:
+        if other != delimiter:
+            fields = [f.strip() for f in _first_record(head, other, read.quote)]
+            if set(wanted) <= set(fields) or (read.header is False and len(fields) == len(wanted) > 1):
+                return (
+                    f", but {len(fields)} at {other!r}: set [read] delimiter = {_toml(other)} in the config"
+                )
+    return ""
+
+
+def _toml(character: str) -> str:
+    return '"\\t"' if character == "\t" else f'"{character}"'
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Tell columns of the same (or no) name apart, so that each has a key of its own in rejects.csv.
+
+    >>> _unique(["", "a", "a"])
+    ['column 1', 'a', 'a (3)']
+    """
+    taken: set[str] = set()
+    unique = []
+    for i, name in enumerate(names, start=1):
+        name = name or f"column {i}"
+        unique.append(f"{name} ({i})" if name in taken else name)
+        taken.add(unique[-1])
+    return unique
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """A loaded text file with its row numbers; the fields are as in RawFile."""
+
+    source: str
+    n_rows: int
+    bad: str | None
+    lines: str | None
+
+
+def number_rows(
+    bench: duckdb.DuckDBPyConnection,
+    table: str,
+    errors: str,
+    n_columns: int,
+    header_lines: int,
+    counted: LineCount,
+) -> Numbering | None:
+    """Number the rows of a loaded CSV file, bad lines counted; None when lines are not accounted for.
+
+    A row's number is its place among all data rows, good and bad. DuckDB numbers a bad line by records: the
+    header, each row, each bad line and each blank line count one.
+    """
+    n_good, n_errors = (
+        count(bench, f"SELECT count(*) FROM {table}"),
+        count(bench, f"SELECT count(*) FROM {errors}"),
+    )
+    if not n_errors and counted.n == header_lines + n_good:
+        drop_errors(bench, errors)
+        return Numbering(f"(SELECT *, rowid AS {ROW} FROM {table})", n_good, None, None)
+    bad = collect_errors(bench, errors)
+    n_bad = count(bench, f"SELECT count(*) FROM {bad}")
+    blank = fresh_name("blank")
+    bench.register(
+        f"{blank}_arrow", pa.table({"line": counted.blank, "rank": np.arange(1, len(counted.blank) + 1)})
+    )
+    bench.execute(f"CREATE TEMP TABLE {blank} AS FROM {blank}_arrow")
+    bench.unregister(f"{blank}_arrow")
+    header_rows = int(header_lines > 0)
+    bench.execute(
+        f"CREATE TEMP TABLE {bad}_rows AS SELECT k + good_before AS row, good_before, k, reason, raw FROM ("
+        f" SELECT k, reason, raw, record - 1 - {header_rows} - k"
+        f" - (SELECT count(*) FROM {blank} WHERE line < record) AS good_before FROM {bad})"
+    )
+    source = numbered(table, f"{bad}_rows") if n_bad else f"(SELECT *, rowid AS {ROW} FROM {table})"
+    one_each = header_lines + n_good + n_bad
+    bad_query = f"SELECT row, reason, raw FROM {bad}_rows" if n_bad else None
+    if counted.n == one_each:
+        return Numbering(source, n_good + n_bad, bad_query, None)
+    texts = [f"c{i}" for i in range(n_columns)]
+    feeds = " + ".join(_feeds(c) for c in texts)
+    runs = " + ".join(_runs(c) for c in texts)
+    inside = (
+        f"(SELECT {ROW} AS row, {feeds} AS feeds, {runs} AS runs FROM {source}"
+        f" UNION ALL SELECT row, {_feeds('raw')}, {_runs('raw')} FROM {bad}_rows)"
+    )
+    sums = bench.execute(f"SELECT coalesce(sum(feeds), 0), coalesce(sum(runs), 0) FROM {inside}").fetchone()
+    assert sums is not None
+    n_feeds, n_blank_inside = int(sums[0]), int(sums[0] - sums[1])
+    if counted.n != one_each + n_feeds + len(counted.blank) - n_blank_inside:
+        return None
+    return Numbering(source, n_good + n_bad, bad_query, _line_query(inside, blank, header_lines))
+
+
+def numbered(table: str, bad_rows: str) -> str:
+    """Write the source whose row numbers leave room for the bad lines."""
+    return (
+        f"(SELECT t.*, t.rowid + coalesce(b.shift, 0) AS {ROW} FROM {table} t ASOF LEFT JOIN"
+        f" (SELECT good_before, max(k) + 1 AS shift FROM {bad_rows} GROUP BY good_before) b"
+        " ON t.rowid >= b.good_before)"
+    )
+
+
+def _feeds(column: str) -> str:
+    return f"coalesce(length({column}) - length(replace({column}, chr(10), '')), 0)"
+
+
+def _runs(column: str) -> str:
+    return f"coalesce(len(regexp_extract_all({column}, '\\n(?:\\r?\\n)*')), 0)"
+
+
+def _line_query(inside: str, blank: str, header_lines: int) -> str:
+    """Write the query (row, line): the row's place among the lines that are not blank, then past the blank
+    ones."""
+    return (
+        f"SELECT row, q + coalesce(b.rank, 0) AS line FROM (SELECT row, {header_lines + 1} + row + coalesce("
+        "sum(runs) OVER (ORDER BY row ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::BIGINT AS q"
+        f" FROM {inside}) ASOF LEFT JOIN"
+        f" (SELECT line - rank AS before, max(rank) AS rank FROM {blank} GROUP BY 1) b"
+        " ON q > b.before"
+    )
+
+
+def read_by_lines(
+    bench: duckdb.DuckDBPyConnection,
+    file: LogFile,
+    dialect: Dialect,
+    n_columns: int,
+    header_lines: int,
+    scratch: Path,
+) -> Numbering:
+    """Read a text file line by line.
+
+    Raises:
+        InputError: even so it cannot be read.
+    """
+    lines, rows = fresh_name("lines"), fresh_name("rows")
+    load_lines(bench, file, lines)
+    odd = "false"
+    if dialect.quote:
+        odd = f"(length(text) - length(replace(text, {literal(dialect.quote)}, ''))) % 2 = 1"
+    bench.execute(
+        f"CREATE TEMP TABLE {rows} AS SELECT row, n, text, reason,"
+        " CASE WHEN reason IS NULL THEN"
+        " row_number() OVER (PARTITION BY reason IS NULL ORDER BY row) - 1 END AS ix"
+        f" FROM (SELECT n, text, row_number() OVER (ORDER BY n) - 1 - {header_lines} AS row,"
+        f" CASE WHEN text IS NULL THEN 'not UTF-8' WHEN {odd} THEN 'a quote is not closed on this line'"
+        f" WHEN contains(text, chr(13)) THEN 'a carriage return within the line' END AS reason"
+        f" FROM {lines} WHERE text IS NULL OR text <> '') WHERE row >= 0"
+    )
+    bench.execute(f"DROP TABLE {lines}")
+    part = scratch / f"{rows}.csv"
+    with part.open("w", encoding="utf-8", newline="") as out:
+        reader = bench.execute(f"SELECT text FROM {rows} WHERE reason IS NULL ORDER BY row").to_arrow_reader()
+        for batch in reader:
+            out.write("\n".join(batch.column(0).to_pylist()) + "\n")
+    table, errors = fresh_name("raw"), fresh_name("errors")
+    try:
+        load_csv(bench, str(part), table, errors, n_columns, 0, False, dialect)
+    except duckdb.Error as error:
+        raise InputError(
+            f"{file.path}: cannot be read as text with columns ({first_words(error)})"
+        ) from error
+    bad = collect_errors(bench, errors)
+    bench.execute(
+        f"CREATE TEMP TABLE {bad}_rows AS SELECT k, reason, raw, record - 1 AS ix,"
+        f" record - 1 - k AS good_before FROM {bad}"
+    )
+    by_ix = numbered(table, f"{bad}_rows")
+    columns = ", ".join(f"c{i}" for i in range(n_columns))
+    return Numbering(
+        source=f"(SELECT {columns}, row AS {ROW} FROM {by_ix} JOIN {rows} ON {ROW} = ix)",
+        n_rows=count(bench, f"SELECT count(*) FROM {rows}"),
+        bad=f"SELECT row, reason, coalesce(text, '') AS raw FROM {rows} WHERE reason IS NOT NULL"
+        f" UNION ALL SELECT row, b.reason, b.raw FROM {bad}_rows b JOIN {rows} r ON b.ix = r.ix",
+        lines=f"SELECT row, n AS line FROM {rows}",
+    )
+
+
+_DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+
+def read_text(bench: duckdb.DuckDBPyConnection, file: LogFile, config: Config, scratch: Path) -> RawFile:
+    """Load a delimited text file of a log into a temporary table.
+
+    Raises:
+        InputError: the file is empty, truncated, in another encoding, has another delimiter, or lacks a
+            column.
+        ConfigError: a .txt file and no `[read] delimiter`.
+    """
+    if file.format == "txt" and config.read.delimiter is None:
+        raise ConfigError(f'{file.path}: of a .txt file the config must say [read] delimiter, such as "\\t"')
+    return read_delimited(bench, file, config.read, wanted_columns(config), scratch)
+
+
+def read_delimited(
+    bench: duckdb.DuckDBPyConnection, file: LogFile, read: Read, wanted: Mapping[str, str], scratch: Path
+) -> RawFile:
+    """Load a delimited text file into a temporary table.
+
+    Args:
+        bench: where the table is made.
+        file: the file.
+        read: how it is written; the delimiter is by default that of the file's ending.
+        wanted: the columns that must be there, each with the place in the config that names it.
+        scratch: a folder for texts that must be converted first.
+
+    Raises:
+        InputError: as read_text.
+    """
+    dialect = Dialect(read.delimiter or _DELIMITERS[file.format], read.quote)
+    file = as_utf8(file, read.encoding, scratch)
+    names, header_lines = read_header(file, read, dialect.delimiter, wanted)
+    numbering = _load(bench, file, dialect, len(names), header_lines)
+    if numbering is None:
+        numbering = read_by_lines(bench, file, dialect, len(names), header_lines, scratch)
+    return RawFile(
+        file=file,
+        source=numbering.source,
+        columns={name: f"c{i}" for i, name in enumerate(names)},
+        types=dict.fromkeys(names, "VARCHAR"),
+        n_rows=numbering.n_rows,
+        bad=numbering.bad,
+        lines=numbering.lines,
+        first_line=header_lines + 1,
+    )
+
+
+def _load(
+    bench: duckdb.DuckDBPyConnection, file: LogFile, dialect: Dialect, n_columns: int, header_lines: int
+) -> Numbering | None:
+    """Read the file as CSV; None where not every line is accounted for."""
+    counted = count_lines(file)
+    table, errors = fresh_name("raw"), fresh_name("errors")
+    try:
+        load_csv(bench, file.readable, table, errors, n_columns, counted.leading, header_lines > 0, dialect)
+        return number_rows(bench, table, errors, n_columns, header_lines, counted)
+    except (duckdb.InvalidInputException, duckdb.ConversionException):
+        return None

@@ -1,11 +1,20 @@
-"""The tables of the graph, derived from clean events. All are lazy: a store computes what it keeps."""
+"""The tables of the graph, derived from clean events. All are lazy: a store computes what it keeps.
 
+Rows that are equal in every mapped column.
+
+The template of each event's text, as a column that becomes a shared entity (`[text] templates`).
+"""
+
+import duckdb
 import narwhals as nw
+import pyarrow as pa
 
 from graphdet import schema
 from graphdet.config import Config
 from graphdet.logs.fields import PACKED_IDS
+from graphdet.logs.raw import fresh_name, height, materialise
 from graphdet.tables import Frame, LogTables
+from graphdet.text.normal import template_id
 
 _TEXT = nw.String()
 # Sums of amounts are rounded, so that the order in which threads add does not show in the last bits.
@@ -96,3 +105,54 @@ def _entities(clean: Frame, config: Config) -> Frame:
     return clean.head(0).select(
         user_id=text, kind=text, entity_id=text, first_ms=nw.col("at_ms"), n=nw.lit(0).cast(nw.Int64())
     )
+
+
+_NOT_KEYS = frozenset({"file_ix", "row", "event_row", "verdict", "wanted", "time_number", "time_given"})
+
+
+def find_duplicates(bench: duckdb.DuckDBPyConnection, clean: Frame) -> tuple[Frame, int]:
+    """Find all but the first of equal rows.
+
+    Most logs have few equal rows or none, so candidates come from a narrow group-by, and only they are
+    compared in full.
+
+    Returns:
+        The frame (file_ix, row, event_row) of the rows to put aside, and how many they are.
+    """
+    near = ("user_id", "item_id", "at_ms")
+    repeated = clean.group_by(*near).agg(n=nw.len()).filter(nw.col("n") > 1).select(*near)
+    candidates = materialise(bench, repeated, "repeated")
+    keys = [n for n in clean.collect_schema().names() if n not in _NOT_KEYS and not n.endswith("_given")]
+    rows = clean.join(candidates, on=list(near), how="semi")
+    rows = rows.with_columns(first_row=nw.col("event_row").min().over(*keys))
+    rows = rows.filter(nw.col("event_row") > nw.col("first_row")).select("file_ix", "row", "event_row")
+    later = materialise(bench, rows, "duplicates")
+    return later, height(later)
+
+
+_BATCH = 10_000  # different texts at once
+_PASSING = "graphdet_template_batch"
+COLUMN = f"entity {schema.TEMPLATE}"
+
+
+def with_templates(bench: duckdb.DuckDBPyConnection, clean: Frame, config: Config) -> Frame:
+    """Add the column COLUMN, VARCHAR: the id of the text's template, null for a short text or none.
+
+    A template depends on its text alone (text.normal.template_id), so files added later meet the same entities.
+    """
+    if not config.text.templates:
+        return clean
+    texts = clean.filter(~nw.col("text").is_null()).select("text").unique()
+    name = fresh_name("templates")
+    bench.execute(f'CREATE TEMP TABLE {name} (text VARCHAR, "{COLUMN}" VARCHAR)')
+    kept = materialise(bench, texts.with_row_index("row", order_by="text"), "texts")
+    n = height(kept)
+    for start in range(0, n, _BATCH):
+        # In parts, so that no more than one of them is in Python's memory.
+        part = kept.filter(nw.col("row") >= start, nw.col("row") < start + _BATCH)
+        text = part.collect("pyarrow").to_native()["text"].combine_chunks()
+        found = pa.array([template_id(t, config.text.min_width) for t in text.to_pylist()], pa.string())
+        bench.register(_PASSING, pa.table({"text": text, COLUMN: found}).filter(found.is_valid()))
+        bench.execute(f"INSERT INTO {name} SELECT * FROM {_PASSING}")
+        bench.unregister(_PASSING)
+    return clean.join(nw.from_native(bench.table(name)), on="text", how="left")

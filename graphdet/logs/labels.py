@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from graphdet import schema
 from graphdet.config import Read
 from graphdet.errors import InputError
+from graphdet.logs.csv_rows import read_delimited
 from graphdet.logs.files import find_files
 from graphdet.logs.raw import ROW, numbered_lines, shown
-from graphdet.logs.text import read_delimited
 
 LABEL = "label"
 LABEL_VALUES = {"1": 1, "1.0": 1, "0": 0, "0.0": 0}  # 1.0 is what a table with gaps makes of 1

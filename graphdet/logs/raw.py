@@ -1,4 +1,9 @@
-"""A log file as DuckDB sees it before anything is judged: one relation, one row number, raw columns."""
+"""A log file as DuckDB sees it before anything is judged: one relation, one row number, raw columns.
+
+Frames on the workbench: kept as temporary tables, counted.
+
+What the columns of a log file hold, before any rule looks at them: missing, distinct, examples of their ends.
+"""
 
 import difflib
 import itertools
@@ -7,10 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
+import narwhals as nw
 
 from graphdet.config import Config
 from graphdet.errors import InputError
 from graphdet.logs.files import LogFile
+from graphdet.tables import Frame
 
 ROW = "graphdet_row"  # the row's number within its file, from 0, structurally bad rows counted
 _counter = itertools.count()
@@ -138,3 +145,93 @@ def numbered_lines(bench: duckdb.DuckDBPyConnection, raw: RawFile, path: str | P
         assert found is not None
         raise InputError(f"{path} line {found[0]}: {found[1]}; mend the line")
     return lines
+
+
+_WORKING = ("raw", "rows", "bad", "blank", "rejects", "repeated")
+
+
+def materialise(bench: duckdb.DuckDBPyConnection, frame: Frame, stem: str) -> Frame:
+    """Compute a frame once and keep it as a temporary table of the bench."""
+    name = fresh_name(stem)
+    bench.execute(f"CREATE TEMP TABLE {name} AS {frame.to_native().sql_query()}")
+    return nw.from_native(bench.table(name))
+
+
+def drop_working_tables(bench: duckdb.DuckDBPyConnection) -> None:
+    """Drop what was only needed to put rows aside; tables that frames stand on stay."""
+    names = bench.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
+    for (name,) in names:
+        if name.startswith(tuple(f"graphdet_{stem}_" for stem in _WORKING)):
+            bench.execute(f"DROP TABLE {name}")
+
+
+def height(frame: Frame) -> int:
+    """Count the rows of a frame."""
+    return int(frame.select(n=nw.len()).collect().item())
+
+
+_MOST_COLUMNS = 300
+_SHOWN = 80  # characters of a value
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """One column of one file. Blanks and NaN count as missing.
+
+    low and high are the first and the last value: by size where the type is a number or a time, else by their bytes.
+    """
+
+    name: str
+    type: str
+    n: int
+    n_missing: int
+    n_distinct: int
+    low: str | None
+    high: str | None
+
+
+def profile_columns(bench: duckdb.DuckDBPyConnection, raw: RawFile) -> list[ColumnProfile]:
+    """Profile every column of a file in one pass, the mapped ones and the others; at most 300.
+
+    By hand in SQL: looks at raw types and casts that give null are each engine's own.
+    """
+    names = list(raw.columns)[:_MOST_COLUMNS]
+    if not names or not raw.n_rows:
+        return [ColumnProfile(name, raw.types[name], 0, 0, 0, None, None) for name in names]
+    parts, kinds = [], []
+    for name in names:
+        sql, kind = raw.columns[name], raw.types[name]
+        value = sql
+        if kind == "VARCHAR":
+            value = f"nullif(trim({sql}, e' \\t\\r\\n'), '')"
+        elif kind in ("DOUBLE", "FLOAT"):
+            value = f"CASE WHEN NOT isnan({sql}) THEN {sql} END"
+        plain = kind.isupper() and "(" not in kind and "[" not in kind  # no STRUCT, LIST, MAP, DECIMAL
+        ends = value if plain else f"({value})::VARCHAR"
+        if kind == "VARCHAR":
+            # Numbers written as text have numbers for ends, when all of them are.
+            number = f"TRY_CAST({value} AS DOUBLE)"
+            whole = f"count({number}) = count({value})"
+            low = f"CASE WHEN {whole} THEN {_plain(f'min({number})')} ELSE left(min({ends}), {_SHOWN}) END"
+            high = f"CASE WHEN {whole} THEN {_plain(f'max({number})')} ELSE left(max({ends}), {_SHOWN}) END"
+        else:
+            low, high = (f"left(({end}({ends}))::VARCHAR, {_SHOWN})" for end in ("min", "max"))
+        # DuckDB's estimate is off by a fifth at times; of texts the hashes take less room than the texts.
+        told = (
+            value if plain and kind != "VARCHAR" else f"CASE WHEN {value} IS NOT NULL THEN hash({value}) END"
+        )
+        parts += [f"count({value})", f"count(DISTINCT {told})", low, high]
+        kinds.append(kind)
+    row = bench.execute(f"SELECT count(*), {', '.join(parts)} FROM {raw.source}").fetchone()
+    assert row is not None
+    n = int(row[0])
+    found = []
+    for k, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        known, distinct, low, high = row[1 + 4 * k : 5 + 4 * k]
+        found.append(ColumnProfile(name, kind, n, n - known, int(distinct), low, high))
+    return found
+
+
+def _plain(number: str) -> str:
+    """Write a number as text, whole ones without a decimal point."""
+    return f"regexp_replace(({number})::VARCHAR, '\\.0$', '')"

@@ -11,19 +11,23 @@ import narwhals as nw
 
 from graphdet.config import Config
 from graphdet.errors import GraphdetError, InputError
-from graphdet.logs.bench import drop_working_tables, materialise
-from graphdet.logs.derive import derive_tables
-from graphdet.logs.duplicates import find_duplicates
+from graphdet.logs.csv_rows import read_text
+from graphdet.logs.derive import derive_tables, find_duplicates, with_templates
 from graphdet.logs.fields import select_fields
 from graphdet.logs.files import LogFile, find_files, log_digest
 from graphdet.logs.json_lines import read_json_lines
 from graphdet.logs.parquet import read_parquet
-from graphdet.logs.raw import RawFile, add_file_column, first_words
-from graphdet.logs.rejects import Rejects, check_share, collect_rejects, write_rejects
-from graphdet.logs.rules import DUPLICATE, FILTERED, judge
+from graphdet.logs.raw import RawFile, add_file_column, drop_working_tables, first_words, materialise
+from graphdet.logs.rejects import (
+    DUPLICATE,
+    FILTERED,
+    Rejects,
+    check_share,
+    collect_rejects,
+    judge,
+    write_rejects,
+)
 from graphdet.logs.sessions import cut_by_gap, tell_apart
-from graphdet.logs.templates import with_templates
-from graphdet.logs.text import read_text
 from graphdet.ports import Progress, Silent
 from graphdet.tables import Frame, LogTables
 

@@ -2,19 +2,169 @@
 
 The file is safe to open in a spreadsheet: `row` is a JSON object and so starts with `{`, `reason` is ours,
 and a file name that starts with = + - or @ is written with ./ before it.
+
+The rules of cleaning, as Narwhals expressions. What they say, in the order in which they are asked:
+
+1. A row that `[filters]` or `[actions] keep` leaves out is *filtered*: counted, nothing else.
+2. A row is *rejected*, with the first reason that holds, when
+   - the user, the item or the time is missing (absent, empty or only blanks);
+   - the time cannot be read in the unit of the config;
+   - the time is out of range, which runs from `[time] earliest` (1990-01-01) to `[time] latest` (a day after
+     the run starts): when a number would be in range in another unit the reason says so ("looks like seconds,
+     not milliseconds"); else it is in 1970, too early, or in the future;
+   - an id holds a NUL character or is longer than 1,024 characters;
+   - the amount or the quantity is given but is no finite number, or the quantity is zero;
+   - the amount is negative although the quantity is positive.
+3. A cancelled order is kept: with a negative quantity, or a negative amount and no quantity (a refund), the
+   action becomes `[actions] negative_quantity` ("return"). The numbers keep their signs.
+4. Ids are trimmed of surrounding blanks and otherwise kept as they are: quotes, newlines, emoji, formulas,
+   HTML. Whole numbers stored as floats (17850.0 in Parquet) become "17850". Actions are trimmed, lower-cased
+   and renamed.
+5. Of rows equal in every mapped column the first in the input stays, the others are put aside as *duplicate*
+   (unless `[reject] duplicates` is false); they do not count towards `[reject] max_share`.
+
+Rejected rows and duplicates go to rejects.csv: clean + rejected + duplicates + filtered = rows of the input.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import narwhals as nw
 
-from graphdet.config import Config
+from graphdet.config import Config, iso_ms
 from graphdet.errors import GraphdetError, TooManyRejects
+from graphdet.logs.fields import FACTORS_MS, Fields
 from graphdet.logs.raw import ROW, RawFile, first_words, fresh_name, literal
-from graphdet.logs.rules import DUPLICATE, FILTERED
 from graphdet.tables import Frame
+
+FILTERED = "filtered"
+DUPLICATE = "duplicate"
+MAX_ID_CHARS = 1024
+_DAY_MS = 86_400_000
+_UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
+_EARLIEST = "1990-01-01"
+
+
+def judge(fields: Fields, config: Config, now_ms: int) -> Frame:
+    """Clean the fields and say of each row what becomes of it.
+
+    Args:
+        fields: the typed fields of the log.
+        config: the settings.
+        now_ms: the time of the run; later times than a day after are in the future.
+
+    Returns:
+        The fields with trimmed ids, final actions, and `verdict`: null for a clean row, else FILTERED or the
+        reason.
+    """
+    have = set(fields.frame.collect_schema().names())
+    frame = fields.frame
+    trimmed = sorted(fields.texts - {"action"})
+    if trimmed:
+        stripped = {name: nw.col(name).str.strip_chars() for name in trimmed}
+        frame = frame.with_columns(
+            **{name: nw.when(text != "").then(text) for name, text in stripped.items()}
+        )
+    frame = frame.with_columns(action=_action(config, have))
+    refused = [(~nw.col("wanted"), FILTERED)] if "wanted" in have else []
+    if config.actions.keep is not None:
+        refused.append((~nw.col("action").is_in(config.actions.keep), FILTERED))
+    # Nearly all times are in range: one look at it spares the questions about what is wrong with a time.
+    earliest, latest = _range(config, now_ms)
+    in_range = (nw.col("at_ms") >= earliest) & (nw.col("at_ms") < latest)
+    later = _first_of(_value_reasons(fields, have), nw.lit(None).cast(nw.String()))
+    wrong_times = _time_reasons(config, earliest, latest, "time_number" in have)
+    wrong_time = _first_of(wrong_times, nw.lit(None).cast(nw.String()))
+    verdict = nw.when(in_range).then(later).otherwise(wrong_time)
+    return frame.with_columns(verdict=_first_of([*refused, *_missing(config)], verdict))
+
+
+def _first_of(reasons: Iterable[tuple[nw.Expr, str]], otherwise: nw.Expr) -> nw.Expr:
+    """Write the first reason whose condition holds."""
+    for condition, reason in reversed(list(reasons)):
+        otherwise = nw.when(condition).then(nw.lit(reason)).otherwise(otherwise)
+    return otherwise
+
+
+def _action(config: Config, have: set[str]) -> nw.Expr:
+    actions = config.actions
+    action: nw.Expr = nw.lit(actions.default)
+    if "action" in have:
+        word = nw.col("action").str.strip_chars().str.to_lowercase()
+        action = nw.when(word != "").then(word).otherwise(action)
+        for old, new in sorted(actions.rename.items()):
+            action = nw.when(word == old).then(nw.lit(new)).otherwise(action)
+    elif actions.default in actions.rename:
+        action = nw.lit(actions.rename[actions.default])
+    back = None
+    if "quantity" in have:
+        back = nw.col("quantity") < 0
+    if "amount" in have:
+        refund = nw.col("amount") < 0
+        if "quantity" in have:
+            refund = refund & nw.col("quantity").is_null()
+        back = refund if back is None else back | refund
+    return action if back is None else nw.when(back).then(nw.lit(actions.negative_quantity)).otherwise(action)
+
+
+def _range(config: Config, now_ms: int) -> tuple[int, int]:
+    time = config.time
+    return iso_ms(time.earliest or _EARLIEST), iso_ms(time.latest) if time.latest else now_ms + _DAY_MS
+
+
+def _missing(config: Config) -> Iterator[tuple[nw.Expr, str]]:
+    columns = config.columns
+    yield nw.col("user_id").is_null(), f"missing user_id ({columns.user_id})"
+    yield nw.col("item_id").is_null(), f"missing item_id ({columns.item_id})"
+    yield ~nw.col("time_given"), f"missing timestamp ({columns.timestamp})"
+
+
+def _value_reasons(fields: Fields, have: set[str]) -> Iterator[tuple[nw.Expr, str]]:
+    for name in sorted(fields.texts):
+        yield nw.col(name).str.contains(r"\x00"), f"NUL character in {name}"
+        yield (
+            nw.col(name).str.len_chars() > MAX_ID_CHARS,
+            f"{name} is longer than {MAX_ID_CHARS:,} characters",
+        )
+    for name in ("amount", "quantity"):
+        if name in have:
+            number = nw.col(name)
+            broken = number.is_null() | ~number.is_finite()
+            yield nw.col(f"{name}_given") & broken, f"{name} is no finite number"
+    if "quantity" in have:
+        yield nw.col("quantity") == 0, "quantity is zero"
+        if "amount" in have:
+            yield (nw.col("amount") < 0) & (nw.col("quantity") > 0), "amount is negative"
+
+
+def _time_reasons(config: Config, earliest: int, latest: int, numeric: bool) -> Iterator[tuple[nw.Expr, str]]:
+    """Say what is wrong with a time that is not in range."""
+    time, at = config.time, nw.col("at_ms")
+    wanted = {"iso": "an ISO date", **{u: f"a number of {w}" for u, w in _UNIT_WORDS.items()}}
+    cannot = f"timestamp cannot be read as {wanted.get(time.unit, time.unit)}"
+    if not numeric:
+        yield at.is_null(), cannot
+    else:
+        # A number may have no at_ms because it is too large for one, and still be a time in another unit.
+        number = nw.col("time_number")
+        yield number.is_null() | ~number.is_finite(), cannot
+        if time.origin is None:
+            for unit, word in _UNIT_WORDS.items():
+                if unit != time.unit:
+                    factor = FACTORS_MS[unit]
+                    likely = (number >= earliest / factor) & (number < latest / factor)
+                    yield likely, f"timestamp looks like {word}, not {_UNIT_WORDS[time.unit]}"
+    yield (at >= 0) & (at < 365 * _DAY_MS), "timestamp in 1970: wrong unit?"
+    yield at < earliest, f"timestamp before {_day(earliest)}"
+    late = f"timestamp after {_day(latest)}" if time.latest else "timestamp in the future"
+    yield nw.lit(True), late
+
+
+def _day(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).date().isoformat()
 
 
 @dataclass(frozen=True)

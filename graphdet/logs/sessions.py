@@ -3,7 +3,7 @@
 import duckdb
 import narwhals as nw
 
-from graphdet.logs.bench import height, materialise
+from graphdet.logs.raw import height, materialise
 from graphdet.tables import Frame
 
 

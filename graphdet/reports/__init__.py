@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from graphdet.reports.csv_tables import write_csv, write_tables
     from graphdet.reports.report_page import overview
     from graphdet.reports.ring_files import remove_old, write_rings
-    from graphdet.reports.run_info import write_run_json
+    from graphdet.reports.run_facts import write_run_json
 
 _HOMES = {
     "overview": "report_page",

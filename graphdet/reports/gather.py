@@ -11,9 +11,8 @@ import pyarrow.compute as pc
 
 from graphdet.reports.context import Context
 from graphdet.reports.evidence import counter_evidence, findings, read_evidence
-from graphdet.reports.measures import Act, Sitting
 from graphdet.reports.reasons import Reason, read_explanation
-from graphdet.reports.ring_data import Item, Member, RingData, SharedEntity
+from graphdet.reports.ring_data import Act, Item, Member, RingData, SharedEntity, Sitting
 from graphdet.tables import RingTables, require_columns
 
 INTERACTIONS = ("user_id", "session_id", "item_id", "action", "at_ms", "n")

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from graphdet.reports.answers import answers, how_sure
-from graphdet.reports.narrative_data import Narrative, Sentence
 from graphdet.reports.pseudonyms import Pseudonyms, hide_ring
-from graphdet.reports.ring_data import RingData
+from graphdet.reports.ring_data import Narrative, RingData, Sentence
 from graphdet.reports.run_facts import RunFacts
 
 MOST_SENTENCES = 20

@@ -6,10 +6,9 @@ from pathlib import Path
 from graphdet.files import make_folder, write_text
 from graphdet.ports import Progress, Silent
 from graphdet.reports.gather import Sources, gather
-from graphdet.reports.gexf import write_gexf
-from graphdet.reports.graphml import write_graphml
 from graphdet.reports.pseudonyms import Pseudonyms, hide_ring
 from graphdet.reports.ring_data import RingData
+from graphdet.reports.ring_graph import write_gexf, write_graphml
 from graphdet.reports.ring_json import SCHEMA, write_ring_json
 from graphdet.reports.ring_names import FORMATS, USUAL, page_name
 from graphdet.reports.ring_page import ROWS_ON_PAPER, ring_page

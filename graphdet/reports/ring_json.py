@@ -12,9 +12,7 @@ from graphdet.files import half_pairs_escaped, plain, write_text
 from graphdet.reports.answers import advice, answers
 from graphdet.reports.context import Context
 from graphdet.reports.evidence import meaning_of_p, meaning_of_q
-from graphdet.reports.measures import Act
-from graphdet.reports.narrative_data import Narrative
-from graphdet.reports.ring_data import Member, RingData
+from graphdet.reports.ring_data import Act, Member, Narrative, RingData
 from graphdet.reports.run_facts import RunFacts
 
 SCHEMA = "graphdet.ring/2"

@@ -7,7 +7,7 @@ from typing import Any
 from graphdet import words
 from graphdet.files import write_text
 from graphdet.reports import html
-from graphdet.reports.figures.tuning import draw_history, draw_importance, draw_slice
+from graphdet.reports.figures.evaluation import draw_history, draw_importance, draw_slice
 
 MOST_ROWS = 20
 

@@ -1,4 +1,9 @@
-"""The way from pairs to judged rings, in the order of the paper: candidates, blocks, evidence, judgement, rings."""
+"""The way from pairs to judged rings, in the order of the paper: candidates, blocks, evidence, judgement, rings.
+
+Candidate groups: communities of the pair graph at several windows and resolutions.
+
+From many overlapping blocks to rings that share few members.
+"""
 
 import zlib
 from collections.abc import Callable, Iterable
@@ -11,20 +16,104 @@ import pyarrow as pa
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from graphdet.evaluation.fdr import benjamini_hochberg
-from graphdet.evaluation.log_tail import tail_p_values
-from graphdet.evaluation.posterior import estimate_share, logit_for, posterior, posterior_q_values
+from graphdet.clustering.leiden import communities
+from graphdet.evaluation.calibration import estimate_share, logit_for, posterior, posterior_q_values
+from graphdet.evaluation.log_tail import benjamini_hochberg, tail_p_values
 from graphdet.evaluation.sketch import Sketch, sketch_of
-from graphdet.features.find_pairs import find_pairs
+from graphdet.features.pairs import find_pairs
 from graphdet.ports import Progress
-from graphdet.rings.blocks import Blocks
-from graphdet.rings.candidates import candidate_groups
+from graphdet.rings.blocks import MIN_USERS, Blocks
 from graphdet.rings.evidence import gather_evidence, judge_inputs
 from graphdet.rings.margin import naming_margins, worth_naming
 from graphdet.rings.organic import Float, Organic, organic_model
 from graphdet.rings.refine import refine
-from graphdet.rings.select import folds, strongest
 from graphdet.tables import GraphArrays, PairArrays
+
+MOST_TAKEN = 0.3  # a block is a ring of its own when at most this share of its users is in a stronger one
+MOST_CONNECTED = 60  # blocks; a ring leads to a few dozen variants at most
+
+
+PART = 0.9  # of a block's users in a larger one make it a part of that …
+LARGER = 1.1  # … if that has this many times its users …
+MUCH_ALIKE = 1.0  # … and it gives way unless it is stronger by more than this logit
+
+
+def _parts(blocks: Blocks, strength: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which blocks are parts of larger ones that look like rings too, bool[n_blocks]."""
+    size = np.diff(blocks.users.indptr)
+    shared = (blocks.users @ blocks.users.T).tocoo()
+    of, whole = shared.row, shared.col
+    inside = (shared.data >= PART * size[of]) & (size[whole] > LARGER * size[of])
+    inside &= (strength[whole] >= strength[of] - MUCH_ALIKE) & (strength[whole] > 0)
+    part = np.zeros(len(blocks), bool)
+    part[of[inside]] = True
+    return part
+
+
+def strongest(blocks: Blocks, strength: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rows of blocks, strongest first, each with at most MOST_TAKEN of its users in stronger ones.
+
+    strength: logits, float64[n_blocks]. A part of a block that is judged much like it is left out.
+    """
+    part = _parts(blocks, strength)
+    taken = np.zeros(blocks.users.shape[1], bool)
+    kept = []
+    for row in np.argsort(-strength, kind="stable"):
+        if part[row]:
+            continue
+        members = blocks.members(int(row))
+        if taken[members].mean() <= MOST_TAKEN:
+            taken[members] = True
+            kept.append(int(row))
+    return np.asarray(kept, np.int64)
+
+
+def folds(blocks: Blocks, item_keys: NDArray[np.int64], n_folds: int) -> NDArray[np.int64]:
+    """Which fold a block belongs to, int64[n_blocks]: all blocks of one connected group fall into the same.
+
+    Blocks are connected when they share at least half of the smaller one's users. A group is anchored by its
+    target with the smallest key (int64[n_items], a hash of the item's id), so the same group falls into the
+    same fold whatever else is in the log. Groups of more than MOST_CONNECTED blocks, the great overlapping
+    tastes of a log, are cut by the anchors of their blocks instead.
+    """
+    n = len(blocks)
+    anchor = np.fromiter((item_keys[blocks.targets(row)].min() for row in range(n)), np.int64, n)
+    size = np.diff(blocks.users.indptr)
+    shared = (blocks.users @ blocks.users.T).tocoo()
+    close = shared.data >= 0.5 * np.minimum(size[shared.row], size[shared.col])
+    links = sp.csr_matrix((np.ones(int(close.sum())), (shared.row[close], shared.col[close])), shape=(n, n))
+    n_groups, group = sp.csgraph.connected_components(links, directed=False)
+    least = np.full(n_groups, np.iinfo(np.int64).max)
+    np.minimum.at(least, group, anchor)
+    small = np.bincount(group, minlength=n_groups)[group] <= MOST_CONNECTED
+    return np.where(small, least[group], anchor) % n_folds
+
+
+# Least average pair weight of a community, as a cosine: tight cores, ordinary groups, loose ones.
+RESOLUTIONS = (0.004, 0.016, 0.064)
+
+
+def candidate_groups(windows: Iterable[PairArrays], model: Organic, seed: int) -> sp.csr_matrix:
+    """Communities of at least MIN_USERS users, as CSR float32[n_groups, n_users].
+
+    A pair weighs its rarity, as a share of the largest possible, over the geometric mean of the two users'
+    activity: a cosine, so that the very active are not drawn to everybody.
+    """
+    rows, users, n_groups = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+    top = np.log(max(model.n_users, 3))
+    for pairs in windows:
+        weight = pairs.weight / top / np.sqrt(model.degree[pairs.a] * model.degree[pairs.b])
+        for found in communities(pairs.a, pairs.b, weight, RESOLUTIONS, seed):
+            size = np.bincount(found[:, 1]) if len(found) else np.zeros(0, np.int64)
+            large = size >= MIN_USERS
+            number = np.cumsum(large) - 1 + n_groups
+            kept = large[found[:, 1]] if len(found) else np.zeros(0, bool)
+            rows.append(number[found[kept, 1]])
+            users.append(found[kept, 0])
+            n_groups += int(large.sum())
+    row, user = np.concatenate(rows), np.concatenate(users)
+    return sp.csr_matrix((np.ones(len(row), np.float32), (row, user)), shape=(n_groups, model.n_users))
+
 
 N_FOLDS = 2
 JUDGE_SHARE = 0.2  # of rings among what the judge was trained on: campaigns and natural groups weigh 1 : 4

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from graphdet.rings.blocks import block_acts, entry_rows, outside_appeal
 from graphdet.rings.find import Judged
-from graphdet.rings.moment import moments, visitors
 from graphdet.rings.organic import Float, Organic, dot_of_rows, surprise
+from graphdet.rings.own_time import moments, visitors
 
 WORTH_A_LOOK = 0.05  # rings that are not flagged are listed up to this p-value
 

@@ -18,14 +18,13 @@ from graphdet.rings.blocks import (
     MIN_USERS,
     Blocks,
     block_acts,
+    by_chunks,
     entry_rows,
     outside_appeal,
     sizes,
 )
-from graphdet.rings.chunks import by_chunks
-from graphdet.rings.moment import Moments, gatherings, moments, visitors
 from graphdet.rings.organic import Organic, dot_of_rows, surprise
-from graphdet.rings.own_time import ranges
+from graphdet.rings.own_time import Moments, gatherings, moments, ranges, visitors
 
 ITEM_SHARE = 0.15  # an item belongs to a block only when at least this share of its users act on it
 USER_SHARE = 0.10  # a user belongs to a block only when acting on at least this share of its items

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.clustering.centres import k_means, nearest
-from graphdet.clustering.normal_scores import NormalScores
+from graphdet.clustering.centres import NormalScores, k_means, nearest
 
 Float = NDArray[np.float64]
 N_CLUSTERS = 24

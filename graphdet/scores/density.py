@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.clustering.normal_scores import NormalScores
+from graphdet.clustering.centres import NormalScores
 
 Float = NDArray[np.float64]
 TRIM = 0.02

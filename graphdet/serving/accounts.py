@@ -12,16 +12,14 @@ from scipy.special import expit
 
 from graphdet.errors import UsageError
 from graphdet.evaluation.rounding import six
-from graphdet.gnn.propagation import partner_count_input
-from graphdet.gnn.sessions import session_rows
+from graphdet.gnn.propagation import partner_count_input, session_rows
 from graphdet.scores.clusters import Clusters
 from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion, Parts
 from graphdet.serving.acts import Acts, NewAct, with_new
-from graphdet.serving.inputs import AccountModel
+from graphdet.serving.inputs import AccountModel, Matrix, OwnTies, TieTable
 from graphdet.serving.items import Items, behaviour_of
 from graphdet.serving.meetings import Acted, Meetings
-from graphdet.serving.ties import Matrix, OwnTies, TieTable
 from graphdet.serving.user_trees import AccountTrees
 from graphdet.tables import GraphArrays
 

@@ -6,14 +6,18 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from graphdet.features.behaviour import FEATURE_NAMES
-from graphdet.features.behaviour_arrays import Float, behaviour
+from graphdet.features.behaviour import FEATURE_NAMES, Float, behaviour
 from graphdet.features.pairs import WINDOWS, first_acts, largest_crowd
-from graphdet.gnn.pair_graph import closest_ties, user_rarity
-from graphdet.gnn.propagation import gather, partner_count_input, what_items_say
-from graphdet.gnn.sessions import session_features, started_sessions
-from graphdet.graph.encode import edges_frame
-from graphdet.graph.read import read_graph
+from graphdet.gnn.propagation import (
+    closest_ties,
+    gather,
+    partner_count_input,
+    session_features,
+    started_sessions,
+    user_rarity,
+    what_items_say,
+)
+from graphdet.graph.encode import edges_frame, read_graph
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.learn.scorers import load_scorers
 from graphdet.learn.user_trees import UserColumns, UserTrees, load_user_trees, user_columns
@@ -21,11 +25,10 @@ from graphdet.ports import Progress, Silent, Store
 from graphdet.rings.find import ring_candidates
 from graphdet.rings.membership import user_membership
 from graphdet.serving.accounts import AccountScorer, Warm
-from graphdet.serving.inputs import Scaling
+from graphdet.serving.inputs import Matrix, Scaling, TieTable
 from graphdet.serving.items import Items
 from graphdet.serving.meetings import Meetings
 from graphdet.serving.student import load_account_model
-from graphdet.serving.ties import Matrix, TieTable
 from graphdet.serving.user_trees import AccountTrees
 from graphdet.tables import GraphArrays
 

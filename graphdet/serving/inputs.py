@@ -1,4 +1,7 @@
-"""What a model of accounts is asked with, whichever it is: a network, or a student of it."""
+"""What a model of accounts is asked with, whichever it is: a network, or a student of it.
+
+Whom each account listens to, and the few accounts that one account's logit depends on.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +10,109 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.clustering.normal_scores import NormalScores
-from graphdet.serving.ties import Layer, Matrix
+from graphdet.clustering.centres import NormalScores
+from graphdet.rings.own_time import ranges
+
+Matrix = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The ties that one round runs over; rows are positions in `nodes`, whose first n_listeners listen.
+
+    Shapes: nodes int64[n_nodes] account rows; listener (ascending), speaker int64[n_ties]; attributes
+    float32[n_ties, n_attributes].
+    """
+
+    nodes: Rows
+    n_listeners: int
+    listener: Rows
+    speaker: Rows
+    attributes: Matrix
+
+    def sums(self, values: Matrix) -> Matrix:
+        """Add up float32[n_ties, d] over the ties of each listener: float32[n_listeners, d]; 0 without ties."""
+        return self._reduced(np.add, values)
+
+    def most(self, values: Matrix) -> Matrix:
+        """The largest of float32[n_ties, d] over the ties of each listener: float32[n_listeners, d]; 0 without ties."""
+        return self._reduced(np.maximum, values)
+
+    def _reduced(self, how: np.ufunc, values: Matrix) -> Matrix:
+        out = np.zeros((self.n_listeners, values.shape[1]), np.float32)
+        if len(values):
+            first = np.flatnonzero(np.diff(self.listener, prepend=-1))
+            out[self.listener[first]] = how.reduceat(values, first, axis=0)
+        return out
+
+
+@dataclass(frozen=True)
+class OwnTies:
+    """The ties of one account that take the place of what the table has: speaker int64[k], attributes float32[k, …]."""
+
+    speaker: Rows
+    attributes: Matrix
+
+
+@dataclass(frozen=True)
+class TieTable:
+    """All ties of a log by listener.
+
+    Shapes: start int64[n_users + 1]; src int64[n_ties]; attributes float32[n_ties, d].
+    """
+
+    start: Rows
+    src: Rows
+    attributes: Matrix
+
+    @classmethod
+    def of(cls, src: Rows, dst: Rows, attributes: Matrix, n_users: int) -> "TieTable":
+        """From ties sorted by (dst, src), as gnn.pair_graph gives them."""
+        start = np.zeros(n_users + 1, np.int64)
+        np.cumsum(np.bincount(dst, minlength=n_users), out=start[1:])
+        return cls(start, src, attributes)
+
+    @property
+    def n_users(self) -> int:
+        """How many accounts."""
+        return len(self.start) - 1
+
+    def layer(self, listeners: Rows, own: OwnTies | None = None) -> Layer:
+        """All ties of distinct listeners; `own` are those of the first of them."""
+        known = np.where(listeners < self.n_users, listeners, 0)
+        degree = np.where(listeners < self.n_users, self.start[known + 1] - self.start[known], 0)
+        if own is not None:
+            degree[0] = 0
+        owner = np.repeat(np.arange(len(listeners)), degree)
+        begin = self.start[known]
+        ties = ranges(begin, begin + degree)
+        speakers, attributes = self.src[ties], self.attributes[ties]
+        if own is not None:
+            owner = np.concatenate([np.zeros(len(own.speaker), np.int64), owner])
+            speakers = np.concatenate([own.speaker, speakers])
+            attributes = np.concatenate([own.attributes, attributes])
+        seen = np.concatenate([listeners, speakers])
+        rows, at = np.unique(seen, return_inverse=True)
+        # The listeners come first, in their order; then the others, ascending.
+        place = np.full(len(rows), -1, np.int64)
+        place[at[: len(listeners)]] = np.arange(len(listeners))
+        others = np.flatnonzero(place < 0)
+        place[others] = len(listeners) + np.arange(len(others))
+        nodes = np.concatenate([listeners, rows[others]])
+        return Layer(nodes, len(listeners), owner, place[at[len(listeners) :]], attributes)
+
+    def around(self, row: int, n_rounds: int, own: OwnTies | None = None) -> Sequence[Layer]:
+        """All that reaches one account in some rounds, the outermost first.
+
+        An account that is not of this log has a row from n_users on, and its ties are `own`.
+        """
+        taken: list[Layer] = []
+        listeners = np.array([row], np.int64)
+        for _ in range(n_rounds):
+            taken.append(self.layer(listeners, own))
+            listeners = taken[-1].nodes
+        return taken[::-1]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.features.pairs import Window
-from graphdet.gnn.pair_graph import MAX_PARTNERS
+from graphdet.gnn.propagation import MAX_PARTNERS
 from graphdet.rings.own_time import ranges
-from graphdet.serving.ties import OwnTies, TieTable
+from graphdet.serving.inputs import OwnTies, TieTable
 from graphdet.tables import GraphArrays
 
 Float = NDArray[np.float64]

@@ -17,9 +17,8 @@ from safetensors.numpy import load_file
 from scipy.special import expit
 
 from graphdet.errors import GraphdetError
-from graphdet.serving.inputs import Scaling
+from graphdet.serving.inputs import Layer, Matrix, Scaling, TieTable
 from graphdet.serving.packing import unpack
-from graphdet.serving.ties import Layer, Matrix, TieTable
 
 Weights = Mapping[str, Matrix]
 DOCUMENT, WEIGHTS = "gnn.json", "gnn.safetensors"

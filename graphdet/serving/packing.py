@@ -1,11 +1,30 @@
-"""Weights in fewer bytes: float16, or int8 with one scale per output."""
+"""Weights in fewer bytes: float16, or int8 with one scale per output.
+
+What an exported model looks like; apart, so that the command line knows it without loading anything else.
+"""
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.serving.forms import Precision
+
+class Form(StrEnum):
+    """What a model is exported as."""
+
+    plain = "plain"  # NumPy's: scaling in JSON, weights in safetensors
+    onnx = "onnx"
+    student = "student"
+
+
+class Precision(StrEnum):
+    """How weights are stored; sums are always float32."""
+
+    float32 = "float32"
+    float16 = "float16"
+    int8 = "int8"
+
 
 SCALE = ".scale"  # after the name of a matrix that is packed as int8
 

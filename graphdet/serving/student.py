@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from graphdet.errors import GraphdetError
 from graphdet.scores.trees import Trees
-from graphdet.serving.inputs import AccountModel, Scaling
+from graphdet.serving.inputs import AccountModel, Layer, Matrix, Scaling
 from graphdet.serving.network import load_network
-from graphdet.serving.ties import Layer, Matrix
 
 STUDENT = "student.json"
 FORMAT = "student-1"

@@ -13,13 +13,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from graphdet.features.neighbour_labels import messages_to_one, share_of
-from graphdet.features.neighbours import around_one, mean_over_neighbours
+from graphdet.features.neighbours import TOGETHER, around_one, mean_over_neighbours, messages_to_one, share_of
 from graphdet.features.relations import PLACES, Columns, Placing, Relations, neighbours_of
-from graphdet.features.user_neighbours import TOGETHER
 from graphdet.rings.own_time import ranges
 from graphdet.scores.trees import Trees
-from graphdet.serving.ties import Matrix
+from graphdet.serving.inputs import Matrix
 
 Float = NDArray[np.float64]
 

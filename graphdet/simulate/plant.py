@@ -14,8 +14,7 @@ from graphdet.simulate.campaigns import Campaign
 from graphdet.simulate.mules import behind, make_mules
 from graphdet.simulate.profile import Int, LogProfile, profile_log
 from graphdet.simulate.targets import Neighbours, Strike, choose_strike
-from graphdet.simulate.transitions import Steps
-from graphdet.simulate.walks import Sessions, fill
+from graphdet.simulate.walks import Sessions, Steps, fill
 from graphdet.tables import GraphArrays
 
 MOST_ACCOUNTS_SHARE = 0.2  # of the log's users, in one group

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphdet.simulate.profile import DAY_MS, HOUR_MS, Int
-from graphdet.simulate.transitions import Bool
+from graphdet.simulate.walks import Bool
 
 Rng = np.random.Generator
 Float = np.ndarray[tuple[int, ...], np.dtype[np.float64]]

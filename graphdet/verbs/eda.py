@@ -18,8 +18,7 @@ from graphdet.files import make_folder, write_json
 from graphdet.learn.labelled import aligned
 from graphdet.logs.labels import Labels, read_labels
 from graphdet.ports import Progress, Silent
-from graphdet.reports.eda.page import write_eda_page
-from graphdet.reports.eda.sheets import write_eda_sheets
+from graphdet.reports.eda.page import write_eda_page, write_eda_sheets
 from graphdet.reports.eda.story import findings
 
 FORMAT, VERSION = "graphdet.eda", 1

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from graphdet.casework.disclosure import Disclosure, Listener, disclose
 from graphdet.detect.what_if import WhatIf
 from graphdet.errors import UsageError
-from graphdet.features.behaviour_arrays import behaviour
-from graphdet.features.find_pairs import find_pairs
+from graphdet.features.behaviour import behaviour
+from graphdet.features.pairs import find_pairs
 from graphdet.features.titles import gnn_inputs
 from graphdet.gnn.explain import Attribution, GnnExplainer
-from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.words import MOST_MEMBERS, TOLD, features, strongest, sums, three
-from graphdet.graph.read import read_graph
+from graphdet.graph.encode import read_graph
 from graphdet.learn.models import load_models
 from graphdet.ports import Progress, Silent, Store
 from graphdet.tables import GraphArrays

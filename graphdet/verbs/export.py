@@ -11,13 +11,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.evaluation.folds import user_folds
-from graphdet.evaluation.rank_correlation import spearman
-from graphdet.features.behaviour_arrays import behaviour
-from graphdet.features.find_pairs import find_pairs
+from graphdet.evaluation.outliers import spearman
+from graphdet.evaluation.splits import user_folds
+from graphdet.features.behaviour import behaviour
+from graphdet.features.pairs import find_pairs
 from graphdet.files import explain, make_folder
-from graphdet.gnn.pair_graph import closest_ties
-from graphdet.graph.read import read_graph
+from graphdet.gnn.propagation import closest_ties
+from graphdet.graph.encode import read_graph
 from graphdet.judge.model import RingJudge
 from graphdet.learn.digests import model_digest
 from graphdet.learn.scorers import USER_TREES, load_scorers
@@ -25,12 +25,11 @@ from graphdet.learn.user_trees import ARRAYS, load_user_trees
 from graphdet.ports import Progress, Silent, Store
 from graphdet.scores.trees import Trees, TreeSettings
 from graphdet.serving.build import inputs_of
-from graphdet.serving.forms import Form, Precision
+from graphdet.serving.inputs import Matrix, TieTable
 from graphdet.serving.network import DOCUMENT, EXPORTED, WEIGHTS, Network, load_network
 from graphdet.serving.onnx_file import to_onnx
-from graphdet.serving.packing import pack, unpack
+from graphdet.serving.packing import Form, Precision, pack, unpack
 from graphdet.serving.student import STUDENT, Student, student_inputs
-from graphdet.serving.ties import Matrix, TieTable
 
 Float = NDArray[np.float64]
 ONNX, EXPORT = "gnn.onnx", "export.json"

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from graphdet.files import make_folder
 from graphdet.items.scan import ITEM_SCAN, ITEM_SCAN_ACCOUNTS, KINDS, scan_items, tabulate_items
-from graphdet.learn.item_scan_block import read_acts
+from graphdet.learn.labelled_blocks import read_acts
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports.csv_tables import write_csv
 

@@ -11,8 +11,8 @@ from graphdet import words
 from graphdet.config import Config
 from graphdet.errors import UsageError
 from graphdet.files import make_folder, write_json, write_text
-from graphdet.graph.read import read_graph
-from graphdet.lab import power_summary as summary
+from graphdet.graph.encode import read_graph
+from graphdet.lab import power as summary
 from graphdet.lab.power import CAMOUFLAGE, N_TARGETS, Trial, grid, measure_power
 from graphdet.learn.insufficient import size_of
 from graphdet.ports import Progress, Silent

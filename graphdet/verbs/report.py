@@ -21,7 +21,7 @@ from graphdet.reports.ring_names import FORMATS, USUAL, flagged_ids, page_name
 from graphdet.reports.run_facts import run_facts
 from graphdet.reports.spreadsheet import write_sheets
 from graphdet.tables import RingTables
-from graphdet.verbs.ingested import earlier_ingests
+from graphdet.verbs.ingest import earlier_ingests
 
 if TYPE_CHECKING:
     from graphdet.reports.narrator import Narrator

@@ -5,7 +5,7 @@ from pathlib import Path
 from graphdet import __version__
 from graphdet.casework.memory import Remembered
 from graphdet.detect.rings import judge_and_remember
-from graphdet.graph.read import read_graph
+from graphdet.graph.encode import read_graph
 from graphdet.judge.model import RingJudge
 from graphdet.judge.shipped import shipped_judge
 from graphdet.learn.digests import MODEL_DIGEST, model_digest

@@ -18,7 +18,7 @@ from graphdet.detect.score import score_graph
 from graphdet.errors import NotEnoughData, UsageError
 from graphdet.files import make_folder
 from graphdet.gnn.network import pick_device
-from graphdet.graph.read import read_graph
+from graphdet.graph.encode import read_graph
 from graphdet.learn.digests import MODEL_DIGEST, model_digest
 from graphdet.learn.insufficient import no_findings
 from graphdet.learn.labelled import check_against, kind_of
@@ -30,8 +30,7 @@ from graphdet.reports import write_run_json
 from graphdet.rings.find import ring_candidates
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
-from graphdet.verbs.ingest import ingest
-from graphdet.verbs.ingested import IngestResult
+from graphdet.verbs.ingest import IngestResult, ingest
 from graphdet.verbs.report import RUN_INFO, report
 from graphdet.verbs.train import train
 
@@ -186,7 +185,7 @@ def _about(
     device: str,
     labels: Path | None,
 ) -> dict[str, Any]:
-    """What the run says of itself, the same each time: see reports/run_info.py for the keys."""
+    """What the run says of itself, the same each time: see reports/run_facts.py for the keys."""
     span = store.interactions().select(
         nw.col("at_ms").min().alias("first_ms"), nw.col("at_ms").max().alias("last_ms")
     )

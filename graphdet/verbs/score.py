@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from graphdet.detect.score import score_graph
 from graphdet.errors import UsageError
-from graphdet.graph.read import read_graph
+from graphdet.graph.encode import read_graph
 from graphdet.learn.digests import MODEL_DIGEST, model_digest
 from graphdet.learn.labelled import check_against, kind_of
 from graphdet.learn.labelled_model import kept_kinds, load_kept

@@ -13,8 +13,8 @@ from graphdet.casework.decisions import standing_of
 from graphdet.casework.labels import verdict_labels
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.evaluation.rounding import six_digits
-from graphdet.features.behaviour_arrays import behaviour
-from graphdet.graph.read import read_graph
+from graphdet.features.behaviour import behaviour
+from graphdet.graph.encode import read_graph
 from graphdet.logs.score_files import read_label_rows
 from graphdet.ports import Progress, Silent, Store
 from graphdet.reports.csv_tables import write_csv

@@ -6,7 +6,7 @@ from typing import Any
 from graphdet.casework.labels import VerdictLabels
 from graphdet.errors import NotEnoughData
 from graphdet.evaluation.splits import SplitPlan
-from graphdet.graph.read import read_graph
+from graphdet.graph.encode import read_graph
 from graphdet.judge.model import RingJudge
 from graphdet.lab.model_card import write_card
 from graphdet.learn.labelled import kind_of

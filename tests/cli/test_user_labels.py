@@ -8,12 +8,12 @@ import pyarrow.csv
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from graphdet.graph.read import read_graph
+from graphdet.graph.encode import read_graph
 from graphdet.learn.models import load_models
 from graphdet.learn.ring_lessons import PlantedTask, plant_and_judge
 from graphdet.learn.train_settings import TrainSettings
+from graphdet.learn.user_labels import Task
 from graphdet.learn.user_learning import learn_users
-from graphdet.learn.user_task import Task
 from graphdet.ports import Silent, Store
 from graphdet.rings.find import acts_sketch
 from graphdet.store import open_store

@@ -14,7 +14,7 @@ import pytest
 
 from graphdet.config import Columns, Config, Text, Time
 from graphdet.errors import UsageError
-from graphdet.gnn.extract import extract
+from graphdet.gnn.heterodata import extract
 from graphdet.ports import Silent, Store
 from graphdet.tables import Frame, RingTables
 from graphdet.verbs.ingest import ingest

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from graphdet.config import load_config
-from graphdet.features.behaviour_arrays import behaviour
-from graphdet.features.find_pairs import find_pairs
+from graphdet.features.behaviour import behaviour
+from graphdet.features.pairs import find_pairs
 from graphdet.gnn.folds import folds
-from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.settings import GnnSettings
 from graphdet.gnn.training import train_gnn
-from graphdet.graph.read import read_graph
+from graphdet.graph.encode import read_graph
 from graphdet.judge.shipped import shipped_judge
 from graphdet.learn.models import Models
 from graphdet.learn.user_told import finer

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.features.behaviour_arrays import behaviour
-from graphdet.features.find_pairs import find_pairs
-from graphdet.gnn.in_pyg import graph_in_pyg
-from graphdet.graph.read import read_graph
+from graphdet.features.behaviour import behaviour
+from graphdet.features.pairs import find_pairs
+from graphdet.gnn.heterodata import graph_in_pyg
+from graphdet.graph.encode import read_graph
 from graphdet.learn.models import load_models
 from graphdet.ports import Silent
 from graphdet.serving.accounts import AccountScorer
 from graphdet.serving.acts import NewAct
 from graphdet.serving.build import account_scorer
-from graphdet.serving.forms import Form, Precision
+from graphdet.serving.packing import Form, Precision
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.export import export
 from graphdet.verbs.score import score

@@ -6,11 +6,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from graphdet.casework.effects import in_words, settle_rings, settle_users
+from graphdet.casework.effects import in_words, precision_of, settle_rings, settle_users
 from graphdet.casework.labels import merge, verdict_labels
-from graphdet.casework.precision import precision_of
-from graphdet.casework.reasons import REASONS, VERDICTS, check_reason
-from graphdet.casework.standing import Standing, read_standing
+from graphdet.casework.standing import REASONS, VERDICTS, Standing, check_reason, read_standing
 from graphdet.errors import UsageError
 from graphdet.ports import LooseVerdict
 from graphdet.tables import RingTables

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from graphdet.evaluation.heavy_tail import expected_tail, fit_power_law, gini, top_share
-from graphdet.evaluation.outliers import ecod_parts, iqr_distances, z_scores
-from graphdet.evaluation.rank_correlation import spearman
-from graphdet.evaluation.stability import ks, moved, psi
+from graphdet.evaluation.log_tail import expected_tail, fit_power_law, gini, top_share
+from graphdet.evaluation.outliers import ecod_parts, iqr_distances, ks, moved, psi, spearman, z_scores
 from graphdet.scores.importance import importance
 
 RNG = np.random.default_rng(7)

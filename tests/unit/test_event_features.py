@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from graphdet.features.events import event_feature_names, event_features
-from graphdet.features.past import Past, Seen, own_past
+from graphdet.features.events import Past, Seen, event_feature_names, event_features, own_past
 
 pytestmark = pytest.mark.slow
 

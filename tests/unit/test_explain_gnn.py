@@ -4,11 +4,11 @@ import duckdb
 import numpy as np
 import pytest
 
-from graphdet.features.behaviour_arrays import behaviour
-from graphdet.features.find_pairs import find_pairs
+from graphdet.features.behaviour import behaviour
+from graphdet.features.pairs import find_pairs
 from graphdet.features.titles import gnn_inputs
 from graphdet.gnn.explain import Attribution, GnnExplainer
-from graphdet.gnn.in_pyg import graph_in_pyg
+from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.network import TrainedGnn
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.settings import GnnSettings

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 
 from graphdet.config import load_config
 from graphdet.evaluation.beta_binomial import fit_beta_binomial, log_pmf, upper_tail
-from graphdet.evaluation.fdr import adaptive_q_values, benjamini_hochberg
-from graphdet.items.acts import ItemActs, visits
+from graphdet.evaluation.log_tail import adaptive_q_values, benjamini_hochberg
+from graphdet.items.acts import ItemActs, over_scales, visits
 from graphdet.items.crowds import cells, throwaways
 from graphdet.items.repeats import ItemVisits, RepeatLaw, repeat_p_values
-from graphdet.items.scales import over_scales
 from graphdet.items.scan import REPEATS, THROWAWAY, accounts_of, scan_items, tabulate_items
-from graphdet.learn.item_scan_block import ItemScanBlock, read_acts
+from graphdet.learn.labelled_blocks import ItemScanBlock, read_acts
 from graphdet.learn.labelled_sheets import kept_sheet, with_blocks
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.ingest import ingest

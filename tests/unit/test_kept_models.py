@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
-from tests.unit.test_labelled_pipeline import CONFIG, Line, some_log
 
 from graphdet.errors import GraphdetError, InputError, UsageError
 from graphdet.evaluation.splits import DAY_MS, TEST, SplitPlan
@@ -24,6 +23,7 @@ from graphdet.ports import Silent, Store
 from graphdet.scores.trees import TreeSettings
 from graphdet.store.duckdb import DuckDBStore
 from tests.unit.labelled_files import labels_in, store_with
+from tests.unit.test_labelled_pipeline import CONFIG, Line, some_log
 
 FEW = TreeSettings(rounds=30)
 PLAN = SplitPlan(delay_ms=DAY_MS // 2)

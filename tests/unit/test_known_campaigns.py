@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from graphdet.judge.examples import Lessons
-from graphdet.judge.known_campaigns import LEAST_LIKENESS, KnownCampaigns
+from graphdet.judge.examples import LEAST_LIKENESS, KnownCampaigns, Lessons
 
 Float = np.ndarray
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from graphdet.evaluation.class_prior import best_bin_share
+from graphdet.evaluation.calibration import best_bin_share
 from graphdet.scores.fused import PARTS, TREES, ZERO_SHOT, Fusion, Parts
 from graphdet.scores.labelled_fusion import Evidence, cross_fitted, fit_labelled
 

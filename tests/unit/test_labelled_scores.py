@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from graphdet.evaluation.folds import grouped_folds
-from graphdet.scores.labelled import score_by_labels
-from graphdet.scores.labelled_reasons import PLAIN, labelled_reasons
+from graphdet.evaluation.splits import grouped_folds
+from graphdet.scores.labelled import PLAIN, labelled_reasons, score_by_labels
 
 pytestmark = pytest.mark.slow
 

@@ -5,8 +5,8 @@ import pytest
 
 from graphdet.rings.blocks import Blocks, block_acts, membership
 from graphdet.rings.margin import Margins, moment_margins, naming_margins, worth_naming
-from graphdet.rings.moment import moments, visitors
 from graphdet.rings.organic import Organic, organic_model
+from graphdet.rings.own_time import moments, visitors
 from graphdet.rings.refine import refine
 from graphdet.tables import GraphArrays
 from tests.unit.small_graphs import graph_of

@@ -6,10 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphdet.features.neighbour_labels import label_folds, label_messages
-from graphdet.features.neighbours import NeighbourSettings, neighbour_features
+from graphdet.features.neighbours import (
+    NeighbourSettings,
+    label_folds,
+    label_messages,
+    neighbour_features,
+    user_neighbour_features,
+    user_relations,
+)
 from graphdet.features.relations import Columns, Relations, place_features
-from graphdet.features.user_neighbours import user_neighbour_features, user_relations
 from graphdet.tables import PairArrays
 from tests.unit.small_graphs import graph_of
 

@@ -12,7 +12,7 @@ from benchmarks.nodes.net import NodeNetSettings, fit_node_net
 from benchmarks.nodes.outliers import VIEWS, score_nodes, tail_surprise
 from benchmarks.nodes.trees import NodeTrees, TreeSettings, fit_node_trees
 from graphdet.errors import GraphdetError
-from graphdet.features.neighbour_labels import label_folds
+from graphdet.features.neighbours import label_folds
 from graphdet.features.relations import Columns, Relations
 
 QUICK = TreeSettings(n_rounds=60, n_members=1, learning_rate=0.1)

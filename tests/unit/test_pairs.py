@@ -7,15 +7,16 @@ import duckdb
 import numpy as np
 import pytest
 
-from graphdet.features.find_pairs import find_pairs
-from graphdet.features.meetings import FirstActs, pairs_in_memory
 from graphdet.features.pairs import (
     WINDOWS,
+    FirstActs,
     Window,
     co_action_pairs,
+    find_pairs,
     first_acts,
     largest_crowd,
     pair_arrays,
+    pairs_in_memory,
     quiet_acts,
 )
 from graphdet.graph.encode import edges_frame
@@ -76,7 +77,7 @@ def test_sorting_and_the_engine_agree_on_every_value(
     monkeypatch: pytest.MonkeyPatch, min_items: int, budget: float
 ) -> None:
     monkeypatch.setattr("graphdet.features.pairs.MIN_PAIRS", 0)
-    monkeypatch.setattr("graphdet.features.meetings.AT_ONCE", 7)
+    monkeypatch.setattr("graphdet.features.pairs.AT_ONCE", 7)
     for seed in range(5):
         graph, window = random_log(seed, 400), Window(span_s=4, min_items=min_items, budget=budget)
         one, other = by_engine(graph, window), by_sorting(graph, window)
@@ -99,7 +100,7 @@ def test_crowds_beyond_the_budget_are_left_out(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("most_meetings", [0, 10_000])
 def test_all_windows_leave_nothing_on_the_bench(most_meetings: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphdet.features.find_pairs.MOST_MEETINGS", most_meetings)
+    monkeypatch.setattr("graphdet.features.pairs.MOST_MEETINGS", most_meetings)
     rows = [(f"u{k % 9}", f"i{k % 5}", 1_000 * k) for k in range(60)]
     with duckdb.connect() as con:
         windows = find_pairs(graph_of(rows), con, Silent())

@@ -6,10 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from graphdet.reports.context import look_around
-from graphdet.reports.expectation import matched_null, organic_null, poisson_binomial
+from graphdet.reports.context import N_SLICES, Acts, look_around, matched_null, organic_null, poisson_binomial
 from graphdet.reports.figures.time_axis import TimeAxis
-from graphdet.reports.log_acts import N_SLICES, Acts
 
 START = 1_506_826_800_000
 DAY = 86_400_000

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from graphdet import schema
-from graphdet.casework.pseudonym_key import make_key, read_key
+from graphdet.casework.disclosure import make_key, read_key
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.learn.digests import model_digest
 from graphdet.reports import write_tables

@@ -16,13 +16,13 @@ from graphdet.clustering.leiden import communities
 from graphdet.detect.held_back import HeldBack, held_back, with_counter_evidence, with_doubts
 from graphdet.detect.score import Flags
 from graphdet.detect.what_if import without_edges
+from graphdet.evaluation.calibration import estimate_share, posterior, posterior_q_values
 from graphdet.evaluation.log_tail import tail_p_values
-from graphdet.evaluation.posterior import estimate_share, posterior, posterior_q_values
-from graphdet.features.find_pairs import find_pairs
-from graphdet.judge.known_campaigns import KnownCampaigns
+from graphdet.features.pairs import find_pairs
+from graphdet.judge.examples import KnownCampaigns
 from graphdet.judge.model import RingJudge
 from graphdet.learn.ring_lessons import lessons_of, without_suspects
-from graphdet.learn.user_task import Task
+from graphdet.learn.user_labels import Task
 from graphdet.ports import Silent
 from graphdet.rings.blocks import Blocks, block_acts, membership
 from graphdet.rings.evidence import EVIDENCE, INPUTS, gather_evidence
@@ -33,13 +33,13 @@ from graphdet.rings.find import (
     find_candidates,
     judge_rings,
     overlap,
+    strongest,
     told_apart,
 )
 from graphdet.rings.margin import naming_margins
 from graphdet.rings.membership import user_membership
 from graphdet.rings.organic import organic_model
 from graphdet.rings.refine import refine
-from graphdet.rings.select import strongest
 from graphdet.rings.why.tables import tabulate
 from graphdet.scores.fused import Fusion, Parts
 from graphdet.simulate.assemble import Planted

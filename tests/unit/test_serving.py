@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from graphdet.clustering.normal_scores import NormalScores
+from graphdet.clustering.centres import NormalScores
 from graphdet.errors import GraphdetError, InputError
 from graphdet.features.behaviour import FEATURE_NAMES
 from graphdet.gnn.network import TrainedGnn, build, infer
@@ -18,11 +18,10 @@ from graphdet.gnn.sampling import TieIndex
 from graphdet.gnn.settings import GnnSettings
 from graphdet.serving.accounts import N_ENTITY_FEATURES
 from graphdet.serving.acts import Acts, NewAct, read_acts, with_new
-from graphdet.serving.forms import Precision
+from graphdet.serving.inputs import OwnTies, TieTable
 from graphdet.serving.network import DOCUMENT, WEIGHTS, load_network
 from graphdet.serving.onnx_file import to_onnx
-from graphdet.serving.packing import pack, unpack
-from graphdet.serving.ties import OwnTies, TieTable
+from graphdet.serving.packing import Precision, pack, unpack
 
 N, N_INPUTS, N_ATTRIBUTES = 120, 9, 5
 CLOSE = 1e-5

@@ -7,8 +7,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from graphdet.features.neighbour_labels import label_messages
-from graphdet.features.neighbours import neighbour_features
+from graphdet.features.neighbours import label_messages, neighbour_features
 from graphdet.features.relations import PLACES, Columns, Relations, place_features
 from graphdet.learn.user_trees import AROUND, UserColumns, UserTrees, fit_user_trees
 from graphdet.scores.fused import TREES, ZERO_SHOT, Fusion, Parts

@@ -23,8 +23,8 @@ from graphdet.simulate import (
     organic,
     plant,
     training_plan,
-    transitions,
 )
+from graphdet.simulate import walks as transitions
 from graphdet.simulate.profile import profile_log
 from graphdet.tables import GraphArrays
 

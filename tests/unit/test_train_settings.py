@@ -11,10 +11,16 @@ from sklearn.metrics import average_precision_score
 from graphdet.errors import ConfigError, InputError
 from graphdet.gnn.folds import folds
 from graphdet.gnn.layers import RingNet
-from graphdet.gnn.optimisers import l1_norm, make_optimiser, make_schedule
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.settings import LEARNING_RATES, SCHEDULES, GnnSettings
-from graphdet.gnn.training import train_gnn, train_member, watched_users
+from graphdet.gnn.training import (
+    l1_norm,
+    make_optimiser,
+    make_schedule,
+    train_gnn,
+    train_member,
+    watched_users,
+)
 from graphdet.learn.train_settings import load_train_settings, parse_train_settings
 
 SMALL = GnnSettings(

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.unit.test_user_trees import folds, log
 
 from graphdet.errors import InputError
 from graphdet.lab import tune_validation
@@ -12,6 +11,7 @@ from graphdet.lab.tuning import Settings
 from graphdet.learn.train_settings import tree_settings
 from graphdet.learn.user_told import FINER, tree_folds
 from graphdet.learn.user_trees import UserColumns, fit_user_trees
+from tests.unit.test_user_trees import folds, log
 
 SMALL: Settings = {"rounds": 20, "learning_rate": 0.1}
 

@@ -10,8 +10,7 @@ import pytest
 
 from graphdet.audit import Draft
 from graphdet.casework.labels import VerdictLabels
-from graphdet.learn.user_labels import given_labels, label_task, with_verdicts
-from graphdet.learn.user_task import Task
+from graphdet.learn.user_labels import Task, given_labels, label_task, with_verdicts
 from graphdet.logs.labels import LABEL
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.tables import GraphArrays

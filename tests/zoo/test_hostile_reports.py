@@ -12,11 +12,9 @@ from jsonschema import Draft202012Validator
 
 from graphdet import schema
 from graphdet.reports import overview
-from graphdet.reports.context import Context, Outsider
-from graphdet.reports.expectation import Matched, Organic
-from graphdet.reports.measures import Act, Sitting
+from graphdet.reports.context import Context, Matched, Organic, Outsider
 from graphdet.reports.reasons import Reason
-from graphdet.reports.ring_data import Item, Member, RingData, SharedEntity
+from graphdet.reports.ring_data import Act, Item, Member, RingData, SharedEntity, Sitting
 from graphdet.reports.ring_files import write_ring
 from graphdet.reports.ring_json import ring_schema
 from graphdet.reports.ring_names import FORMATS

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from graphdet import words
 from graphdet.reports import svg
 from graphdet.reports.eda import labels
-from graphdet.reports.eda.axes import Scale, across, linear_ticks
+from graphdet.reports.eda.labels import Scale, across, linear_ticks
 
 MOST_ROWS = 16  # of drift and importance
 _WIDTH = 920.0  # at least, so that small grids are not blown up

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from graphdet import words
 from graphdet.reports import svg
 from graphdet.reports.eda import labels
-from graphdet.reports.eda.axes import Scale, Tick, across, linear_ticks, upward
+from graphdet.reports.eda.labels import Scale, Tick, across, linear_ticks, upward
 
 WIDTH = 360.0
 _LEFT, _RIGHT, _TOP = 46.0, 350.0, 26.0

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from graphdet import words
 from graphdet.reports import svg
 from graphdet.reports.eda import labels
-from graphdet.reports.eda.axes import Scale, linear_ticks
+from graphdet.reports.eda.labels import Scale, linear_ticks
 from graphdet.reports.figures.time_axis import TimeAxis
 
 WIDTH = 1000.0

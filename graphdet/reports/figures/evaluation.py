@@ -1,14 +1,113 @@
-"""The drawings of `graphdet evaluate`: ROC, precision and recall, calibration, scores by class, cost."""
+"""The drawings of `graphdet evaluate`: ROC, precision and recall, calibration, scores by class, cost.
+
+A frame to draw curves in: two axes, linear or logarithmic, with grid, ticks and titles.
+
+The drawings of `graphdet tune`: values trial by trial, what mattered, and the value by each setting.
+"""
 
 from collections.abc import Mapping, Sequence
-from math import log10
+from dataclasses import dataclass
+from math import ceil, floor, log10
 from typing import Any
 
 from markupsafe import Markup
 
 from graphdet import words
 from graphdet.reports import svg
-from graphdet.reports.figures.axes import HEIGHT, WIDTH, Axis, Frame
+
+WIDTH, HEIGHT = 480.0, 372.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 464.0, 40.0, 322.0
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values from low to high, named for people; `share`: ticks are percentages."""
+
+    low: float
+    high: float
+    title: str
+    log: bool = False
+    share: bool = False
+
+    def part(self, value: float) -> float:
+        """Where a value lies between low (0) and high (1); beyond them at the nearer end."""
+        value = min(max(value, self.low), self.high)
+        if self.log:
+            return (log10(value) - log10(self.low)) / (log10(self.high) - log10(self.low))
+        return (value - self.low) / (self.high - self.low)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Round values with their texts, at most seven."""
+        if self.log:
+            powers = range(ceil(log10(self.low) - 1e-9), floor(log10(self.high) + 1e-9) + 1)
+            if len(powers) > 2:
+                return [(10.0**power, words.figure(10.0**power)) for power in powers[:: -(-len(powers) // 6)]]
+            around = (k * 10.0**power for power in range(powers.start - 1, powers.stop) for k in (1, 2, 5))
+            return [(value, words.figure(value)) for value in around if self.low <= value <= self.high]
+        span = self.high - self.low
+        step: float = next(
+            s * 10.0**e for e in range(-12, 13) for s in (1, 2, 2.5, 5) if span / (s * 10.0**e) <= 5.01
+        )
+        first = ceil(self.low / step - 1e-9)
+        values = [k * step for k in range(first, floor(self.high / step + 1e-9) + 1)]
+        return [(v, words.percent(v) if self.share else words.figure(round(v, 12))) for v in values]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where curves are drawn."""
+
+    across: Axis
+    up: Axis
+    top: float = _TOP
+    bottom: float = _BOTTOM
+    left: float = _LEFT
+    right: float = _RIGHT
+
+    def x(self, value: float) -> float:
+        """Where a value lies across."""
+        return self.left + (self.right - self.left) * self.across.part(value)
+
+    def y(self, value: float) -> float:
+        """Where a value lies up."""
+        return self.bottom - (self.bottom - self.top) * self.up.part(value)
+
+    def path(self, points: Sequence[Sequence[float]]) -> str:
+        """Straight lines through points (across, up)."""
+        return "M" + "L".join(f"{self.x(x):.1f} {self.y(y):.1f}" for x, y in points)
+
+    def steps(self, points: Sequence[Sequence[float]]) -> str:
+        """Level up to each point, then up or down."""
+        first, *rest = points
+        return f"M{self.x(first[0]):.1f} {self.y(first[1]):.1f}" + "".join(
+            f"H{self.x(x):.1f}V{self.y(y):.1f}" for x, y in rest
+        )
+
+    def draw(self) -> list[Markup]:
+        """Draw grid, ticks and titles."""
+        parts = []
+        for value, text in self.across.ticks():
+            x = self.x(value)
+            parts.append(svg.tag("path", d=f"M{x:.1f} {self.top:.1f}V{self.bottom:.1f}", css="grid"))
+            parts.append(svg.tag("text", text, x=x, y=self.bottom + 16, css="axis middle"))
+        for value, text in self.up.ticks():
+            y = self.y(value)
+            parts.append(svg.tag("path", d=f"M{self.left:.1f} {y:.1f}H{self.right:.1f}", css="grid"))
+            parts.append(svg.tag("text", text, x=self.left - 7, y=y + 4, css="axis end"))
+        edge = f"M{self.left:.1f} {self.top:.1f}V{self.bottom:.1f}H{self.right:.1f}"
+        parts.append(svg.tag("path", d=edge, css="axis-line"))
+        parts.append(
+            svg.tag(
+                "text",
+                self.across.title,
+                x=(self.left + self.right) / 2,
+                y=self.bottom + 36,
+                css="axis middle",
+            )
+        )
+        parts.append(svg.tag("text", self.up.title, x=self.left - 46, y=self.top - 12, css="axis"))
+        return parts
+
 
 Document = Mapping[str, Any]
 _SHARE = (0.0, 1.0)
@@ -204,3 +303,106 @@ def _rate(one: Document, part: str, rest: str) -> float | None:
 
 def _picture(parts: Sequence[Markup], title: str, described: str) -> Markup:
     return svg.picture(parts, WIDTH, HEIGHT, title, described, "plot")
+
+
+Trials = Sequence[Mapping[str, Any]]  # of place, settings, value, seconds
+_BAR, _LEFT_TUNING, _WIDE = 26.0, 150.0, 270.0
+_SMALL_BOTTOM = 230.0
+
+
+def draw_history(trials: Trials) -> Markup:
+    """Draw each trial's value and the best so far; the defaults are the first, drawn as a square."""
+    frame = Frame(_places(trials), _values(trials, "average precision on the validation part"))
+    best, points = trials[0]["value"], []
+    for one in trials:
+        best = max(best, one["value"])
+        points.append((one["place"], best))
+    parts = [*frame.draw(), svg.tag("path", d=frame.steps(points), css="curve s0")]
+    parts += [_mark(frame, one["place"], one, trials) for one in trials]
+    return svg.picture(
+        parts,
+        WIDTH,
+        HEIGHT,
+        "Trials",
+        f"The best of {len(trials)} trials has {max(t['value'] for t in trials):.4f}.",
+        "plot",
+    )
+
+
+def draw_importance(importance: Mapping[str, float]) -> Markup:
+    """Draw the share of the spread that each setting explains, the largest first."""
+    parts = []
+    for row, (name, share) in enumerate(sorted(importance.items(), key=lambda item: -item[1])):
+        y = 14 + row * _BAR
+        parts.append(svg.tag("text", name, x=_LEFT_TUNING - 8, y=y + 13, css="label end"))
+        parts.append(
+            svg.tag("rect", x=_LEFT_TUNING, y=y, width=max(share * _WIDE, 1.0), height=_BAR - 9, css="c0")
+        )
+        parts.append(
+            svg.tag("text", words.percent(share), x=_LEFT_TUNING + share * _WIDE + 7, y=y + 13, css="axis")
+        )
+    height = 20 + _BAR * len(importance)
+    return svg.picture(
+        parts, WIDTH, height, "What mattered", "Share of the values' spread, by setting.", "plot"
+    )
+
+
+def draw_slice(name: str, log: bool, trials: Trials) -> Markup:
+    """Draw the value of every trial by one setting; names stand side by side."""
+    values = [one["settings"][name] for one in trials]
+    up = _values(trials, "average precision")
+    names: list[str] = []
+    if isinstance(values[0], str):
+        names = sorted(set(map(str, values)))
+        across = Axis(-0.5, len(names) - 0.5, "")
+    else:
+        low, high = min(values), max(values)
+        log = log and low > 0 and high / low > 3
+        pad = 0.0 if high > low else max(abs(high), 1.0) * 0.1
+        across = Axis(low - pad, high + pad, name, log=log and not pad)
+    frame = Frame(across, up, bottom=_SMALL_BOTTOM)
+    parts = frame.draw() if not names else _named(frame, names, name)
+    for one, value in zip(trials, values, strict=True):
+        x = float(names.index(str(value)) if names else value)
+        parts.append(_mark(frame, x, one, trials))
+    return svg.picture(parts, WIDTH, _SMALL_BOTTOM + 48, f"Value by {name}", f"{len(trials)} trials.", "plot")
+
+
+def _named(frame: Frame, names: Sequence[str], title: str) -> list[Markup]:
+    """The frame with names in place of numbers across."""
+    parts = []
+    for value, text in frame.up.ticks():
+        y = frame.y(value)
+        parts.append(svg.tag("path", d=f"M{frame.left:.1f} {y:.1f}H{frame.right:.1f}", css="grid"))
+        parts.append(svg.tag("text", text, x=frame.left - 7, y=y + 4, css="axis end"))
+    for place, name in enumerate(names):
+        parts.append(svg.tag("text", name, x=frame.x(place), y=frame.bottom + 16, css="axis middle"))
+    edge = f"M{frame.left:.1f} {frame.top:.1f}V{frame.bottom:.1f}H{frame.right:.1f}"
+    parts.append(svg.tag("path", d=edge, css="axis-line"))
+    middle = (frame.left + frame.right) / 2
+    parts.append(svg.tag("text", title, x=middle, y=frame.bottom + 36, css="axis middle"))
+    parts.append(svg.tag("text", frame.up.title, x=frame.left - 46, y=frame.top - 12, css="axis"))
+    return parts
+
+
+def _mark(frame: Frame, x: float, one: Mapping[str, Any], trials: Trials) -> Markup:
+    """The defaults as a square, the best as a diamond, others as dots."""
+    best = max(trials, key=lambda each: each["value"])
+    kind, colour, radius = (0, "cx", 3.5)
+    if one["place"] == 0:
+        kind, colour, radius = (1, "c1", 5.0)
+    if one["place"] == best["place"]:
+        kind, colour, radius = (2, "c0", 6.5)
+    told = ", ".join(f"{key} {value}" for key, value in one["settings"].items())
+    return svg.mark(kind, frame.x(x), frame.y(one["value"]), radius, f"{one['value']:.4f}: {told}", colour)
+
+
+def _places(trials: Trials) -> Axis:
+    return Axis(0, max(len(trials) - 1, 1), "trial")
+
+
+def _values(trials: Trials, title: str) -> Axis:
+    values = [one["value"] for one in trials]
+    low, high = min(values), max(values)
+    pad = max((high - low) * 0.08, 0.002)
+    return Axis(low - pad, high + pad, title)

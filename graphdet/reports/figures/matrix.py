@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from graphdet import words
 from graphdet.reports import svg
-from graphdet.reports.figures.order import Presence, colour, similar_order
+from graphdet.reports.figures.layout import Presence, colour, similar_order
 from graphdet.reports.ring_data import RingData
 
 ITEMS_DRAWN = 60

@@ -12,8 +12,7 @@ from markupsafe import Markup
 from graphdet import words
 from graphdet.reports import svg
 from graphdet.reports.context import Context
-from graphdet.reports.figures.layout import two_columns
-from graphdet.reports.figures.order import Presence, colour, groups
+from graphdet.reports.figures.layout import Presence, colour, groups, two_columns
 from graphdet.reports.ring_data import RingData
 
 MEMBERS_DRAWN, GROUPS_DRAWN, ITEMS_DRAWN = 24, 12, 30

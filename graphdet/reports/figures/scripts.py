@@ -8,9 +8,8 @@ from markupsafe import Markup
 
 from graphdet import words
 from graphdet.reports import svg
-from graphdet.reports.figures.order import colour
-from graphdet.reports.measures import Sitting, target_order
-from graphdet.reports.ring_data import RingData
+from graphdet.reports.figures.layout import colour
+from graphdet.reports.ring_data import RingData, Sitting, target_order
 
 ROWS_DRAWN = 18
 STEPS_DRAWN = 11

@@ -6,8 +6,7 @@ import numpy as np
 
 from graphdet import schema
 from graphdet.rings.organic import surprise
-from graphdet.rings.why.measures import NONE, Measure
-from graphdet.rings.why.measures_accounts import sharing
+from graphdet.rings.why.measures import NONE, Measure, sharing
 from graphdet.rings.why.measures_time import chance_in_step
 from graphdet.rings.why.ring_view import RingView
 

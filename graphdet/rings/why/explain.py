@@ -24,11 +24,14 @@ from graphdet.rings.why.measures import (
     Measuring,
     Number,
     exclusive_targets,
+    focus,
+    new_accounts,
     rare_targets,
+    same_amounts,
+    shared_entities,
     shared_targets,
+    throwaway,
 )
-from graphdet.rings.why.measures_accounts import focus, new_accounts, shared_entities, throwaway
-from graphdet.rings.why.measures_amounts import same_amounts
 from graphdet.rings.why.measures_time import coattail, lockstep, one_sitting, scripted
 from graphdet.rings.why.member_reasons import as_reason, member_nats, member_reasons, rounded
 from graphdet.rings.why.reasons import ring_words, sentence

@@ -7,8 +7,7 @@ import numpy as np
 from graphdet.rings.blocks import Blocks, membership
 from graphdet.rings.margin import naming_margins
 from graphdet.rings.organic import Float, Organic, surprise
-from graphdet.rings.why.measures import Number
-from graphdet.rings.why.measures_accounts import sharing
+from graphdet.rings.why.measures import Number, sharing
 from graphdet.rings.why.measures_time import chance_in_step, nearest_member_s
 from graphdet.rings.why.reasons import member_words
 from graphdet.rings.why.ring_view import RingView

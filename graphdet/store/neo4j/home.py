@@ -1,4 +1,7 @@
-"""The folder of a server that we started: where its parts are, its password, its settings."""
+"""The folder of a server that we started: where its parts are, its password, its settings.
+
+How to log in: from the environment, else as the owner of a server that we started.
+"""
 
 import os
 import secrets
@@ -6,6 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from graphdet.errors import StoreError
 from graphdet.store.neo4j import browser
@@ -191,3 +195,36 @@ class Home:
         """Remove the graph's database, of which a killed bulk load left half; the users stay."""
         for part in ("databases", "transactions"):
             shutil.rmtree(self.data / part / "neo4j", ignore_errors=True)
+
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def home_of(url: str) -> Home | None:
+    """The home of the server at a URL when it is one that we started here, else None."""
+    parts = urlsplit(url)
+    place = Home(default_home())
+    try:
+        port = parts.port or BOLT_PORT
+    except ValueError:
+        return None
+    return place if parts.hostname in LOOPBACK and place.note().get("bolt_port") == port else None
+
+
+def login(url: str, username: str | None, password: str | None) -> tuple[str, str]:
+    """User and password: as given, else NEO4J_USERNAME and NEO4J_PASSWORD, else the password file of our server.
+
+    Raises:
+        StoreError: there is none.
+    """
+    username = username or os.environ.get("NEO4J_USERNAME") or USERNAME
+    password = password or os.environ.get("NEO4J_PASSWORD")
+    if password:
+        return username, password
+    place = home_of(url)
+    if place is None:
+        raise StoreError(
+            f"no password for {url}: set NEO4J_USERNAME and NEO4J_PASSWORD, "
+            "or start a server of your own (graphdet neo4j start)"
+        )
+    return USERNAME, place.password()

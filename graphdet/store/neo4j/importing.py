@@ -19,7 +19,7 @@ from graphdet.store.neo4j import server
 from graphdet.store.neo4j.home import Home
 from graphdet.store.neo4j.java import ensure_jars, find_java, java_command
 from graphdet.store.neo4j.processes import myself, write_note
-from graphdet.store.neo4j.shape import entity_label, type_of_action
+from graphdet.store.neo4j.statements import entity_label, type_of_action
 from graphdet.store.neo4j.writing import VIEW, actions_of, kinds_of, stage, unstage
 from graphdet.tables import LogTables
 

@@ -15,8 +15,7 @@ from neo4j.time import DateTime
 
 from graphdet.store.neo4j.client import Client
 from graphdet.store.neo4j.findings import TYPES, schema_of
-from graphdet.store.neo4j.shape import action_of_type
-from graphdet.store.neo4j.statements import cypher, names, text_of
+from graphdet.store.neo4j.statements import action_of_type, cypher, names, text_of
 from graphdet.store.queries import check_name, declared, fill_parameters, in_order, needed, title_of
 
 KEYS = ("userId", "sessionId", "itemId", "ringId", "entityId", "digest", "key")

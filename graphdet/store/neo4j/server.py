@@ -2,6 +2,8 @@
 
 Through Docker where there is a daemon, otherwise as a Java process over the server's own jars (see `java`).
 It listens on 127.0.0.1 only; its data live in its home folder and survive a restart.
+
+The server as a Java process of its own.
 """
 
 import contextlib
@@ -10,7 +12,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
@@ -29,9 +31,73 @@ from graphdet.store.neo4j.home import (
     Memory,
     default_home,
 )
-from graphdet.store.neo4j.java import find_java, find_maven, jar_folder, server_version
-from graphdet.store.neo4j.launching import check_free, launch
-from graphdet.store.neo4j.processes import claim, end_all, is_same, read_note, wait_for_end
+from graphdet.store.neo4j.java import (
+    SHIPPED,
+    ensure_jars,
+    find_java,
+    find_maven,
+    jar_folder,
+    java_command,
+    server_version,
+)
+from graphdet.store.neo4j.processes import birth_of, claim, end_all, is_same, read_note, wait_for_end
+
+
+def check_free(port: int) -> None:
+    """Check that we may listen on a port of 127.0.0.1.
+
+    Raises:
+        StoreError: another program does; names the port.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StoreError(
+                f"cannot listen on port {port} of 127.0.0.1 ({error.strerror}); "
+                "end the program that does, or choose another port (--http-port, --bolt-port)"
+            ) from None
+
+
+def launch(place: Home, ports: tuple[int, int], memory: Memory, progress: Progress) -> None:
+    """Make the server's process; it does not answer yet.
+
+    Raises:
+        StoreError: Java or the jars cannot be had, or the password file is gone.
+    """
+    java = find_java()
+    jars = ensure_jars(progress)
+    place.write_settings(*ports, memory.page_cache_mib)
+    for left in (place.hold, place.held):
+        left.unlink(missing_ok=True)
+    new = not place.has_users
+    password = place.ensure_password()
+    command = [*java_command(java, jars, memory.heap_mib), str(SHIPPED / "Launch.java"), str(place.path)]
+    pid = _spawn(command, place.launch_log, password + "\n" if new else "")
+    place.write_note(
+        kind="java", http_port=ports[0], bolt_port=ports[1], pid=pid, born=birth_of(pid), **asdict(memory)
+    )
+
+
+def _spawn(command: list[str], log: Path, said: str) -> int:
+    """Start a process that outlives us, in a session of its own (Ctrl-C does not reach it), told `said`."""
+    log.unlink(missing_ok=True)
+    ours, theirs = os.pipe()
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        actions = [
+            (os.POSIX_SPAWN_DUP2, ours, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ]
+        pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
+        os.write(theirs, said.encode())
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return pid
+
 
 START_S = 180.0
 STOP_S = 120.0

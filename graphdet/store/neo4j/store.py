@@ -15,21 +15,12 @@ from graphdet.audit import AuditLog, Draft, Head
 from graphdet.errors import StoreError, UsageError
 from graphdet.ports import LooseVerdict, Progress, Source
 from graphdet.store.neighbourhood import in_window
-from graphdet.store.neo4j import (
-    audit_log,
-    findings,
-    importing,
-    labelled_scores,
-    packed,
-    saved,
-    server,
-    writing,
-)
+from graphdet.store.neo4j import audit_log, findings, importing, packed, saved, server, writing
+from graphdet.store.neo4j import findings as labelled_scores
 from graphdet.store.neo4j.client import Client
-from graphdet.store.neo4j.credentials import home_of, login
+from graphdet.store.neo4j.home import home_of, login
 from graphdet.store.neo4j.processes import claim, is_same, read_note
-from graphdet.store.neo4j.shape import action_of_type
-from graphdet.store.neo4j.statements import cypher
+from graphdet.store.neo4j.statements import action_of_type, cypher
 from graphdet.tables import Frame, LogTables, RingTables
 
 MEMORY_LIMIT = "4GiB"  # of the workbench; beyond it DuckDB spills to disk

@@ -15,8 +15,7 @@ from graphdet import schema
 from graphdet.errors import InputError, StoreError
 from graphdet.ports import Progress, Source
 from graphdet.store.neo4j.client import Client, Transaction
-from graphdet.store.neo4j.shape import entity_label, type_of_action
-from graphdet.store.neo4j.statements import cypher, names
+from graphdet.store.neo4j.statements import cypher, entity_label, names, type_of_action
 from graphdet.tables import Frame, LogTables, require_columns
 
 BATCH_ROWS = 10_000
