@@ -20,7 +20,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score
 
 from benchmarks.recording import command, record
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.serving.network import Network, load_network
 from graphdet.serving.packing import Precision, pack, unpack
 from graphdet.store import open_store

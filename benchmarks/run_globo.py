@@ -101,7 +101,7 @@ def pair_join_ratio(store: Path) -> None:
     """
     from graphdet.features.pairs import WINDOWS, find_pairs, first_acts, largest_crowd
     from graphdet.graph.encode import edges_frame, read_graph
-    from graphdet.ports import Silent
+    from graphdet.progress import Silent
     from graphdet.rings.find import find_candidates
     from graphdet.store import open_store
 

@@ -40,7 +40,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     from graphdet.graph.encode import read_graph
     from graphdet.learn.ring_lessons import planted_copy
     from graphdet.learn.user_learning import behaviour
-    from graphdet.ports import Silent
+    from graphdet.progress import Silent
     from graphdet.store import open_store
 
     arguments.task.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from benchmarks.recording import command, record, stages
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.store import open_store
 from graphdet.store.neo4j import server
 from graphdet.store.neo4j.home import Home

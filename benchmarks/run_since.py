@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.recording import command, record
-from graphdet.evaluation.outliers import spearman
+from graphdet.evaluation.columns import spearman
 from graphdet.serving.accounts import AccountScorer
 from graphdet.serving.acts import NewAct
 from graphdet.serving.build import account_scorer

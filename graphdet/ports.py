@@ -8,33 +8,8 @@ import duckdb
 import pyarrow as pa
 
 from graphdet.audit import AuditLog, Draft, Head
+from graphdet.progress import Progress
 from graphdet.tables import Frame, LogTables, RingTables
-
-
-class Progress(Protocol):
-    """Where long work says how far it is; the command line draws bars on stderr."""
-
-    def start(self, stage: str, total: int | None = None) -> None:
-        """Begin a stage of `total` steps (None: unknown)."""
-
-    def advance(self, steps: int = 1) -> None:
-        """Move the current stage on."""
-
-    def done(self) -> None:
-        """End the current stage."""
-
-
-class Silent:
-    """Progress that says nothing."""
-
-    def start(self, stage: str, total: int | None = None) -> None:
-        """Ignore."""
-
-    def advance(self, steps: int = 1) -> None:
-        """Ignore."""
-
-    def done(self) -> None:
-        """Ignore."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from graphdet.judge.examples import Lessons
 from graphdet.judge.shipped import FOLDER, LESSONS, shipped_lessons
 from graphdet.judge.training import train_ring_judge
 from graphdet.learn.ring_lessons import lessons_of, planted_copy
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.rings.evidence import JUDGE_DIRECTION
 from graphdet.simulate.organic import organic
 from graphdet.store import open_store

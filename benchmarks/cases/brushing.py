@@ -23,8 +23,8 @@ from benchmarks.cases.common import _ecod, _forest, _lightgbm, _xgboost, labels_
 from benchmarks.cases.node_figures import interval
 from benchmarks.cases.social_figures import draw, precision_recall
 from benchmarks.recording import record
-from graphdet.evaluation.bootstrap import draws
-from graphdet.evaluation.bootstrap import interval as drawn_interval
+from graphdet.evaluation.intervals import draws
+from graphdet.evaluation.intervals import interval as drawn_interval
 from graphdet.evaluation.ranking import figures, figures_at
 from graphdet.evaluation.splits import TEST, TRAIN, SplitPlan, grouped_folds
 from graphdet.items.acts import ItemActs

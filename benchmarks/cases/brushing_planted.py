@@ -33,7 +33,7 @@ from graphdet.graph.encode import edges_frame
 from graphdet.items.acts import ItemActs
 from graphdet.items.scan import accounts_of, scan_items
 from graphdet.judge.shipped import shipped_judge
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.rings.find import judge_rings, ring_candidates
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import DAY_S, HOUR_S, Campaign

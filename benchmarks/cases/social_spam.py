@@ -35,9 +35,8 @@ from benchmarks.recording import record
 from benchmarks.texts.encoder import train_text_encoder
 from benchmarks.texts.linear import Texts, ready
 from graphdet.features.text import text_features
-from graphdet.text.near import distinct_templates, near_clusters
+from graphdet.text.near import distinct_templates, near_clusters, openings
 from graphdet.text.ngrams import NgramSettings
-from graphdet.text.reuse import openings
 from graphdet.text.shape import shape
 
 Int = NDArray[np.int64]

@@ -28,7 +28,8 @@ from graphdet.learn.train_settings import TrainSettings
 from graphdet.learn.user_learning import Base, Log, learn_beside_planted, read_log
 from graphdet.learn.user_told import Told, finer, hidden_frauds
 from graphdet.learn.user_trees import fit_user_trees
-from graphdet.ports import Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Silent
 from graphdet.scores.fused import TREES, ZERO_SHOT
 from graphdet.scores.labelled_fusion import Evidence, fit_labelled
 from graphdet.simulate.campaigns import unseen_plan

@@ -9,7 +9,8 @@ from graphdet.learn.models import Models
 from graphdet.learn.ring_lessons import plant_and_judge
 from graphdet.learn.train_settings import TrainSettings
 from graphdet.learn.user_learning import learn_planted
-from graphdet.ports import Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Silent
 from graphdet.scores.fused import Fusion, Parts
 from graphdet.tables import GraphArrays
 

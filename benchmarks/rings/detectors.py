@@ -23,7 +23,7 @@ from graphdet.detect.score import score_graph
 from graphdet.features.behaviour import behaviour
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.judge.shipped import shipped_judge
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.rings.find import Candidates, ring_candidates
 from graphdet.rings.membership import user_membership
 from graphdet.rings.organic import distinct_acts

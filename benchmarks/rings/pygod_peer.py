@@ -8,7 +8,7 @@ from benchmarks.autoencoder import rebuilding_errors
 from benchmarks.rings.scoring import Found
 from graphdet.errors import NotEnoughData
 from graphdet.features.behaviour import behaviour
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.tables import GraphArrays
 
 EPOCHS = 100  # PyGOD's default

@@ -29,7 +29,7 @@ from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.training import train_gnn
 from graphdet.gnn.words import MOST_MEMBERS
 from graphdet.learn.ring_lessons import plan_for
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.plant import plant
 from graphdet.tables import GraphArrays

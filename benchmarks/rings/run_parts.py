@@ -24,7 +24,8 @@ from graphdet.evaluation.calibration import posterior_q_values
 from graphdet.features.behaviour import behaviour
 from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.judge.model import judged_by
-from graphdet.ports import Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Silent
 from graphdet.rings.find import ring_candidates
 from graphdet.scores.fused import BASIC, Fusion, Parts
 from graphdet.store import open_store

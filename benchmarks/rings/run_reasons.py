@@ -22,7 +22,7 @@ from benchmarks.recording import record
 from benchmarks.rings.known_causes import MADE_FOR, Known, known_log, thinned
 from benchmarks.rings.logs import LOGS, read_log
 from graphdet.judge.shipped import shipped_judge
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.rings.blocks import MIN_ITEMS, MIN_USERS, block_acts
 from graphdet.rings.find import Candidates, Judged, judge_rings, overlap, ring_candidates
 from graphdet.rings.why.explain import CODES, JUDGED_BY, Explanation, explain_rings

@@ -28,7 +28,7 @@ from graphdet.judge.examples import NATURAL, Lessons
 from graphdet.judge.model import RingJudge
 from graphdet.judge.training import train_ring_judge
 from graphdet.learn.ring_lessons import planted_copies
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.rings.evidence import JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, overlap, ring_candidates
 from graphdet.simulate import KINDS, TRAINED, Campaign, innocent_plan, is_like, plant

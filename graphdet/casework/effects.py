@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphdet.casework.standing import DENY, GUILTY, INNOCENT, UNSURE, Standing, Verdict
-from graphdet.evaluation.bootstrap import wilson
+from graphdet.evaluation.intervals import wilson
 from graphdet.tables import RingTables
 
 MATERIAL = 0.5  # of the members, or of the targets, at the time of the verdict

@@ -1,13 +1,20 @@
-"""graphdet eda: look at a log before anything is learned from it."""
+"""graphdet eda: look at a log before anything is learned from it.
 
+graphdet power: which rings would be found in a log, before anybody is accused.
+
+graphdet audit-leakage: does the future, or a label, reach where it must not?
+"""
+
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from graphdet.cli import options
+from graphdet.cli import options, splits
 from graphdet.cli.guard import guarded, say
 from graphdet.cli.progress import make_progress
+from graphdet.errors import GraphdetError, UsageError
 
 
 @guarded
@@ -40,3 +47,124 @@ def eda(
     for line in told["findings"]:
         print(f"  {visible(line)}")
     print(f"The page: {out / 'eda.html'}")
+
+
+@guarded
+def power(
+    logs: options.Logs,
+    config: options.ConfigName,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the page, table and JSON.")],
+    store: options.StoreUrl = None,
+    fdr: options.Fdr = None,
+    copies: Annotated[
+        int | None,
+        typer.Option(
+            "--copies",
+            min=1,
+            metavar="N",
+            help="Copies of the log to plant rings into [default: 3 of a large log, 12 of a small one].",
+        ),
+    ] = None,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+) -> None:
+    """Say which rings would be found in LOGs, how small and how slow, and what would go unseen.
+
+    Rings of many sizes are planted into copies of the log and looked for.
+    """
+    level = options.check_fdr(fdr)
+    from graphdet.cli import show
+    from graphdet.config import load_config
+
+    settings = load_config(config)
+    from graphdet.verbs.power import power as measure
+
+    told = measure(
+        logs, settings, out, store_url=store, fdr=level, copies=copies, seed=seed, progress=make_progress()
+    )
+    if json:
+        show.print_json(told)
+        return
+    print(told["headline"])
+    for line in (*told["found"], *told["unseen"]):
+        print(f"  {line}")
+    print(f"The picture: {out / 'power.html'}")
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graphdet.ports import Store
+
+
+@guarded
+def audit_leakage(
+    labels: Annotated[Path, typer.Option("--labels", metavar="FILE", help="Labels, as for graphdet train.")],
+    logs: Annotated[
+        list[str] | None, typer.Argument(metavar="[LOG…]", help="Log files; or name a store.")
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option("--config", metavar="NAME|PATH", help="What the columns of LOG mean.")
+    ] = None,
+    store: options.StoreUrl = None,
+    split: splits.Split = splits.SplitKind.temporal,
+    train_until: splits.TrainUntil = None,
+    delay_days: splits.DelayDays = None,
+    test_from: splits.TestFrom = None,
+    test_until: splits.TestUntil = None,
+    test_share: splits.TestShare = 0.3,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+) -> None:
+    """Prove on your data that neither the future nor a label reaches where it must not.
+
+    Future events are injected, labels permuted, and single labels turned over. Users are judged by all of the log: of
+    their labels there is no future to inject, and no split. Ends with 1 when a check fails.
+    """
+    plan = splits.plan_of(split, train_until, delay_days, test_from, test_until, test_share)
+    from graphdet.cli import show
+    from graphdet.lab.leakage import audit_leakage as audit
+    from graphdet.logs.labels import read_labels
+
+    given = read_labels(labels)
+    with _source(logs or [], config, store) as source:
+        if given.key == "user_id":
+            from graphdet.lab.leakage_users import audit_user_labels
+
+            checks = audit_user_labels(source, labels, seed=seed, progress=make_progress())
+        else:
+            checks = audit(source, given, plan=plan, seed=seed, progress=make_progress())
+    if json:
+        show.print_json(
+            {"passed": all(c.passed for c in checks), "checks": [vars(check) for check in checks]}
+        )
+    else:
+        columns = (("check", False), ("", False), ("numbers", False))
+        show.print_rows(columns, ((c.name, "pass" if c.passed else "FAIL", c.numbers) for c in checks))
+    failed = [check.name for check in checks if not check.passed]
+    if failed:
+        raise GraphdetError(f"leakage: {'; '.join(failed)}: no. Do not trust figures of this model")
+
+
+@contextmanager
+def _source(logs: list[str], config: str | None, url: str | None) -> "Iterator[Store]":
+    """The store named, or one of the logs in a folder that goes away."""
+    if not logs:
+        with options.opened(url, read_only=True) as store:
+            yield store
+        return
+    if config is None:
+        raise UsageError("say what the columns of the log mean: --config NAME or PATH")
+    import tempfile
+
+    from graphdet.config import load_config
+    from graphdet.store import open_store
+    from graphdet.verbs.ingest import ingest
+
+    with tempfile.TemporaryDirectory(prefix="graphdet-") as folder:
+        made = open_store(f"duckdb:{folder}/log.duckdb")
+        try:
+            ingest(made, logs, load_config(config), progress=make_progress())
+            yield made
+        finally:
+            made.close()

@@ -7,25 +7,16 @@ from typing import Annotated
 import typer
 
 from graphdet import __version__
-from graphdet.cli import (
-    assess,
-    audit,
-    explaining,
-    explore,
-    foresight,
-    leakage,
-    learning,
-    lists,
-    look,
-    models,
-    neo4j,
-    reporting,
-    scanning,
-    serving,
-    simulated,
-    verbs,
-    verdicts,
-)
+from graphdet.cli import audit, explore, look, models, neo4j, serving, simulated, verbs
+from graphdet.cli import casework as lists
+from graphdet.cli import casework as verdicts
+from graphdet.cli import explore as foresight
+from graphdet.cli import explore as leakage
+from graphdet.cli import lab as assess
+from graphdet.cli import lab as learning
+from graphdet.cli import look as scanning
+from graphdet.cli import reports as explaining
+from graphdet.cli import reports as reporting
 from graphdet.cli.guard import catch_signals, explain
 
 app = typer.Typer(

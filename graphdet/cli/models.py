@@ -139,7 +139,7 @@ def add(
 
     Given again with --evaluation, the figures are kept with it."""
     from graphdet.cli import show
-    from graphdet.lab.model_card import measurement, own_measurements, read_card
+    from graphdet.lab.models import measurement, own_measurements, read_card
     from graphdet.lab.registry import Registry
 
     measured = measurement(evaluation, scores) if evaluation is not None else None
@@ -170,7 +170,7 @@ def compare(
     from dataclasses import asdict
 
     from graphdet.cli import show
-    from graphdet.lab.model_desk import compare as put_side_by_side
+    from graphdet.lab.models import compare as put_side_by_side
     from graphdet.lab.registry import Registry
 
     found = put_side_by_side(Registry(models), names)
@@ -199,7 +199,7 @@ def promote(
     json: options.Json = False,
 ) -> None:
     """Make a model champion; with --store that is noted in the store's audit log too."""
-    from graphdet.lab.model_desk import promote as make_champion
+    from graphdet.lab.models import promote as make_champion
     from graphdet.lab.registry import Registry
 
     with _maybe(store) as target:
@@ -217,7 +217,7 @@ def rollback(
     json: options.Json = False,
 ) -> None:
     """Undo the last promotion: the champion before it is champion again."""
-    from graphdet.lab.model_desk import rollback as go_back
+    from graphdet.lab.models import rollback as go_back
     from graphdet.lab.registry import Registry
 
     with _maybe(store) as target:

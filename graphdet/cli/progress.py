@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from graphdet.ports import Progress
+    from graphdet.progress import Progress
 
 
 class Lines:

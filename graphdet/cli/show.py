@@ -14,8 +14,7 @@ from rich.text import Text
 
 from graphdet import words
 from graphdet.files import plain
-from graphdet.reports.csv_tables import csv_parts
-from graphdet.reports.spreadsheet import sheet
+from graphdet.reports.csv_tables import csv_parts, sheet
 
 Row = Mapping[str, Any]
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -206,7 +206,7 @@ def train(
 
 def _register(model: Path, models: Path) -> None:
     from graphdet.cli.deciding import who
-    from graphdet.lab.model_card import own_measurements, read_card
+    from graphdet.lab.models import own_measurements, read_card
     from graphdet.lab.registry import Registry
 
     card = read_card(model)

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphdet import schema
-from graphdet.ports import Progress, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress
 from graphdet.reports.context import Acts, Context, look_around
 from graphdet.reports.gather import Look, Sources
 from graphdet.reports.run_facts import Query

@@ -10,8 +10,8 @@ from scipy.special import logit
 from graphdet.casework.memory import Remembered, settle
 from graphdet.detect.rings import judge_and_remember
 from graphdet.evaluation.calibration import posterior_q_values
-from graphdet.evaluation.log_tail import tail_p_values
 from graphdet.evaluation.rounding import six_digits
+from graphdet.evaluation.tails import tail_p_values
 from graphdet.features.behaviour import Float, behaviour
 from graphdet.gnn.explain import GnnExplainer
 from graphdet.gnn.heterodata import graph_in_pyg
@@ -19,7 +19,8 @@ from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.words import with_gnn
 from graphdet.learn.models import Models
 from graphdet.learn.user_trees import UserColumns, user_columns
-from graphdet.ports import Progress, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress
 from graphdet.rings.blocks import entry_rows
 from graphdet.rings.find import LEAST_SCORE, Candidates, Judged
 from graphdet.rings.membership import listed, member_strength, user_membership

@@ -15,7 +15,8 @@ from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.judge.model import judged_by
 from graphdet.learn.models import Models
 from graphdet.learn.user_trees import user_columns
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress, Silent
 from graphdet.rings.find import ring_candidates
 from graphdet.tables import GraphArrays
 

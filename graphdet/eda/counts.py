@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.eda.reading import Desk, collect
-from graphdet.evaluation.log_tail import PowerLaw, expected_tail, fit_power_law, gini, top_share
+from graphdet.evaluation.tails import PowerLaw, expected_tail, fit_power_law, gini, top_share
 from graphdet.features import log_profile as profile
 from graphdet.tables import Frame
 

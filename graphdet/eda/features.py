@@ -13,7 +13,7 @@ from scipy.stats import skew
 
 from graphdet.eda.counts import local_start
 from graphdet.eda.reading import Desk, collect
-from graphdet.evaluation.outliers import (
+from graphdet.evaluation.columns import (
     FAR_IQR,
     FAR_Z,
     alike_together,

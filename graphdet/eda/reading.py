@@ -20,7 +20,7 @@ from graphdet.logs import CleanLog, read_log
 from graphdet.logs.fields import attribute_columns
 from graphdet.logs.raw import ColumnProfile, RawFile, entity_column, materialise, profile_columns
 from graphdet.logs.rejects import DUPLICATE
-from graphdet.ports import Progress
+from graphdet.progress import Progress
 from graphdet.tables import Frame
 
 EXAMPLES = 3  # rows shown of each reason

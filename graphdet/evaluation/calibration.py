@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from graphdet.evaluation.bootstrap import wilson
+from graphdet.evaluation.intervals import wilson
 
 Float = NDArray[np.float64]
 N_BINS = 10

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.evaluation.bootstrap import draws, interval
 from graphdet.evaluation.calibration import brier
 from graphdet.evaluation.cuts import (
     Confusion,
@@ -17,6 +16,7 @@ from graphdet.evaluation.cuts import (
     precision_at,
     recall_at_precision,
 )
+from graphdet.evaluation.intervals import draws, interval
 
 Float = NDArray[np.float64]
 GRID: Float = np.linspace(0, 1, 101)  # false positive rates, and recalls, at which bands are drawn

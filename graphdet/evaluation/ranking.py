@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.evaluation.bootstrap import draws
 from graphdet.evaluation.cuts import (
     Cuts,
     Order,
@@ -15,6 +14,7 @@ from graphdet.evaluation.cuts import (
     precision_at,
     recall_at_precision,
 )
+from graphdet.evaluation.intervals import draws
 
 Float = NDArray[np.float64]
 PRECISION = 0.9

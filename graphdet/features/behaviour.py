@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from graphdet import schema
 from graphdet.graph.encode import edges_frame
-from graphdet.ports import Progress
+from graphdet.progress import Progress
 from graphdet.tables import Frame, GraphArrays, require_columns
 
 _FIXED = float(1 << 20)

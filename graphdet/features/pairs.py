@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.graph.encode import edges_frame
-from graphdet.ports import Progress
+from graphdet.progress import Progress
 from graphdet.tables import Frame, GraphArrays, PairArrays
 
 

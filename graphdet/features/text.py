@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.text.near import distinct_templates
-from graphdet.text.reuse import REUSE_FEATURES, reuse
+from graphdet.text.near import REUSE_FEATURES, distinct_templates, reuse
 from graphdet.text.shape import SHAPE_FEATURES, shape
 
 TEXT_FEATURES = (*SHAPE_FEATURES, *REUSE_FEATURES)

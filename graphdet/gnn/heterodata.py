@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from graphdet import schema
 from graphdet.errors import UsageError
 from graphdet.features.behaviour import Float
-from graphdet.gnn.propagation import MAX_PARTNERS, closest_ties, session_features, started_sessions
+from graphdet.gnn.inputs import MAX_PARTNERS, closest_ties, session_features, started_sessions
 from graphdet.gnn.pyg import HeteroData
 from graphdet.graph.encode import encode
-from graphdet.ports import Progress, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress
 from graphdet.tables import GraphArrays, PairArrays
 
 
@@ -36,7 +37,7 @@ def to_hetero(
     Node types: user, item, session, and one per entity kind. Each has `x` and `ids` (an Arrow string array by
     row). Edge types: (user, started, session), (session, ACTION, item) with `at_ms` and `n`, (user, used,
     KIND), each with its reverse `rev_…`; and (user, co_acted, user) with `edge_attr`, sorted by target, each
-    user listening to its closest partners (graphdet.gnn.propagation).
+    user listening to its closest partners (graphdet.gnn.inputs).
 
     Args:
         arrays: the graph, whole or cut.

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from graphdet.clustering.centres import NormalScores
 from graphdet.errors import GraphdetError, UsageError
+from graphdet.gnn.inputs import partner_count_input, propagate
 from graphdet.gnn.layers import RingNet
-from graphdet.gnn.propagation import partner_count_input, propagate
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.sampling import TieIndex
 from graphdet.gnn.settings import GnnSettings

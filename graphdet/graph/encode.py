@@ -14,7 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from graphdet import schema
-from graphdet.ports import Progress, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress
 from graphdet.tables import Frame, GraphArrays, require_columns
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.evaluation.log_tail import adaptive_q_values
+from graphdet.evaluation.tails import adaptive_q_values
 from graphdet.tables import GraphArrays
 
 SHORTEST_MS, FACTOR = 60_000, 4  # scales: 1 minute, 4, 16, 64, 4.3 hours …

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graphdet.evaluation.log_tail import adaptive_q_values
 from graphdet.evaluation.rounding import six
+from graphdet.evaluation.tails import adaptive_q_values
 from graphdet.items.acts import Int, ItemActs, any_of, over_scales
 from graphdet.items.crowds import cells, throwaway_p_values, throwaways
 from graphdet.items.repeats import expected_repeats, repeat_windows

@@ -22,7 +22,8 @@ from graphdet.learn.labelled_blocks import full_sheet
 from graphdet.learn.labelled_sheets import FeatureBlock
 from graphdet.learn.labelled_task import LabelTask, fit_task, label_task, task_at_training
 from graphdet.logs.labels import Labels
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress, Silent
 from graphdet.scores.labelled import fit_fold
 from graphdet.scores.trees import TreeSettings
 from graphdet.tables import Frame

@@ -24,7 +24,8 @@ from graphdet.lab.tune_validation import users_told
 from graphdet.learn.user_labels import Task
 from graphdet.learn.user_told import tree_folds
 from graphdet.learn.user_trees import UserColumns, lesson_of, user_columns
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress, Silent
 
 Float = NDArray[np.float64]
 Labels = NDArray[np.int8]

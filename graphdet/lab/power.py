@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from graphdet.errors import NotEnoughData
-from graphdet.evaluation.bootstrap import wilson
+from graphdet.evaluation.intervals import wilson
 from graphdet.judge.model import RingJudge, is_at_home
 from graphdet.learn.insufficient import measured
 from graphdet.learn.ring_lessons import plan_for, plant_and_judge
-from graphdet.ports import Progress
+from graphdet.progress import Progress
 from graphdet.rings.blocks import Blocks, membership
 from graphdet.rings.find import Candidates, judge_rings, overlap, ring_candidates
 from graphdet.rings.margin import naming_margins

@@ -21,7 +21,7 @@ from typing import Any
 from graphdet.audit import AuditLog, Draft, Entry, Head, chained, digest, iso, shown_of, utc_now, verify
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.files import explain, make_folder, write_json
-from graphdet.lab.locking import append_line, locked, whole_lines
+from graphdet.lab.journal import append_line, locked, whole_lines
 from graphdet.learn.digests import model_digest
 
 FORMAT = 1

@@ -33,7 +33,8 @@ from graphdet.learn.user_labels import label_task as user_task
 from graphdet.learn.user_told import LEAST, Told, tree_folds
 from graphdet.learn.user_trees import Lesson, UserColumns, lesson_of, user_columns
 from graphdet.logs.labels import Labels
-from graphdet.ports import Progress, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress
 from graphdet.scores.labelled import Fitted
 from graphdet.scores.trees import TreeSettings
 from graphdet.words import plural

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.files import explain, make_folder
-from graphdet.lab.locking import append_line, locked, whole_lines
-from graphdet.ports import Progress
+from graphdet.lab.journal import append_line, locked, whole_lines
+from graphdet.progress import Progress
 
 if TYPE_CHECKING:
     import optuna

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graphdet.errors import InputError
-from graphdet.evaluation.log_tail import benjamini_hochberg
 from graphdet.evaluation.rounding import six_digits
+from graphdet.evaluation.tails import benjamini_hochberg
 from graphdet.logs.labels import LABEL, Labels, check_labels
 from graphdet.ports import Store
 from graphdet.scores.labelled import LabelledScores, labelled_reasons

@@ -20,7 +20,8 @@ from graphdet.learn.labelled_sheets import (
 )
 from graphdet.learn.labelled_task import fit_task, label_task
 from graphdet.logs.labels import Labels
-from graphdet.ports import Progress, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress
 from graphdet.tables import GraphArrays
 
 

@@ -30,7 +30,8 @@ from graphdet.features.groups import (
     session_features,
 )
 from graphdet.graph.encode import edges_frame, encode
-from graphdet.ports import Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Silent
 from graphdet.tables import Frame, GraphArrays
 
 MOST_OF_ONE = 200  # characters of one text in the document of an item or session …

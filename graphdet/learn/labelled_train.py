@@ -24,7 +24,8 @@ from graphdet.learn.labelled_sheets import FeatureBlock
 from graphdet.learn.labelled_task import LabelTask, fit_task, label_task, task_at_training
 from graphdet.learn.measurements import digest_of
 from graphdet.logs.labels import Labels
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress, Silent
 from graphdet.scores.labelled import Fitted
 from graphdet.scores.trees import TreeSettings
 

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graphdet import __version__
-from graphdet.evaluation.bootstrap import wilson
 from graphdet.evaluation.calibration import calibration_error, reliability
 from graphdet.evaluation.compare import GRID, Costs, Measured, Scored, difference
 from graphdet.evaluation.cuts import Confusion, Order, auroc, average_precision, cheapest, costs
+from graphdet.evaluation.intervals import wilson
 from graphdet.logs.score_files import SCORE, ScoreFile
 from graphdet.reports.evaluation_page import SCHEMA
 

@@ -8,9 +8,8 @@ from graphdet.gnn.network import TrainedGnn, load_gnn
 from graphdet.judge.model import RingJudge
 from graphdet.learn.scorers import USER_TREES, Scorers, load_scorers
 from graphdet.learn.user_trees import ARRAYS, UserTrees, load_user_trees
-from graphdet.scores.clusters import Clusters
-from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion
+from graphdet.scores.unsupervised import Clusters, Density
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from graphdet.judge.shipped import shipped_judge, shipped_lessons
 from graphdet.judge.training import train_ring_judge
 from graphdet.learn.insufficient import measured
 from graphdet.learn.user_labels import Task
-from graphdet.ports import Progress
+from graphdet.progress import Progress
 from graphdet.rings.evidence import JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, acts_sketch, judge_rings, overlap, ring_candidates
 from graphdet.simulate.assemble import Planted

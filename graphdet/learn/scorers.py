@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphdet.errors import GraphdetError
-from graphdet.scores.clusters import Clusters
-from graphdet.scores.density import Density
 from graphdet.scores.fused import Fusion
+from graphdet.scores.unsupervised import Clusters, Density
 
 SCORERS = "scorers.json"
 USER_TREES = "user_trees.json"

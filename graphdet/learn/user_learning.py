@@ -29,13 +29,13 @@ from graphdet.learn.train_settings import TrainSettings
 from graphdet.learn.user_labels import NOTHING, Task, with_examples
 from graphdet.learn.user_told import FEW, LEAST, Told, Unlabelled, facts_of, finer, hidden_frauds
 from graphdet.learn.user_trees import UserColumns, UserTrees, fit_user_trees, user_columns
-from graphdet.ports import Progress, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress
 from graphdet.rings.find import Candidates, ring_candidates
 from graphdet.rings.membership import user_membership
-from graphdet.scores.clusters import Clusters
-from graphdet.scores.density import Density
 from graphdet.scores.fused import TREES, ZERO_SHOT, Fusion, Parts
 from graphdet.scores.labelled_fusion import Evidence, cross_fitted, fit_labelled
+from graphdet.scores.unsupervised import Clusters, Density
 from graphdet.tables import GraphArrays
 from graphdet.words import plural
 

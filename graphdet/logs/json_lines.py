@@ -7,8 +7,7 @@ import duckdb
 
 from graphdet.config import Config
 from graphdet.errors import InputError
-from graphdet.logs.files import LogFile, as_utf8
-from graphdet.logs.lines import load_lines
+from graphdet.logs.files import LogFile, as_utf8, load_lines
 from graphdet.logs.raw import ROW, RawFile, count, fresh_name, literal, missing_column, wanted_columns
 
 

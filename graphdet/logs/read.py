@@ -11,7 +11,7 @@ import narwhals as nw
 
 from graphdet.config import Config
 from graphdet.errors import GraphdetError, InputError
-from graphdet.logs.csv_rows import read_text
+from graphdet.logs.delimited import read_text
 from graphdet.logs.derive import derive_tables, find_duplicates, with_templates
 from graphdet.logs.fields import select_fields
 from graphdet.logs.files import LogFile, find_files, log_digest
@@ -28,7 +28,7 @@ from graphdet.logs.rejects import (
     write_rejects,
 )
 from graphdet.logs.sessions import cut_by_gap, tell_apart
-from graphdet.ports import Progress, Silent
+from graphdet.progress import Progress, Silent
 from graphdet.tables import Frame, LogTables
 
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from graphdet import schema
 from graphdet.config import Read
 from graphdet.errors import InputError
-from graphdet.logs.csv_rows import read_delimited
+from graphdet.logs.delimited import read_delimited
 from graphdet.logs.files import find_files
 from graphdet.logs.labels import LABEL, LABEL_VALUES
 from graphdet.logs.raw import ROW, numbered_lines, shown

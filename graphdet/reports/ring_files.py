@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from graphdet.files import make_folder, write_text
-from graphdet.ports import Progress, Silent
+from graphdet.progress import Progress, Silent
+from graphdet.reports.csv_tables import write_ring_sheets
 from graphdet.reports.gather import Sources, gather
 from graphdet.reports.pseudonyms import Pseudonyms, hide_ring
 from graphdet.reports.ring_data import RingData
@@ -13,7 +14,6 @@ from graphdet.reports.ring_json import SCHEMA, write_ring_json
 from graphdet.reports.ring_names import FORMATS, USUAL, page_name
 from graphdet.reports.ring_page import ROWS_ON_PAPER, ring_page
 from graphdet.reports.run_facts import RunFacts
-from graphdet.reports.spreadsheet import write_ring_sheets
 
 Tell = Callable[[RingData, RunFacts | None], RingData]
 _SUFFIXES = (".html", ".pdf", ".json", ".graphml", ".gexf", ".members.csv", ".items.csv", ".acts.csv")

@@ -8,11 +8,11 @@ from graphdet import words
 from graphdet.reports import html, svg
 from graphdet.reports.answers import advice, answers, how_sure
 from graphdet.reports.figures.chance import draw_chance
+from graphdet.reports.figures.in_time import ROWS_NAMED, draw_growth, draw_lockstep
 from graphdet.reports.figures.layout import COLOURS, colour
 from graphdet.reports.figures.matrix import ITEMS_DRAWN, draw_matrix
 from graphdet.reports.figures.network import MEMBERS_DRAWN, draw_network
 from graphdet.reports.figures.scripts import draw_scripts
-from graphdet.reports.figures.time_axis import ROWS_NAMED, draw_growth, draw_lockstep
 from graphdet.reports.ring_data import RingData
 from graphdet.reports.run_facts import NOT_RECORDED, RunFacts
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from graphdet.clustering.leiden import communities
 from graphdet.evaluation.calibration import estimate_share, logit_for, posterior, posterior_q_values
-from graphdet.evaluation.log_tail import benjamini_hochberg, tail_p_values
 from graphdet.evaluation.sketch import Sketch, sketch_of
+from graphdet.evaluation.tails import benjamini_hochberg, tail_p_values
 from graphdet.features.pairs import find_pairs
-from graphdet.ports import Progress
+from graphdet.progress import Progress
 from graphdet.rings.blocks import MIN_USERS, Blocks
 from graphdet.rings.evidence import gather_evidence, judge_inputs
 from graphdet.rings.margin import naming_margins, worth_naming

@@ -12,10 +12,9 @@ from scipy.special import expit
 
 from graphdet.errors import UsageError
 from graphdet.evaluation.rounding import six
-from graphdet.gnn.propagation import partner_count_input, session_rows
-from graphdet.scores.clusters import Clusters
-from graphdet.scores.density import Density
+from graphdet.gnn.inputs import partner_count_input, session_rows
 from graphdet.scores.fused import Fusion, Parts
+from graphdet.scores.unsupervised import Clusters, Density
 from graphdet.serving.acts import Acts, NewAct, with_new
 from graphdet.serving.inputs import AccountModel, Matrix, OwnTies, TieTable
 from graphdet.serving.items import Items, behaviour_of

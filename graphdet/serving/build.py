@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from graphdet.features.behaviour import FEATURE_NAMES, Float, behaviour
 from graphdet.features.pairs import WINDOWS, first_acts, largest_crowd
-from graphdet.gnn.propagation import (
+from graphdet.gnn.inputs import (
     closest_ties,
     gather,
     partner_count_input,
@@ -21,7 +21,8 @@ from graphdet.graph.encode import edges_frame, read_graph
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.learn.scorers import load_scorers
 from graphdet.learn.user_trees import UserColumns, UserTrees, load_user_trees, user_columns
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress, Silent
 from graphdet.rings.find import ring_candidates
 from graphdet.rings.membership import user_membership
 from graphdet.serving.accounts import AccountScorer, Warm

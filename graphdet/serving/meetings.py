@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.features.pairs import Window
-from graphdet.gnn.propagation import MAX_PARTNERS
+from graphdet.gnn.inputs import MAX_PARTNERS
 from graphdet.rings.own_time import ranges
 from graphdet.serving.inputs import OwnTies, TieTable
 from graphdet.tables import GraphArrays

@@ -4,7 +4,7 @@ Inputs of the graph, n accounts and k ties between them:
     x         float32[n, n_inputs]       as graphdet.serving.build.inputs_of makes them
     listener  int64[k]                   rows of x
     speaker   int64[k]                   rows of x
-    tie       float32[k, n_attributes]   as graphdet.gnn.propagation gives them
+    tie       float32[k, n_attributes]   as graphdet.gnn.inputs gives them
 Output: logit float32[n], right for every account whose own ties, and those of whom it listens to, are all there.
 """
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet import __version__
-from graphdet.clock import Clock, peak_mib
 from graphdet.config import Config
 from graphdet.eda import counts, features
 from graphdet.eda.labels import labelled
@@ -17,7 +16,7 @@ from graphdet.errors import InputError
 from graphdet.files import make_folder, write_json
 from graphdet.learn.labelled import aligned
 from graphdet.logs.labels import Labels, read_labels
-from graphdet.ports import Progress, Silent
+from graphdet.progress import Clock, Progress, Silent, peak_mib
 from graphdet.reports.eda.page import write_eda_page, write_eda_sheets
 from graphdet.reports.eda.story import findings
 

@@ -27,7 +27,7 @@ from graphdet.logs.score_files import (
     read_label_rows,
     read_scores,
 )
-from graphdet.ports import Progress, Silent
+from graphdet.progress import Progress, Silent
 from graphdet.reports.evaluation_page import write_evaluation_page
 from graphdet.words import percent, plural, visible
 

@@ -21,7 +21,8 @@ from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.words import MOST_MEMBERS, TOLD, features, strongest, sums, three
 from graphdet.graph.encode import read_graph
 from graphdet.learn.models import load_models
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress, Silent
 from graphdet.tables import GraphArrays
 
 Float = NDArray[np.float64]

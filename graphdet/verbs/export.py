@@ -11,18 +11,19 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.evaluation.outliers import spearman
+from graphdet.evaluation.columns import spearman
 from graphdet.evaluation.splits import user_folds
 from graphdet.features.behaviour import behaviour
 from graphdet.features.pairs import find_pairs
 from graphdet.files import explain, make_folder
-from graphdet.gnn.propagation import closest_ties
+from graphdet.gnn.inputs import closest_ties
 from graphdet.graph.encode import read_graph
 from graphdet.judge.model import RingJudge
 from graphdet.learn.digests import model_digest
 from graphdet.learn.scorers import USER_TREES, load_scorers
 from graphdet.learn.user_trees import ARRAYS, load_user_trees
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress, Silent
 from graphdet.scores.trees import Trees, TreeSettings
 from graphdet.serving.build import inputs_of
 from graphdet.serving.inputs import Matrix, TieTable

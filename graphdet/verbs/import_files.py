@@ -7,7 +7,8 @@ import duckdb
 
 from graphdet.config import Config
 from graphdet.logs import CleanLog, read_log
-from graphdet.ports import Progress, Silent, Source
+from graphdet.ports import Source
+from graphdet.progress import Progress, Silent
 from graphdet.store import write_import_files
 
 

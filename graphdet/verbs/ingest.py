@@ -18,7 +18,8 @@ from graphdet.config import Config, config_digest
 from graphdet.errors import GraphdetError
 from graphdet.logs import CleanLog, read_log
 from graphdet.logs.files import LogDigest, LogFile, find_files, log_digest
-from graphdet.ports import Progress, Silent, Source, Store
+from graphdet.ports import Source, Store
+from graphdet.progress import Progress, Silent
 from graphdet.tables import Frame
 
 META_PREFIX = "ingest."  # meta key of what an ingest was, followed by the digest of its source

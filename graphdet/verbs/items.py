@@ -8,7 +8,8 @@ import pyarrow as pa
 from graphdet.files import make_folder
 from graphdet.items.scan import ITEM_SCAN, ITEM_SCAN_ACCOUNTS, KINDS, scan_items, tabulate_items
 from graphdet.learn.labelled_blocks import read_acts
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress, Silent
 from graphdet.reports.csv_tables import write_csv
 
 ITEMS_FILE, ACCOUNTS_FILE = "items.csv", "item_accounts.csv"

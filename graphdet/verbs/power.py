@@ -15,7 +15,7 @@ from graphdet.graph.encode import read_graph
 from graphdet.lab import power as summary
 from graphdet.lab.power import CAMOUFLAGE, N_TARGETS, Trial, grid, measure_power
 from graphdet.learn.insufficient import size_of
-from graphdet.ports import Progress, Silent
+from graphdet.progress import Progress, Silent
 from graphdet.reports.power_page import write_power_page
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays

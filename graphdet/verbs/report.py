@@ -14,12 +14,13 @@ from graphdet.casework.disclosure import Disclosure, Listener, disclose
 from graphdet.detect.ring_sources import acts_queries, ring_sources
 from graphdet.errors import UsageError
 from graphdet.learn.digests import MODEL_DIGEST
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress, Silent
+from graphdet.reports.csv_tables import write_sheets
 from graphdet.reports.drift import of_folder, of_tables, settle
 from graphdet.reports.pseudonyms import Pseudonyms, hide_column, hide_rings, hide_words, known_ids
 from graphdet.reports.ring_names import FORMATS, USUAL, flagged_ids, page_name
 from graphdet.reports.run_facts import run_facts
-from graphdet.reports.spreadsheet import write_sheets
 from graphdet.tables import RingTables
 from graphdet.verbs.ingest import earlier_ingests
 

@@ -9,7 +9,8 @@ from graphdet.graph.encode import read_graph
 from graphdet.judge.model import RingJudge
 from graphdet.judge.shipped import shipped_judge
 from graphdet.learn.digests import MODEL_DIGEST, model_digest
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress, Silent
 from graphdet.rings.find import ring_candidates
 
 SHIPPED = f"of the judge shipped with graphdet {__version__}"

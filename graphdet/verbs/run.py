@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from graphdet.casework.disclosure import Listener
 from graphdet.casework.memory import Remembered, remember, settle
-from graphdet.clock import Clock
 from graphdet.config import Config, config_digest
 from graphdet.detect.score import score_graph
 from graphdet.errors import NotEnoughData, UsageError
@@ -25,7 +24,8 @@ from graphdet.learn.labelled import check_against, kind_of
 from graphdet.learn.labelled_score import score_labelled
 from graphdet.learn.models import load_models
 from graphdet.logs.labels import read_labels
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Clock, Progress, Silent
 from graphdet.reports import write_run_json
 from graphdet.rings.find import ring_candidates
 from graphdet.store import open_store

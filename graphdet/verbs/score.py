@@ -15,7 +15,8 @@ from graphdet.learn.labelled_score import score_kept, score_labelled
 from graphdet.learn.models import load_models
 from graphdet.learn.scorers import SCORERS
 from graphdet.logs.labels import read_labels
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress, Silent
 from graphdet.rings.find import ring_candidates
 
 

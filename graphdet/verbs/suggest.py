@@ -16,7 +16,8 @@ from graphdet.evaluation.rounding import six_digits
 from graphdet.features.behaviour import behaviour
 from graphdet.graph.encode import read_graph
 from graphdet.logs.score_files import read_label_rows
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress, Silent
 from graphdet.reports.csv_tables import write_csv
 from graphdet.scores.suggest import Suggested, suggest
 from graphdet.words import plural

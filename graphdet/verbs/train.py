@@ -8,7 +8,7 @@ from graphdet.errors import NotEnoughData
 from graphdet.evaluation.splits import SplitPlan
 from graphdet.graph.encode import read_graph
 from graphdet.judge.model import RingJudge
-from graphdet.lab.model_card import write_card
+from graphdet.lab.models import write_card
 from graphdet.learn.labelled import kind_of
 from graphdet.learn.labelled_train import train_labelled
 from graphdet.learn.models import Models
@@ -17,7 +17,8 @@ from graphdet.learn.train_settings import TrainSettings, load_train_settings
 from graphdet.learn.user_labels import given_labels, label_task, with_verdicts
 from graphdet.learn.user_learning import learn_planted, learn_users
 from graphdet.logs.labels import Labels, read_labels
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress, Silent
 from graphdet.scores.fused import Fusion
 
 

@@ -20,7 +20,7 @@ from graphdet.evaluation.cuts import Order, average_precision
 from graphdet.evaluation.splits import SplitPlan
 from graphdet.files import write_json, write_text
 from graphdet.gnn.settings import GnnSettings
-from graphdet.lab.model_card import data_digest, labels_fact
+from graphdet.lab.models import data_digest, labels_fact
 from graphdet.lab.tune_validation import Validation, of_things, of_users_by_network, of_users_by_trees
 from graphdet.lab.tuning import (
     SAMPLERS,
@@ -35,7 +35,8 @@ from graphdet.lab.tuning import (
 )
 from graphdet.learn.labelled import kind_of
 from graphdet.logs.labels import read_labels
-from graphdet.ports import Progress, Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Progress, Silent
 from graphdet.reports.tune_page import write_tune_page
 from graphdet.scores.trees import TreeSettings
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.reports.ring_json import ring_schema
 from graphdet.store.duckdb import DuckDBStore
 from tests.cli.command_line import inside

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from graphdet.casework.disclosure import Disclosure
 from graphdet.errors import GraphdetError
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.reports.ring_json import ring_schema
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.report import report

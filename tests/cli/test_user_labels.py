@@ -14,7 +14,8 @@ from graphdet.learn.ring_lessons import PlantedTask, plant_and_judge
 from graphdet.learn.train_settings import TrainSettings
 from graphdet.learn.user_labels import Task
 from graphdet.learn.user_learning import learn_users
-from graphdet.ports import Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Silent
 from graphdet.rings.find import acts_sketch
 from graphdet.store import open_store
 from graphdet.verbs.score import score

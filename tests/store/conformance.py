@@ -15,7 +15,8 @@ import pytest
 from graphdet.config import Columns, Config, Text, Time
 from graphdet.errors import UsageError
 from graphdet.gnn.heterodata import extract
-from graphdet.ports import Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Silent
 from graphdet.tables import Frame, RingTables
 from graphdet.verbs.ingest import ingest
 from tests.store.decision_conformance import DecisionConformance

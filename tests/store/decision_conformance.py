@@ -12,7 +12,8 @@ from graphdet.audit import Draft, Head, iso, storable, utc_now, verify
 from graphdet.casework.decisions import give_verdict, put_on_list, snooze, standing_of
 from graphdet.casework.memory import remember
 from graphdet.errors import UsageError
-from graphdet.ports import Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Silent
 from graphdet.tables import RingTables
 from tests.store.sample_logs import (
     RING_HISTORY,

@@ -2,7 +2,7 @@
 
 import sys
 
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.store.neo4j import Neo4jStore
 from graphdet.store.neo4j import writing as batches
 from tests.store.sample_logs import log_tables, random_log, source

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from graphdet.errors import UsageError
-from graphdet.ports import Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Silent
 from tests.store.decision_conformance import verdict_draft
 from tests.store.sample_logs import RING_HISTORY, Row, findings, log_tables, source, table
 

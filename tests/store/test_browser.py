@@ -11,7 +11,7 @@ import pytest
 
 from graphdet.audit import verify
 from graphdet.casework.decisions import note_loose, standing_of
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.store.neo4j import Neo4jStore, browser, server
 from graphdet.store.neo4j.guide import GuideServer, case_of
 from graphdet.store.neo4j.statements import text_of

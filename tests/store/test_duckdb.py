@@ -14,7 +14,7 @@ import narwhals as nw
 import pytest
 
 from graphdet.errors import ConfigError, InputError, StoreBusy, StoreError, UsageError
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.store import open_store
 from graphdet.store.duckdb import DuckDBStore, tables
 from graphdet.tables import LogTables

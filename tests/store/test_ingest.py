@@ -15,7 +15,8 @@ import pytest
 from graphdet.config import Columns, Config, Read, Time
 from graphdet.errors import InputError, TooManyRejects, UsageError
 from graphdet.logs import read_log
-from graphdet.ports import Silent, Source, Store
+from graphdet.ports import Source, Store
+from graphdet.progress import Silent
 from graphdet.store import open_store
 from graphdet.tables import Frame
 from graphdet.verbs.ingest import ingest

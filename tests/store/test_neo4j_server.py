@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from graphdet.errors import InputError, StoreBusy, StoreError, UsageError
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.store import open_store
 from graphdet.store.neo4j import Neo4jStore, importing, server, writing
 from graphdet.store.neo4j.home import Home

@@ -19,12 +19,11 @@ from graphdet.judge.shipped import shipped_judge
 from graphdet.learn.models import Models
 from graphdet.learn.user_told import finer
 from graphdet.learn.user_trees import UserTrees, fit_user_trees, user_columns
-from graphdet.ports import Silent
-from graphdet.scores.clusters import Clusters
-from graphdet.scores.density import Density
+from graphdet.progress import Silent
 from graphdet.scores.fused import Fusion, Parts
 from graphdet.scores.labelled_fusion import Evidence, fit_labelled
 from graphdet.scores.trees import TreeSettings
+from graphdet.scores.unsupervised import Clusters, Density
 from graphdet.simulate.campaigns import kind
 from graphdet.simulate.organic import organic
 from graphdet.simulate.plant import plant

@@ -14,7 +14,7 @@ from graphdet.features.pairs import find_pairs
 from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.graph.encode import read_graph
 from graphdet.learn.models import load_models
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.serving.accounts import AccountScorer
 from graphdet.serving.acts import NewAct
 from graphdet.serving.build import account_scorer

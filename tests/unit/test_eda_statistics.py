@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from graphdet.evaluation.log_tail import expected_tail, fit_power_law, gini, top_share
-from graphdet.evaluation.outliers import ecod_parts, iqr_distances, ks, moved, psi, spearman, z_scores
+from graphdet.evaluation.columns import ecod_parts, iqr_distances, ks, moved, psi, spearman, z_scores
+from graphdet.evaluation.tails import expected_tail, fit_power_law, gini, top_share
 from graphdet.scores.importance import importance
 
 RNG = np.random.default_rng(7)

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from graphdet.evaluation.bootstrap import draws, interval
 from graphdet.evaluation.calibration import brier, calibration_error, reliability
 from graphdet.evaluation.compare import Costs, Scored, difference, measure, precision_by_recall, roc_at
 from graphdet.evaluation.cuts import (
@@ -18,6 +17,7 @@ from graphdet.evaluation.cuts import (
     precision_at,
     recall_at_precision,
 )
+from graphdet.evaluation.intervals import draws, interval
 
 # Few distinct scores, so that ties are the rule.
 rows = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 1)), min_size=2, max_size=60).filter(

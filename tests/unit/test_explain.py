@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from graphdet.judge.shipped import shipped_judge
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.reports.evidence import findings, read_evidence
 from graphdet.reports.reasons import read_explanation
 from graphdet.rings.evidence import EVIDENCE

@@ -14,7 +14,7 @@ from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.settings import GnnSettings
 from graphdet.gnn.training import train_gnn
 from graphdet.gnn.words import MOST_MEMBERS, ring_block
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.simulate.assemble import Planted
 from graphdet.simulate.campaigns import kind
 from graphdet.simulate.organic import organic

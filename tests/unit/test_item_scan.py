@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from graphdet.config import load_config
 from graphdet.evaluation.beta_binomial import fit_beta_binomial, log_pmf, upper_tail
-from graphdet.evaluation.log_tail import adaptive_q_values, benjamini_hochberg
+from graphdet.evaluation.tails import adaptive_q_values, benjamini_hochberg
 from graphdet.items.acts import ItemActs, over_scales, visits
 from graphdet.items.crowds import cells, throwaways
 from graphdet.items.repeats import ItemVisits, RepeatLaw, repeat_p_values

@@ -19,7 +19,8 @@ from graphdet.learn.labelled_sheets import Sheet, event_sheet
 from graphdet.learn.labelled_task import LabelTask, label_task
 from graphdet.learn.labelled_train import train_labelled
 from graphdet.logs.labels import read_labels
-from graphdet.ports import Silent, Store
+from graphdet.ports import Store
+from graphdet.progress import Silent
 from graphdet.scores.trees import TreeSettings
 from graphdet.store.duckdb import DuckDBStore
 from tests.unit.labelled_files import labels_in, store_with

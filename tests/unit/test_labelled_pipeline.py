@@ -15,7 +15,7 @@ from graphdet.graph.encode import encode
 from graphdet.learn.labelled import check_against
 from graphdet.learn.labelled_score import score_labelled
 from graphdet.logs.labels import read_labels
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.ingest import ingest
 

@@ -19,7 +19,7 @@ from graphdet.learn.labelled_score import score_kept
 from graphdet.learn.labelled_task import label_task
 from graphdet.learn.labelled_train import train_labelled
 from graphdet.logs.labels import read_labels
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.scores.text_folds import ReadTexts, TextModels
 from graphdet.scores.trees import TreeSettings
 from graphdet.store.duckdb import DuckDBStore

@@ -20,7 +20,7 @@ from graphdet.features.pairs import (
     quiet_acts,
 )
 from graphdet.graph.encode import edges_frame
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.tables import GraphArrays, PairArrays
 from tests.unit.small_graphs import graph_of
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.lab.model_desk import compare
+from graphdet.lab.models import compare
 from graphdet.lab.registry import HISTORY, INDEX, Measurement, Registry, index_of, resolve
 from graphdet.learn.digests import model_digest
 

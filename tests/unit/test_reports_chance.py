@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from graphdet.reports.context import N_SLICES, Acts, look_around, matched_null, organic_null, poisson_binomial
-from graphdet.reports.figures.time_axis import TimeAxis
+from graphdet.reports.figures.in_time import TimeAxis
 
 START = 1_506_826_800_000
 DAY = 86_400_000

@@ -17,13 +17,13 @@ from graphdet.detect.held_back import HeldBack, held_back, with_counter_evidence
 from graphdet.detect.score import Flags
 from graphdet.detect.what_if import without_edges
 from graphdet.evaluation.calibration import estimate_share, posterior, posterior_q_values
-from graphdet.evaluation.log_tail import tail_p_values
+from graphdet.evaluation.tails import tail_p_values
 from graphdet.features.pairs import find_pairs
 from graphdet.judge.examples import KnownCampaigns
 from graphdet.judge.model import RingJudge
 from graphdet.learn.ring_lessons import lessons_of, without_suspects
 from graphdet.learn.user_labels import Task
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.rings.blocks import Blocks, block_acts, membership
 from graphdet.rings.evidence import EVIDENCE, INPUTS, gather_evidence
 from graphdet.rings.find import (

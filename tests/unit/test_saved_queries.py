@@ -11,7 +11,7 @@ import pytest
 from graphdet import schema
 from graphdet.cli import show
 from graphdet.errors import UsageError
-from graphdet.reports.spreadsheet import original
+from graphdet.reports.csv_tables import original
 from graphdet.store.duckdb import twins
 from graphdet.store.neo4j import browser, saved
 from graphdet.store.neo4j.statements import names, text_literal, text_of

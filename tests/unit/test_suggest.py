@@ -9,7 +9,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import average_precision_score
 
 from graphdet.errors import UsageError
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.scores.suggest import doubt_of, suggest
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.suggest import COLUMNS, suggest_users

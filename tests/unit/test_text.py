@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphdet.errors import GraphdetError
-from graphdet.text.near import SHINGLE, near_clusters, signatures
+from graphdet.text.near import REUSE_FEATURES, SHINGLE, near_clusters, others, reuse, signatures
 from graphdet.text.ngrams import Ngrams, NgramSettings, learn_ngrams
 from graphdet.text.normal import MOST_CHARS, clean, normalise, template, template_id
-from graphdet.text.reuse import REUSE_FEATURES, others, reuse
 from graphdet.text.shape import SHAPE_FEATURES, links, shape
 
 HOSTILE = [

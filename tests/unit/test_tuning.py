@@ -23,7 +23,7 @@ from graphdet.lab.tuning import (
     importance,
     tune_settings,
 )
-from graphdet.ports import Silent
+from graphdet.progress import Silent
 from graphdet.verbs.tune import N_HALVES, gain_elsewhere, halves_of
 
 SPACE = {

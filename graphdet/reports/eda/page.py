@@ -13,8 +13,8 @@ from markupsafe import Markup
 from graphdet import words
 from graphdet.files import write_text
 from graphdet.reports import html
+from graphdet.reports.csv_tables import Cell, sheet
 from graphdet.reports.eda import grids, labels, spread, story, when
-from graphdet.reports.spreadsheet import Cell, sheet
 
 Document = Mapping[str, Any]
 _MOST_COLUMNS = 100

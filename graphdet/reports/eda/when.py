@@ -11,7 +11,7 @@ from graphdet import words
 from graphdet.reports import svg
 from graphdet.reports.eda import labels
 from graphdet.reports.eda.labels import Scale, linear_ticks
-from graphdet.reports.figures.time_axis import TimeAxis
+from graphdet.reports.figures.in_time import TimeAxis
 
 WIDTH = 1000.0
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

@@ -14,7 +14,8 @@ import pyarrow as pa
 from graphdet import schema
 from graphdet.audit import AuditLog, Draft, Head
 from graphdet.errors import UsageError
-from graphdet.ports import LooseVerdict, Progress, Source
+from graphdet.ports import LooseVerdict, Source
+from graphdet.progress import Progress
 from graphdet.store.duckdb import audit_log, findings, tables, twins, writing
 from graphdet.store.duckdb.problems import check_file, in_words
 from graphdet.store.neighbourhood import in_window, neighbourhood

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import asdict
 
 from graphdet.errors import StoreError
-from graphdet.ports import Progress
+from graphdet.progress import Progress
 from graphdet.store.neo4j.home import USERNAME, Home, Memory
 from graphdet.store.neo4j.java import server_version
 

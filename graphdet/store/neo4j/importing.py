@@ -14,7 +14,8 @@ from pathlib import Path
 import duckdb
 
 from graphdet.errors import StoreError
-from graphdet.ports import Progress, Source
+from graphdet.ports import Source
+from graphdet.progress import Progress
 from graphdet.store.neo4j import server
 from graphdet.store.neo4j.home import Home
 from graphdet.store.neo4j.java import ensure_jars, find_java, java_command

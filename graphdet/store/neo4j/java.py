@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from graphdet.errors import StoreError
-from graphdet.ports import Progress
+from graphdet.progress import Progress
 
 INSTALL = (
     "on Debian or Ubuntu: apt install openjdk-17-jdk-headless maven; on a Mac: brew install openjdk@17 maven"

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from graphdet.errors import StoreBusy, StoreError, UsageError
-from graphdet.ports import Progress, Silent
+from graphdet.progress import Progress, Silent
 from graphdet.store.neo4j import docker as containers
 from graphdet.store.neo4j.client import Client
 from graphdet.store.neo4j.home import (

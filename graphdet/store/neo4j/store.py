@@ -13,7 +13,8 @@ import pyarrow as pa
 from graphdet import schema
 from graphdet.audit import AuditLog, Draft, Head
 from graphdet.errors import StoreError, UsageError
-from graphdet.ports import LooseVerdict, Progress, Source
+from graphdet.ports import LooseVerdict, Source
+from graphdet.progress import Progress
 from graphdet.store.neighbourhood import in_window
 from graphdet.store.neo4j import audit_log, findings, importing, packed, saved, server, writing
 from graphdet.store.neo4j import findings as labelled_scores

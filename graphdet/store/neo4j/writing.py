@@ -13,7 +13,8 @@ import duckdb
 
 from graphdet import schema
 from graphdet.errors import InputError, StoreError
-from graphdet.ports import Progress, Source
+from graphdet.ports import Source
+from graphdet.progress import Progress
 from graphdet.store.neo4j.client import Client, Transaction
 from graphdet.store.neo4j.statements import cypher, entity_label, names, type_of_action
 from graphdet.tables import Frame, LogTables, require_columns

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 
 @dataclass
@@ -30,3 +31,29 @@ def peak_mib() -> float:
     """Peak resident memory of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 * 1024) if sys.platform == "darwin" else peak / 1024
+
+
+class Progress(Protocol):
+    """Where long work says how far it is; the command line draws bars on stderr."""
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        """Begin a stage of `total` steps (None: unknown)."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Move the current stage on."""
+
+    def done(self) -> None:
+        """End the current stage."""
+
+
+class Silent:
+    """Progress that says nothing."""
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        """Ignore."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Ignore."""
+
+    def done(self) -> None:
+        """Ignore."""

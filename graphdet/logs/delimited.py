@@ -31,8 +31,7 @@ import pyarrow as pa
 
 from graphdet.config import Config, Read
 from graphdet.errors import ConfigError, InputError
-from graphdet.logs.files import LogFile, as_utf8, read_head
-from graphdet.logs.lines import LineCount, count_lines, load_lines
+from graphdet.logs.files import LineCount, LogFile, as_utf8, count_lines, load_lines, read_head
 from graphdet.logs.raw import (
     ROW,
     RawFile,
