@@ -18,7 +18,7 @@ _HOMES = {
     "remove_old": "ring_files",
     "write_csv": "csv_tables",
     "write_rings": "ring_files",
-    "write_run_json": "run_info",
+    "write_run_json": "run_facts",
     "write_tables": "csv_tables",
 }
 __all__ = ["overview", "remove_old", "write_csv", "write_rings", "write_run_json", "write_tables"]
