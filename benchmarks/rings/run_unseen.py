@@ -31,7 +31,7 @@ from graphdet.learn.ring_lessons import planted_copies
 from graphdet.progress import Silent
 from graphdet.rings.evidence import JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, overlap, ring_candidates
-from graphdet.simulate import KINDS, TRAINED, Campaign, innocent_plan, is_like, plant
+from graphdet.simulation import KINDS, TRAINED, Campaign, innocent_plan, is_like, plant
 from graphdet.tables import GraphArrays
 
 BLOCKS = [name for name, campaign in KINDS.items() if campaign.n_targets > 1]

@@ -19,7 +19,7 @@ from graphdet import schema
 from graphdet.errors import UsageError
 from graphdet.files import replacing
 from graphdet.ports import Store
-from graphdet.simulate import (
+from graphdet.simulation import (
     KINDS,
     LEVELS,
     Campaign,
@@ -37,7 +37,7 @@ from graphdet.simulate import (
     unseen_plan,
     with_knobs,
 )
-from graphdet.simulate import (
+from graphdet.simulation import (
     kind as campaign_kind,
 )
 from graphdet.tables import GraphArrays

@@ -8,9 +8,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from graphdet.simulate.assemble import Planted
-from graphdet.simulate.profile import DAY_MS, HOUR_MS, Int, LogProfile, profile_log
-from graphdet.simulate.world import Float
+from graphdet.simulation.assemble import Planted
+from graphdet.simulation.profile import DAY_MS, HOUR_MS, Int, LogProfile, profile_log
+from graphdet.simulation.world import Float
 from graphdet.tables import GraphArrays
 
 PEERS = 4  # organic users of equal activity per planted account

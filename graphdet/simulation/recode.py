@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from graphdet.simulate.profile import Int
+from graphdet.simulation.profile import Int
 
 Rng = np.random.Generator
 _DIGITS, _LOWER, _UPPER, _HEX = (

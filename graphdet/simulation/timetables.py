@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.simulate.profile import DAY_MS, HOUR_MS, MINUTE_MS, Int, LogProfile
-from graphdet.simulate.targets import Strike, interest
+from graphdet.simulation.profile import DAY_MS, HOUR_MS, MINUTE_MS, Int, LogProfile
+from graphdet.simulation.targets import Strike, interest
 
 DONOR_TRIES = 12
 FAR_MORE = 10  # times the wanted clicks: nobody beyond is taken for a donor when there are few near

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.simulate.campaigns import Campaign
-from graphdet.simulate.profile import DAY_MS, MINUTE_MS, Int, LogProfile
-from graphdet.simulate.targets import Strike, interest
-from graphdet.simulate.timetables import Sitting, Timetable, hours_apart, make_timetable
+from graphdet.simulation.campaigns import Campaign
+from graphdet.simulation.profile import DAY_MS, MINUTE_MS, Int, LogProfile
+from graphdet.simulation.targets import Strike, interest
+from graphdet.simulation.timetables import Sitting, Timetable, hours_apart, make_timetable
 
 SCRIPT_GAP_MS = 4_000
 MOVING = 0.06  # interest of a target below which an account rather moves a session to it

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.simulate.profile import DAY_MS, MINUTE_MS, Int, LogProfile
+from graphdet.simulation.profile import DAY_MS, MINUTE_MS, Int, LogProfile
 
 TRIES_IMITATION = 64  # random users looked at per account
 MOST = 4  # times the clicks to imitate: a hub's are nobody's way

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.errors import NotEnoughData
-from graphdet.simulate.campaigns import Campaign
-from graphdet.simulate.profile import DAY_MS, HOUR_MS, Int, LogProfile
+from graphdet.simulation.campaigns import Campaign
+from graphdet.simulation.profile import DAY_MS, HOUR_MS, Int, LogProfile
 
 # Rank shares of the items with at least MIN_CLICKS clicks, from rare to popular.
 RANKS = {"cold": (0.0, 0.6), "mid": (0.6, 0.93), "warm": (0.8, 0.95), "popular": (0.93, 1.0)}

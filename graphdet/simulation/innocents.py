@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from graphdet.errors import UsageError
-from graphdet.simulate.campaigns import DAY_S, HOUR_S, Campaign
+from graphdet.simulation.campaigns import DAY_S, HOUR_S, Campaign
 
 Rng = np.random.Generator
 

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 
 from graphdet.errors import UsageError
-from graphdet.simulate.entities import KindLinks, graph_fields
-from graphdet.simulate.profile import DAY_MS, HOUR_MS, Int
-from graphdet.simulate.recode import decimal_ids, edge_order, merge_repeats
-from graphdet.simulate.walks import Bool
-from graphdet.simulate.world import HOURS_OF_DAY, Float, Items, Users, make_items, make_users
+from graphdet.simulation.entities import KindLinks, graph_fields
+from graphdet.simulation.profile import DAY_MS, HOUR_MS, Int
+from graphdet.simulation.recode import decimal_ids, edge_order, merge_repeats
+from graphdet.simulation.walks import Bool
+from graphdet.simulation.world import HOURS_OF_DAY, Float, Items, Users, make_items, make_users
 from graphdet.tables import GraphArrays
 
 Rng = np.random.Generator

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graphdet.simulate.campaigns import Campaign
-from graphdet.simulate.profile import Int
-from graphdet.simulate.recode import deal_ids
+from graphdet.simulation.campaigns import Campaign
+from graphdet.simulation.profile import Int
+from graphdet.simulation.recode import deal_ids
 from graphdet.tables import GraphArrays
 
 Rng = np.random.Generator

@@ -11,8 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from graphdet.errors import UsageError
-from graphdet.simulate.assemble import Planted
-from graphdet.simulate.profile import Int
+from graphdet.simulation.assemble import Planted
+from graphdet.simulation.profile import Int
 from graphdet.tables import GraphArrays
 
 Rng = np.random.Generator

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphdet.simulate.profile import DAY_MS, HOUR_MS, Int
-from graphdet.simulate.walks import Bool
+from graphdet.simulation.profile import DAY_MS, HOUR_MS, Int
+from graphdet.simulation.walks import Bool
 
 Rng = np.random.Generator
 Float = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
