@@ -17,9 +17,11 @@ from graphdet.detect.ring_sources import ring_events, ring_sources
 from graphdet.errors import UsageError
 from graphdet.ports import Store
 from graphdet.progress import Silent
+from graphdet.reports.csv_tables import RING_ORDER, SUSPECT_ORDER
 from graphdet.reports.gather import gather
 from graphdet.reports.reasons import Reason
 from graphdet.store import open_store
+from graphdet.tables import RingTables
 from graphdet.verbs.report import RUN_INFO
 from graphdet.words import iso, plural
 
@@ -75,7 +77,7 @@ class Findings:
         the user is in no ring.
         """
         with opened(self.url) as store:
-            return to_pandas(store.scores())
+            return to_pandas(store.scores().sort_by(list(SUSPECT_ORDER)))
 
     @cached_property
     def rings(self) -> pd.DataFrame:
@@ -92,9 +94,10 @@ class Findings:
         return to_pandas(leads(self._rings, self.info.get("fdr")))
 
     @cached_property
-    def _rings(self) -> Any:
+    def _rings(self) -> RingTables:
         with opened(self.url) as store:
-            return store.rings()
+            found = store.rings()
+        return RingTables(found.rings.sort_by(list(RING_ORDER)), found.members, found.items)
 
     def ring(self, ring_id: str) -> "Ring":
         """Read a ring, flagged or not, with its evidence.
