@@ -48,10 +48,10 @@ def verdict(
     if (ring is None) == (user is None):
         raise UsageError("name a ring, for instance R17, or a user with --user")
     from graphdet.casework.decisions import give_verdict
-    from graphdet.casework.standing import listed
+    from graphdet.casework.standing import reasons_of
 
     if reason is None:
-        raise UsageError(f"--reason CODE is missing\n{listed(chosen[0])}")
+        raise UsageError(f"--reason CODE is missing\n{reasons_of(chosen[0])}")
     kind, subject = ("ring", str(ring)) if user is None else ("user", user)
     with options.opened(store) as target:
         given, head = give_verdict(target, kind, subject, chosen[0], reason, note, who(by))
@@ -81,11 +81,11 @@ def verdicts(
 ) -> None:
     """Print the verdicts, lists and snoozes that hold in a store."""
     from graphdet.audit import utc_now
-    from graphdet.casework.decisions import doubts, standing_of
+    from graphdet.casework.decisions import decision_doubts, standing_of
 
     with options.opened(store, read_only=True) as source:
         standing = standing_of(source).at(utc_now())
-        for warning in doubts(source):
+        for warning in decision_doubts(source):
             say(f"Warning: {warning}")
     if precision:
         _print_precision(standing, json)
@@ -184,7 +184,9 @@ def _print_precision(standing: "Standing", as_json: bool) -> None:
     say("Verdicts are no random sample: people look first at what looks worst.")
 
 
-Users = Annotated[list[str], typer.Argument(metavar="USER", help="Users, by their ids.", show_default=False)]
+UserArguments = Annotated[
+    list[str], typer.Argument(metavar="USER", help="Users, by their ids.", show_default=False)
+]
 Remove = Annotated[bool, typer.Option("--remove", help="Take them off the list.")]
 Expires = Annotated[
     str | None,
@@ -196,7 +198,7 @@ Expires = Annotated[
 
 @guarded
 def allow(
-    users: Users,
+    users: UserArguments,
     remove: Remove = False,
     expires: Expires = None,
     note: Note = "",
@@ -210,7 +212,7 @@ def allow(
 
 @guarded
 def deny(
-    users: Users,
+    users: UserArguments,
     remove: Remove = False,
     expires: Expires = None,
     note: Note = "",
@@ -253,7 +255,7 @@ def _put(
 
 
 @guarded
-def snooze(
+def snooze_command(
     ring: Annotated[str, typer.Argument(metavar="RING", help="The ring, for instance R17.")],
     until: Until = None,
     days: Days = None,
@@ -270,7 +272,7 @@ def snooze(
 
     end = decisions.ends_at(until, days)
     with options.opened(store) as target:
-        ring_id, head = decisions.snooze(target, ring, end, note=note, who=who(by))
+        ring_id, head = decisions.snooze_ring(target, ring, end, note=note, who=who(by))
     if json:
         from graphdet.cli import show
 

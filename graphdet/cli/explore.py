@@ -18,11 +18,11 @@ from graphdet.errors import GraphdetError, UsageError
 
 
 @guarded
-def eda(
+def eda_command(
     logs: options.Logs,
     config: options.ConfigName,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the page, JSON and tables.")],
-    labels: options.LabelFile = None,
+    labels: options.LabelFileOption = None,
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
@@ -50,7 +50,7 @@ def eda(
 
 
 @guarded
-def power(
+def power_command(
     logs: options.Logs,
     config: options.ConfigName,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the page, table and JSON.")],
@@ -98,7 +98,7 @@ if TYPE_CHECKING:
 
 
 @guarded
-def audit_leakage(
+def audit_leakage_command(
     labels: Annotated[Path, typer.Option("--labels", metavar="FILE", help="Labels, as for graphdet train.")],
     logs: Annotated[
         list[str] | None, typer.Argument(metavar="[LOG…]", help="Log files; or name a store.")
@@ -107,7 +107,7 @@ def audit_leakage(
         str | None, typer.Option("--config", metavar="NAME|PATH", help="What the columns of LOG mean.")
     ] = None,
     store: options.StoreUrl = None,
-    split: splits.Split = splits.SplitKind.temporal,
+    split: splits.SplitOption = splits.SplitKind.temporal,
     train_until: splits.TrainUntil = None,
     delay_days: splits.DelayDays = None,
     test_from: splits.TestFrom = None,

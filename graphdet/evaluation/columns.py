@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.stats import rankdata
 
-Float = NDArray[np.float64]
+from graphdet.arrays import Float
+
 FAR_Z = 3.0  # standard deviations
 FAR_IQR = 3.0  # Tukey's far-out fences: quartile ± 3 interquartile ranges
 NO_SPAN = 0.01

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from graphdet.arrays import Float
 
 
 @dataclass(frozen=True)

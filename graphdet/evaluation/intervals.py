@@ -9,7 +9,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from graphdet.arrays import Float
 
 
 def draws(group: NDArray[np.integer], n_draws: int, seed: int) -> Iterator[Float]:

@@ -15,17 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from graphdet.arrays import Float, Int
 from graphdet.gnn.network import TrainedGnn
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.sampling import Block
 from graphdet.gnn.threads import one_thread
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 N_POINTS = 5  # of Gauss's rule on a piece of the path
 FIRST_ENDS = (0.0, 0.02, 0.1, 0.3, 1.0)
-MOST_PIECES = 32
-ENOUGH = 0.01  # of logit − baseline, which the pieces together may leave
+MOST_EXPLAINED_PIECES = 32
+MOST_UNEXPLAINED = 0.01  # of logit − baseline, which the pieces together may leave
 LEAST_GAP = 0.002
 NOBODY = np.zeros(0, np.int64)
 
@@ -155,8 +154,8 @@ class GnnExplainer:
             self._piece(lo, hi, f, g, given, blocks)
             for lo, hi, f, g in zip(FIRST_ENDS, FIRST_ENDS[1:], ends, ends[1:], strict=False)
         ]
-        enough = ENOUGH * abs(ends[-1] - ends[0]) + LEAST_GAP
-        while sum(piece.error for piece in pieces) > enough and len(pieces) < MOST_PIECES:
+        enough = MOST_UNEXPLAINED * abs(ends[-1] - ends[0]) + LEAST_GAP
+        while sum(piece.error for piece in pieces) > enough and len(pieces) < MOST_EXPLAINED_PIECES:
             worst = max(range(len(pieces)), key=lambda place: pieces[place].error)
             piece = pieces.pop(worst)
             middle = (piece.lo + piece.hi) / 2

@@ -19,18 +19,17 @@ aside.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betaln, gammaln
 
+from graphdet.arrays import Float, Int
 from graphdet.evaluation.beta_binomial import fit_beta_binomial, log_pmf
-from graphdet.items.acts import Int, ItemActs, visits
+from graphdet.items.acts import ItemActs, visits
 from graphdet.rings.own_time import ranges
 
 MOST_REPEATS = 60  # told apart; more are as likely as these
 # Acts in a window per own act of the visit that it holds; where there are more it stands for nothing.
 MOST_OTHERS = 64
 MOST_WINDOW_ACTS = 4_000_000  # held at a time
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from graphdet.files import write_text
 from graphdet.reports import html
 from graphdet.reports.figures.evaluation import draw_history, draw_importance, draw_slice
 
-MOST_ROWS = 20
+MOST_TRIALS_SHOWN = 20
 
 
 def write_tune_page(path: Path, document: Mapping[str, Any]) -> Path:
@@ -22,7 +22,7 @@ def write_tune_page(path: Path, document: Mapping[str, Any]) -> Path:
     order = sorted(document["importance"], key=lambda name: -document["importance"][name])
     names = [*order, *(name for name in space if name not in order)]
     slices = [(name, draw_slice(name, bool(space[name].get("log")), trials)) for name in names]
-    best = sorted(trials, key=lambda one: (-one["value"], one["place"]))[:MOST_ROWS]
+    best = sorted(trials, key=lambda one: (-one["value"], one["place"]))[:MOST_TRIALS_SHOWN]
     return write_text(
         path,
         html.render(

@@ -23,8 +23,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float, Int
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts, entry_rows
-from graphdet.rings.organic import Float, Organic
+from graphdet.rings.organic import Organic
 
 MIDDLE = (0.05, 0.95)  # of the members' acts: a member who passed by much earlier does not stretch the time
 PAD_SHARE = 0.1  # of that time, added at either end …
@@ -169,12 +170,12 @@ def _by_window(
 
 
 MOMENT = 1 / 32  # of all distinct acts of a log: two of the organic model's time slices
-PRIOR_ACTS = 50.0  # by which the targets' share of the whole log counts beside their share of the moment
+PRIOR_MOMENT_ACTS = (
+    50.0  # by which the targets' share of the whole log counts beside their share of the moment
+)
 LEAST_CROWD = 20.0  # to name a user among
 ALIKE = 0.5
 LEAST_COST = 3.0  # nats, to name a user
-
-Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ def visitors(blocks: Blocks, at: Moments, model: Organic) -> Visitors:
     ordinary = np.bincount(found.block[~alike], found.count[~alike], minlength=n)
     special = np.bincount(found.block[alike], found.count[alike], minlength=n)
     usual = (its.items @ model.audience) / max(len(model.act_times), 1)
-    appeal = (ordinary + PRIOR_ACTS * usual) / (at.n_acts - special + PRIOR_ACTS)
+    appeal = (ordinary + PRIOR_MOMENT_ACTS * usual) / (at.n_acts - special + PRIOR_MOMENT_ACTS)
     kept = np.flatnonzero((found.count >= 2) | found.inside)
     block, user = found.block[kept], found.user[kept]
     start, end = model.acts_by_user_time.between(user, at.first_ms[block], at.last_ms[block])
@@ -258,7 +259,9 @@ def gatherings(blocks: Blocks, at: Moments, model: Organic) -> Gatherings:
     block, item, count = block[several], item[several], count[several]
     start, end = model.acts_by_item_time.between(item, at.first_ms[block], at.last_ms[block])
     usual = model.audience[item] / max(len(model.act_times), 1)
-    share = (end - start - count + PRIOR_ACTS * usual) / (at.n_acts - within + PRIOR_ACTS)[block]
+    share = (end - start - count + PRIOR_MOMENT_ACTS * usual) / (at.n_acts - within + PRIOR_MOMENT_ACTS)[
+        block
+    ]
     return Gatherings(block, item, count.astype(np.float64), within[block] * share)
 
 

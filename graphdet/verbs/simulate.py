@@ -20,15 +20,15 @@ from graphdet.errors import UsageError
 from graphdet.files import replacing
 from graphdet.ports import Store
 from graphdet.simulate import (
-    KINDS,
+    CAMPAIGN_KINDS,
     LEVELS,
     Campaign,
     Planted,
     PlantedGroup,
     RowValues,
     benchmark_plan,
+    campaign_of_level,
     innocent_plan,
-    level,
     organic,
     organic_values,
     plant,
@@ -37,16 +37,14 @@ from graphdet.simulate import (
     unseen_plan,
     with_knobs,
 )
-from graphdet.simulate import (
-    kind as campaign_kind,
-)
+from graphdet.simulate import kind as campaign_kind
 from graphdet.tables import GraphArrays
 
-FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
-PLANS = ("benchmark", "training", "unseen", *LEVELS, *KINDS, "none")
-DEFAULT_CAMPAIGNS = {"training": 12, "unseen": 10, **dict.fromkeys((*LEVELS, *KINDS), 3)}
-ENTITY_COLUMNS = {"device": "device_id", "ip": "ip"}
-BATCH_ROWS = 100_000
+LOG_FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
+PLANS = ("benchmark", "training", "unseen", *LEVELS, *CAMPAIGN_KINDS, "none")
+DEFAULT_CAMPAIGNS = {"training": 12, "unseen": 10, **dict.fromkeys((*LEVELS, *CAMPAIGN_KINDS), 3)}
+SIMULATED_ENTITY_COLUMNS = {"device": "device_id", "ip": "ip"}
+WRITE_BATCH_ROWS = 100_000
 REPEAT_MS = 1000  # an interaction that stands for n events is written as n rows, a second apart
 
 
@@ -102,9 +100,9 @@ def simulate(
         NotEnoughData: a log too small for the plan.
         GraphdetError: a file cannot be written.
     """
-    if not str(out.name).endswith(FORMATS):
+    if not str(out.name).endswith(LOG_FORMATS):
         raise UsageError(
-            f"cannot tell how to write {out.name}; end the name with one of {', '.join(FORMATS)}"
+            f"cannot tell how to write {out.name}; end the name with one of {', '.join(LOG_FORMATS)}"
         )
     campaigns = [with_knobs(campaign, knobs or {}) for campaign in _campaigns(plan, n_campaigns, seed)]
     if base is None:
@@ -162,10 +160,10 @@ def _campaigns(plan: str, n: int | None, seed: int) -> list[Campaign]:
         return training_plan(seed, wanted)
     if plan == "unseen":
         return unseen_plan(seed, wanted)
-    if plan in KINDS:
+    if plan in CAMPAIGN_KINDS:
         return [campaign_kind(plan)] * wanted
     rng = np.random.default_rng((seed, LEVELS.index(plan)))
-    return [level(plan, rng) for _ in range(wanted)]
+    return [campaign_of_level(plan, rng) for _ in range(wanted)]
 
 
 def read_values(store: Store, graph: GraphArrays, rating: str | None = None) -> RowValues:
@@ -233,7 +231,7 @@ def _write_log(out: Path, graph: GraphArrays, values: RowValues, seed: int) -> i
         "timestamp": pa.array(at_ms),
         "action": pa.array(graph.actions, pa.string()).take(pa.array(graph.action_ix[row])),
     }
-    for kind, name in ENTITY_COLUMNS.items():
+    for kind, name in SIMULATED_ENTITY_COLUMNS.items():
         entity = _entity_of_session(graph, kind, np.random.default_rng((seed, 49_979_687)))
         if entity is not None:
             columns[name] = graph.entity_ids.take(
@@ -249,7 +247,7 @@ def _write_log(out: Path, graph: GraphArrays, values: RowValues, seed: int) -> i
         columns[values.rating_name] = values.rating.take(pa.array(row))
     table = pa.table(columns)
     with replacing(out) as path:
-        _WRITERS[next(ending for ending in FORMATS if out.name.endswith(ending))](table, path)
+        _WRITERS[next(ending for ending in LOG_FORMATS if out.name.endswith(ending))](table, path)
     return len(row)
 
 
@@ -318,7 +316,7 @@ def _innocents(planted: Planted) -> pa.Table:
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
     """Write Parquet."""
-    pq.write_table(table, path, compression="zstd", row_group_size=BATCH_ROWS)
+    pq.write_table(table, path, compression="zstd", row_group_size=WRITE_BATCH_ROWS)
 
 
 @contextmanager
@@ -341,7 +339,7 @@ def _write_csv_gz(table: pa.Table, path: Path) -> None:
 
 def _json_lines(table: pa.Table) -> Iterator[bytes]:
     """Give JSON lines in batches."""
-    for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+    for batch in table.to_batches(max_chunksize=WRITE_BATCH_ROWS):
         rows = batch.to_pylist()
         yield "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 

@@ -8,10 +8,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
+from graphdet.arrays import Int
 from graphdet.simulate.assemble import Planted
-from graphdet.simulate.profile import DAY_MS, HOUR_MS, Int, LogProfile, profile_log
+from graphdet.simulate.profile import LogProfile, profile_log
 from graphdet.simulate.world import Float
 from graphdet.tables import GraphArrays
+from graphdet.units import DAY_MS, HOUR_MS
 
 PEERS = 4  # organic users of equal activity per planted account
 FOLDS = 5

@@ -10,12 +10,12 @@ from graphdet.reports import svg
 from graphdet.reports.eda import labels
 from graphdet.reports.eda.labels import Scale, across, linear_ticks
 
-MOST_ROWS = 16  # of drift and importance
+MOST_GRID_ROWS = 16  # of drift and importance
 _WIDTH = 920.0  # at least, so that small grids are not blown up
-MOVED, FAR = 0.1, 0.25  # of the population stability index
+MOVED, FAR_OUT_SHARE = 0.1, 0.25  # of the population stability index
 
 
-def correlation(one: Mapping[str, Any]) -> Markup:
+def draw_correlation(one: Mapping[str, Any]) -> Markup:
     """Draw rank correlations below the diagonal: blue together, orange against, the stronger the fuller."""
     names, r = one["names"], one["r"]
     n = len(names)
@@ -66,9 +66,9 @@ def correlation(one: Mapping[str, Any]) -> Markup:
     )
 
 
-def drift(found: Mapping[str, Any]) -> Markup:
+def draw_drift(found: Mapping[str, Any]) -> Markup:
     """Draw the stability index of each feature from one period to the next; marked from .1, strong from .25."""
-    rows = found["rows"][:MOST_ROWS]
+    rows = found["rows"][:MOST_GRID_ROWS]
     steps = found["steps"]
     left, top, high = 206.0, 44.0, 23.0
     wide = min(86.0, (1000.0 - left - 70) / max(len(steps), 1))
@@ -85,7 +85,7 @@ def drift(found: Mapping[str, Any]) -> Markup:
         y = top + i * high
         parts.append(svg.tag("text", labels.feature(row["name"]), x=left - 8, y=y + 16, css="small end"))
         for k, value in enumerate(row["psi"]):
-            level = "far" if value >= FAR else "moved" if value >= MOVED else "still"
+            level = "far" if value >= FAR_OUT_SHARE else "moved" if value >= MOVED else "still"
             hover = svg.tag(
                 "title",
                 f"{labels.feature(row['name'])}: PSI {value:.3f} to {begins[k]}",
@@ -111,9 +111,9 @@ def drift(found: Mapping[str, Any]) -> Markup:
     )
 
 
-def importance(found: Mapping[str, Any]) -> Markup:
+def draw_importance(found: Mapping[str, Any]) -> Markup:
     """Draw what shuffling a feature costs, and what the forest itself says of it, side by side."""
-    rows = found["features"][:MOST_ROWS]
+    rows = found["features"][:MOST_GRID_ROWS]
     left, top, high = 210.0, 34.0, 22.0
     bottom = top + len(rows) * high + 4
     low = min(0.0, *(row["permutation"] - row["permutation_std"] for row in rows))

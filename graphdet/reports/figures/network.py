@@ -11,13 +11,13 @@ from markupsafe import Markup
 
 from graphdet import words
 from graphdet.reports import svg
-from graphdet.reports.context import Context
+from graphdet.reports.context import Surroundings
 from graphdet.reports.figures.layout import Presence, colour, groups, two_columns
 from graphdet.reports.ring_data import RingData
 
-MEMBERS_DRAWN, GROUPS_DRAWN, ITEMS_DRAWN = 24, 12, 30
+MEMBERS_DRAWN, GROUPS_DRAWN, NETWORK_ITEMS_DRAWN = 24, 12, 30
 OUTSIDERS_DRAWN = 5
-WIDTH = 1000.0
+NETWORK_WIDTH = 1000.0
 _LEFT, _ITEM_LEFT, _ITEM_RIGHT, _RIGHT = 226.0, 372.0, 652.0, 786.0
 _MIDDLE = (_ITEM_LEFT + _ITEM_RIGHT) / 2
 _TOP = 30.0
@@ -38,7 +38,7 @@ class _Box:
 def draw_network(ring: RingData) -> Markup:
     """Draw the graph of a ring as inline SVG."""
     presence = Presence.of(ring)
-    drawn = len(ring.items) if len(ring.items) <= ITEMS_DRAWN else ITEMS_DRAWN - 1
+    drawn = len(ring.items) if len(ring.items) <= NETWORK_ITEMS_DRAWN else NETWORK_ITEMS_DRAWN - 1
     left = _members(ring, presence)
     right = [] if ring.context is None else _others(ring, ring.context)
     n_rows = drawn + (drawn < len(ring.items))
@@ -73,7 +73,7 @@ def draw_network(ring: RingData) -> Markup:
         f"the middle, {words.thousands(len(right))} of other accounts on the right. The tables hold the same data."
     )
     title = f"Graph of ring {words.visible(ring.ring_id)}"
-    return svg.picture(parts, WIDTH, height, title, described, "figure-network")
+    return svg.picture(parts, NETWORK_WIDTH, height, title, described, "figure-network")
 
 
 def _spread(order: list[int], height: float) -> dict[int, float]:
@@ -114,7 +114,7 @@ def _members(ring: RingData, presence: Presence) -> list[_Box]:
     return boxes
 
 
-def _others(ring: RingData, context: Context) -> list[_Box]:
+def _others(ring: RingData, context: Surroundings) -> list[_Box]:
     """Accounts outside: the nearest ones alone, the others by how many targets they touched."""
     column = {item.item_id: place for place, item in enumerate(ring.items)}
     boxes, alone = [], context.outsiders[:OUTSIDERS_DRAWN]
@@ -188,7 +188,7 @@ def _outside(box: _Box, y: float, item_y: dict[int, float], drawn: int, scale: f
         )
         for item, n in sorted(_folded(box.touched, drawn).items())
     ]
-    return svg.group([*lines, *_box(box, _RIGHT - 4, WIDTH, y)], css=f"m {box.css}")
+    return svg.group([*lines, *_box(box, _RIGHT - 4, NETWORK_WIDTH, y)], css=f"m {box.css}")
 
 
 def _box(box: _Box, x0: float, x1: float, y: float) -> list[Markup]:
