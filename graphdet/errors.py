@@ -14,7 +14,15 @@ A message says what is wrong, where, and what to do. The command line prints it 
 
 
 class GraphdetError(Exception):
-    """The work failed; the base of every error that graphdet raises on purpose."""
+    """The work failed; the base of every error that graphdet raises on purpose.
+
+    >>> import graphdet
+    >>> try:
+    ...     graphdet.open("no-such-folder")
+    ... except graphdet.GraphdetError as error:
+    ...     print(error, error.exit_code)
+    no-such-folder: there is no such folder or file; give the `out` folder of a run or a URL 2
+    """
 
     exit_code = 1
 

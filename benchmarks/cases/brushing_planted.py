@@ -35,10 +35,10 @@ from graphdet.items.scan import accounts_of, scan_items
 from graphdet.judge.shipped import shipped_judge
 from graphdet.progress import Silent
 from graphdet.rings.find import judge_rings, ring_candidates
-from graphdet.simulate.assemble import Planted
-from graphdet.simulate.campaigns import DAY, HOUR, Campaign
-from graphdet.simulate.innocents import innocent_plan
-from graphdet.simulate.plant import plant
+from graphdet.simulation.assemble import Planted
+from graphdet.simulation.campaigns import DAY, HOUR, Campaign
+from graphdet.simulation.innocents import innocent_plan
+from graphdet.simulation.plant import plant
 from graphdet.tables import GraphArrays
 
 FDR = 0.05

@@ -32,8 +32,8 @@ from graphdet.ports import Store
 from graphdet.progress import Silent
 from graphdet.scores.fused import TREES_PART, ZERO_SHOT
 from graphdet.scores.labelled_fusion import Evidence, fit_labelled_fusion
-from graphdet.simulate.campaigns import unseen_plan
-from graphdet.simulate.plant import plant
+from graphdet.simulation.campaigns import unseen_plan
+from graphdet.simulation.plant import plant
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
 from graphdet.verbs.ingest import ingest

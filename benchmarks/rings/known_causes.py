@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from graphdet.simulate.assemble import Planted
-from graphdet.simulate.campaigns import DAY, HOUR, Campaign
-from graphdet.simulate.innocents import innocent_plan
-from graphdet.simulate.plant import plant
+from graphdet.simulation.assemble import Planted
+from graphdet.simulation.campaigns import DAY, HOUR, Campaign
+from graphdet.simulation.innocents import innocent_plan
+from graphdet.simulation.plant import plant
 from graphdet.tables import GraphArrays
 
 SHORT = 0.10  # of the log's span: a campaign in lockstep

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from graphdet.rings.margin import margin_nats
 from graphdet.rings.organic import distinct_acts
-from graphdet.simulate.assemble import Planted
-from graphdet.simulate.campaigns import LEVELS, campaign_of_level
-from graphdet.simulate.innocents import innocent_plan
-from graphdet.simulate.plant import plant
+from graphdet.simulation.assemble import Planted
+from graphdet.simulation.campaigns import LEVELS, campaign_of_level
+from graphdet.simulation.innocents import innocent_plan
+from graphdet.simulation.plant import plant
 from graphdet.tables import GraphArrays
 
 

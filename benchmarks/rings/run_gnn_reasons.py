@@ -30,8 +30,8 @@ from graphdet.gnn.training import train_gnn
 from graphdet.gnn.words import MOST_MEMBERS
 from graphdet.learn.ring_lessons import plan_for
 from graphdet.progress import Silent
-from graphdet.simulate.assemble import Planted
-from graphdet.simulate.plant import plant
+from graphdet.simulation.assemble import Planted
+from graphdet.simulation.plant import plant
 from graphdet.tables import GraphArrays
 
 TOP_INPUTS = 5

@@ -25,7 +25,7 @@ from benchmarks.rings.planted import Truth, planted_log
 from benchmarks.rings.scoring import Found, figures
 from benchmarks.rings.sums import Sums
 from graphdet.errors import NotEnoughData
-from graphdet.simulate.campaigns import LEVELS
+from graphdet.simulation.campaigns import LEVELS
 from graphdet.tables import GraphArrays
 
 OURS = ("graphdet", "graphdet, untrained")  # that also look at the untouched logs

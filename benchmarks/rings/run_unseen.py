@@ -31,7 +31,7 @@ from graphdet.learn.ring_lessons import planted_copies
 from graphdet.progress import Silent
 from graphdet.rings.evidence import JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, campaign_overlap, ring_candidates
-from graphdet.simulate import CAMPAIGN_KINDS, TRAINED_KINDS, Campaign, innocent_plan, is_like, plant
+from graphdet.simulation import CAMPAIGN_KINDS, TRAINED_KINDS, Campaign, innocent_plan, is_like, plant
 from graphdet.tables import GraphArrays
 
 BLOCKS = [name for name, campaign in CAMPAIGN_KINDS.items() if campaign.n_targets > 1]

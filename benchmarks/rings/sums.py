@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.recording import RESULTS
 from benchmarks.rings.scoring import f1
-from graphdet.simulate.campaigns import LEVELS
+from graphdet.simulation.campaigns import LEVELS
 
 
 def recorded(commits: Sequence[str]) -> list[dict[str, Any]]:

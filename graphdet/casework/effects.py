@@ -24,6 +24,7 @@ from graphdet.casework.standing import DENY, GUILTY, INNOCENT, UNSURE, Standing,
 from graphdet.evaluation.intervals import wilson
 from graphdet.tables import RingTables
 
+THOUGH_IT_WOULD = "Not flagged for that, though it would be."
 MATERIAL = 0.5  # of the members, or of the targets, at the time of the verdict
 
 
@@ -84,7 +85,7 @@ def settle_rings(rings: RingTables, standing: Standing) -> RingEffects:
         if ring_id in quiet and row["flagged"]:
             counts["rings_snoozed" if quiet[ring_id].startswith("snoozed") else "rings_judged_innocent"] += 1
             row["flagged"] = False
-            said.append("Not flagged for that, though it would be.")
+            said.append(THOUGH_IT_WOULD)
         row["reason"] = " ".join([*said, str(row["reason"] or "")]).strip() if said else row["reason"]
     table = rings.rings
     for name in ("flagged", "reason"):
@@ -148,7 +149,7 @@ def _user(
         if keep != flagged:
             counts["users_on_deny_list" if keep else "users_on_allow_list"] += 1
     if flagged and not keep:
-        said.append("Not flagged for that, though it would be.")
+        said.append(THOUGH_IT_WOULD)
     elif keep and not flagged:
         said.append("Flagged for that alone.")
     return said, keep

@@ -4,27 +4,35 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import narwhals as nw
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphdet import schema
+from graphdet.errors import UsageError
 from graphdet.ports import Store
 from graphdet.progress import Progress
 from graphdet.reports.context import LogActs, Surroundings, look_around
 from graphdet.reports.gather import Look, Sources
 from graphdet.reports.run_facts import Query
 from graphdet.store import query_texts
-from graphdet.tables import RingTables
+from graphdet.tables import Frame, RingTables
 
 ACTS_QUERY = "ring-timeline"  # the saved query that lists the acts of a ring
 
 
 def ring_sources(
-    store: Store, rings: RingTables, ring_ids: Sequence[str], progress: Progress, *, all_scores: bool
+    store: Store,
+    rings: RingTables,
+    ring_ids: Sequence[str],
+    progress: Progress,
+    *,
+    all_scores: bool,
+    surroundings: bool = True,
 ) -> Sources:
     """Read what the pages of some rings need: what members did and share, items, the whole log, and scores.
 
-    all_scores: those of everybody, not of members alone.
+    all_scores: those of everybody, not of members alone. surroundings: also what lies around them in the log.
     """
     wanted = pa.array(list(ring_ids), pa.string())
     mine = rings.members.filter(pc.is_in(rings.members["ring_id"], value_set=wanted))
@@ -33,16 +41,39 @@ def ring_sources(
         nothing = pa.table({name: pa.array([], pa.string()) for name in schema.INTERACTION_COLUMNS})
         return Sources(rings, nothing, store.scores(None if all_scores else []))
     progress.start("read the rings' acts")
-    look = _look(store)
+    look = _look(store) if surroundings else None
     scores = store.scores(None if all_scores else users)
     acts = store.neighbourhood(users, 1).select(*schema.INTERACTION_COLUMNS).collect("pyarrow").to_native()
-    people = nw.from_native(
-        store.bench.from_arrow(pa.table({"user_id": pa.array(users, pa.string())}))
-    ).lazy()
-    entities = store.entities().join(people, on="user_id", how="semi").collect("pyarrow").to_native()
+    entities = _among(store, store.entities(), "user_id", users).collect("pyarrow").to_native()
     items = store.items().collect("pyarrow").to_native()
     progress.done()
     return Sources(rings, acts, scores, items, entities, look)
+
+
+def _among(store: Store, frame: Frame, column: str, ids: Sequence[str]) -> Frame:
+    """The rows of a frame whose column is one of some ids."""
+    wanted = pa.table({column: pa.array(list(ids), pa.string())})
+    return frame.join(nw.from_native(store.bench.from_arrow(wanted)).lazy(), on=column, how="semi")
+
+
+def ring_events(store: Store, user_ids: Sequence[str], item_ids: Sequence[str]) -> pa.Table:
+    """What some users did on some items, act by act and by time.
+
+    Columns: at_ms, user_id, item_id, action, session_id, n; then, from a store that keeps events, event_id, amount,
+    quantity, text and the log's attributes, those that hold anything. A store that keeps none (Neo4j) gives the first
+    time of every (session, item, action), with n, how often; elsewhere n is 1.
+    """
+    first = ("at_ms", "user_id", "item_id", "action", "session_id", "n")
+    try:
+        acts = _among(store, store.events(), "user_id", user_ids)
+    except UsageError:
+        acts = store.neighbourhood(user_ids, 1).select(*first)
+    found = _among(store, acts, "item_id", item_ids).collect("pyarrow").to_native()
+    if "n" not in found.column_names:
+        found = found.append_column("n", pa.array(np.ones(found.num_rows, np.int64)))
+        rest = [name for name in found.column_names if name not in (*first, "event_row", "source_ix")]
+        found = found.select([*first, *(name for name in rest if found[name].null_count < found.num_rows)])
+    return found.sort_by([(name, "ascending") for name in first])
 
 
 def _look(store: Store) -> Look:

@@ -24,9 +24,9 @@ from graphdet.progress import Progress
 from graphdet.rings.blocks import Blocks, membership
 from graphdet.rings.find import Candidates, campaign_overlap, judge_rings, ring_candidates
 from graphdet.rings.margin import naming_margins
-from graphdet.simulate.assemble import Planted
-from graphdet.simulate.campaigns import DAY, HOUR, Campaign
-from graphdet.simulate.plant import plant
+from graphdet.simulation.assemble import Planted
+from graphdet.simulation.campaigns import DAY, HOUR, Campaign
+from graphdet.simulation.plant import plant
 from graphdet.tables import GraphArrays
 
 ACCOUNTS = (5, 8, 12, 20, 40, 80)

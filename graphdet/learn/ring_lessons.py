@@ -18,10 +18,10 @@ from graphdet.learn.user_labels import Task
 from graphdet.progress import Progress
 from graphdet.rings.evidence import JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, acts_sketch, campaign_overlap, judge_rings, ring_candidates
-from graphdet.simulate.assemble import Planted
-from graphdet.simulate.campaigns import Campaign, training_plan
-from graphdet.simulate.innocents import training_innocents
-from graphdet.simulate.plant import plant
+from graphdet.simulation.assemble import Planted
+from graphdet.simulation.campaigns import Campaign, training_plan
+from graphdet.simulation.innocents import training_innocents
+from graphdet.simulation.plant import plant
 from graphdet.tables import GraphArrays, PairArrays
 
 # A small log gets fewer campaigns, so that planted accounts stay a small part of it; a large one more, to tell them

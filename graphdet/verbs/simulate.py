@@ -19,7 +19,7 @@ from graphdet import schema
 from graphdet.errors import UsageError
 from graphdet.files import replacing
 from graphdet.ports import Store
-from graphdet.simulate import (
+from graphdet.simulation import (
     CAMPAIGN_KINDS,
     LEVELS,
     Campaign,
@@ -37,7 +37,9 @@ from graphdet.simulate import (
     unseen_plan,
     with_knobs,
 )
-from graphdet.simulate import kind as campaign_kind
+from graphdet.simulation import (
+    kind as campaign_kind,
+)
 from graphdet.tables import GraphArrays
 
 LOG_FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
@@ -69,6 +71,23 @@ class SimulateResult:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Made:
+    """A log with planted campaigns and the truth about it, not written yet.
+
+    Shapes: log has user_id, item_id, session_id, timestamp (int64, ms), action, and the columns that `make` names;
+    truth user_id, campaign_id, kind, level, hijacked (int8); truth_items campaign_id, item_id, user_id; innocents
+    user_id, group_id, kind.
+    """
+
+    planted: Planted
+    log: pa.Table
+    truth: pa.Table
+    truth_items: pa.Table
+    innocents: pa.Table
+    warnings: tuple[str, ...]
+
+
 def simulate(
     out: Path,
     *,
@@ -87,23 +106,61 @@ def simulate(
 ) -> SimulateResult:
     """Write a log with planted campaigns to `out`, and truth.csv, truth_items.csv, innocents.csv beside it.
 
-    base: the log to plant into, with values per edge where it has some; without one a log of n_users, n_items, days
-    and kind is made. plan: "benchmark", "training", "unseen" (kinds that no judge is trained on), a level "L1" … "L5",
-    a kind of campaign with its plain knobs, or "none"; n_campaigns: how many (the first ones of the benchmark); knobs:
-    changed in all of them, by name. shared_ids: an id is the same account as a user and as an item; so it is in
-    generated payments. The log has the columns user_id, item_id, session_id, timestamp (ms), action, device_id and ip
-    where the log has such entities, amount and the column of ratings where it has these, sorted by time. Same
-    arguments, same bytes.
+    The arguments are those of `make`. Same arguments, same bytes.
 
     Raises:
         UsageError: an unknown plan, knob or file ending, or a column of ratings that cannot be used.
         NotEnoughData: a log too small for the plan.
         GraphdetError: a file cannot be written.
     """
+    check_ending(out)
+    made = make(
+        base=base, values=values, n_users=n_users, n_items=n_items, days=days, kind=kind, plan=plan,
+        n_campaigns=n_campaigns, knobs=knobs, innocents=innocents, shared_ids=shared_ids, seed=seed,
+    )  # fmt: skip
+    return write(out, made)
+
+
+def check_ending(out: Path) -> None:
+    """Check that a log can be written under this name.
+
+    Raises:
+        UsageError: it ends like no format that can be written.
+    """
     if not str(out.name).endswith(LOG_FORMATS):
         raise UsageError(
             f"cannot tell how to write {out.name}; end the name with one of {', '.join(LOG_FORMATS)}"
         )
+
+
+def make(
+    *,
+    base: GraphArrays | None = None,
+    values: RowValues | None = None,
+    n_users: int = 20_000,
+    n_items: int = 2_000,
+    days: int = 30,
+    kind: str = "news",
+    plan: str = "benchmark",
+    n_campaigns: int | None = None,
+    knobs: Mapping[str, str] | None = None,
+    innocents: bool = False,
+    shared_ids: bool = False,
+    seed: int = 0,
+) -> Made:
+    """Make a log with planted campaigns.
+
+    base: the log to plant into, with values per edge where it has some; without one a log of n_users, n_items, days
+    and kind is made. plan: "benchmark", "training", "unseen" (kinds that no judge is trained on), a level "L1" … "L5",
+    a kind of campaign with its plain knobs, or "none"; n_campaigns: how many (the first ones of the benchmark); knobs:
+    changed in all of them, by name. shared_ids: an id is the same account as a user and as an item; so it is in
+    generated payments. The log has the columns user_id, item_id, session_id, timestamp (ms), action, device_id and ip
+    where the log has such entities, amount and the column of ratings where it has these, sorted by time.
+
+    Raises:
+        UsageError: an unknown plan or knob, or a column of ratings that cannot be used.
+        NotEnoughData: a log too small for the plan.
+    """
     campaigns = [with_knobs(campaign, knobs or {}) for campaign in _campaigns(plan, n_campaigns, seed)]
     if base is None:
         graph = organic(n_users, n_items, days, seed, kind)
@@ -111,29 +168,45 @@ def simulate(
     else:
         graph = base
     planted = plant(graph, campaigns, seed, innocent_plan(seed) if innocents else (), shared_ids=shared_ids)
-    n_events = _write_log(out, planted.graph, planted_values(values or RowValues(), planted, seed), seed)
+    return Made(
+        planted,
+        _log(planted.graph, planted_values(values or RowValues(), planted, seed), seed),
+        _truth(planted),
+        _truth_items(planted),
+        _innocents(planted),
+        tuple(_warnings(planted, values or RowValues())),
+    )
+
+
+def write(out: Path, made: Made) -> SimulateResult:
+    """Write a log and the truth beside it.
+
+    Raises:
+        UsageError: the name ends like no format that can be written.
+        GraphdetError: a file cannot be written.
+    """
+    check_ending(out)
+    with replacing(out) as path:
+        _WRITERS[next(ending for ending in LOG_FORMATS if out.name.endswith(ending))](made.log, path)
     beside = {name: out.parent / f"{name}.csv" for name in ("truth", "truth_items", "innocents")}
-    for name, table in (
-        ("truth", _truth(planted)),
-        ("truth_items", _truth_items(planted)),
-        ("innocents", _innocents(planted)),
-    ):
-        with replacing(beside[name]) as path:
-            pa_csv.write_csv(table, path)
+    for name, file in beside.items():
+        with replacing(file) as path:
+            pa_csv.write_csv(getattr(made, name), path)
+    planted = made.planted
     return SimulateResult(
         log=out,
         **beside,
         n_users=planted.graph.n_users,
         n_items=planted.graph.n_items,
         n_sessions=planted.graph.n_sessions,
-        n_events=n_events,
+        n_events=made.log.num_rows,
         n_campaigns=len(planted.campaigns),
         n_planted_users=int((planted.campaign_of_user >= 0).sum()),
         n_hijacked_users=int(planted.hijacked.sum()),
         n_innocent_users=int((planted.innocent_of_user >= 0).sum()),
         campaigns=tuple(planted.campaigns),
         innocent_groups=tuple(planted.innocents),
-        warnings=tuple(_warnings(planted, values or RowValues())),
+        warnings=made.warnings,
     )
 
 
@@ -217,8 +290,8 @@ def _in_edge_order(table: pa.Table, graph: GraphArrays) -> pa.Array:
     return pa.array(order)
 
 
-def _write_log(out: Path, graph: GraphArrays, values: RowValues, seed: int) -> int:
-    """Write all events in time order; gives how many."""
+def _log(graph: GraphArrays, values: RowValues, seed: int) -> pa.Table:
+    """All events in time order."""
     row = np.repeat(np.arange(graph.n_edges), graph.n)
     repeat = np.arange(len(row)) - np.repeat(np.cumsum(graph.n) - graph.n, graph.n)
     at_ms = graph.at_ms[row] + repeat * REPEAT_MS
@@ -245,10 +318,7 @@ def _write_log(out: Path, graph: GraphArrays, values: RowValues, seed: int) -> i
                 f"the column of ratings is {values.rating_name!r}, which the log has for something else"
             )
         columns[values.rating_name] = values.rating.take(pa.array(row))
-    table = pa.table(columns)
-    with replacing(out) as path:
-        _WRITERS[next(ending for ending in LOG_FORMATS if out.name.endswith(ending))](table, path)
-    return len(row)
+    return pa.table(columns)
 
 
 def _entity_of_session(

@@ -24,9 +24,9 @@ from graphdet.scores.fused import Fusion, ScoreParts
 from graphdet.scores.labelled_fusion import Evidence, fit_labelled_fusion
 from graphdet.scores.trees import TreeSettings
 from graphdet.scores.unsupervised import Clusters, Density
-from graphdet.simulate.campaigns import kind
-from graphdet.simulate.organic import organic
-from graphdet.simulate.plant import plant
+from graphdet.simulation.campaigns import kind
+from graphdet.simulation.organic import organic
+from graphdet.simulation.plant import plant
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.tables import GraphArrays
 from graphdet.verbs.ingest import ingest

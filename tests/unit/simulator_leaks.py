@@ -9,9 +9,9 @@ from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from graphdet.arrays import Int
-from graphdet.simulate.assemble import Planted
-from graphdet.simulate.profile import LogProfile, profile_log
-from graphdet.simulate.world import Float
+from graphdet.simulation.assemble import Planted
+from graphdet.simulation.profile import LogProfile, profile_log
+from graphdet.simulation.world import Float
 from graphdet.tables import GraphArrays
 from graphdet.units import DAY_MS, HOUR_MS
 

@@ -18,10 +18,10 @@ from graphdet.rings.why.explain import CODES, RingExplanation, explain_rings
 from graphdet.rings.why.ring_view import LogView, RingView
 from graphdet.rings.why.tables import tabulate, told_of_members
 from graphdet.rings.why.without import NO_RING_LOGIT, fewest_members, logits_without, without_acts
-from graphdet.simulate.assemble import Planted
-from graphdet.simulate.campaigns import kind
-from graphdet.simulate.organic import organic
-from graphdet.simulate.plant import plant
+from graphdet.simulation.assemble import Planted
+from graphdet.simulation.campaigns import kind
+from graphdet.simulation.organic import organic
+from graphdet.simulation.plant import plant
 from graphdet.tables import RingTables
 
 pytestmark = pytest.mark.slow

@@ -15,10 +15,10 @@ from graphdet.gnn.settings import GnnSettings
 from graphdet.gnn.training import train_gnn
 from graphdet.gnn.words import MOST_MEMBERS, ring_block
 from graphdet.progress import Silent
-from graphdet.simulate.assemble import Planted
-from graphdet.simulate.campaigns import kind
-from graphdet.simulate.organic import organic
-from graphdet.simulate.plant import plant
+from graphdet.simulation.assemble import Planted
+from graphdet.simulation.campaigns import kind
+from graphdet.simulation.organic import organic
+from graphdet.simulation.plant import plant
 from graphdet.verbs.explain import told
 
 pytestmark = pytest.mark.slow

@@ -42,10 +42,10 @@ from graphdet.rings.organic import organic_model
 from graphdet.rings.refine import refine
 from graphdet.rings.why.tables import tabulate
 from graphdet.scores.fused import Fusion, ScoreParts
-from graphdet.simulate.assemble import Planted
-from graphdet.simulate.campaigns import kind
-from graphdet.simulate.organic import organic
-from graphdet.simulate.plant import plant
+from graphdet.simulation.assemble import Planted
+from graphdet.simulation.campaigns import kind
+from graphdet.simulation.organic import organic
+from graphdet.simulation.plant import plant
 from tests.unit.small_graphs import graph_of
 
 

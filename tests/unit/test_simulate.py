@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from graphdet.errors import NotEnoughData, UsageError
-from graphdet.simulate import (
+from graphdet.simulation import (
     CAMPAIGN_KINDS,
     INNOCENT_KINDS,
     LEVELS,
@@ -24,8 +24,8 @@ from graphdet.simulate import (
     plant,
     training_plan,
 )
-from graphdet.simulate import walks as transitions
-from graphdet.simulate.profile import profile_log
+from graphdet.simulation import walks as transitions
+from graphdet.simulation.profile import profile_log
 from graphdet.tables import GraphArrays
 
 pytestmark = pytest.mark.slow

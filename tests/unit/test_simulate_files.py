@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from graphdet.errors import UsageError
-from graphdet.simulate import organic
+from graphdet.simulation import organic
 from graphdet.tables import GraphArrays
 from graphdet.verbs.simulate import LOG_FORMATS, SimulateResult, simulate
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from graphdet.errors import UsageError
-from graphdet.simulate import (
+from graphdet.simulation import (
     CAMPAIGN_KINDS,
     LEVELS,
     TRAINED_KINDS,

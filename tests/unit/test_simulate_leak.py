@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from graphdet.graph.encode import encode
-from graphdet.simulate import campaign_of_level, kind, organic, plant
+from graphdet.simulation import campaign_of_level, kind, organic, plant
 from graphdet.tables import GraphArrays
 from tests.unit.simulator_leaks import leak
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graphdet.errors import NotEnoughData, UsageError
-from graphdet.simulate import (
+from graphdet.simulation import (
     Campaign,
     Planted,
     RowValues,
@@ -16,8 +16,8 @@ from graphdet.simulate import (
     plant,
     planted_values,
 )
-from graphdet.simulate.mules import laps
-from graphdet.simulate.row_values import round_limit
+from graphdet.simulation.mules import laps
+from graphdet.simulation.row_values import round_limit
 from graphdet.tables import GraphArrays
 
 pytestmark = pytest.mark.slow

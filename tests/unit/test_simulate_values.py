@@ -12,8 +12,8 @@ from graphdet.cli.simulated import Kind, Plan
 from graphdet.config import load_config
 from graphdet.errors import UsageError
 from graphdet.graph.encode import encode
-from graphdet.simulate import RowValues
-from graphdet.simulate.organic import ORGANIC_KINDS as KINDS_OF_LOG
+from graphdet.simulation import RowValues
+from graphdet.simulation.organic import ORGANIC_KINDS as KINDS_OF_LOG
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
 from graphdet.verbs.ingest import ingest

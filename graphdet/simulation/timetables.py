@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.arrays import Bool, Int, Rng
-from graphdet.simulate.profile import MINUTE_MS, LogProfile
-from graphdet.simulate.targets import Strike, interest
+from graphdet.simulation.profile import MINUTE_MS, LogProfile
+from graphdet.simulation.targets import Strike, interest
 from graphdet.units import DAY_MS, HOUR_MS
 
 DONOR_TRIES = 12

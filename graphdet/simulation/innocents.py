@@ -7,7 +7,7 @@ import numpy as np
 
 from graphdet.arrays import Rng
 from graphdet.errors import UsageError
-from graphdet.simulate.campaigns import DAY, HOUR, Campaign
+from graphdet.simulation.campaigns import DAY, HOUR, Campaign
 
 
 def _flash_sale(rng: Rng) -> Campaign:

@@ -10,13 +10,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graphdet.arrays import Bool, Int, Rng
-from graphdet.simulate.accounts import PlannedAccount
-from graphdet.simulate.campaigns import Campaign
-from graphdet.simulate.entities import graph_fields, plant_links, read_links
-from graphdet.simulate.mules import possible_pairs
-from graphdet.simulate.recode import deal_ids, deal_some_ids, decimal_ids, edge_order
-from graphdet.simulate.targets import Strike
-from graphdet.simulate.walks import Sessions
+from graphdet.simulation.accounts import PlannedAccount
+from graphdet.simulation.campaigns import Campaign
+from graphdet.simulation.entities import graph_fields, plant_links, read_links
+from graphdet.simulation.mules import possible_pairs
+from graphdet.simulation.recode import deal_ids, deal_some_ids, decimal_ids, edge_order
+from graphdet.simulation.targets import Strike
+from graphdet.simulation.walks import Sessions
 from graphdet.tables import GraphArrays
 
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from graphdet.arrays import Bool, Int, Rng
 from graphdet.errors import UsageError
-from graphdet.simulate.entities import KindLinks, graph_fields
-from graphdet.simulate.recode import decimal_ids, edge_order, merge_repeats
-from graphdet.simulate.world import HOURS_OF_DAY, Float, OrganicItems, OrganicUsers, make_items, make_users
+from graphdet.simulation.entities import KindLinks, graph_fields
+from graphdet.simulation.recode import decimal_ids, edge_order, merge_repeats
+from graphdet.simulation.world import HOURS_OF_DAY, Float, OrganicItems, OrganicUsers, make_items, make_users
 from graphdet.tables import GraphArrays
 from graphdet.units import DAY_MS, HOUR_MS
 

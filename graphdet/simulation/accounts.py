@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.arrays import Bool, Float, Int, Rng
-from graphdet.simulate.campaigns import Campaign
-from graphdet.simulate.profile import MINUTE_MS, LogProfile
-from graphdet.simulate.targets import Strike, interest
-from graphdet.simulate.timetables import PlannedSession, Timetable, hours_apart, make_timetable
+from graphdet.simulation.campaigns import Campaign
+from graphdet.simulation.profile import MINUTE_MS, LogProfile
+from graphdet.simulation.targets import Strike, interest
+from graphdet.simulation.timetables import PlannedSession, Timetable, hours_apart, make_timetable
 from graphdet.units import DAY_MS
 
 SCRIPT_GAP_MS = 4_000

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from graphdet.arrays import Float, Int, Rng
 from graphdet.errors import UsageError
-from graphdet.simulate.assemble import Planted
+from graphdet.simulation.assemble import Planted
 from graphdet.tables import GraphArrays
 
 RATING = "stars"  # the rating column of generated reviews

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from graphdet.arrays import Int, Rng
-from graphdet.simulate.accounts import PlannedAccount, make_account
-from graphdet.simulate.campaigns import Campaign
-from graphdet.simulate.profile import LogProfile
-from graphdet.simulate.targets import Strike
-from graphdet.simulate.timetables import ONE_VISIT_MS, attend, make_timetable
+from graphdet.simulation.accounts import PlannedAccount, make_account
+from graphdet.simulation.campaigns import Campaign
+from graphdet.simulation.profile import LogProfile
+from graphdet.simulation.targets import Strike
+from graphdet.simulation.timetables import ONE_VISIT_MS, attend, make_timetable
 
 BELOW_LIMIT = (0.003, 0.08)  # how far payments stay below the limit from which somebody looks
 FEE = (0.005, 0.03)  # share that an account keeps of what passes through it

@@ -9,13 +9,13 @@ import pyarrow.compute as pc
 
 from graphdet.arrays import Bool, Int, Rng
 from graphdet.errors import NotEnoughData
-from graphdet.simulate.accounts import PlannedAccount, make_account
-from graphdet.simulate.assemble import Group, Planted, assemble
-from graphdet.simulate.campaigns import Campaign
-from graphdet.simulate.mules import behind, make_mules
-from graphdet.simulate.profile import LogProfile, profile_log
-from graphdet.simulate.targets import Neighbours, Strike, choose_strike
-from graphdet.simulate.walks import Sessions, Steps, fill
+from graphdet.simulation.accounts import PlannedAccount, make_account
+from graphdet.simulation.assemble import Group, Planted, assemble
+from graphdet.simulation.campaigns import Campaign
+from graphdet.simulation.mules import behind, make_mules
+from graphdet.simulation.profile import LogProfile, profile_log
+from graphdet.simulation.targets import Neighbours, Strike, choose_strike
+from graphdet.simulation.walks import Sessions, Steps, fill
 from graphdet.tables import GraphArrays
 
 MOST_ACCOUNTS_SHARE = 0.2  # of the log's users, in one group

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from graphdet.arrays import Int
 from graphdet.errors import NotEnoughData
-from graphdet.simulate.campaigns import Campaign
-from graphdet.simulate.profile import LogProfile
+from graphdet.simulation.campaigns import Campaign
+from graphdet.simulation.profile import LogProfile
 from graphdet.units import DAY_MS, HOUR_MS
 
 # Rank shares of the items with at least MIN_CLICKS clicks, from rare to popular.

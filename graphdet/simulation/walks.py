@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.arrays import Bool, Int
-from graphdet.simulate.profile import MINUTE_MS, LogProfile
+from graphdet.simulation.profile import MINUTE_MS, LogProfile
 from graphdet.units import DAY_MS
 
 MOST_TRIED_MODELS = 64  # random users looked at per account

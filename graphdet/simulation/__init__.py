@@ -1,7 +1,7 @@
 """Organic logs, planted campaigns and hard innocents."""
 
-from graphdet.simulate.assemble import Planted, PlantedGroup
-from graphdet.simulate.campaigns import (
+from graphdet.simulation.assemble import Planted, PlantedGroup
+from graphdet.simulation.campaigns import (
     CAMPAIGN_KINDS,
     LEVELS,
     TRAINED_KINDS,
@@ -14,10 +14,10 @@ from graphdet.simulate.campaigns import (
     unseen_plan,
     with_knobs,
 )
-from graphdet.simulate.innocents import INNOCENT_KINDS, innocent, innocent_plan
-from graphdet.simulate.organic import organic
-from graphdet.simulate.plant import plant
-from graphdet.simulate.row_values import RowValues, organic_values, planted_values
+from graphdet.simulation.innocents import INNOCENT_KINDS, innocent, innocent_plan
+from graphdet.simulation.organic import organic
+from graphdet.simulation.plant import plant
+from graphdet.simulation.row_values import RowValues, organic_values, planted_values
 
 __all__ = [
     "CAMPAIGN_KINDS",

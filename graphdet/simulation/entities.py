@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphdet.arrays import Int, Rng
-from graphdet.simulate.campaigns import Campaign
-from graphdet.simulate.recode import deal_ids
+from graphdet.simulation.campaigns import Campaign
+from graphdet.simulation.recode import deal_ids
 from graphdet.tables import GraphArrays
 
 ACCOUNTS_PER_SHARED = 30  # a campaign uses one device or address for about this many of its accounts
