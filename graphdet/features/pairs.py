@@ -1,6 +1,6 @@
 """Co-action pairs: users who act on the same items within a window, as one Narwhals expression.
 
-The same expression runs on DuckDB today and on Spark when a log outgrows one machine; nothing is looped in
+One Narwhals expression for the whole log, which DuckDB runs; nothing is looped in
 Python.
 
 Co-action pairs of a log whose meetings fit into memory: what pairs.py defines, by sorting instead of grouping.
