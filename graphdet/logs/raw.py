@@ -1,8 +1,7 @@
 """A log file as DuckDB sees it before anything is judged: one relation, one row number, raw columns.
 
-Frames on the workbench: kept as temporary tables, counted.
-
-What the columns of a log file hold, before any rule looks at them: missing, distinct, examples of their ends.
+Frames that are needed more than once are kept as temporary tables on the workbench. The profile of the columns says
+what they hold before any rule looks at them: missing, distinct, examples of their ends.
 """
 
 import difflib

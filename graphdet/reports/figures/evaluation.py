@@ -1,8 +1,7 @@
-"""The drawings of `graphdet evaluate`: ROC, precision and recall, calibration, scores by class, cost.
+"""The drawings of `graphdet evaluate` and `graphdet tune`, in a frame of two axes.
 
-A frame to draw curves in: two axes, linear or logarithmic, with grid, ticks and titles.
-
-The drawings of `graphdet tune`: values trial by trial, what mattered, and the value by each setting.
+Evaluate: ROC, precision and recall, calibration, scores by class, cost. Tune: values trial by trial, what mattered, and
+the value by each setting.
 """
 
 from collections.abc import Mapping, Sequence

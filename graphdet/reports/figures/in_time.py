@@ -1,10 +1,8 @@
-"""A time axis that leaves out long silences: one scale throughout, and a mark where time was cut.
+"""A ring in time: its growth, and its lockstep, on an axis that leaves out long silences.
 
-The growth of a ring: members, acts and the rest of the audience, each as the share reached over time.
-
-The lockstep timeline of a ring: rows are members, columns are time, colour and shape are the target.
-
-Acts in step stand in one line. Long silences are cut out, so the scale is fine enough to see it.
+The axis has one scale throughout, and a mark where time was cut. Growth draws members, acts and the rest of the
+audience, each as the share reached over time. In the lockstep timeline rows are members, columns are time, colour and
+shape are the target; acts in step stand in one line.
 """
 
 from bisect import bisect_right
