@@ -3,9 +3,9 @@
 Own time: in a long log most of an item's audience came long before or after a ring. Held against them all, a sharp
 burst of a week looks like a slice of a crowd; held against those of its own time, it stands alone.
 
-Other times: what a crowd does it does every day: readers of one series of stories come in every window, and those of
-any one window look like a group of their own time. A campaign happens once. So the same question is put to every other
-window of the log (a placebo in time): how many accounts who are no members act on half as many of the targets within it?
+Other times: what a crowd does it does every day: readers of a series of stories come in every window, and those of any
+one window look like a group of their own time. A campaign happens once. So the same question is put to every other
+window of the log (a placebo in time): how many accounts who are no members act on half as many of the targets in it?
 
 Moments: over a whole log, slices of time are weeks, and who reviewed eight of nine hotels on one day does not stand out
 from those who reviewed three of them in a month. In the moment itself the others are few, and so are the accounts to
