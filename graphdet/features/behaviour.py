@@ -3,12 +3,8 @@
 All features are functions of the edges handed in. Cut the edges with `since_ms` and `until_ms` and nothing
 outside the half-open span can touch a feature: features at a time are causal by construction.
 
-Sums of real numbers are taken in fixed point (see `fixed`), because an engine that adds on several threads adds
-in no fixed order and floating-point sums would differ in their last bits from run to run.
-
-Sums that do not depend on the order in which threads add: fixed point, in steps of 2⁻²⁰.
-
-Behaviour features, which training, scoring and serving share.
+Sums of real numbers are taken in fixed point, in steps of 2⁻²⁰, because an engine that adds on several threads adds
+in no fixed order, and floating-point sums would differ in their last bits from run to run.
 """
 
 import math

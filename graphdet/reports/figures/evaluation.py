@@ -1,8 +1,7 @@
-"""The drawings of `graphdet evaluate`: ROC, precision and recall, calibration, scores by class, cost.
+"""The drawings of `graphdet evaluate` and `graphdet tune`, in a frame of two axes.
 
-A frame to draw curves in: two axes, linear or logarithmic, with grid, ticks and titles.
-
-The drawings of `graphdet tune`: values trial by trial, what mattered, and the value by each setting.
+Evaluate: ROC, precision and recall, calibration, scores by class, cost. Tune: values trial by trial, what mattered, and
+the value by each setting.
 """
 
 from collections.abc import Mapping, Sequence
@@ -128,10 +127,10 @@ def draw_roc(scores: Sequence[Document]) -> Markup:
                 frame, place, _rate(one, "false_flags", "left_alone"), _rate(one, "true_flags", "missed")
             )
         )
-    told = ", ".join(
+    caption = ", ".join(
         f"{one['name']}: area {words.figure(one['metrics']['auroc']['value'])}" for one in scores
     )
-    return _picture(parts, "ROC curve", f"{told}. The dashed diagonal is chance.")
+    return _picture(parts, "ROC curve", f"{caption}. The dashed diagonal is chance.")
 
 
 def draw_precision(scores: Sequence[Document], base_rate: float) -> Markup:
@@ -140,21 +139,21 @@ def draw_precision(scores: Sequence[Document], base_rate: float) -> Markup:
         Axis(*_SHARE, "frauds found (recall)", share=True),
         Axis(*_SHARE, "frauds among the flagged (precision)", share=True),
     )
-    y, told = frame.y(base_rate), f"base rate {words.percent(base_rate)}"
+    y, caption = frame.y(base_rate), f"base rate {words.percent(base_rate)}"
     parts = [
         *frame.draw(),
         svg.tag("path", d=frame.path([(0, base_rate), (1, base_rate)]), css="curve grey"),
-        svg.tag("text", told, x=frame.left + 8, y=y - 6 if base_rate < 0.9 else y + 16, css="axis"),
+        svg.tag("text", caption, x=frame.left + 8, y=y - 6 if base_rate < 0.9 else y + 16, css="axis"),
     ]
     for place, one in enumerate(scores):
         parts += _band(frame, one["curves"]["pr_band"], place)
         parts.append(_line(frame.steps(one["curves"]["pr"]), place, one["name"]))
         metrics = one["metrics"]
         parts.append(_operating(frame, place, metrics["recall"]["value"], metrics["precision"]["value"]))
-    told = ", ".join(
+    caption = ", ".join(
         f"{one['name']}: area {words.figure(one['metrics']['auprc']['value'])}" for one in scores
     )
-    return _picture(parts, "Precision and recall", f"{told}. The dashed line is the base rate.")
+    return _picture(parts, "Precision and recall", f"{caption}. The dashed line is the base rate.")
 
 
 def draw_calibration(scores: Sequence[Document]) -> Markup:
@@ -395,8 +394,8 @@ def _mark(frame: PlotFrame, x: float, one: Mapping[str, Any], trials: Trials) ->
         kind, colour, radius = (1, "c1", 5.0)
     if one["place"] == best["place"]:
         kind, colour, radius = (2, "c0", 6.5)
-    told = ", ".join(f"{key} {value}" for key, value in one["settings"].items())
-    return svg.mark(kind, frame.x(x), frame.y(one["value"]), radius, f"{one['value']:.4f}: {told}", colour)
+    caption = ", ".join(f"{key} {value}" for key, value in one["settings"].items())
+    return svg.mark(kind, frame.x(x), frame.y(one["value"]), radius, f"{one['value']:.4f}: {caption}", colour)
 
 
 def _places(trials: Trials) -> Axis:
