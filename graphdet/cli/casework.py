@@ -15,8 +15,6 @@ from graphdet.errors import UsageError
 if TYPE_CHECKING:
     from graphdet.casework.standing import Standing, Verdict
 
-NOTE_WIDTH = 60  # of notes in the table; --json has all of them
-
 
 @guarded
 def verdict(
@@ -138,7 +136,9 @@ def _print_verdicts(shown: list[tuple["Verdict", bool]]) -> None:
         state = "counts" if counts else (f"unusable: {one.fault}" if one.fault else "superseded")
         state += "" if one.seq is not None else " (Neo4j Browser, not in the audit log yet)"
         texts = (one.kind, one.subject, one.verdict, one.reason, one.who, one.at[:16].replace("T", " "))
-        rows.append([*(shorten(text, NOTE_WIDTH) for text in texts), state, shorten(one.note, NOTE_WIDTH)])
+        rows.append(
+            [*(shorten(text, show.NOTE_WIDTH) for text in texts), state, shorten(one.note, show.NOTE_WIDTH)]
+        )
     show.print_rows([(heading, False) for heading in headings], rows)
 
 
@@ -156,7 +156,7 @@ def _print_lists(standing: "Standing") -> None:
     headings = ("list", "", "by", "since", "until", "note")
     show.print_rows(
         [(heading, False) for heading in headings],
-        ([shorten(text or "–", NOTE_WIDTH) for text in row] for row in rows),
+        ([shorten(text or "–", show.NOTE_WIDTH) for text in row] for row in rows),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from graphdet import words
 from graphdet.files import write_text
 from graphdet.reports import html
-from graphdet.reports.figures.evaluation import draw_history, draw_importance, draw_slice
+from graphdet.reports.figures.evaluation import draw_history, draw_setting_importance, draw_slice
 
 MOST_TRIALS_SHOWN = 20
 
@@ -30,7 +30,7 @@ def write_tune_page(path: Path, document: Mapping[str, Any]) -> Path:
             d=document,
             names=list(space),
             history=draw_history(trials),
-            importance=draw_importance(document["importance"]) if document["importance"] else None,
+            importance=draw_setting_importance(document["importance"]) if document["importance"] else None,
             slices=slices,
             best=best,
             headline=_headline(document),

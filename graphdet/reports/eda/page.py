@@ -12,8 +12,8 @@ from graphdet.files import write_text
 from graphdet.reports import html
 from graphdet.reports.csv_tables import CsvCell, sheet
 from graphdet.reports.eda import grids, labels, spread, story, when
+from graphdet.reports.eda.story import Document
 
-Document = Mapping[str, Any]
 _MOST_COLUMNS = 100
 
 

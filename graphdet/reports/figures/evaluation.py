@@ -108,11 +108,11 @@ class PlotFrame:
         return parts
 
 
-Document = Mapping[str, Any]
+ScoreFigures = Mapping[str, Any]
 _SHARE = (0.0, 1.0)
 
 
-def draw_roc(scores: Sequence[Document]) -> Markup:
+def draw_roc(scores: Sequence[ScoreFigures]) -> Markup:
     """Draw true against false positive rate, with 95 % bands and the line of chance."""
     frame = PlotFrame(
         Axis(*_SHARE, "clean things flagged (false positive rate)", share=True),
@@ -133,7 +133,7 @@ def draw_roc(scores: Sequence[Document]) -> Markup:
     return _picture(parts, "ROC curve", f"{caption}. The dashed diagonal is chance.")
 
 
-def draw_precision(scores: Sequence[Document], base_rate: float) -> Markup:
+def draw_precision(scores: Sequence[ScoreFigures], base_rate: float) -> Markup:
     """Draw precision by recall, with 95 % bands and the base rate."""
     frame = PlotFrame(
         Axis(*_SHARE, "frauds found (recall)", share=True),
@@ -156,7 +156,7 @@ def draw_precision(scores: Sequence[Document], base_rate: float) -> Markup:
     return _picture(parts, "Precision and recall", f"{caption}. The dashed line is the base rate.")
 
 
-def draw_calibration(scores: Sequence[Document]) -> Markup:
+def draw_calibration(scores: Sequence[ScoreFigures]) -> Markup:
     """Draw the share of frauds by score, each bin with its 95 % interval; the area of a mark grows with its rows."""
     frame = PlotFrame(Axis(*_SHARE, "score"), Axis(*_SHARE, "share of frauds", share=True))
     parts = [*frame.draw(), svg.tag("path", d=frame.path([(0, 0), (1, 1)]), css="curve grey")]
@@ -186,7 +186,7 @@ def draw_calibration(scores: Sequence[Document]) -> Markup:
     )
 
 
-def draw_histogram(one: Document) -> Markup:
+def draw_histogram(one: ScoreFigures) -> Markup:
     """Draw how many frauds (above) and clean things (below) have each score, on a scale of powers of ten."""
     found = one["histogram"]
     edges, fraud, clean = found["edges"], found["n_fraud"], found["n_clean"]
@@ -238,7 +238,7 @@ def draw_histogram(one: Document) -> Markup:
     return _picture(parts, f"Scores by class, {one['name']}", "Frauds above the line, clean things below it.")
 
 
-def draw_cost(scores: Sequence[Document]) -> Markup:
+def draw_cost(scores: Sequence[ScoreFigures]) -> Markup:
     """Draw the cost by how many things are flagged, against that of flagging nobody (1)."""
     n = max(one["curves"]["cost"][-1][0] for one in scores)
     highest = max(min(max(point[1] for point in one["curves"]["cost"]), 2.0) for one in scores)
@@ -295,7 +295,7 @@ def _operating(frame: PlotFrame, place: int, x: float | None, y: float | None) -
     return svg.mark(place, frame.x(x), frame.y(y), 6, "what is flagged", f"c{place}")
 
 
-def _rate(one: Document, part: str, rest: str) -> float | None:
+def _rate(one: ScoreFigures, part: str, rest: str) -> float | None:
     total = one["confusion"][part] + one["confusion"][rest]
     return one["confusion"][part] / total if total else None
 
@@ -328,7 +328,7 @@ def draw_history(trials: Trials) -> Markup:
     )
 
 
-def draw_importance(importance: Mapping[str, float]) -> Markup:
+def draw_setting_importance(importance: Mapping[str, float]) -> Markup:
     """Draw the share of the spread that each setting explains, the largest first."""
     parts = []
     for row, (name, share) in enumerate(sorted(importance.items(), key=lambda item: -item[1])):
