@@ -24,7 +24,7 @@ from graphdet.progress import Silent
 from graphdet.serving.network import Network, load_network
 from graphdet.serving.packing import Precision, pack, unpack
 from graphdet.store import open_store
-from graphdet.verbs.export import Seen, grow, guess, look_at, lost
+from graphdet.verbs.export import NetworkView, grow, guess, look_at, lost
 
 PRUNED = (0.3, 0.5, 0.7, 0.9)
 
@@ -51,7 +51,7 @@ def planted(log: str, folder: Path, seed: int) -> None:
     )
 
 
-def look(folder: Path, network: Network) -> tuple[Seen, np.ndarray]:
+def look(folder: Path, network: Network) -> tuple[NetworkView, np.ndarray]:
     """A planted log as the network sees it, and which accounts are planted, bool[n_users]."""
     store = open_store(f"duckdb:///{folder}/graph.duckdb", read_only=True)
     seen = look_at(store, network, Silent())

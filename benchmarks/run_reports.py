@@ -85,12 +85,12 @@ def plant(clicks: pa.Table, members: list[int], rng: np.random.Generator) -> tup
 
 def write_findings(store_url: str, planted: list[dict], n_flagged: int) -> None:
     """Write the planted rings into the store as found ones; evidence measured, scores made up from the size."""
-    from graphdet.reports.context import Acts
+    from graphdet.reports.context import LogActs
     from graphdet.store import open_store
     from graphdet.tables import RingTables
 
     store = open_store(store_url)
-    acts = Acts.of(store.acts().collect("pyarrow").to_native())
+    acts = LogActs.of(store.acts().collect("pyarrow").to_native())
     rings, members, items, in_ring = [], [], [], {}
     for number, ring in enumerate(planted):
         ring_id = f"R{number + 1:04d}"

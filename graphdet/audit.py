@@ -18,7 +18,7 @@ from typing import Any
 GENESIS = "0" * 64
 FIELDS = ("seq", "at", "who", "what", "kind", "subject", "before", "after", "previous")
 # Copies of the document's fields beside it, for people and queries; nothing reads them back but `verify`.
-SHOWN = ("at", "who", "what", "kind", "subject", "verdict", "reason", "note")
+SHOWN_FIELDS = ("at", "who", "what", "kind", "subject", "verdict", "reason", "note")
 VERDICT = "verdict"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -41,7 +41,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry as a store holds it: the canonical text, its hash, and copies of SHOWN fields (None: absent)."""
+    """An entry as a store holds it: the canonical text, its hash, and copies of SHOWN_FIELDS fields (None: absent)."""
 
     seq: int
     entry: str
@@ -86,10 +86,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def iso(at: datetime) -> str:
+def iso_utc(at: datetime) -> str:
     """A time in UTC with milliseconds.
 
-    >>> iso(datetime(2026, 1, 2, tzinfo=UTC))
+    >>> iso_utc(datetime(2026, 1, 2, tzinfo=UTC))
     '2026-01-02T00:00:00.000Z'
     """
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -149,7 +149,7 @@ def shown_of(document: Mapping[str, Any]) -> dict[str, str | None]:
     """The copies that belong to a document."""
     after = document.get("after")
     of_verdict = after if document.get("what") == VERDICT and isinstance(after, dict) else {}
-    found = {name: document.get(name, of_verdict.get(name)) for name in SHOWN}
+    found = {name: document.get(name, of_verdict.get(name)) for name in SHOWN_FIELDS}
     return {name: storable(value) if isinstance(value, str) else None for name, value in found.items()}
 
 

@@ -15,10 +15,10 @@ from graphdet.errors import GraphdetError
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
-def explain(error: OSError, path: Path) -> GraphdetError:
+def explain_os_error(error: OSError, path: Path) -> GraphdetError:
     """Turn an operating system error about writing `path` into one line with what to do.
 
-    >>> print(explain(OSError(errno.EROFS, "Read-only file system"), Path("out/rings.csv")))
+    >>> print(explain_os_error(OSError(errno.EROFS, "Read-only file system"), Path("out/rings.csv")))
     cannot write out/rings.csv: the disk is read-only; choose another folder
     """
     advice = {
@@ -46,7 +46,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise explain(error, path) from error
+        raise explain_os_error(error, path) from error
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise explain(error, path) from error
+        raise explain_os_error(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -18,7 +18,7 @@ from graphdet.errors import UsageError
 from graphdet.ports import Store
 from graphdet.progress import Silent
 from graphdet.reports.csv_tables import RING_ORDER, SUSPECT_ORDER
-from graphdet.reports.gather import gather
+from graphdet.reports.gather import gather_rings
 from graphdet.reports.reasons import Reason
 from graphdet.store import open_store
 from graphdet.tables import RingTables
@@ -115,7 +115,7 @@ class Findings:
             sources = ring_sources(
                 store, self._rings, [ring_id], Silent(), all_scores=False, surroundings=False
             )
-            data = next(gather(sources, [ring_id]))
+            data = next(gather_rings(sources, [ring_id]))
             users, items = ([row.user_id for row in data.members], [row.item_id for row in data.items])
             return Ring(
                 data, to_pandas(ring_events(store, users, items), "at_ms").rename(columns={"at_ms": "at"})
@@ -171,7 +171,7 @@ class Ring:
     ring_id, score, p_value, q_value, flagged, first_seen, last_seen (UTC), reason (one sentence) are attributes.
 
     >>> import graphdet
-    >>> made = graphdet.simulate(n_users=300, n_items=100, days=7, plan="L1", n_campaigns=1, seed=2)
+    >>> made = graphdet.simulation(n_users=300, n_items=100, days=7, plan="L1", n_campaigns=1, seed=2)
     >>> findings = graphdet.run(made.log)
     >>> ring = findings.ring("R0001")
     >>> ring.flagged, set(ring.members["user_id"]) >= set(made.truth["user_id"])
@@ -292,7 +292,7 @@ class Ring:
 
 @dataclass(frozen=True)
 class Simulation:
-    """A made log and the truth about it. Made by `graphdet.simulate`.
+    """A made log and the truth about it. Made by `graphdet.simulation`.
 
     Shapes: log has user_id, item_id, session_id, timestamp (datetime, UTC), action, and device_id, ip, amount, rating
     where the kind of log has them, by time; truth user_id, campaign_id, kind, level, hijacked (bool), one row per
@@ -300,7 +300,7 @@ class Simulation:
     kind.
 
     >>> import graphdet
-    >>> made = graphdet.simulate(n_users=100, n_items=40, days=3, plan="none", seed=1)
+    >>> made = graphdet.simulation(n_users=100, n_items=40, days=3, plan="none", seed=1)
     >>> len(made.truth), str(made.log["timestamp"].dt.tz)
     (0, 'UTC')
     """

@@ -1,4 +1,4 @@
-"""Seconds and peak memory per verb, for run.json."""
+"""How far long work is, and how many seconds and how much memory it took."""
 
 import resource
 import sys

@@ -71,10 +71,10 @@ def figure(value: float | None) -> str:
     return f"{value:.2f}" if size >= 0.01 else f"{value:.2g}"
 
 
-def score(value: float | None) -> str:
+def score_in_words(value: float | None) -> str:
     """Write a score in [0, 1] with three digits, never rounded up to certainty.
 
-    >>> score(0.99997), score(0.5), score(1e-9), score(None)
+    >>> score_in_words(0.99997), score_in_words(0.5), score_in_words(1e-9), score_in_words(None)
     ('> 0.999', '0.500', '< 0.001', '–')
     """
     if value is None or math.isnan(value):
@@ -115,7 +115,7 @@ def percent(share: float | None) -> str:
     return f"{hundred:.0f} %"
 
 
-def moment(at_ms: float) -> datetime:
+def utc_moment(at_ms: float) -> datetime:
     """Turn milliseconds since 1970 into a UTC time; out of range times are clipped to the years 1 to 9999."""
     limit = 253_402_300_799_000
     return _EPOCH + timedelta(milliseconds=int(min(max(at_ms, -62_135_596_800_000), limit)))
@@ -127,7 +127,7 @@ def clock(at_ms: float) -> str:
     >>> clock(1_506_826_800_123)
     '2017-10-01 03:00:00'
     """
-    return moment(at_ms).strftime("%Y-%m-%d %H:%M:%S")
+    return utc_moment(at_ms).strftime("%Y-%m-%d %H:%M:%S")
 
 
 @lru_cache(maxsize=1 << 16)  # every format of a ring has the same times
@@ -137,7 +137,7 @@ def iso(at_ms: float) -> str:
     >>> iso(1_506_826_800_123)
     '2017-10-01T03:00:00.123Z'
     """
-    return moment(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc_moment(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def milliseconds(text: str) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 from graphdet.config import load_config
 from graphdet.graph.encode import encode
 from graphdet.judge.examples import Lessons
-from graphdet.judge.shipped import FOLDER, LESSONS, shipped_lessons
+from graphdet.judge.shipped import LESSONS, SHIPPED_FOLDER, shipped_lessons
 from graphdet.judge.training import train_ring_judge
 from graphdet.learn.ring_lessons import lessons_of, planted_copy
 from graphdet.progress import Silent
@@ -76,9 +76,9 @@ def main(data: Path) -> None:
         jobs = [pool.submit(generated, which, seed) for which in GENERATED for seed in SEEDS_GENERATED]
         jobs += [pool.submit(lessons, retail, seed) for seed in SEEDS_RETAIL]
         joined = Lessons.joined([job.result() for job in jobs])
-    joined.save(FOLDER / LESSONS)
+    joined.save(SHIPPED_FOLDER / LESSONS)
     # On what is shipped, rounded to float32, so that anybody can train the same judge from it.
-    train_ring_judge(shipped_lessons(), JUDGE_DIRECTION).save(FOLDER)
+    train_ring_judge(shipped_lessons(), JUDGE_DIRECTION).save(SHIPPED_FOLDER)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ from graphdet.evaluation.intervals import interval as drawn_interval
 from graphdet.evaluation.ranking import figures, figures_at
 from graphdet.evaluation.splits import TEST, TRAIN, SplitPlan, grouped_folds
 from graphdet.items.acts import ItemActs
-from graphdet.items.scan import REPEATS, ItemFindings, accounts_of, scan_items
-from graphdet.learn.labelled_blocks import ItemScanBlock, read_acts
+from graphdet.items.scan import REPEATED_ACTS, ItemFindings, accounts_of, scan_items
+from graphdet.learn.labelled_blocks import ItemScanBlock, read_item_acts
 from graphdet.learn.labelled_sheets import Sheet, kept_sheet, with_blocks
-from graphdet.learn.labelled_task import LabelTask, fit_task, label_task
+from graphdet.learn.labelled_task import LabelTask, fit_task, make_label_task
 from graphdet.store.duckdb import DuckDBStore
 
 CASE = "brushing"
@@ -71,7 +71,7 @@ def read_shops(verdicts: Path, ids: list[str]) -> Shops:
 def folds_of(sheet: Sheet, shops: Shops, seed: int) -> list[LabelTask]:
     """Five tasks: each fold of the shops is the test part of one."""
     given = labels_of("item_id", dict(zip(shops.ids, shops.y.tolist(), strict=True)))
-    base = label_task(sheet, given, SplitPlan("none"), seed, False)
+    base = make_label_task(sheet, given, SplitPlan("none"), seed, False)
     outer = grouped_folds(base.y, sheet.group, 1_000 + seed)
     out = []
     for k in np.unique(outer):
@@ -267,7 +267,7 @@ def buyers(
     shops: Shops, acts: ItemActs, found: ItemFindings, user_ids: list[str], some: Bool, fdr: float
 ) -> dict[str, float]:
     """Accused buyers of the flagged shops against those of the verdicts, as (shop, buyer) pairs."""
-    assert found.kind == REPEATS
+    assert found.kind == REPEATED_ACTS
     accused = {
         (shops.ids[shop], user_ids[user])
         for shop in np.flatnonzero(some & (found.q <= fdr)).tolist()
@@ -312,7 +312,7 @@ def main() -> None:
         recording.RESULTS = given.rows
     folder = given.data / "shopee_brushing"
     with store_of(folder / "orders.csv", "shopee_orders") as store:
-        acts, item_ids, user_ids, _ = read_acts(store)
+        acts, item_ids, user_ids, _ = read_item_acts(store)
         shops = read_shops(folder / "verdicts.csv", item_ids.to_pylist())
         if "labels" in given.parts:
             with_labels(store, shops, acts, given.seeds, given.methods)

@@ -36,7 +36,7 @@ from graphdet.judge.shipped import shipped_judge
 from graphdet.progress import Silent
 from graphdet.rings.find import judge_rings, ring_candidates
 from graphdet.simulation.assemble import Planted
-from graphdet.simulation.campaigns import DAY_S, HOUR_S, Campaign
+from graphdet.simulation.campaigns import DAY, HOUR, Campaign
 from graphdet.simulation.innocents import innocent_plan
 from graphdet.simulation.plant import plant
 from graphdet.tables import GraphArrays
@@ -76,10 +76,10 @@ def plan(seed: int) -> list[Campaign]:
         return int(rng.integers(low, high + 1))
 
     return [
-        Campaign("ring_fast", some(20, 40), some(6, 10), 0.8, 2 * DAY_S, camouflage=0.5, repeats=2.0),
-        Campaign("ring_slow", some(20, 40), some(8, 14), 0.6, 21 * DAY_S, camouflage=1.0, hijacked_share=0.3),
-        Campaign("disposable", some(30, 60), 1, 1.0, 6 * HOUR_S, one_sitting=True),
-        Campaign("disposable_slow", some(30, 60), 1, 1.0, 3 * DAY_S, target_popularity="popular"),
+        Campaign("ring_fast", some(20, 40), some(6, 10), 0.8, 2 * DAY, camouflage=0.5, repeats=2.0),
+        Campaign("ring_slow", some(20, 40), some(8, 14), 0.6, 21 * DAY, camouflage=1.0, hijacked_share=0.3),
+        Campaign("disposable", some(30, 60), 1, 1.0, 6 * HOUR, one_sitting=True),
+        Campaign("disposable_slow", some(30, 60), 1, 1.0, 3 * DAY, target_popularity="popular"),
     ]
 
 
@@ -94,7 +94,7 @@ def with_orders(planted: Planted, seed: int) -> Scene:
     kinds = [group.kind for group in planted.campaigns]
     audience = np.bincount(graph.item_ix, minlength=graph.n_items)
     rows: list[tuple[int, int, int]] = []
-    for kind, window_s in (("few_buyers_fast", 2 * HOUR_S), ("few_buyers_slow", DAY_S)):
+    for kind, window_s in (("few_buyers_fast", 2 * HOUR), ("few_buyers_slow", DAY)):
         free = np.setdiff1d(np.flatnonzero((audience >= 20) & (audience <= 300)), _union(targets))
         item = int(rng.choice(free))
         members = rng.choice(np.flatnonzero(campaign_of_user < 0), int(rng.integers(1, 4)), replace=False)

@@ -20,7 +20,7 @@ from graphdet.config import load_config
 from graphdet.evaluation.ranking import as_rows, best_cut, figures, figures_at, ranking_measures
 from graphdet.evaluation.splits import TEST, SplitPlan
 from graphdet.learn.labelled_sheets import Sheet
-from graphdet.learn.labelled_task import LabelTask, fit_task, label_task
+from graphdet.learn.labelled_task import LabelTask, fit_task, make_label_task
 from graphdet.logs.labels import LABEL, Labels
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.ingest import ingest
@@ -67,7 +67,7 @@ def graphdet_learner(
     sheet: Sheet, labels: Labels, plan: SplitPlan, seed: int, label_features: bool
 ) -> tuple[LabelTask, Outcome]:
     """graphdet's own way: what `train --labels` does, without the files."""
-    task = label_task(sheet, labels, plan, seed, label_features)
+    task = make_label_task(sheet, labels, plan, seed, label_features)
     return task, learned_outcome(task, seed)
 
 

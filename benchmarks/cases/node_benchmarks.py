@@ -29,7 +29,7 @@ from benchmarks.cases.node_peers import (
 )
 from benchmarks.nodes.known_nodes import NodeColumns, score_by_known_nodes
 from benchmarks.nodes.outliers import score_nodes
-from graphdet.features.relations import Columns, Relations
+from graphdet.features.relations import NamedColumns, Relations
 
 GRAPHS = ("tolokers", "reddit", "amazon")
 CASE = "node-benchmarks"
@@ -73,7 +73,7 @@ def read(folder: Path, name: str) -> NodeTask:
 def with_labels(table: Table, name: str, task: NodeTask, n_seeds: int) -> None:
     """Peers and ours on every split."""
     relations = Relations.from_edges(len(task.y), {"edge": task.edges})
-    columns = NodeColumns.of(Columns(tuple(f"x{j}" for j in range(task.x.shape[1])), task.x), relations)
+    columns = NodeColumns.of(NamedColumns(tuple(f"x{j}" for j in range(task.x.shape[1])), task.x), relations)
     near = aggregated(task.x, relations)
     for seed, (learn, check, test) in enumerate(task.splits(n_seeds)):
         if (name, seed) in table.done:

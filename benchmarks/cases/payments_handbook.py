@@ -28,9 +28,10 @@ from benchmarks.cases.common import (
 )
 from benchmarks.cases.node_figures import Table
 from graphdet.evaluation.ranking import PRECISION
-from graphdet.evaluation.splits import DAY_MS, TEST, SplitPlan
+from graphdet.evaluation.splits import TEST, SplitPlan
 from graphdet.learn.labelled_sheets import event_sheet
 from graphdet.learn.labelled_task import LabelTask
+from graphdet.units import DAY_MS
 
 LOG = DATA / "card_handbook" / "transactions.parquet"
 FIRST_MS = 1_522_540_800_000  # 2018-04-01

@@ -32,10 +32,10 @@ from benchmarks.cases.common import (
 )
 from benchmarks.cases.node_figures import Table
 from graphdet.evaluation.splits import TEST, SplitPlan
-from graphdet.features.events import attribute_columns, event_features
+from graphdet.features.events import event_attributes, event_features
 from graphdet.features.label_history import label_feature_names, label_history
 from graphdet.learn.labelled_sheets import Sheet, event_sheet
-from graphdet.learn.labelled_task import LabelTask, label_task
+from graphdet.learn.labelled_task import LabelTask, make_label_task
 from graphdet.ports import Store
 
 LOG = DATA / "sffsd" / "transactions.csv"
@@ -72,7 +72,7 @@ def backwards(store: Store, sheet: Sheet) -> Sheet:
     """The sheet of the log read from its end."""
     events, last = store.events(), int(sheet.at_ms.max())
     turned = events.with_columns((last - nw.col("at_ms")).alias("at_ms"))
-    found = event_features(turned, store.entities(), attribute_columns(events))
+    found = event_features(turned, store.entities(), event_attributes(events))
     assert found.event_id.equals(sheet.ids)
     return replace(sheet, x=found.x, names=found.names, at_ms=found.at_ms, keys=found.keys)
 
@@ -92,7 +92,7 @@ def main() -> None:
         sheet = event_sheet(store)
         back = backwards(store, sheet)
     if given.validate:
-        outer = label_task(sheet, labels_of("event_id", label), RANDOM, 0, False)
+        outer = make_label_task(sheet, labels_of("event_id", label), RANDOM, 0, False)
         held = {
             name
             for name, part in zip(sheet.ids.to_pylist(), outer.part.tolist(), strict=True)
@@ -109,7 +109,7 @@ def main() -> None:
                 one = tell(task, outcome, drawn, method="graphdet", features=features, seed=seed, **about)
                 found.setdefault(features, []).append(one)
             if plan is RANDOM:
-                both = BothSides.of(label_task(sheet, labels, plan, seed, True), back)
+                both = BothSides.of(make_label_task(sheet, labels, plan, seed, True), back)
                 one = tell(
                     both,
                     learned_outcome(both, seed),

@@ -32,7 +32,7 @@ from benchmarks.nodes.known_nodes import NodeColumns, score_by_known_nodes
 from benchmarks.nodes.net import NodeNetSettings
 from benchmarks.nodes.outliers import score_nodes
 from graphdet.features.neighbours import NeighbourSettings, neighbour_features
-from graphdet.features.relations import Columns, Relations, degrees, place_features
+from graphdet.features.relations import NamedColumns, Relations, degrees, place_features
 
 CASE = "review-spam"
 TASKS = ("40 % labels", "1 % labels", "in time", "users without labels")
@@ -59,12 +59,12 @@ def in_time(day: NDArray[np.int64]) -> tuple[Mask, Mask, Mask]:
     return day < first, (day >= first) & (day < second), day >= second
 
 
-def node_columns(own: Columns, relations: Relations, causal: bool) -> NodeColumns:
+def node_columns(own: NamedColumns, relations: Relations, causal: bool) -> NodeColumns:
     """Own columns, places in the graph (in time only how many earlier neighbours), and neighbourhoods."""
     if causal:
         counts = [np.log1p(degrees(graph)) for graph in relations.graphs.values()]
         names = tuple(f"{name}_earlier" for name in relations.graphs)
-        places = Columns(names, np.column_stack(counts).astype(np.float32))
+        places = NamedColumns(names, np.column_stack(counts).astype(np.float32))
     else:
         places = place_features(relations)
     around = neighbour_features(own, relations, AROUND).beside(places)
@@ -76,7 +76,7 @@ def with_labels(table: Table, task: str, log: Reviews, relations: Relations, n_s
     causal, kept = task == "in time", log.kept
     y, day = log.spam[kept], log.day[kept]
     every = behaviour(log, causal)
-    own = Columns(every.names, every.values[kept])
+    own = NamedColumns(every.names, every.values[kept])
     if causal:
         relations = earlier_only(relations, day)
     columns, near = node_columns(own, relations, causal), aggregated(own.values, relations)

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from graphdet.features.relations import Columns, Relations
+from graphdet.features.relations import NamedColumns, Relations
 
 MOST_REVIEWS = 800  # of a product; larger ones are dropped from the graph
 PUBLISHED = {"rur": 49_315, "rsr": 3_402_743, "rtr": 573_616}
@@ -118,7 +118,7 @@ class _Around:
         return np.searchsorted(self.sorted, wanted, "left")
 
 
-def behaviour(log: Reviews, causal: bool) -> Columns:
+def behaviour(log: Reviews, causal: bool) -> NamedColumns:
     """What each row of the file looks like without its text, over the whole file.
 
     With `causal` a review sees only rows of days strictly before its own; else the whole log, in hindsight. A label
@@ -173,10 +173,10 @@ def behaviour(log: Reviews, causal: bool) -> Columns:
         found["user_gap_after"] = user.gap("after")
         found["product_gap_after"] = product.gap("after")
     values = np.column_stack([np.asarray(v, np.float64) for v in found.values()])
-    return Columns(tuple(found), values.astype(np.float32))
+    return NamedColumns(tuple(found), values.astype(np.float32))
 
 
-def rules(found: Columns, causal: bool) -> dict[str, Float]:
+def rules(found: NamedColumns, causal: bool) -> dict[str, Float]:
     """Scores of simple known rules (Mukherjee et al. 2013; Rayana and Akoglu 2015), by the columns of `behaviour`."""
     column = dict(zip(found.names, found.values.T.astype(np.float64), strict=True))
     return {

@@ -21,17 +21,17 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from benchmarks.recording import record
 from benchmarks.rings.logs import LOGS
 from graphdet.config import load_config
-from graphdet.gnn.folds import folds
+from graphdet.gnn.folds import user_folds
 from graphdet.graph.encode import encode
 from graphdet.learn.ring_lessons import plant_and_judge
 from graphdet.learn.train_settings import TrainSettings
-from graphdet.learn.user_learning import Base, Log, learn_beside_planted, read_log
+from graphdet.learn.user_learning import Base, Log, learn_beside_planted, read_training_log
 from graphdet.learn.user_told import Told, finer, hidden_frauds
 from graphdet.learn.user_trees import fit_user_trees
 from graphdet.ports import Store
 from graphdet.progress import Silent
-from graphdet.scores.fused import TREES, ZERO_SHOT
-from graphdet.scores.labelled_fusion import Evidence, fit_labelled
+from graphdet.scores.fused import TREES_PART, ZERO_SHOT
+from graphdet.scores.labelled_fusion import Evidence, fit_labelled_fusion
 from graphdet.simulation.campaigns import unseen_plan
 from graphdet.simulation.plant import plant
 from graphdet.store import open_store
@@ -76,10 +76,10 @@ def scores(log: Log, base: Base, told: Told, seed: int) -> dict[str, np.ndarray]
         found = hidden_frauds(log.columns, told, HOW, seed)
         y, evidence = found.y, Evidence((told.y == 1).astype(np.int8), found.share)
     n_folds = HOW.gnn.n_folds
-    fold = finer(folds(np.where(y < 0, 0, y), told.group, n_folds, seed), y, told.group, n_folds, seed)
+    fold = finer(user_folds(np.where(y < 0, 0, y), told.group, n_folds, seed), y, told.group, n_folds, seed)
     trees, out_of_fold = fit_user_trees(log.columns, y, fold, told.y, HOW.trees, seed)
     parts = replace(base.parts, trees=out_of_fold)
-    fusion = fit_labelled(parts, evidence, (TREES, ZERO_SHOT), base.zero_shot)
+    fusion = fit_labelled_fusion(parts, evidence, (TREES_PART, ZERO_SHOT), base.zero_shot)
     more = {}
     if told.frauds_alone:  # what it would be to take the unlabelled for clean
         naive = np.where((y < 0) & found.left_out, 0, y)
@@ -120,7 +120,7 @@ def main() -> None:
 def run(name: str, store: Store, given: argparse.Namespace) -> None:
     graph, y = truth_of(name, given.data, store, given.first)
     planted = plant_and_judge(graph, store.bench, given.first, Silent())
-    log = read_log(store, graph, given.first, Silent())
+    log = read_training_log(store, graph, given.first, Silent())
     nothing = Told(np.full(len(y), -1, np.int8), np.full(len(y), -1, np.int32))
     base = learn_beside_planted(
         store, log, planted, planted.judge, nothing, nothing.y == 1, HOW, given.first, "cpu", Silent()

@@ -16,7 +16,7 @@ from scipy.stats import norm, rankdata
 from sklearn.ensemble import ExtraTreesClassifier, IsolationForest
 from sklearn.metrics import average_precision_score
 
-from graphdet.scores.suggest import suggest
+from graphdet.scores.suggest import suggest_rows
 
 ROUNDS, A_ROUND, N_ACCOUNTS = 2, 50, 6_000
 WAYS = ("suggested", "random", "highest score")
@@ -52,7 +52,7 @@ def asked(
         return rng.choice(free, A_ROUND, replace=False)
     if way == "highest score":
         return free[np.argsort(-score[free], kind="stable")[:A_ROUND]]
-    return suggest(score, threshold, x, np.full(len(x), -1), known, A_ROUND).rows
+    return suggest_rows(score, threshold, x, np.full(len(x), -1), known, A_ROUND).rows
 
 
 def run(name: str, data: Path, seed: int) -> dict[str, list[float]]:

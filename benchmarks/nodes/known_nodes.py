@@ -14,7 +14,7 @@ from benchmarks.nodes.net import NodeNetSettings, fit_node_net
 from benchmarks.nodes.trees import NodeTrees, TreeSettings, fit_node_trees
 from graphdet.errors import GraphdetError
 from graphdet.features.neighbours import NeighbourSettings, label_folds, label_messages, neighbour_features
-from graphdet.features.relations import Columns, Relations, place_features
+from graphdet.features.relations import NamedColumns, Relations, place_features
 
 Float = NDArray[np.float64]
 FLAT, TREES, LABELS, NETWORK, FUSION = (
@@ -31,13 +31,13 @@ _WEIGHTS = (0.25, 0.5, 0.75)  # of the network's logit in the fusion
 class NodeColumns:
     """What learners see of the nodes before any label: own columns, places, and neighbourhoods."""
 
-    own: Columns
-    placed: Columns
-    around: Columns
+    own: NamedColumns
+    placed: NamedColumns
+    around: NamedColumns
 
     @classmethod
     def of(
-        cls, own: Columns, relations: Relations, settings: NeighbourSettings | None = None
+        cls, own: NamedColumns, relations: Relations, settings: NeighbourSettings | None = None
     ) -> "NodeColumns":
         """Make them. Raises ValueError as neighbour_features does."""
         placed = own.beside(place_features(relations))

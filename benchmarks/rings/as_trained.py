@@ -11,7 +11,7 @@ from graphdet.learn.train_settings import TrainSettings
 from graphdet.learn.user_learning import learn_planted
 from graphdet.ports import Store
 from graphdet.progress import Silent
-from graphdet.scores.fused import Fusion, Parts
+from graphdet.scores.fused import Fusion, ScoreParts
 from graphdet.tables import GraphArrays
 
 
@@ -20,7 +20,7 @@ class Trained:
     """The models; what the parts say of the planted copy, out of fold; and what is true there, int8[n_users of it]."""
 
     models: Models
-    copy: Parts
+    copy: ScoreParts
     y: NDArray[np.int8]
 
 

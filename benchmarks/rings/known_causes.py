@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from graphdet.simulation.assemble import Planted
-from graphdet.simulation.campaigns import DAY_S, HOUR_S, Campaign
+from graphdet.simulation.campaigns import DAY, HOUR, Campaign
 from graphdet.simulation.innocents import innocent_plan
 from graphdet.simulation.plant import plant
 from graphdet.tables import GraphArrays
@@ -42,7 +42,7 @@ def cases(span_s: float, rng: np.random.Generator) -> dict[str, Campaign]:
     """One campaign per case; all but the knob the case is made for are drawn from quiet ranges."""
     long, out = 0.6 * span_s, {}
     knobs: dict[str, dict[str, object]] = {
-        "lockstep": {"window_s": min(float(rng.uniform(0.5, 2)) * HOUR_S, SHORT * span_s)},
+        "lockstep": {"window_s": min(float(rng.uniform(0.5, 2)) * HOUR, SHORT * span_s)},
         "scripted": {"pace": "scripted", "one_sitting": True},
         "sitting": {"one_sitting": True},
         "device": {"shared_device_share": 0.8},
@@ -50,9 +50,9 @@ def cases(span_s: float, rng: np.random.Generator) -> dict[str, Campaign]:
         "coattail": {"coattail": True},
         "cold": {"target_popularity": "cold"},
         "focus": {"camouflage": 0.0},
-        "new": {"window_s": min(0.15 * span_s, 3 * DAY_S), "camouflage": 0.3},
+        "new": {"window_s": min(0.15 * span_s, 3 * DAY), "camouflage": 0.3},
         "burst": {
-            "window_s": min(HOUR_S, SHORT * span_s),
+            "window_s": min(HOUR, SHORT * span_s),
             "one_sitting": True,
             "pace": "scripted",
             "camouflage": 0.0,
@@ -136,7 +136,7 @@ def causes(planted: Planted, number: int) -> set[str]:
     at = graph.at_ms[planted.planted_edge & mine & on_target]
     start, end = np.quantile(at, MIDDLE)
     window = end - start
-    during = (graph.at_ms >= start - HOUR_S * 1000) & (graph.at_ms <= end + HOUR_S * 1000)
+    during = (graph.at_ms >= start - HOUR * 1000) & (graph.at_ms <= end + HOUR * 1000)
     resolution_s = next(
         unit for unit in (86_400, 3_600, 60, 1, 0.001) if not np.any(graph.at_ms % int(unit * 1000))
     )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from graphdet.rings.margin import margin_nats
 from graphdet.rings.organic import distinct_acts
 from graphdet.simulation.assemble import Planted
-from graphdet.simulation.campaigns import LEVELS, level
+from graphdet.simulation.campaigns import LEVELS, campaign_of_level
 from graphdet.simulation.innocents import innocent_plan
 from graphdet.simulation.plant import plant
 from graphdet.tables import GraphArrays
@@ -30,7 +30,7 @@ class Truth:
 def planted_log(graph: GraphArrays, per_level: int, seed: int) -> tuple[GraphArrays, Truth]:
     """Plant `per_level` campaigns of each level and one group of each kind of hard innocents."""
     rng = np.random.default_rng((seed, 32_452_843))
-    plan = [level(name, rng) for name in LEVELS for _ in range(per_level)]
+    plan = [campaign_of_level(name, rng) for name in LEVELS for _ in range(per_level)]
     planted = plant(graph, plan, seed, innocent_plan(seed), leave_out_unfit=True)
     return planted.graph, truth_of(planted)
 

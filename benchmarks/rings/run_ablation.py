@@ -17,6 +17,7 @@ from sklearn.metrics import average_precision_score
 from benchmarks.rings.left_out import Row, rows_without
 from benchmarks.rings.planted import Truth
 from benchmarks.rings.scoring import matches
+from graphdet.arrays import Float
 from graphdet.errors import NotEnoughData
 from graphdet.judge.examples import Lessons
 from graphdet.judge.model import RingJudge
@@ -26,7 +27,6 @@ from graphdet.learn.ring_lessons import planted_copies, seconded
 from graphdet.progress import Silent
 from graphdet.rings.evidence import INPUTS, JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, judge_rings, ring_candidates
-from graphdet.rings.organic import Float
 from graphdet.tables import GraphArrays
 
 ELSEWHERE = "lessons of the log"  # left out: the judge that comes with graphdet, at home nowhere

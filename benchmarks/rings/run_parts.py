@@ -27,7 +27,7 @@ from graphdet.judge.model import judged_by
 from graphdet.ports import Store
 from graphdet.progress import Silent
 from graphdet.rings.find import ring_candidates
-from graphdet.scores.fused import BASIC, Fusion, Parts
+from graphdet.scores.fused import BASIC, Fusion, ScoreParts
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
 
@@ -41,12 +41,12 @@ LEFT_OUT: dict[str, Sequence[str]] = {
 }
 
 
-def without(parts: Parts, left_out: Sequence[str]) -> Parts:
+def without(parts: ScoreParts, left_out: Sequence[str]) -> ScoreParts:
     """Parts of which some say the same of everybody."""
     return replace(parts, **{name: np.zeros(len(parts.gnn)) for name in left_out})
 
 
-def learned(graph: GraphArrays, store: Store, seed: int) -> tuple[Parts, NDArray[np.int8], Parts]:
+def learned(graph: GraphArrays, store: Store, seed: int) -> tuple[ScoreParts, NDArray[np.int8], ScoreParts]:
     """What the parts say of the planted copy, out of fold, what is true there, and what they say of the log itself."""
     found = trained(graph, store, seed)
     windows, candidates = ring_candidates(graph, store.bench, seed, Silent())
@@ -57,7 +57,7 @@ def learned(graph: GraphArrays, store: Store, seed: int) -> tuple[Parts, NDArray
 
 
 def outcome(
-    copy: Parts, y: NDArray[np.int8], seen: Parts, truth: Truth, left_out: Sequence[str]
+    copy: ScoreParts, y: NDArray[np.int8], seen: ScoreParts, truth: Truth, left_out: Sequence[str]
 ) -> dict[str, float]:
     """How planted accounts rank, and how many of those flagged by q-value and score are planted."""
     fusion = Fusion.fit(without(copy, left_out), y)

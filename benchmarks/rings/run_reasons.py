@@ -24,8 +24,8 @@ from benchmarks.rings.logs import LOGS, read_log
 from graphdet.judge.shipped import shipped_judge
 from graphdet.progress import Silent
 from graphdet.rings.blocks import MIN_ITEMS, MIN_USERS, block_acts
-from graphdet.rings.find import Candidates, Judged, judge_rings, overlap, ring_candidates
-from graphdet.rings.why.explain import CODES, JUDGED_BY, Explanation, explain_rings
+from graphdet.rings.find import Candidates, Judged, campaign_overlap, judge_rings, ring_candidates
+from graphdet.rings.why.explain import CODES, JUDGED_BY, RingExplanation, explain_rings
 from graphdet.rings.why.without import logits_without
 from graphdet.tables import GraphArrays
 
@@ -42,7 +42,7 @@ class Told:
     candidates: Candidates
     judged: Judged
     campaign: dict[int, int]
-    why: dict[int, Explanation]
+    why: dict[int, RingExplanation]
     seconds: float
     n_flagged: int
 
@@ -53,7 +53,7 @@ def told(graph: GraphArrays, of_user: np.ndarray, seed: int) -> Told:
         _, candidates = ring_candidates(graph, bench, seed, Silent())
     judge = shipped_judge().logits
     judged = judge_rings(candidates, judge, 0.05)
-    campaign, jaccard = overlap(judged.blocks, of_user)
+    campaign, jaccard = campaign_overlap(judged.blocks, of_user)
     rows = np.flatnonzero(judged.flagged & (jaccard >= 0.5)).tolist()
     started = time.perf_counter()
     why = explain_rings(judged, rows, candidates.model, graph, judge)
@@ -68,11 +68,11 @@ def told(graph: GraphArrays, of_user: np.ndarray, seed: int) -> Told:
     )
 
 
-def codes(why: Explanation, n: int = TOP) -> list[str]:
+def codes(why: RingExplanation, n: int = TOP) -> list[str]:
     return [reason.code for reason in why.reasons[:n]]
 
 
-def by_logit(why: Explanation, n: int = TOP) -> list[str]:
+def by_logit(why: RingExplanation, n: int = TOP) -> list[str]:
     """The same reasons ranked by the fall of the judge's logit instead, those it cannot see last."""
     order = sorted(why.reasons, key=lambda reason: -float(reason.numbers.get("judge_logit_drop", -np.inf)))
     return [reason.code for reason in order[:n] if reason.code in JUDGED_BY]

@@ -30,12 +30,12 @@ from graphdet.judge.training import train_ring_judge
 from graphdet.learn.ring_lessons import planted_copies
 from graphdet.progress import Silent
 from graphdet.rings.evidence import JUDGE_DIRECTION
-from graphdet.rings.find import Candidates, overlap, ring_candidates
-from graphdet.simulation import KINDS, TRAINED, Campaign, innocent_plan, is_like, plant
+from graphdet.rings.find import Candidates, campaign_overlap, ring_candidates
+from graphdet.simulation import CAMPAIGN_KINDS, TRAINED_KINDS, Campaign, innocent_plan, is_like, plant
 from graphdet.tables import GraphArrays
 
-BLOCKS = [name for name, campaign in KINDS.items() if campaign.n_targets > 1]
-UNSEEN = [name for name in BLOCKS if name not in TRAINED]
+BLOCKS = [name for name, campaign in CAMPAIGN_KINDS.items() if campaign.n_targets > 1]
+UNSEEN = [name for name in BLOCKS if name not in TRAINED_KINDS]
 MOST_ACCOUNTS = 40  # small logs carry one campaign of each kind only when none is a crowd
 
 
@@ -44,9 +44,9 @@ def planted_log(graph: GraphArrays, per_kind: int, seed: int) -> tuple[GraphArra
     rng = np.random.default_rng((seed, 49_979_687))
     plan = []
     for name in BLOCKS * per_kind:
-        density = float(np.clip(KINDS[name].density + rng.uniform(-0.08, 0.05), 0.3, 0.95))
-        n_accounts = min(KINDS[name].n_accounts, MOST_ACCOUNTS)
-        plan.append(replace(KINDS[name], density=density, n_accounts=n_accounts))
+        density = float(np.clip(CAMPAIGN_KINDS[name].density + rng.uniform(-0.08, 0.05), 0.3, 0.95))
+        n_accounts = min(CAMPAIGN_KINDS[name].n_accounts, MOST_ACCOUNTS)
+        plan.append(replace(CAMPAIGN_KINDS[name], density=density, n_accounts=n_accounts))
     planted = plant(graph, plan, seed, innocent_plan(seed), leave_out_unfit=True)
     return planted.graph, truth_of(planted), [group.kind for group in planted.campaigns]
 
@@ -99,7 +99,7 @@ def one(
     log, truth, kinds = planted_log(graph, per_kind, seed)
     with duckdb.connect() as bench:
         _, candidates = ring_candidates(log, bench, seed, Silent())
-    campaign, jaccard = overlap(candidates.blocks, truth.campaign_of_user)
+    campaign, jaccard = campaign_overlap(candidates.blocks, truth.campaign_of_user)
     candidate = np.unique(campaign[jaccard >= MATCH])
     learned = copies(log, seed)
     known, flagged, right = judged(candidates, trained(learned, seed, None), truth, kinds)
@@ -143,7 +143,7 @@ def table(rows: list[dict[str, object]]) -> None:
             text += f"{f'{found}/{n}':>{12 if ending else 8}}{right / max(flagged, 1):11.2f}{scores[-1]:6.2f}"
         if len(scores) == 2:
             text += f"{scores[1] - scores[0]:+8.2f}"
-        print(text if kind in TRAINED else f"{text}   never trained on")
+        print(text if kind in TRAINED_KINDS else f"{text}   never trained on")
 
 
 def main() -> None:
@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--logs", nargs="*", default=["trivago"], choices=list(LOGS))
     parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--per-kind", type=int, default=1)
-    trained_blocks = [kind for kind in BLOCKS if kind in TRAINED]
+    trained_blocks = [kind for kind in BLOCKS if kind in TRAINED_KINDS]
     parser.add_argument(
         "--kinds", nargs="*", default=trained_blocks, choices=trained_blocks, help="to leave out"
     )

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from graphdet.audit import VERDICT, Draft, Entry, Head, iso, utc_now, verify
+from graphdet.audit import VERDICT, Draft, Entry, Head, iso_utc, utc_now, verify
 from graphdet.casework.standing import (
-    RING,
+    RING_SUBJECT,
     SNOOZE,
     USER,
     Standing,
@@ -20,7 +20,7 @@ from graphdet.casework.subjects import found_of, ring_id_of
 from graphdet.errors import UsageError
 from graphdet.ports import Store
 
-MOST_DAYS = 3650
+MOST_SNOOZE_DAYS = 3650
 
 
 def standing_of(store: Store) -> Standing:
@@ -28,7 +28,7 @@ def standing_of(store: Store) -> Standing:
     return _standing(store.audit().entries, store)
 
 
-def doubts(store: Store) -> list[str]:
+def decision_doubts(store: Store) -> list[str]:
     """A warning where the audit log was changed: what it says was decided may not have been."""
     faults = verify(store.audit())
     if not faults:
@@ -84,7 +84,7 @@ def give_verdict(
     """
     check_reason(verdict, reason, note)
     note_loose(store)
-    if kind == RING:
+    if kind == RING_SUBJECT:
         subject = ring_id_of(store, subject)
     found = found_of(store, kind, subject)
     before = standing_of(store).current.get((kind, subject))
@@ -134,12 +134,12 @@ def put_on_list(
                 + "; nothing was changed"
             )
         before = None if listed is None else asdict(listed)
-        after = {"list": None if remove else name, "until": iso(until) if until else None, "note": note}
+        after = {"list": None if remove else name, "until": iso_utc(until) if until else None, "note": note}
         drafts.append(Draft(who, name, USER, user_id, before, after))
     return store.append_audit(drafts)
 
 
-def snooze(
+def snooze_ring(
     store: Store, ring_id: str, until: datetime | None, *, note: str = "", who: str
 ) -> tuple[str, Head]:
     """Keep a ring quiet until a time; None ends a snooze. Returns the ring's whole id.
@@ -148,12 +148,12 @@ def snooze(
         UsageError: there is no such ring, or it is not snoozed.
     """
     ring_id = ring_id_of(store, ring_id)
-    found_of(store, RING, ring_id)
+    found_of(store, RING_SUBJECT, ring_id)
     before = standing_of(store).at(utc_now()).snoozed.get(ring_id)
     if until is None and before is None:
         raise UsageError(f"ring {ring_id} is not snoozed")
-    after = {"until": iso(until) if until else None, "note": note}
-    draft = Draft(who, SNOOZE, RING, ring_id, None if before is None else asdict(before), after)
+    after = {"until": iso_utc(until) if until else None, "note": note}
+    draft = Draft(who, SNOOZE, RING_SUBJECT, ring_id, None if before is None else asdict(before), after)
     return ring_id, store.append_audit([draft])
 
 
@@ -171,15 +171,15 @@ def ends_at(until: str | None, days: float | None) -> datetime | None:
         return None
     now = utc_now()
     if days is not None:
-        if not 0 < days <= MOST_DAYS:
-            raise UsageError(f"--days must be above 0 and at most {MOST_DAYS}, not {days:g}")
+        if not 0 < days <= MOST_SNOOZE_DAYS:
+            raise UsageError(f"--days must be above 0 and at most {MOST_SNOOZE_DAYS}, not {days:g}")
         return now + timedelta(days=days)
     try:
         end = datetime.fromisoformat(str(until))
     except ValueError:
         raise UsageError(f"{until!r} is no date; write it as 2026-12-31 or 2026-12-31T18:00") from None
     end = end if end.tzinfo else end.replace(tzinfo=UTC)
-    if not now < end <= now + timedelta(days=MOST_DAYS):
+    if not now < end <= now + timedelta(days=MOST_SNOOZE_DAYS):
         raise UsageError(f"{until} is {'past' if end <= now else 'more than ten years from now'}")
     return end
 

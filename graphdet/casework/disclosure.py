@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from graphdet.errors import UsageError
-from graphdet.files import explain, make_folder
+from graphdet.files import explain_os_error, make_folder
 from graphdet.ports import Store
 from graphdet.store import duckdb_path
 
@@ -57,7 +57,7 @@ def disclose(store: Store, disclosure: Disclosure, listener: Listener | None = N
     )
 
 
-KEY_VARIABLE = "GRAPHDET_KEY_FILE"
+PSEUDONYM_KEY_VARIABLE = "GRAPHDET_KEY_FILE"
 KEY_BYTES = 32
 LEAST_BYTES = 16
 
@@ -71,7 +71,7 @@ def read_key(path: Path | None, store_url: str, out: Path | None = None) -> byte
     """
     if path is None:
         raise UsageError(
-            f"pseudonyms need a key: name its file with --key-file or {KEY_VARIABLE}; --new-key makes one"
+            f"pseudonyms need a key: name its file with --key-file or {PSEUDONYM_KEY_VARIABLE}; --new-key makes one"
         )
     _check_place(path, store_url, out)
     try:
@@ -104,7 +104,7 @@ def make_key(path: Path | None, store_url: str, out: Path | None = None) -> Path
         GraphdetError: it cannot be written.
     """
     if path is None:
-        raise UsageError(f"--new-key needs a place: name it with --key-file or {KEY_VARIABLE}")
+        raise UsageError(f"--new-key needs a place: name it with --key-file or {PSEUDONYM_KEY_VARIABLE}")
     _check_place(path, store_url, out)
     make_folder(path.absolute().parent)
     try:
@@ -112,7 +112,7 @@ def make_key(path: Path | None, store_url: str, out: Path | None = None) -> Path
     except FileExistsError:
         raise UsageError(f"{path} is there already; a new key would make old pseudonyms unreadable") from None
     except OSError as error:
-        raise explain(error, path) from error
+        raise explain_os_error(error, path) from error
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(secrets.token_hex(KEY_BYTES) + "\n")
     return path

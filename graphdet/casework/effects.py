@@ -186,10 +186,10 @@ WORDS: Mapping[str, Callable[[int], str]] = {
 }
 
 
-def in_words(counts: Mapping[str, Any]) -> list[str]:
+def muted_in_words(counts: Mapping[str, Any]) -> list[str]:
     """Say counts for people, in a fixed order; what is zero is left out.
 
-    >>> in_words({"rings_snoozed": 2, "users_on_deny_list": 1})
+    >>> muted_in_words({"rings_snoozed": 2, "users_on_deny_list": 1})
     ['2 rings would be flagged but are snoozed', '1 user is flagged only because on the deny list']
     """
     return [say(int(counts[name])) for name, say in WORDS.items() if counts.get(name)]
@@ -215,12 +215,12 @@ def _their(n: int) -> str:
     return "the" if n == 1 else "their"
 
 
-COLUMNS = ("of", "detector", "n_guilty", "n_innocent", "n_unsure", "precision", "low", "high")
+PRECISION_COLUMNS = ("of", "detector", "n_guilty", "n_innocent", "n_unsure", "precision", "low", "high")
 ALL = "all"
 
 
 def precision_of(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
-    """Rows of COLUMNS: flagged rings and flagged users, all of them and by detector or sign, then what was not flagged.
+    """Rows of PRECISION_COLUMNS: flagged rings, flagged users (all, and by detector or sign), and what was not flagged.
 
     precision is None where nobody was judged guilty or innocent; `low` and `high` bound it.
     """
@@ -243,4 +243,4 @@ def _row(of: str, detector: str, n: dict[str, int]) -> dict[str, Any]:
     low, high = wilson(n[GUILTY], decided)
     share = n[GUILTY] / decided if decided else None
     values = (of, detector, n[GUILTY], n[INNOCENT], n[UNSURE], share, low, high)
-    return dict(zip(COLUMNS, values, strict=True))
+    return dict(zip(PRECISION_COLUMNS, values, strict=True))

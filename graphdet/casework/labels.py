@@ -8,7 +8,7 @@ rings make both is a conflict: reported, and not learned.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from graphdet.casework.standing import GUILTY, RING, UNSURE, USER, Standing
+from graphdet.casework.standing import GUILTY, RING_SUBJECT, UNSURE, USER, Standing
 
 SURE = 0.5  # membership, relative to the ring's own score, from which a member of a guilty ring is labelled
 
@@ -28,7 +28,7 @@ def verdict_labels(standing: Standing) -> VerdictLabels:
     ring: dict[str, str] = {}
     conflicts: dict[str, str] = {}
     source: dict[str, str] = {}
-    rings = sorted((key, verdict) for key, verdict in standing.current.items() if key[0] == RING)
+    rings = sorted((key, verdict) for key, verdict in standing.current.items() if key[0] == RING_SUBJECT)
     for (_, ring_id), verdict in rings:
         if verdict.verdict == UNSURE:
             continue

@@ -6,11 +6,11 @@ from typing import Any
 import pyarrow as pa
 
 from graphdet import schema
-from graphdet.audit import iso, utc_now
-from graphdet.casework.decisions import doubts, note_loose, standing_of
-from graphdet.casework.effects import in_words, settle_rings, settle_users
+from graphdet.audit import iso_utc, utc_now
+from graphdet.casework.decisions import decision_doubts, note_loose, standing_of
+from graphdet.casework.effects import muted_in_words, settle_rings, settle_users
 from graphdet.casework.standing import Standing
-from graphdet.casework.subjects import known_rings, shapes_of
+from graphdet.casework.subjects import known_rings, ring_shapes
 from graphdet.ports import Store
 from graphdet.rings.identity import Identity, Shape, recognise
 from graphdet.tables import RingTables
@@ -35,7 +35,7 @@ class Remembered:
 
     def lines(self) -> list[str]:
         """What people should know: flags that decisions changed, splits, merges."""
-        return [f"{line}." for line in in_words(self.counts)] + list(self.said)
+        return [f"{line}." for line in muted_in_words(self.counts)] + list(self.said)
 
     def facts(self) -> dict[str, Any]:
         """What run.json says of it."""
@@ -52,7 +52,7 @@ def remember(store: Store, found: RingTables) -> Remembered:
     standing = standing_of(store).at(now)
     before = store.rings()
     earlier = known_rings(store, before)
-    shapes = shapes_of(found)
+    shapes = ring_shapes(found)
     decided = [subject for kind, subject in standing.current if kind == "ring"]
     identities = recognise(earlier, list(shapes.values()), decided)
     name = {old: identity.ring_id for old, identity in zip(shapes, identities, strict=True)}
@@ -63,18 +63,18 @@ def remember(store: Store, found: RingTables) -> Remembered:
         rings=effects.rings,
         standing=standing,
         quiet=effects.quiet,
-        history=_history(store, effects.rings, identities, earlier, iso(now)),
+        history=_history(store, effects.rings, identities, earlier, iso_utc(now)),
         counts=effects.counts,
         changes={
             "known_again": again,
             "new": len(identities) - again,
             "gone": len(last - set(name.values())),
         },
-        said=(*doubts(store), *_said(identities)),
+        said=(*decision_doubts(store), *_said(identities)),
     )
 
 
-def settle(scores: pa.Table, known: Remembered) -> tuple[pa.Table, Remembered]:
+def settle_scores(scores: pa.Table, known: Remembered) -> tuple[pa.Table, Remembered]:
     """Apply lists and verdicts on users to scores."""
     scores, counts = settle_users(scores, known.standing, known.rings)
     return scores, replace(known, counts=known.counts | counts)
@@ -98,7 +98,7 @@ def _history(
 ) -> pa.Table:
     """Rows of schema.RING_HISTORY_COLUMNS for this run."""
     runs = store.ring_history()["run"].to_pylist()
-    shapes = shapes_of(rings)
+    shapes = ring_shapes(rings)
     nobody = Shape(frozenset(), frozenset())
     rows = []
     for row, identity in zip(rings.rings.to_pylist(), identities, strict=True):

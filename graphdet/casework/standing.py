@@ -1,6 +1,6 @@
 """What holds now, read from the entries of the audit log in their order: the last word on each thing counts.
 
-The closed list of reasons for a verdict.
+The reasons that a verdict may name are a closed list.
 """
 
 import difflib
@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from graphdet.audit import VERDICT, iso
+from graphdet.audit import VERDICT, iso_utc
 from graphdet.errors import UsageError
 from graphdet.ports import LooseVerdict
 
 GUILTY, INNOCENT, UNSURE = VERDICTS = ("guilty", "innocent", "unsure")
 OTHER = "other"  # for every verdict, with a note
-REASONS: dict[str, dict[str, str]] = {
+VERDICT_REASONS: dict[str, dict[str, str]] = {
     GUILTY: {
         "paid-engagement": "clicks, orders, reviews or likes that somebody pays for",
         "fake-account": "accounts made for this, with no person behind them",
@@ -53,34 +53,34 @@ def check_reason(verdict: str, code: str, note: str) -> None:
         if not note.strip():
             raise UsageError("the reason other needs a note that says which")
         return
-    if code in REASONS[verdict]:
+    if code in VERDICT_REASONS[verdict]:
         return
-    fits = [name for name, codes in REASONS.items() if code in codes]
-    near = difflib.get_close_matches(code, [*REASONS[verdict], OTHER], n=1)
+    fits = [name for name, codes in VERDICT_REASONS.items() if code in codes]
+    near = difflib.get_close_matches(code, [*VERDICT_REASONS[verdict], OTHER], n=1)
     if fits:
         wrong = f"the reason {code} goes with the verdict {fits[0]}, not with {verdict}"
     else:
         wrong = f"there is no reason {code!r}" + (f"; did you mean {near[0]}?" if near else "")
-    raise UsageError(f"{wrong}\n{listed(verdict)}")
+    raise UsageError(f"{wrong}\n{reasons_of(verdict)}")
 
 
-def listed(verdict: str) -> str:
+def reasons_of(verdict: str) -> str:
     """The reasons of a verdict, one a line.
 
-    >>> print(listed("unsure"))
+    >>> print(reasons_of("unsure"))
     Reasons for unsure:
       needs-more-data       too little to tell; look again with more
       needs-second-opinion  somebody else should look
       other                 say which in the note
     """
-    rows = REASONS[verdict] | {OTHER: "say which in the note"}
+    rows = VERDICT_REASONS[verdict] | {OTHER: "say which in the note"}
     width = max(map(len, rows))
     return "\n".join(
         [f"Reasons for {verdict}:", *(f"  {code:{width}}  {words}" for code, words in rows.items())]
     )
 
 
-RING, USER = KINDS = ("ring", "user")
+RING_SUBJECT, USER = SUBJECT_KINDS = ("ring", "user")
 ALLOW, DENY = LISTS = ("allow", "deny")
 SNOOZE = "snooze"
 NAME_WIDTH = 40
@@ -166,7 +166,7 @@ class Standing:
 
     def of_ring(self, ring_id: str) -> Verdict | None:
         """The verdict on a ring that counts."""
-        return self.current.get((RING, ring_id))
+        return self.current.get((RING_SUBJECT, ring_id))
 
     def of_user(self, user_id: str) -> Verdict | None:
         """The verdict on a user that counts."""
@@ -174,7 +174,7 @@ class Standing:
 
     def at(self, now: datetime) -> "Standing":
         """The same without what has ended by `now`."""
-        text = iso(now)
+        text = iso_utc(now)
         return replace(
             self,
             listed={key: one for key, one in self.listed.items() if one.until is None or text < one.until},
@@ -258,7 +258,7 @@ def loose_verdict(loose: LooseVerdict) -> Verdict:
         seq=None,
     )
     try:
-        if verdict.kind not in KINDS or not verdict.subject:
+        if verdict.kind not in SUBJECT_KINDS or not verdict.subject:
             raise UsageError("it names neither a ring nor a user (kind and subject)")
         check_reason(verdict.verdict, verdict.reason, verdict.note)
     except UsageError as error:

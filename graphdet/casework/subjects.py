@@ -6,14 +6,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graphdet.casework.standing import RING
+from graphdet.casework.standing import RING_SUBJECT
 from graphdet.errors import UsageError
 from graphdet.ports import Store
 from graphdet.reports.reasons import read_explanation
 from graphdet.rings.identity import Shape, number_of
 from graphdet.tables import RingTables
 
-SURE = 0.5  # membership, relative to the ring's score, from which a member is surely one
+SURE_OF_RING_SCORE = 0.5  # membership, relative to the ring's score, from which a member is surely one
 TOP_REASONS = 3  # of a ring that a verdict on it is a verdict on
 UNUSUAL = 0.99  # tail share from which a behaviour scorer speaks against a user (as in scores.user_reasons)
 
@@ -24,12 +24,12 @@ def known_rings(store: Store, rings: RingTables | None = None) -> dict[str, Shap
     history = store.ring_history().select(["ring_id", "members", "items"])
     for row in history.to_pylist():  # the oldest run first, so the last one stays
         shapes[row["ring_id"]] = Shape(frozenset(row["members"] or ()), frozenset(row["items"] or ()))
-    for ring_id, shape in shapes_of(store.rings() if rings is None else rings).items():
+    for ring_id, shape in ring_shapes(store.rings() if rings is None else rings).items():
         shapes.setdefault(ring_id, shape)  # of a store from before there was a history
     return shapes
 
 
-def shapes_of(rings: RingTables) -> dict[str, Shape]:
+def ring_shapes(rings: RingTables) -> dict[str, Shape]:
     """Members and items of rings, in the order of the rings table."""
     members: dict[str, set[str]] = {ring_id: set() for ring_id in rings.rings["ring_id"].to_pylist()}
     items: dict[str, set[str]] = {ring_id: set() for ring_id in members}
@@ -67,7 +67,7 @@ def found_of(store: Store, kind: str, subject: str) -> dict[str, Any]:
     Raises:
         UsageError: there is no such ring or user.
     """
-    return _ring(store, subject) if kind == RING else _user(store, subject)
+    return _ring(store, subject) if kind == RING_SUBJECT else _user(store, subject)
 
 
 def _ring(store: Store, ring_id: str) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _ring(store: Store, ring_id: str) -> dict[str, Any]:
     ring = found[0]
     members = rings.members.filter(pc.equal(rings.members["ring_id"], ring_id)).to_pylist()
     items = rings.items.filter(pc.equal(rings.items["ring_id"], ring_id))["item_id"].to_pylist()
-    least = SURE * (ring["score"] or 0.0)
+    least = SURE_OF_RING_SCORE * (ring["score"] or 0.0)
     strongest = read_explanation(ring, "").reasons[:TOP_REASONS]
     return {
         "members": sorted(row["user_id"] for row in members),

@@ -9,14 +9,16 @@ from graphdet.cli.deciding import print_head
 from graphdet.cli.guard import guarded
 
 app = typer.Typer(
-    name="audit", help="Look at the audit log, and check it.", no_args_is_help=True, rich_markup_mode=None
+    name="audit",
+    help="Look at the audit log, and check it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
-WIDTH = 60
 
 
-@app.command()
+@app.command("verify")
 @guarded
-def verify(
+def verify_command(
     expect: Annotated[
         str | None,
         typer.Option("--expect", metavar="HASH", help="A head noted elsewhere; it must be in the log."),
@@ -25,10 +27,10 @@ def verify(
     json: options.Json = False,
 ) -> None:
     """Check that no entry was changed, removed, put in or moved; exit code 1 when one was."""
-    from graphdet.verbs.audit import check, failure
+    from graphdet.verbs.audit import check_audit, failure
 
     with options.opened(store, read_only=True) as source:
-        checked = check(source, expect)
+        checked = check_audit(source, expect)
         error = failure(source, checked)
     if json:
         from dataclasses import asdict
@@ -74,9 +76,9 @@ def show_log(
         (
             [
                 str(entry["seq"]),
-                *(shorten(str(entry.get(name, "?")), WIDTH) for name in ("at", "who", "what")),
-                shorten(f"{entry.get('kind', '?')} {entry.get('subject', '?')}", WIDTH),
-                shorten(_after(entry.get("after")), WIDTH),
+                *(shorten(str(entry.get(name, "?")), show.NOTE_WIDTH) for name in ("at", "who", "what")),
+                shorten(f"{entry.get('kind', '?')} {entry.get('subject', '?')}", show.NOTE_WIDTH),
+                shorten(_after(entry.get("after")), show.NOTE_WIDTH),
             ]
             for entry in entries[-limit:]
         ),

@@ -15,8 +15,6 @@ from graphdet.errors import UsageError
 if TYPE_CHECKING:
     from graphdet.casework.standing import Standing, Verdict
 
-NOTE_WIDTH = 60  # of notes in the table; --json has all of them
-
 
 @guarded
 def verdict(
@@ -48,10 +46,10 @@ def verdict(
     if (ring is None) == (user is None):
         raise UsageError("name a ring, for instance R17, or a user with --user")
     from graphdet.casework.decisions import give_verdict
-    from graphdet.casework.standing import listed
+    from graphdet.casework.standing import reasons_of
 
     if reason is None:
-        raise UsageError(f"--reason CODE is missing\n{listed(chosen[0])}")
+        raise UsageError(f"--reason CODE is missing\n{reasons_of(chosen[0])}")
     kind, subject = ("ring", str(ring)) if user is None else ("user", user)
     with options.opened(store) as target:
         given, head = give_verdict(target, kind, subject, chosen[0], reason, note, who(by))
@@ -81,11 +79,11 @@ def verdicts(
 ) -> None:
     """Print the verdicts, lists and snoozes that hold in a store."""
     from graphdet.audit import utc_now
-    from graphdet.casework.decisions import doubts, standing_of
+    from graphdet.casework.decisions import decision_doubts, standing_of
 
     with options.opened(store, read_only=True) as source:
         standing = standing_of(source).at(utc_now())
-        for warning in doubts(source):
+        for warning in decision_doubts(source):
             say(f"Warning: {warning}")
     if precision:
         _print_precision(standing, json)
@@ -118,8 +116,8 @@ def _row(one: "Verdict", counts: bool) -> dict[str, Any]:
     """A verdict as a JSON object."""
     names = ("kind", "subject", "verdict", "reason", "note", "who", "at")
     state = "counts" if counts else ("unusable" if one.fault else "superseded")
-    told = {name: getattr(one, name) for name in names}
-    return told | {"entry": one.seq, "state": state, "fault": one.fault, "found": dict(one.found)}
+    document = {name: getattr(one, name) for name in names}
+    return document | {"entry": one.seq, "state": state, "fault": one.fault, "found": dict(one.found)}
 
 
 def _print_verdicts(shown: list[tuple["Verdict", bool]]) -> None:
@@ -138,7 +136,9 @@ def _print_verdicts(shown: list[tuple["Verdict", bool]]) -> None:
         state = "counts" if counts else (f"unusable: {one.fault}" if one.fault else "superseded")
         state += "" if one.seq is not None else " (Neo4j Browser, not in the audit log yet)"
         texts = (one.kind, one.subject, one.verdict, one.reason, one.who, one.at[:16].replace("T", " "))
-        rows.append([*(shorten(text, NOTE_WIDTH) for text in texts), state, shorten(one.note, NOTE_WIDTH)])
+        rows.append(
+            [*(shorten(text, show.NOTE_WIDTH) for text in texts), state, shorten(one.note, show.NOTE_WIDTH)]
+        )
     show.print_rows([(heading, False) for heading in headings], rows)
 
 
@@ -156,7 +156,7 @@ def _print_lists(standing: "Standing") -> None:
     headings = ("list", "", "by", "since", "until", "note")
     show.print_rows(
         [(heading, False) for heading in headings],
-        ([shorten(text or "–", NOTE_WIDTH) for text in row] for row in rows),
+        ([shorten(text or "–", show.NOTE_WIDTH) for text in row] for row in rows),
     )
 
 
@@ -184,7 +184,9 @@ def _print_precision(standing: "Standing", as_json: bool) -> None:
     say("Verdicts are no random sample: people look first at what looks worst.")
 
 
-Users = Annotated[list[str], typer.Argument(metavar="USER", help="Users, by their ids.", show_default=False)]
+UserArguments = Annotated[
+    list[str], typer.Argument(metavar="USER", help="Users, by their ids.", show_default=False)
+]
 Remove = Annotated[bool, typer.Option("--remove", help="Take them off the list.")]
 Expires = Annotated[
     str | None,
@@ -196,7 +198,7 @@ Expires = Annotated[
 
 @guarded
 def allow(
-    users: Users,
+    users: UserArguments,
     remove: Remove = False,
     expires: Expires = None,
     note: Note = "",
@@ -210,7 +212,7 @@ def allow(
 
 @guarded
 def deny(
-    users: Users,
+    users: UserArguments,
     remove: Remove = False,
     expires: Expires = None,
     note: Note = "",
@@ -243,8 +245,8 @@ def _put(
     if as_json:
         from graphdet.cli import show
 
-        told = {"list": name, "removed": remove, "until": until and until.isoformat(), "users": users}
-        show.print_json({**told, "audit": {"seq": head.count, "hash": head.hash}})
+        document = {"list": name, "removed": remove, "until": until and until.isoformat(), "users": users}
+        show.print_json({**document, "audit": {"seq": head.count, "hash": head.hash}})
         return
     n = f"{len(users)} user{'' if len(users) == 1 else 's'}"
     end = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
@@ -253,7 +255,7 @@ def _put(
 
 
 @guarded
-def snooze(
+def snooze_command(
     ring: Annotated[str, typer.Argument(metavar="RING", help="The ring, for instance R17.")],
     until: Until = None,
     days: Days = None,
@@ -270,12 +272,12 @@ def snooze(
 
     end = decisions.ends_at(until, days)
     with options.opened(store) as target:
-        ring_id, head = decisions.snooze(target, ring, end, note=note, who=who(by))
+        ring_id, head = decisions.snooze_ring(target, ring, end, note=note, who=who(by))
     if json:
         from graphdet.cli import show
 
-        told = {"ring_id": ring_id, "until": end and end.isoformat()}
-        show.print_json({**told, "audit": {"seq": head.count, "hash": head.hash}})
+        document = {"ring_id": ring_id, "until": end and end.isoformat()}
+        show.print_json({**document, "audit": {"seq": head.count, "hash": head.hash}})
         return
     print(f"Ring {ring_id}: " + (f"snoozed until {end:%Y-%m-%d %H:%M} UTC." if end else "snoozed no more."))
     print_head(head)

@@ -18,11 +18,11 @@ from graphdet.errors import GraphdetError, UsageError
 
 
 @guarded
-def eda(
+def eda_command(
     logs: options.Logs,
     config: options.ConfigName,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the page, JSON and tables.")],
-    labels: options.LabelFile = None,
+    labels: options.LabelFileOption = None,
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
@@ -36,21 +36,21 @@ def eda(
     settings = load_config(config)
     from graphdet.verbs.eda import eda as look
 
-    told = look(logs, settings, out, labels=labels, seed=seed, progress=make_progress())
-    for warning in told["warnings"]:
+    document = look(logs, settings, out, labels=labels, seed=seed, progress=make_progress())
+    for warning in document["warnings"]:
         say(f"Warning: {warning}")
     if json:
-        show.print_json(told)
+        show.print_json(document)
         return
     from graphdet.words import visible
 
-    for line in told["findings"]:
+    for line in document["findings"]:
         print(f"  {visible(line)}")
     print(f"The page: {out / 'eda.html'}")
 
 
 @guarded
-def power(
+def power_command(
     logs: options.Logs,
     config: options.ConfigName,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the page, table and JSON.")],
@@ -79,14 +79,14 @@ def power(
     settings = load_config(config)
     from graphdet.verbs.power import power as measure
 
-    told = measure(
+    document = measure(
         logs, settings, out, store_url=store, fdr=level, copies=copies, seed=seed, progress=make_progress()
     )
     if json:
-        show.print_json(told)
+        show.print_json(document)
         return
-    print(told["headline"])
-    for line in (*told["found"], *told["unseen"]):
+    print(document["headline"])
+    for line in (*document["found"], *document["unseen"]):
         print(f"  {line}")
     print(f"The picture: {out / 'power.html'}")
 
@@ -98,7 +98,7 @@ if TYPE_CHECKING:
 
 
 @guarded
-def audit_leakage(
+def audit_leakage_command(
     labels: Annotated[Path, typer.Option("--labels", metavar="FILE", help="Labels, as for graphdet train.")],
     logs: Annotated[
         list[str] | None, typer.Argument(metavar="[LOG…]", help="Log files; or name a store.")
@@ -107,7 +107,7 @@ def audit_leakage(
         str | None, typer.Option("--config", metavar="NAME|PATH", help="What the columns of LOG mean.")
     ] = None,
     store: options.StoreUrl = None,
-    split: splits.Split = splits.SplitKind.temporal,
+    split: splits.SplitOption = splits.SplitKind.temporal,
     train_until: splits.TrainUntil = None,
     delay_days: splits.DelayDays = None,
     test_from: splits.TestFrom = None,

@@ -74,7 +74,7 @@ def guarded(body: Callable[P, None]) -> Callable[P, None]:
         except (typer.Exit, typer.Abort):
             raise
         except BaseException as error:
-            code = explain(error)
+            code = explain_failure(error)
             if code is None:
                 raise
             raise typer.Exit(code) from None
@@ -82,7 +82,7 @@ def guarded(body: Callable[P, None]) -> Callable[P, None]:
     return command
 
 
-def explain(error: BaseException) -> int | None:
+def explain_failure(error: BaseException) -> int | None:
     """Say what went wrong; returns the exit code, or None for what is not ours (SystemExit)."""
     _heard.set()
     if isinstance(error, SystemExit | GeneratorExit):

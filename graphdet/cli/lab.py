@@ -14,11 +14,21 @@ from graphdet.cli.guard import guarded, say
 from graphdet.cli.progress import make_progress
 from graphdet.errors import UsageError
 
-SHOWN = ("auprc", "auroc", "recall_at_precision_90", "precision", "recall", "f1", "accuracy", "cost", "brier")
+SHOWN_FIGURES = (
+    "auprc",
+    "auroc",
+    "recall_at_precision_90",
+    "precision",
+    "recall",
+    "f1",
+    "accuracy",
+    "cost",
+    "brier",
+)
 
 
 @guarded
-def evaluate(
+def evaluate_command(
     scores: Annotated[
         list[Path],
         typer.Argument(
@@ -112,7 +122,7 @@ def _print(document: dict, out: Path) -> None:  # type: ignore[type-arg]
         columns += [(one["name"], True), ("95 %", False)]
     ks = [name for name in document["scores"][0]["metrics"] if name.startswith("precision_at_")]
     rows = []
-    for name in (*SHOWN[:3], *ks, *SHOWN[3:]):
+    for name in (*SHOWN_FIGURES[:3], *ks, *SHOWN_FIGURES[3:]):
         cells = [metric_name(name)]
         for one in document["scores"]:
             metric = one["metrics"].get(name)
@@ -146,7 +156,7 @@ class Learner(StrEnum):
 
 
 @guarded
-def tune(
+def tune_command(
     labels: Annotated[Path, typer.Option("--labels", metavar="FILE", help="Labels, as for graphdet train.")],
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for trials, page and best settings.")
@@ -170,7 +180,7 @@ def tune(
         str,
         typer.Option("--over", metavar="NAME,…", help="Settings to vary [default: all; of a grid three]."),
     ] = "",
-    split: splits.Split = splits.SplitKind.temporal,
+    split: splits.SplitOption = splits.SplitKind.temporal,
     train_until: splits.TrainUntil = None,
     delay_days: splits.DelayDays = None,
     test_from: splits.TestFrom = None,
@@ -217,7 +227,7 @@ def tune(
 
 
 @guarded
-def suggest(
+def suggest_command(
     store: options.StoreUrl = None,
     n: Annotated[int, typer.Option("--n", metavar="N", help="How many users.")] = 50,
     labels: Annotated[

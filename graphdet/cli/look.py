@@ -130,14 +130,15 @@ def doctor(store: options.StoreUrl = None, json: options.Json = False) -> None:
         raise typer.Exit(1)
 
 
-TOP = 20  # items that are printed
+TOP_ITEMS = 20  # items that are printed
 
 
 @guarded
-def items(
+def items_command(
     store: options.StoreUrl = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Write items.csv and item_accounts.csv here.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Write items.csv and item_accounts.csv here."),
     ] = None,
     fdr: options.Fdr = None,
     json: options.Json = False,
@@ -169,6 +170,8 @@ def items(
         return
     print(f"{n_flagged:,} of {found.n_items:,} items are flagged.")
     if flagged.num_rows:
-        show.print_table(flagged.slice(0, TOP).select(["item_id", "kind", "q_value", "n_accounts", "reason"]))
+        show.print_table(
+            flagged.slice(0, TOP_ITEMS).select(["item_id", "kind", "q_value", "n_accounts", "reason"])
+        )
     if out is not None:
         print(f"Items and accounts: {out}")

@@ -7,17 +7,20 @@ from typing import Annotated
 import typer
 
 from graphdet import __version__
-from graphdet.cli import audit, explore, look, models, neo4j, serving, simulated, verbs
-from graphdet.cli import casework as lists
-from graphdet.cli import casework as verdicts
-from graphdet.cli import explore as foresight
-from graphdet.cli import explore as leakage
-from graphdet.cli import lab as assess
-from graphdet.cli import lab as learning
-from graphdet.cli import look as scanning
-from graphdet.cli import reports as explaining
-from graphdet.cli import reports as reporting
-from graphdet.cli.guard import catch_signals, explain
+from graphdet.cli import (
+    audit,
+    casework,
+    explore,
+    lab,
+    look,
+    models,
+    neo4j,
+    reports,
+    serving,
+    simulated,
+    verbs,
+)
+from graphdet.cli.guard import catch_signals, explain_failure
 
 app = typer.Typer(
     name="graphdet",
@@ -46,35 +49,35 @@ def _top(
     """Find coordinated click-farming and fraud rings in behaviour logs."""
 
 
-for _command in (
-    verbs.run,
-    verbs.ingest,
-    verbs.train,
-    verbs.score,
-    verbs.rings,
-    scanning.items,
-    reporting.report,
-    reporting.reveal,
-    explaining.explain,
-    assess.evaluate,
-    learning.tune,
-    learning.suggest,
-    serving.export,
-    serving.score_one,
-    look.suspects,
-    look.query,
-    verdicts.verdict,
-    verdicts.verdicts,
-    lists.allow,
-    lists.deny,
-    lists.snooze,
-    explore.eda,
-    foresight.power,
-    leakage.audit_leakage,
-    simulated.simulate,
-    look.doctor,
+for _name, _command in (
+    ("run", verbs.run_command),
+    ("ingest", verbs.ingest_command),
+    ("train", verbs.train_command),
+    ("score", verbs.score_command),
+    ("rings", verbs.rings_command),
+    ("items", look.items_command),
+    ("report", reports.report_command),
+    ("reveal", reports.reveal_command),
+    ("explain", reports.explain_command),
+    ("evaluate", lab.evaluate_command),
+    ("tune", lab.tune_command),
+    ("suggest", lab.suggest_command),
+    ("export", serving.export_command),
+    ("score-one", serving.score_one),
+    ("suspects", look.suspects),
+    ("query", look.query),
+    ("verdict", casework.verdict),
+    ("verdicts", casework.verdicts),
+    ("allow", casework.allow),
+    ("deny", casework.deny),
+    ("snooze", casework.snooze_command),
+    ("eda", explore.eda_command),
+    ("power", explore.power_command),
+    ("audit-leakage", explore.audit_leakage_command),
+    ("simulate", simulated.simulate_command),
+    ("doctor", look.doctor),
 ):
-    app.command()(_command)
+    app.command(_name)(_command)
 app.add_typer(audit.app)
 app.add_typer(models.app)
 app.add_typer(neo4j.app)
@@ -88,7 +91,7 @@ def main() -> None:
     try:
         app()
     except BaseException as error:
-        code = explain(error)
+        code = explain_failure(error)
         if code is None:
             raise
         sys.exit(code)

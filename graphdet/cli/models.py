@@ -11,7 +11,7 @@ from graphdet.cli.guard import guarded, say
 
 if TYPE_CHECKING:
     from graphdet.audit import Head
-    from graphdet.lab.registry import Record, Shelf
+    from graphdet.lab.registry import ModelRecord, Shelf
 
 app = typer.Typer(
     name="models", help="List, compare, promote and roll back trained models.", no_args_is_help=True
@@ -56,7 +56,7 @@ def list_models(models: Folder, json: options.Json = False) -> None:
     show.print_rows(MODEL_COLUMNS, [_row(record, shelf) for record in shelf.models.values()])
 
 
-def _row(record: "Record", shelf: "Shelf") -> list[str]:
+def _row(record: "ModelRecord", shelf: "Shelf") -> list[str]:
     named = ", ".join(alias for alias, name in shelf.aliases.items() if name == record.id)
     last = list(record.measured.values())[-1].metrics.get("auprc", {}) if record.measured else {}
     value = last.get("value")
@@ -161,7 +161,7 @@ def add(
 
 @app.command("compare")
 @guarded
-def compare(
+def compare_command(
     names: Annotated[list[str], typer.Argument(metavar="MODEL", help="Aliases or ids.", show_default=False)],
     models: Folder,
     json: options.Json = False,
@@ -170,7 +170,7 @@ def compare(
     from dataclasses import asdict
 
     from graphdet.cli import show
-    from graphdet.lab.models import compare as put_side_by_side
+    from graphdet.lab.models import compare_models as put_side_by_side
     from graphdet.lab.registry import Registry
 
     found = put_side_by_side(Registry(models), names)
@@ -190,7 +190,7 @@ def compare(
 
 @app.command("promote")
 @guarded
-def promote(
+def promote_command(
     name: Name,
     models: Folder,
     note: Note = "",
@@ -199,7 +199,7 @@ def promote(
     json: options.Json = False,
 ) -> None:
     """Make a model champion; with --store that is noted in the store's audit log too."""
-    from graphdet.lab.models import promote as make_champion
+    from graphdet.lab.models import promote_model as make_champion
     from graphdet.lab.registry import Registry
 
     with _maybe(store) as target:
@@ -209,7 +209,7 @@ def promote(
 
 @app.command("rollback")
 @guarded
-def rollback(
+def rollback_command(
     models: Folder,
     note: Note = "",
     by: By = None,
@@ -217,7 +217,7 @@ def rollback(
     json: options.Json = False,
 ) -> None:
     """Undo the last promotion: the champion before it is champion again."""
-    from graphdet.lab.models import rollback as go_back
+    from graphdet.lab.models import roll_back_model as go_back
     from graphdet.lab.registry import Registry
 
     with _maybe(store) as target:

@@ -24,9 +24,9 @@ HomeFolder = Annotated[
 ]
 
 
-@app.command()
+@app.command("start")
 @guarded
-def start(
+def start_command(
     home: HomeFolder = None,
     http_port: Annotated[
         int | None, typer.Option("--http-port", min=1, max=65535, help="Of Neo4j Browser [default: 7474].")
@@ -60,9 +60,9 @@ def start(
     )
 
 
-@app.command()
+@app.command("stop")
 @guarded
-def stop(home: HomeFolder = None, json: options.Json = False) -> None:
+def stop_command(home: HomeFolder = None, json: options.Json = False) -> None:
     """Stop the server and wait for its clean end; its data stay."""
     from graphdet.cli import show
     from graphdet.store.neo4j import server
@@ -74,9 +74,9 @@ def stop(home: HomeFolder = None, json: options.Json = False) -> None:
         print("Neo4j is stopped." if ended else "Neo4j was not running.")
 
 
-@app.command()
+@app.command("status")
 @guarded
-def status(home: HomeFolder = None, json: options.Json = False) -> None:
+def status_command(home: HomeFolder = None, json: options.Json = False) -> None:
     """Say whether the server runs, and where."""
     from dataclasses import asdict
 
@@ -97,9 +97,9 @@ def status(home: HomeFolder = None, json: options.Json = False) -> None:
         )
 
 
-@app.command()
+@app.command("favourites")
 @guarded
-def favourites(
+def favourites_command(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The zip to write.")],
     json: options.Json = False,
 ) -> None:

@@ -52,7 +52,7 @@ StoreUrl = Annotated[
     str | None,
     typer.Option("--store", metavar="URL", help="duckdb:PATH or neo4j://HOST:PORT.", envvar=STORE_VARIABLE),
 ]
-LabelFile = Annotated[
+LabelFileOption = Annotated[
     Path | None,
     typer.Option(
         "--labels",

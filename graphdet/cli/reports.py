@@ -31,7 +31,7 @@ KeyFile = Annotated[
 
 
 @guarded
-def report(
+def report_command(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for the findings and the report.")
     ],
@@ -113,9 +113,10 @@ def report(
 
 
 @guarded
-def reveal(
+def reveal_command(
     pseudonyms: Annotated[
-        list[str], typer.Argument(metavar="PSEUDONYM", help="As in a report: u-…, i-…", show_default=False)
+        list[str],
+        typer.Argument(metavar="PSEUDONYM", help="As in a report: u-…, i-…", show_default=False),
     ],
     key_file: KeyFile = None,
     by: By = None,
@@ -155,9 +156,9 @@ def _narrator(url: str | None, model: str, timeout_s: float) -> "Narrator | None
         raise UsageError("--narrative URL and --narrative-model NAME belong together")
     import os
 
-    from graphdet.reports.narrator import KEY_VARIABLE, Narrator
+    from graphdet.reports.narrator import NARRATIVE_KEY_VARIABLE, Narrator
 
-    return Narrator(url, model, os.environ.get(KEY_VARIABLE), timeout_s)
+    return Narrator(url, model, os.environ.get(NARRATIVE_KEY_VARIABLE), timeout_s)
 
 
 def _names(key_file: Path | None, new_key: bool, store_url: str, out: Path | None) -> "Pseudonyms":
@@ -173,7 +174,7 @@ def _names(key_file: Path | None, new_key: bool, store_url: str, out: Path | Non
 
 
 @guarded
-def explain(
+def explain_command(
     model: options.ModelDir,
     users: Annotated[
         list[str] | None, typer.Argument(metavar="[USER]...", help="Users to explain, one by one.")
@@ -222,7 +223,7 @@ def _print(document: Mapping[str, Any]) -> None:
     from graphdet.cli import show
 
     name = document.get("user_id") or f"{document.get('ring_id')}, {len(document['users'])} members"
-    about = "" if document.get("score") is None else f": score {words.score(document['score'])}"
+    about = "" if document.get("score") is None else f": score {words.score_in_words(document['score'])}"
     sums = document["sums"]
     print(f"{words.visible(str(name))}{about}")
     print(

@@ -16,7 +16,7 @@ from graphdet.serving.packing import Form, Precision
 
 
 @guarded
-def export(
+def export_command(
     model: options.ModelDir,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the exported model.")],
     form: Annotated[
@@ -127,14 +127,14 @@ def _answer(scorer: Any, line: str) -> str:
     """One line of JSON for one request; what is wrong with it is said in `error`."""
     import json
 
-    from graphdet.serving.acts import read_acts
+    from graphdet.serving.acts import parse_acts
 
     try:
         text = line.strip()
         asked = json.loads(text) if text.startswith("{") else {"user_id": text}
         if set(asked) - {"user_id", "acts"} or not isinstance(asked.get("user_id"), str):
             raise InputError("a request is a user id, or an object with user_id and maybe acts")
-        found = scorer.score(asked["user_id"], read_acts(asked.get("acts", [])))
+        found = scorer.score(asked["user_id"], parse_acts(asked.get("acts", [])))
     except (GraphdetError, ValueError) as error:
         return json.dumps({"error": str(error)}, ensure_ascii=False)
     return json.dumps(found, ensure_ascii=False)

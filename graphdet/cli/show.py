@@ -16,8 +16,9 @@ from graphdet import words
 from graphdet.files import plain
 from graphdet.reports.csv_tables import csv_parts, sheet
 
-Row = Mapping[str, Any]
+PrintedRow = Mapping[str, Any]
 _SURROGATE = re.compile("[\ud800-\udfff]")
+NOTE_WIDTH = 60  # characters of a note in a table; --json has all of them
 _PLAIN_WIDTH = 160  # of tables in a pipe or a file, where no terminal gives a width
 
 
@@ -59,7 +60,7 @@ def print_rows(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]
     console().print(table)
 
 
-def print_suspects(rows: Sequence[Row], title: str) -> None:
+def print_suspects(rows: Sequence[PrintedRow], title: str) -> None:
     """Print suspects, one a line."""
     columns = (
         ("user", False),
@@ -74,7 +75,7 @@ def print_suspects(rows: Sequence[Row], title: str) -> None:
         (
             (
                 str(row["user_id"]),
-                words.score(row["score"]),
+                words.score_in_words(row["score"]),
                 words.chance(row["p_value"]),
                 words.chance(row["q_value"]),
                 str(row["ring_id"] or "–"),
@@ -86,7 +87,7 @@ def print_suspects(rows: Sequence[Row], title: str) -> None:
     )
 
 
-def print_rings(rows: Sequence[Row], title: str) -> None:
+def print_rings(rows: Sequence[PrintedRow], title: str) -> None:
     """Print rings, one a line."""
     columns = (
         ("ring", False),
@@ -102,7 +103,7 @@ def print_rings(rows: Sequence[Row], title: str) -> None:
         (
             (
                 str(row["ring_id"]),
-                words.score(row["score"]),
+                words.score_in_words(row["score"]),
                 words.chance(row["p_value"]),
                 words.chance(row["q_value"]),
                 words.thousands(row["n_users"]),

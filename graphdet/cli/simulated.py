@@ -47,7 +47,7 @@ class Plan(StrEnum):
 
 
 @guarded
-def simulate(
+def simulate_command(
     out: Annotated[
         Path,
         typer.Option(

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphdet.errors import UsageError
+from graphdet.units import DAY_MS
 
 if TYPE_CHECKING:
     from graphdet.evaluation.splits import SplitPlan
-
-DAY_MS = 86_400_000
 
 
 class SplitKind(StrEnum):
@@ -23,7 +22,7 @@ class SplitKind(StrEnum):
     none = "none"
 
 
-Split = Annotated[
+SplitOption = Annotated[
     SplitKind,
     typer.Option(
         "--split", help="Labels of items, sessions, events: in time, at random, by user, or all learned from."
@@ -71,18 +70,18 @@ def plan_of(
     given = [name for name, text in dates.items() if text is not None]
     if given and split is not SplitKind.temporal:
         raise UsageError(f"{given[0]} needs --split temporal, not {split.value}")
-    train, first, last = (moment(name, text) if text else None for name, text in dates.items())
+    train, first, last = (time_option(name, text) if text else None for name, text in dates.items())
     delay = None if delay_days is None else round(delay_days * DAY_MS)
     return SplitPlan(split.value, train, delay, first, last, test_share)
 
 
-def moment(name: str, text: str) -> int:
+def time_option(name: str, text: str) -> int:
     """An ISO date or time as ms since 1970; UTC where it names no zone.
 
     Raises:
         UsageError: it is neither.
 
-    >>> moment("--test-from", "1970-01-02")
+    >>> time_option("--test-from", "1970-01-02")
     86400000
     """
     try:

@@ -13,18 +13,18 @@ from graphdet.cli.progress import make_progress
 if TYPE_CHECKING:
     from graphdet.config import Config
 
-TOP = 20  # suspects and rings that are printed at the end
+TOP_PRINTED = 20  # suspects and rings that are printed at the end
 
 
 @guarded
-def run(
+def run_command(
     logs: options.Logs,
     config: options.ConfigName,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for the findings and the report.")
     ],
     store: options.StoreUrl = None,
-    labels: options.LabelFile = None,
+    labels: options.LabelFileOption = None,
     fdr: options.Fdr = None,
     review: options.Review = None,
     seed: options.Seed = 0,
@@ -76,7 +76,10 @@ def _print_summary(summary: dict[str, Any], out: Path, as_json: bool) -> None:
     if as_json:
         show.print_json(summary)
         return
-    suspects, rings = list(summary.get("suspects") or ())[:TOP], list(summary.get("rings") or ())[:TOP]
+    suspects, rings = (
+        list(summary.get("suspects") or ())[:TOP_PRINTED],
+        list(summary.get("rings") or ())[:TOP_PRINTED],
+    )
     if rings:
         show.print_rings(rings, "Rings")
         print()
@@ -89,7 +92,7 @@ def _print_summary(summary: dict[str, Any], out: Path, as_json: bool) -> None:
 
 
 @guarded
-def ingest(
+def ingest_command(
     logs: options.Logs,
     config: options.ConfigName,
     store: options.StoreUrl = None,
@@ -152,11 +155,11 @@ def _write_import_files(logs: list[str], settings: "Config", folder: Path, rejec
 
 
 @guarded
-def train(
+def train_command(
     model: options.ModelDir,
     store: options.StoreUrl = None,
-    labels: options.LabelFile = None,
-    split: splits.Split = splits.SplitKind.temporal,
+    labels: options.LabelFileOption = None,
+    split: splits.SplitOption = splits.SplitKind.temporal,
     train_until: splits.TrainUntil = None,
     delay_days: splits.DelayDays = None,
     test_from: splits.TestFrom = None,
@@ -217,10 +220,10 @@ def _register(model: Path, models: Path) -> None:
 
 
 @guarded
-def score(
+def score_command(
     model: options.ModelDir,
     store: options.StoreUrl = None,
-    labels: options.LabelFile = None,
+    labels: options.LabelFileOption = None,
     fdr: options.Fdr = None,
     review: options.Review = None,
     seed: options.Seed = 0,
@@ -263,12 +266,12 @@ def score(
     for kind, (n_flagged, n) in counts.items():
         print(f"{n_flagged:,} of {n:,} {kind}s are flagged.")
     if found.get("suspects"):
-        top = suspects.sort_by([("score", "descending"), ("user_id", "ascending")]).slice(0, TOP)
+        top = suspects.sort_by([("score", "descending"), ("user_id", "ascending")]).slice(0, TOP_PRINTED)
         show.print_suspects(top.to_pylist(), "Suspects")
 
 
 @guarded
-def rings(
+def rings_command(
     store: options.StoreUrl = None,
     model: Annotated[
         Path | None,
@@ -309,4 +312,4 @@ def rings(
         return
     print(f"{flagged.num_rows:,} of {table.num_rows:,} ring candidates are flagged.")
     if flagged.num_rows:
-        show.print_rings(flagged.slice(0, TOP).to_pylist(), "Rings")
+        show.print_rings(flagged.slice(0, TOP_PRINTED).to_pylist(), "Rings")

@@ -1,6 +1,6 @@
-"""Centres of clusters.
+"""Centres of clusters on quantile-binned inputs.
 
-Quantile-binned inputs: every column is replaced by the normal score of its rank in a reference sample.
+Every column is replaced by the normal score of its rank in a reference sample.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from sklearn.cluster import MiniBatchKMeans
 
+from graphdet.arrays import Float
 from graphdet.errors import GraphdetError
 
-Float = NDArray[np.float64]
-CHUNK = 50_000
+CENTRE_ROWS_AT_ONCE = 50_000
 
 
 def k_means(x: Float, k: int, seed: int) -> Float:
@@ -29,13 +29,13 @@ def nearest(x: Float, centres: Float) -> tuple[NDArray[np.int64], Float]:
     member = np.zeros(len(x), np.int64)
     distance = np.zeros(len(x))
     square = (centres**2).sum(axis=1)
-    for start in range(0, len(x), CHUNK):
-        part = x[start : start + CHUNK]
+    for start in range(0, len(x), CENTRE_ROWS_AT_ONCE):
+        part = x[start : start + CENTRE_ROWS_AT_ONCE]
         squared = (part**2).sum(axis=1)[:, None] - 2 * part @ centres.T + square
         best = squared.argmin(axis=1)
-        member[start : start + CHUNK] = best
+        member[start : start + CENTRE_ROWS_AT_ONCE] = best
         # Not from `squared`: what cancels there leaves noise that depends on which rows are asked for together.
-        distance[start : start + CHUNK] = np.sqrt(((part - centres[best]) ** 2).sum(axis=1))
+        distance[start : start + CENTRE_ROWS_AT_ONCE] = np.sqrt(((part - centres[best]) ** 2).sum(axis=1))
     return member, distance
 
 

@@ -17,7 +17,7 @@ from graphdet.config.settings import Actions, Columns, Config, Read, Text, Time
 from graphdet.errors import ConfigError
 from graphdet.shipped_files import shipped_folder
 
-Check = Callable[[Any], bool]
+ValueCheck = Callable[[Any], bool]
 
 
 def _is_text(value: Any) -> bool:
@@ -59,10 +59,10 @@ def _is_filter(value: Any) -> bool:
     return bool(each) and all(isinstance(v, str | int | float) for v in each)
 
 
-_TEXT: tuple[Check, str] = (_is_text, "a text")
-_FLAG: tuple[Check, str] = (lambda v: isinstance(v, bool), "true or false")
+_TEXT: tuple[ValueCheck, str] = (_is_text, "a text")
+_FLAG: tuple[ValueCheck, str] = (lambda v: isinstance(v, bool), "true or false")
 # What each key must hold, and how that is called in a message. None: any key, each of that kind.
-_KEYS: dict[str, dict[str | None, tuple[Check, str]]] = {
+_KEYS: dict[str, dict[str | None, tuple[ValueCheck, str]]] = {
     "columns": {f.name: _TEXT for f in fields(Columns)},
     "read": {
         "delimiter": (_is_char, "one character"),

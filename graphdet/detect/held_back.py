@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 
 from graphdet import schema
 from graphdet.casework.memory import Remembered
-from graphdet.judge.examples import RING
+from graphdet.judge.examples import RING_LABEL
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.rings.blocks import Blocks
 from graphdet.rings.evidence import judge_inputs
 from graphdet.rings.find import Candidates, Judged
-from graphdet.rings.membership import listed
+from graphdet.rings.membership import listed_rings
 from graphdet.rings.why.member_reasons import as_reason
 from graphdet.rings.why.reasons import ring_words
 from graphdet.tables import RingTables
 from graphdet.words import plural
 
-MOST_NAMED = 5  # rings in one line
-NEAR = 2.0  # times the level: who is flagged at so much is told of
+MOST_RINGS_NAMED = 5  # rings in one line
+NEAR_LEVEL_FACTOR = 2.0  # times the level: who is flagged at so much is told of
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ def _same_group(blocks: Blocks, others: Blocks) -> NDArray[np.int64]:
     shared = np.asarray((blocks.users @ others.users.T).todense(), np.float64)
     either = np.diff(blocks.users.indptr)[:, None] + np.diff(others.users.indptr)[None, :] - shared
     alike = shared / either
-    return np.where(alike.max(axis=1) >= RING, alike.argmax(axis=1), -1)
+    return np.where(alike.max(axis=1) >= RING_LABEL, alike.argmax(axis=1), -1)
 
 
 def with_counter_evidence(tables: RingTables, judged: Judged, held: HeldBack) -> RingTables:
     """Say in the counter-evidence of each ring that is listed why it was held back."""
-    place = {row: at for at, row in enumerate(listed(judged).tolist())}
+    place = {row: at for at, row in enumerate(listed_rings(judged).tolist())}
     evidence = tables.rings[schema.RING_EVIDENCE].to_pylist()
     for row, strange, taken in zip(
         held.row.tolist(), held.strange.tolist(), held.taken.tolist(), strict=True
@@ -80,20 +80,20 @@ def with_counter_evidence(tables: RingTables, judged: Judged, held: HeldBack) ->
 
 def with_doubts(known: Remembered, judged: Judged, held: HeldBack, fdr: float) -> Remembered:
     """Add what people should know of groups that a judge nearly flags, or would if it knew them better."""
-    ids = dict(zip(listed(judged).tolist(), known.rings.rings["ring_id"].to_pylist(), strict=True))
+    ids = dict(zip(listed_rings(judged).tolist(), known.rings.rings["ring_id"].to_pylist(), strict=True))
 
     def would(rows: NDArray[np.int64]) -> tuple[str, str, str]:
         """How many would be flagged, with the ids of those that are listed; the verb and the pronoun that go on."""
         names = [ids[row] for row in rows.tolist() if row in ids]
-        more = " …" if len(names) > MOST_NAMED else ""
-        which = f" ({', '.join(names[:MOST_NAMED])}{more})" if names else ""
+        more = " …" if len(names) > MOST_RINGS_NAMED else ""
+        which = f" ({', '.join(names[:MOST_RINGS_NAMED])}{more})" if names else ""
         return f"{plural(len(rows), 'group')}{which} would be flagged", *(
             ("is", "it") if len(rows) == 1 else ("are", "them")
         )
 
     said = []
     loud = np.array([ids.get(row) not in known.quiet for row in range(len(judged.level))], bool)
-    near = np.flatnonzero(~judged.flagged & (judged.level <= NEAR * fdr) & loud)
+    near = np.flatnonzero(~judged.flagged & (judged.level <= NEAR_LEVEL_FACTOR * fdr) & loud)
     if len(near):
         groups, _, _ = would(near)
         level = float(judged.level[near].max())

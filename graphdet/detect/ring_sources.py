@@ -12,7 +12,7 @@ from graphdet import schema
 from graphdet.errors import UsageError
 from graphdet.ports import Store
 from graphdet.progress import Progress
-from graphdet.reports.context import Acts, Context, look_around
+from graphdet.reports.context import LogActs, Surroundings, look_around
 from graphdet.reports.gather import Look, Sources
 from graphdet.reports.run_facts import Query
 from graphdet.store import query_texts
@@ -84,9 +84,11 @@ def _look(store: Store) -> Look:
     """
     acts = store.acts().collect("pyarrow").to_native()
     worker = ThreadPoolExecutor(1, "graphdet-acts")
-    numbered = worker.submit(lambda: Acts.of(acts).ready())
+    numbered = worker.submit(lambda: LogActs.of(acts).ready())
 
-    def look(users: list[str], items: list[str], first_ms: int, last_ms: int) -> Callable[[], Context | None]:
+    def look(
+        users: list[str], items: list[str], first_ms: int, last_ms: int
+    ) -> Callable[[], Surroundings | None]:
         return worker.submit(lambda: look_around(numbered.result(), users, items, first_ms, last_ms)).result
 
     return look

@@ -7,12 +7,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from graphdet.casework.memory import Remembered, settle
+from graphdet.arrays import Float
+from graphdet.casework.memory import Remembered, settle_scores
 from graphdet.detect.rings import judge_and_remember
 from graphdet.evaluation.calibration import posterior_q_values
 from graphdet.evaluation.rounding import six_digits
 from graphdet.evaluation.tails import tail_p_values
-from graphdet.features.behaviour import Float, behaviour
+from graphdet.features.behaviour import behaviour
 from graphdet.gnn.explain import GnnExplainer
 from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.pyg import HeteroData
@@ -23,9 +24,9 @@ from graphdet.ports import Store
 from graphdet.progress import Progress
 from graphdet.rings.blocks import entry_rows
 from graphdet.rings.find import LEAST_SCORE, Candidates, Judged
-from graphdet.rings.membership import listed, member_strength, user_membership
+from graphdet.rings.membership import listed_rings, member_strength, user_membership
 from graphdet.rings.why.tables import told_of_members
-from graphdet.scores.fused import Fusion, Parts, user_reasons
+from graphdet.scores.fused import Fusion, ScoreParts, user_reasons
 from graphdet.tables import GraphArrays, PairArrays
 
 SURE_MEMBER = 0.5  # membership from which a member of a flagged ring is a suspect
@@ -70,7 +71,7 @@ def score_graph(
     logits = logit(value)
     p_value = tail_p_values(logits)
     q_value = posterior_q_values(value)
-    name = dict(zip(listed(judged).tolist(), known.rings.rings["ring_id"].to_pylist(), strict=True))
+    name = dict(zip(listed_rings(judged).tolist(), known.rings.rings["ring_id"].to_pylist(), strict=True))
     ring_id = [name.get(row) for row in ring_row.tolist()]
     # One more for the users of no ring (row −1), who are all there is when no block was found.
     size = np.append(np.diff(judged.blocks.users.indptr), 0)[ring_row]
@@ -105,7 +106,7 @@ def score_graph(
     )
     progress.done()
     order = [("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending")]
-    return settle(table.sort_by(order), known)
+    return settle_scores(table.sort_by(order), known)
 
 
 def parts_of(
@@ -116,7 +117,7 @@ def parts_of(
     data: HeteroData,
     columns: UserColumns | None,
     device: str,
-) -> tuple[Parts, NDArray[np.int64]]:
+) -> tuple[ScoreParts, NDArray[np.int64]]:
     """What is fused, and the row of each user's ring (−1: none), int64[n_users].
 
     users: behaviour features. columns: what trees see, where the models have any; users whose labels were learned are
@@ -128,7 +129,7 @@ def parts_of(
     if models.trees is not None and columns is not None:
         fold, trees = models.trees.fold_of(columns.ids), models.trees.logits(columns)
     gnn = models.gnn.predict(data, device, fold)
-    return Parts(gnn, models.clusters.score(users), models.density.score(users), ring, trees), ring_row
+    return ScoreParts(gnn, models.clusters.score(users), models.density.score(users), ring, trees), ring_row
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class Flags:
     def settled(
         self,
         fusion: Fusion,
-        parts: Parts,
+        parts: ScoreParts,
         value: NDArray[np.float64],
         q_value: NDArray[np.float64],
         ring_row: NDArray[np.int64],

@@ -20,8 +20,6 @@ from graphdet.progress import Progress, Silent
 from graphdet.rings.find import ring_candidates
 from graphdet.tables import GraphArrays
 
-Int = NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class WhatIf:

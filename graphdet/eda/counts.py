@@ -13,11 +13,11 @@ from graphdet.eda.reading import Desk, collect
 from graphdet.evaluation.tails import PowerLaw, expected_tail, fit_power_law, gini, top_share
 from graphdet.features import log_profile as profile
 from graphdet.tables import Frame
+from graphdet.units import HOUR_MS
 
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.9, 0.99)
 MOST_BINS = 150  # of the time line
-MOST_DAYS = 366 * 12  # of the calendar
+MOST_CALENDAR_DAYS = 366 * 12  # of the calendar
 WIDTHS_S = (
     1,
     10,
@@ -73,7 +73,7 @@ def times(desk: Desk, zone: str, counts: dict[str, Any]) -> dict[str, Any]:
     return {
         "zone": zone,
         "by_weekday_and_hour": week.tolist(),
-        "by_day": sorted(days.items()) if len(days) <= MOST_DAYS else [],
+        "by_day": sorted(days.items()) if len(days) <= MOST_CALENDAR_DAYS else [],
         "n_days": len(days),
         "days_only": int((week.sum(axis=0) > 0).sum()) == 1 and int(moments.item()) == 1 and len(days) > 1,
         "line": _line(desk, counts, span_s, local),

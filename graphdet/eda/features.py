@@ -27,19 +27,19 @@ from graphdet.evaluation.columns import (
 )
 from graphdet.features import log_profile as profile
 from graphdet.features.behaviour import FEATURE_NAMES, ITEM_FEATURE_NAMES, item_features, user_features
+from graphdet.units import DAY_S, WEEK_S
 
-LEAST = 20  # users or items from which on distributions of features mean something
-TOP_SHARE = 0.01  # of the users or items each way of finding outliers names, for how far they agree
+LEAST_ROWS = 20  # users or items from which on distributions of features mean something
+TOP_OUTLIER_SHARE = 0.01  # of the users or items each way of finding outliers names, for how far they agree
 MOST_SCATTER = 3_000  # dots
 MOST_RANKED = 50_000  # rows whose ranks are correlated; more are sampled
 CLOSE = 0.9  # |Spearman| from which two features say nearly the same
 # These hang on how many users a period has, so they would move with the mere volume.
 BY_VOLUME = frozenset({"item_rarity_mean", "item_rarity_std", "rare_item_share"})
-SHOWN = 15  # far-out ones on the page
+MOST_OUTLIERS_SHOWN = 15  # far-out ones on the page
 SKEWED = 2.0  # skewness from which z-scores and fences are taken of ln(1 + x)
 LEAST_EVENTS, LEAST_USERS = 200, 30  # of a period that is compared
 MOST_PERIODS = 15
-DAY_S, WEEK_S = 86400, 7 * 86400
 PERIODS_S = (
     600,
     3600,
@@ -52,7 +52,7 @@ MOST_KINDS = 30  # values of an attribute whose mix is compared; the others coun
 
 
 @dataclass(frozen=True)
-class Sheet:
+class FeatureSheet:
     """Behaviour of users or items. Shapes: x float64[n, d], row by number; names[d]; ids[n] as text, by number."""
 
     of: str
@@ -61,13 +61,15 @@ class Sheet:
     ids: pa.Array
 
 
-def sheets(desk: Desk) -> tuple[Sheet, Sheet]:
+def sheets(desk: Desk) -> tuple[FeatureSheet, FeatureSheet]:
     """Behaviour features of all users and of all items."""
     users = collect(user_features(desk.events, desk.entities))
     items = collect(item_features(desk.events))
     return (
-        Sheet("user", by_row(users, "user_ix", FEATURE_NAMES), FEATURE_NAMES, _ids(desk, "user")),
-        Sheet("item", by_row(items, "item_ix", ITEM_FEATURE_NAMES), ITEM_FEATURE_NAMES, _ids(desk, "item")),
+        FeatureSheet("user", by_row(users, "user_ix", FEATURE_NAMES), FEATURE_NAMES, _ids(desk, "user")),
+        FeatureSheet(
+            "item", by_row(items, "item_ix", ITEM_FEATURE_NAMES), ITEM_FEATURE_NAMES, _ids(desk, "item")
+        ),
     )
 
 
@@ -85,19 +87,19 @@ def _ids(desk: Desk, of: str) -> pa.Array:
     return collect(frame)[f"{of}_id"].combine_chunks().cast(pa.string())
 
 
-def varied(sheet: Sheet) -> Sheet:
+def varying_features(sheet: FeatureSheet) -> FeatureSheet:
     """Leave out features that are the same for all."""
     kept = np.ptp(sheet.x, axis=0) > 0 if len(sheet.x) else np.zeros(len(sheet.names), bool)
-    return Sheet(sheet.of, sheet.x[:, kept], tuple(np.array(sheet.names)[kept].tolist()), sheet.ids)
+    return FeatureSheet(sheet.of, sheet.x[:, kept], tuple(np.array(sheet.names)[kept].tolist()), sheet.ids)
 
 
-def correlation(sheet: Sheet, rng: np.random.Generator) -> dict[str, Any]:
+def rank_correlations(sheet: FeatureSheet, rng: np.random.Generator) -> dict[str, Any]:
     """Spearman's correlation of the features that vary, in an order that puts like beside like."""
-    constant = sorted(set(sheet.names) - set(varied(sheet).names))
-    if len(sheet.x) < LEAST:
+    constant = sorted(set(sheet.names) - set(varying_features(sheet).names))
+    if len(sheet.x) < LEAST_ROWS:
         return {"of": sheet.of, "n": len(sheet.x), "note": too_few(sheet), "constant": constant}
     rows = _sampled(len(sheet.x), MOST_RANKED, rng)
-    sheet = varied(Sheet(sheet.of, sheet.x[rows], sheet.names, sheet.ids))
+    sheet = varying_features(FeatureSheet(sheet.of, sheet.x[rows], sheet.names, sheet.ids))
     if len(sheet.names) < 2:
         note = f"All {sheet.of}s behave the same in all but {len(sheet.names)} of the features: nothing to compare."
         return {"of": sheet.of, "n": len(sheet.x), "note": note, "constant": constant}
@@ -119,10 +121,10 @@ def correlation(sheet: Sheet, rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
-def too_few(sheet: Sheet) -> str:
+def too_few(sheet: FeatureSheet) -> str:
     """Say that there are too few to compare."""
     s = "" if len(sheet.x) == 1 else "s"
-    return f"The log has only {len(sheet.x)} {sheet.of}{s}; this takes {LEAST} or more."
+    return f"The log has only {len(sheet.x)} {sheet.of}{s}; this takes {LEAST_ROWS} or more."
 
 
 def _sampled(n: int, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -149,15 +151,19 @@ class Far:
     rows: tuple[int, ...] = ()
 
 
-def outliers(sheet: Sheet) -> Far:
+def outliers(sheet: FeatureSheet) -> Far:
     """Users or items that lie far out by z-score, fences and ECOD, and how far the three agree."""
-    plain = varied(sheet)
+    plain = varying_features(sheet)
     n = len(sheet.x)
-    if n < LEAST or not plain.names:
-        note = too_few(sheet) if n < LEAST else f"All {sheet.of}s behave exactly alike, so none lies far out."
+    if n < LEAST_ROWS or not plain.names:
+        note = (
+            too_few(sheet)
+            if n < LEAST_ROWS
+            else f"All {sheet.of}s behave exactly alike, so none lies far out."
+        )
         return Far({"of": sheet.of, "n": n, "note": note})
     parts, score, where = _three(plain)
-    k = max(5, round(TOP_SHARE * n))
+    k = max(5, round(TOP_OUTLIER_SHARE * n))
     # The place of each in each list; equal ones by number, so that lists have exactly k.
     place = {name: _places(values) for name, values in score.items()}
     named = {name: at < k for name, at in place.items()}
@@ -170,7 +176,7 @@ def outliers(sheet: Sheet) -> Far:
         {"id": plain.ids[int(i)].as_py(), "in_top": int(together[i])}
         | {name: float(score[name][i]) for name in methods}
         | {f"{name}_by": plain.names[int(where[name][i])] for name in methods}
-        for i in rank[:SHOWN]
+        for i in rank[:MOST_OUTLIERS_SHOWN]
     ]
     found = {
         "of": sheet.of,
@@ -204,11 +210,11 @@ def outliers(sheet: Sheet) -> Far:
         | {f"{name}_by": [plain.names[int(j)] for j in where[name][kept]] for name in methods}
         | {"in_top": together[kept]}
     )
-    return Far(found, table, tuple(int(i) for i in rank[:SHOWN]))
+    return Far(found, table, tuple(int(i) for i in rank[:MOST_OUTLIERS_SHOWN]))
 
 
 def _three(
-    sheet: Sheet,
+    sheet: FeatureSheet,
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]], dict[str, NDArray[np.int64]]]:
     """Parts by feature, scores, and the feature that is furthest out, by way of finding."""
     calm = tamed(sheet.x)
@@ -233,8 +239,8 @@ def _drivers(parts: NDArray[np.float64], named: NDArray[np.bool_], names: tuple[
     return [[names[j], float((mass[j] / max(mass.sum(), 1e-300)).round(4))] for j in order]
 
 
-def scatter(
-    sheet: Sheet,
+def scatter_sample(
+    sheet: FeatureSheet,
     across: str,
     up: str,
     far: Far,
@@ -246,7 +252,7 @@ def scatter(
     label: int8[n], 1 fraud, 0 clean, -1 unknown, or None where nothing of this kind is labelled.
     """
     j, i = sheet.names.index(across), sheet.names.index(up)
-    if len(sheet.x) < LEAST or np.ptp(sheet.x[:, j]) == 0 or np.ptp(sheet.x[:, i]) == 0:
+    if len(sheet.x) < LEAST_ROWS or np.ptp(sheet.x[:, j]) == 0 or np.ptp(sheet.x[:, i]) == 0:
         return None
     fraud = np.flatnonzero(label == 1) if label is not None else np.zeros(0, np.int64)
     some = fraud[_sampled(len(fraud), MOST_SCATTER // 4, rng)]
@@ -267,7 +273,7 @@ def scatter(
     }
 
 
-def drift(desk: Desk, counts: dict[str, Any], zone: str) -> dict[str, Any]:
+def feature_drift(desk: Desk, counts: dict[str, Any], zone: str) -> dict[str, Any]:
     """How much the behaviour of users and the mix of events move from one period to the next: PSI and KS."""
     span_s = (counts["last_ms"] - counts["first_ms"]) / 1000
     # Nights differ from days and Sundays from Mondays: periods are whole days of a log of days, whole weeks of a long

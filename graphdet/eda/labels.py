@@ -8,21 +8,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from graphdet.eda.features import Sheet, by_row
+from graphdet.eda.features import FeatureSheet, by_row
 from graphdet.eda.reading import Desk, collect
 from graphdet.features import log_profile as profile
-from graphdet.features.events import attribute_columns, event_features
+from graphdet.features.events import event_attributes, event_features
 from graphdet.features.groups import SESSION_FEATURES, session_features
 from graphdet.learn.labelled import aligned, kind_of
 from graphdet.learn.labelled_sheets import numbers
 from graphdet.logs.labels import Labels
-from graphdet.scores.importance import FOLDS, LEAST, Importance, importance
+from graphdet.scores.importance import FOLDS, LEAST_LABELS_OF_A_KIND, Importance, permutation_importance
 
 _WORDS = {1: "fraud", 0: "clean"}
 
 
 def labelled(
-    desk: Desk, labels: Labels, users: Sheet, items: Sheet, seed: int
+    desk: Desk, labels: Labels, users: FeatureSheet, items: FeatureSheet, seed: int
 ) -> tuple[dict[str, Any], NDArray[np.int8] | None]:
     """Say what the labels cover and which features tell them apart; and the labels by row of users or items.
 
@@ -57,12 +57,12 @@ def labelled(
     if found["note"] is not None:
         return found, by_number
     rows = np.flatnonzero(y >= 0)
-    result = importance(x[rows], y[rows], group[rows], seed)
+    result = permutation_importance(x[rows], y[rows], group[rows], seed)
     if result is None:
         whose = "users" if kind in ("session", "event") else f"{kind}s"
         found["note"] = (
             f"The labels are of too few {whose} to learn on some and check on others: each of two parts needs "
-            f"{LEAST} of either label."
+            f"{LEAST_LABELS_OF_A_KIND} of either label."
         )
         return found, by_number
     return found | _told(result, names), by_number
@@ -77,7 +77,7 @@ def _why_not(kind: str, counted: dict[str, int], n_known: int) -> str | None:
                 f"All labels of the log are {have}: without any {lack} ones there is nothing to tell apart."
             )
     rarer = min(counted, key=lambda word: counted[word])
-    least = FOLDS * LEAST // 2
+    least = FOLDS * LEAST_LABELS_OF_A_KIND // 2
     if counted[rarer] >= least:
         return None
     return (
@@ -106,13 +106,15 @@ def _told(result: Importance, names: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _with_amounts(desk: Desk, sheet: Sheet) -> tuple[NDArray[np.float32], tuple[str, ...], NDArray[np.int64]]:
+def _with_amounts(
+    desk: Desk, sheet: FeatureSheet
+) -> tuple[NDArray[np.float32], tuple[str, ...], NDArray[np.int64]]:
     x, names = sheet.x, sheet.names
     if desk.events.select(nw.col("amount").count()).collect().item():
         table = collect(profile.amounts_of(desk.events, f"{sheet.of}_ix"))
-        names = (*names, *profile.AMOUNTS)
-        more = np.full((len(x), len(profile.AMOUNTS)), np.nan)
-        more[table[f"{sheet.of}_ix"].to_numpy()] = numbers(table, profile.AMOUNTS)
+        names = (*names, *profile.AMOUNT_FEATURES)
+        more = np.full((len(x), len(profile.AMOUNT_FEATURES)), np.nan)
+        more[table[f"{sheet.of}_ix"].to_numpy()] = numbers(table, profile.AMOUNT_FEATURES)
         x = np.column_stack([x, more])
     return _float32(x), names, np.arange(len(x))
 
@@ -129,7 +131,7 @@ def _sessions(desk: Desk) -> tuple[NDArray[np.float32], tuple[str, ...], NDArray
 def _events(desk: Desk) -> tuple[NDArray[np.float32], tuple[str, ...], NDArray[np.int64], pa.Array]:
     text = [nw.col(name).cast(nw.String()) for name in ("user_id", "item_id", "session_id")]
     events = desk.clean.with_columns(*text, nw.lit(0).cast(nw.Int64).alias("source_ix"))
-    attributes = attribute_columns(events)
+    attributes = event_attributes(events)
     found = event_features(events, desk.log.tables.entities, attributes)
     return found.x, found.names, found.keys["user"], found.event_id.cast(pa.string())
 

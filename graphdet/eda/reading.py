@@ -17,13 +17,13 @@ from graphdet.config import Config
 from graphdet.errors import InputError
 from graphdet.features import log_profile as profile
 from graphdet.logs import CleanLog, read_log
-from graphdet.logs.fields import attribute_columns
+from graphdet.logs.fields import attributes_of_config
 from graphdet.logs.raw import ColumnProfile, RawFile, entity_column, materialise, profile_columns
 from graphdet.logs.rejects import DUPLICATE
 from graphdet.progress import Progress, without_bar
 from graphdet.tables import Frame
 
-EXAMPLES = 3  # rows shown of each reason
+EXAMPLES_PER_REASON = 3  # rows shown of each reason
 ROW_CHARS = 600  # of a row that is shown
 
 
@@ -77,7 +77,7 @@ def workbench() -> Iterator[duckdb.DuckDBPyConnection]:
             bench.close()
 
 
-def read(
+def read_for_eda(
     bench: duckdb.DuckDBPyConnection,
     paths: Sequence[str | Path],
     config: Config,
@@ -96,10 +96,10 @@ def read(
     )
     progress.start("number ids")
     clean = materialise(bench, log.tables.events, "clean_events")
-    users = materialise(bench, profile.numbered(clean, "user_id", "user_ix"), "users")
-    items = materialise(bench, profile.numbered(clean, "item_id", "item_ix"), "items")
-    sessions = materialise(bench, profile.numbered(clean, "session_id", "session_ix"), "sessions")
-    actions = materialise(bench, profile.numbered(clean, "action", "action_ix"), "actions")
+    users = materialise(bench, profile.number_distinct(clean, "user_id", "user_ix"), "users")
+    items = materialise(bench, profile.number_distinct(clean, "item_id", "item_ix"), "items")
+    sessions = materialise(bench, profile.number_distinct(clean, "session_id", "session_ix"), "sessions")
+    actions = materialise(bench, profile.number_distinct(clean, "action", "action_ix"), "actions")
     events = materialise(bench, profile.coded(clean, users, items, sessions, actions), "coded_events")
     names = events.collect_schema().names()
     known = {*profile.CODED_COLUMNS}
@@ -123,7 +123,7 @@ def _entities(bench: duckdb.DuckDBPyConnection, log: CleanLog, users: Frame) -> 
         nw.concat_str(nw.col("kind"), nw.lit("\t"), nw.col("entity_id")).alias("key")
     )
     links = materialise(bench, links.select("user_id", "key"), "links")
-    keys = profile.numbered(links, "key", "entity_ix")
+    keys = profile.number_distinct(links, "key", "entity_ix")
     named = users.with_columns(nw.col("user_id").cast(nw.String()))
     joined = links.join(named, on="user_id", how="inner").join(keys, on="key", how="inner")
     return materialise(bench, joined.select("user_ix", "entity_ix"), "entity_links")
@@ -134,7 +134,7 @@ def collect(frame: Frame) -> pa.Table:
     return frame.collect("pyarrow").to_native()
 
 
-def columns_of(looked: Looked, config: Config) -> list[dict[str, Any]]:
+def describe_columns(looked: Looked, config: Config) -> list[dict[str, Any]]:
     """What every column holds, files put together, mapped columns first in the order of the config."""
     used = uses(config)
     merged: dict[str, dict[str, Any]] = {}
@@ -167,7 +167,7 @@ def uses(config: Config) -> dict[str, str]:
             found.setdefault(name, []).append(key)
     for kind, column in config.entities.items():
         found.setdefault(entity_column(config, column), []).append(f"entity {kind}")
-    for name, column in attribute_columns(config).items():
+    for name, column in attributes_of_config(config).items():
         found.setdefault(column, []).append(f"attribute {name}")
     for column in config.filters:
         found.setdefault(column, []).append("filter")
@@ -216,11 +216,13 @@ def _from_rejects(
                 reason = row["reason"]
                 counts[reason] = counts.get(reason, 0) + 1
                 mine = examples.setdefault(reason, [])
-                if len(mine) < EXAMPLES:
+                if len(mine) < EXAMPLES_PER_REASON:
                     line = int(row["line"]) if row["line"] else None
                     mine.append({"file": row["file"], "line": line, "row": row["row"][:ROW_CHARS]})
-                    full = len(mine) == EXAMPLES and wanted is not None
-                    if full and all(len(examples.get(name, ())) == EXAMPLES for name in wanted or ()):
+                    full = len(mine) == EXAMPLES_PER_REASON and wanted is not None
+                    if full and all(
+                        len(examples.get(name, ())) == EXAMPLES_PER_REASON for name in wanted or ()
+                    ):
                         break
     finally:
         csv.field_size_limit(before)

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import betaln, expit, gammaln, log_expit
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
+from graphdet.arrays import Float, Int
+
 MOST_TERMS = 4_000_000  # of a tail's sums held at a time
 LEAST_GAIN = 3.0  # nats by which a law with one more parameter must fit better
 SHARE_RANGE, SIZE_RANGE = (1e-6, 1 - 1e-6), (1e-2, 1e6)

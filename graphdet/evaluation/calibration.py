@@ -1,8 +1,8 @@
-"""Whether a score means what it says: of things scored .8, eight in ten are frauds.
+"""Whether a score means what it says, and what share of a log is positive.
 
-How many of the unlabelled are frauds, from the scores of frauds that are known.
-
-Posteriors at a log's own share of positives, and the false discovery rate they imply.
+Three parts: calibration (of things scored .8, eight in ten are frauds); the share of frauds among the unlabelled, from
+the scores of frauds that are known; posteriors at a log's own share of positives, and the false discovery rate that
+they imply.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from graphdet.arrays import Float
 from graphdet.evaluation.intervals import wilson
 
-Float = NDArray[np.float64]
 N_BINS = 10
 
 
@@ -101,7 +101,7 @@ def best_bin_share(frauds: Float, unlabelled: Float) -> float:
 
 
 # Where nothing is found the likeliest share is 0, and nothing short of certainty would make a log's only ring a ring.
-LEAST_SHARE = 0.01
+LEAST_FRAUD_SHARE = 0.01
 
 
 def estimate_share(logits: Float, fitted_share: float, rounds: int = 200) -> float:
@@ -113,12 +113,12 @@ def estimate_share(logits: Float, fitted_share: float, rounds: int = 200) -> flo
     >>> round(estimate_share(np.array([-20.0] * 95 + [20.0] * 5), 0.5), 6)
     0.05
     """
-    share = LEAST_SHARE
+    share = LEAST_FRAUD_SHARE
     if not len(logits):
         return share
     for _ in range(rounds):
         mean = float(posterior(logits, fitted_share, share).mean())
-        new = min(max(mean, LEAST_SHARE), 0.5)
+        new = min(max(mean, LEAST_FRAUD_SHARE), 0.5)
         if abs(new - share) < 1e-9:
             break
         share = new

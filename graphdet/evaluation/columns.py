@@ -1,8 +1,7 @@
-"""Three ways to tell how far out a row of features lies: z-score, quartiles (IQR) and ECOD.
+"""Columns of numbers: how far out a row lies, how columns go together, how much one has moved.
 
-Spearman's rank correlation of many columns at once.
-
-How much a distribution has moved: population stability index and Kolmogorov–Smirnov distance.
+Outliers by z-score, quartiles (IQR) and ECOD; Spearman's rank correlation of many columns at once; the population
+stability index and the Kolmogorov–Smirnov distance.
 """
 
 import numpy as np
@@ -10,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.stats import rankdata
 
-Float = NDArray[np.float64]
+from graphdet.arrays import Float
+
 FAR_Z = 3.0  # standard deviations
 FAR_IQR = 3.0  # Tukey's far-out fences: quartile ± 3 interquartile ranges
 NO_SPAN = 0.01

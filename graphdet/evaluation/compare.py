@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float
 from graphdet.evaluation.calibration import brier
 from graphdet.evaluation.cuts import (
     Confusion,
@@ -18,7 +19,6 @@ from graphdet.evaluation.cuts import (
 )
 from graphdet.evaluation.intervals import draws, interval
 
-Float = NDArray[np.float64]
 GRID: Float = np.linspace(0, 1, 101)  # false positive rates, and recalls, at which bands are drawn
 LEAST_EACH = 5  # groups with frauds, and without: fewer give no interval
 PRECISE = 0.9
@@ -33,7 +33,7 @@ class Costs:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredRows:
     """One score of the rows. Shapes: score float64[n]; flagged bool[n], as decided by it."""
 
     score: Float
@@ -59,8 +59,8 @@ class Measured:
     draws: dict[str, Float] = field(repr=False)
 
 
-def measure(
-    scored: Sequence[Scored],
+def measure_scores(
+    scored: Sequence[ScoredRows],
     y: NDArray[np.integer],
     group: NDArray[np.integer],
     ks: Sequence[int],
@@ -129,7 +129,7 @@ def precision_by_recall(cuts: Cuts, recall: Float) -> Float:
 
 
 def _all(
-    scored: Scored,
+    scored: ScoredRows,
     cuts: Cuts,
     y: NDArray[np.integer],
     weight: Float | None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float
 from graphdet.evaluation.cuts import (
     Cuts,
     Order,
@@ -16,13 +17,12 @@ from graphdet.evaluation.cuts import (
 )
 from graphdet.evaluation.intervals import draws
 
-Float = NDArray[np.float64]
 PRECISION = 0.9
-N_DRAWS, MANY_ROWS = 200, 50_000
+N_INTERVAL_DRAWS, MANY_ROWS = 200, 50_000
 
 
 @dataclass(frozen=True)
-class Measure:
+class RankingFigure:
     """A figure and its 95 % interval."""
 
     value: float
@@ -36,7 +36,7 @@ def ranking_measures(
     group: NDArray[np.integer],
     seed: int = 0,
     n_draws: int | None = None,
-) -> dict[str, Measure]:
+) -> dict[str, RankingFigure]:
     """auroc, average_precision, recall_at_precision_90 and precision_at_frauds, each with an interval.
 
     The interval is the 2.5 % and 97.5 % quantile over draws of the groups with replacement (200; of more than 50,000
@@ -51,7 +51,9 @@ def ranking_measures(
     if len(np.unique(y)) < 2:
         raise ValueError("both labels are needed")
     if n_draws is None:
-        n_draws = int(np.clip(N_DRAWS * MANY_ROWS // len(y), N_DRAWS // 5, N_DRAWS))
+        n_draws = int(
+            np.clip(N_INTERVAL_DRAWS * MANY_ROWS // len(y), N_INTERVAL_DRAWS // 5, N_INTERVAL_DRAWS)
+        )
     order = Order.of(score, y)
     found = _figures(order.cuts())
     drawn: dict[str, list[float]] = {name: [] for name in found}
@@ -61,9 +63,9 @@ def ranking_measures(
         for name, value in _figures(order.cuts(weight)).items():
             drawn[name].append(value)
     return {
-        name: Measure(value, *np.quantile(drawn[name], [0.025, 0.975]).tolist())
+        name: RankingFigure(value, *np.quantile(drawn[name], [0.025, 0.975]).tolist())
         if drawn[name]
-        else Measure(value, 0.0, 1.0)
+        else RankingFigure(value, 0.0, 1.0)
         for name, value in found.items()
     }
 
@@ -119,6 +121,6 @@ def best_cut(y: NDArray[np.integer], score: Float) -> float:
     return float(score[order][np.flatnonzero(last)[int(np.argmax(macro[last]))]])
 
 
-def as_rows(measures: Mapping[str, Measure]) -> dict[str, list[float]]:
+def as_rows(measures: Mapping[str, RankingFigure]) -> dict[str, list[float]]:
     """Measures for JSON: name → [value, low, high], four digits."""
     return {name: [round(v, 4) for v in (m.value, m.low, m.high)] for name, m in measures.items()}

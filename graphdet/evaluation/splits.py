@@ -1,8 +1,7 @@
-"""Which labels are learned from and which only measure: in time, at random, or by group.
+"""Which labels are learned from and which only measure: in time, at random, or by group; and folds.
 
-Days are 86,400 s; times are ms since 1970 UTC; spans are half open.
-
-Folds that keep groups together, and p-values from what is known to be clean.
+Days are 86,400 s; times are ms since 1970 UTC; spans are half open. Folds keep groups together; p-values rank a score
+among those of what is known to be clean.
 """
 
 from dataclasses import asdict, dataclass
@@ -13,9 +12,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float
+from graphdet.units import DAY_MS
+
 TRAIN, DELAY, TEST, LATER = 0, 1, 2, 3
-DAY_MS = 86_400_000
-KINDS = ("temporal", "random", "group", "none")
+SPLIT_KINDS = ("temporal", "random", "group", "none")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Split:
         }
 
 
-def split(at_ms: NDArray[np.int64], group: NDArray[np.integer], plan: SplitPlan, seed: int) -> Split:
+def split_rows(at_ms: NDArray[np.int64], group: NDArray[np.integer], plan: SplitPlan, seed: int) -> Split:
     """Deal labelled things into parts.
 
     temporal: train is what is dated before train_until, test what is dated from test_from (until test_until);
@@ -115,8 +116,7 @@ def _temporal(at_ms: NDArray[np.int64], plan: SplitPlan, delay: int) -> Split:
     return Split(part, SplitPlan("temporal", train_until, delay, test_from, until, plan.test_share))
 
 
-Float = NDArray[np.float64]
-N_FOLDS = 5
+N_EVALUATION_FOLDS = 5
 
 
 def user_folds(user_ids: pa.Array, n_folds: int) -> NDArray[np.int64]:
@@ -128,7 +128,7 @@ def user_folds(user_ids: pa.Array, n_folds: int) -> NDArray[np.int64]:
 def grouped_folds(y: NDArray[np.integer], group: NDArray[np.integer], seed: int) -> NDArray[np.int64]:
     """Deal groups into folds so that the rest of each fold has rows of both labels.
 
-    Shapes: y, 1 or 0, and group int[n]; returns int64[n], folds from 0. There are as many as N_FOLDS, or
+    Shapes: y, 1 or 0, and group int[n]; returns int64[n], folds from 0. There are as many as N_EVALUATION_FOLDS, or
     as the scarcer label has groups. A group with both labels counts for both.
 
     Raises:
@@ -136,7 +136,7 @@ def grouped_folds(y: NDArray[np.integer], group: NDArray[np.integer], seed: int)
     """
     groups, row = np.unique(group, return_inverse=True)
     has = [np.bincount(row[y == value], minlength=len(groups)) > 0 for value in (0, 1)]
-    n_folds = min(N_FOLDS, int(has[0].sum()), int(has[1].sum()))
+    n_folds = min(N_EVALUATION_FOLDS, int(has[0].sum()), int(has[1].sum()))
     if n_folds < 2:
         raise ValueError("each label needs two groups or more")
     order = np.random.default_rng(seed).permutation(len(groups))

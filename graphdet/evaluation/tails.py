@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import zeta
 
-Float = NDArray[np.float64]
-LEAST = 20  # fewer ordinary values than this give no p-value below 1 / (n + 1)
+from graphdet.arrays import Float
+
+LEAST_ORDINARY_VALUES = 20  # fewer ordinary values than this give no p-value below 1 / (n + 1)
 TAIL_SHARE = 0.1
 TAIL_LEAST = 20
 
@@ -39,7 +40,7 @@ def tail_p_values(logits: Float) -> Float:
     n = len(ordinary)
     above = n - np.searchsorted(ordinary, logits, side="left")
     ranks = np.minimum((above + 1) / (n + 1), 1.0)
-    if n < LEAST:
+    if n < LEAST_ORDINARY_VALUES:
         return ranks
     k = min(max(int(TAIL_SHARE * n), TAIL_LEAST), n // 2)
     start = ordinary[n - k]

@@ -3,12 +3,8 @@
 All features are functions of the edges handed in. Cut the edges with `since_ms` and `until_ms` and nothing
 outside the half-open span can touch a feature: features at a time are causal by construction.
 
-Sums of real numbers are taken in fixed point (see `fixed`), because an engine that adds on several threads adds
-in no fixed order and floating-point sums would differ in their last bits from run to run.
-
-Sums that do not depend on the order in which threads add: fixed point, in steps of 2⁻²⁰.
-
-Behaviour features, which training, scoring and serving share.
+Sums of real numbers are taken in fixed point, in steps of 2⁻²⁰, because an engine that adds on several threads adds
+in no fixed order, and floating-point sums would differ in their last bits from run to run.
 """
 
 import math
@@ -18,12 +14,13 @@ import duckdb
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from graphdet import schema
+from graphdet.arrays import Float
 from graphdet.graph.encode import edges_frame
 from graphdet.progress import Progress
 from graphdet.tables import Frame, GraphArrays, require_columns
+from graphdet.units import DAY_MS, HOUR_MS
 
 _FIXED = float(1 << 20)
 
@@ -100,8 +97,6 @@ ITEM_FEATURE_NAMES = (
     "main_action_share",
 )
 RARE_USERS = 20
-_HOUR_MS = 3_600_000
-_DAY_MS = 24 * _HOUR_MS
 
 
 def user_features(
@@ -146,7 +141,7 @@ def item_features(edges: Frame, *, since_ms: int | None = None, until_ms: int | 
     rows = _with_item_context(edges).join(activity, on="user_ix", how="left")
     rows = rows.with_columns(log1p(nw.col("user_edges")).alias("x"))
     n = nw.col("n_edges").cast(nw.Float64)
-    alive_h = (nw.col("last_ms") // _HOUR_MS - nw.col("first_ms") // _HOUR_MS + 1).cast(nw.Float64)
+    alive_h = (nw.col("last_ms") // HOUR_MS - nw.col("first_ms") // HOUR_MS + 1).cast(nw.Float64)
     items = rows.group_by("item_ix").agg(
         nw.len().alias("n_edges"),
         nw.col("n").sum().alias("n_events"),
@@ -160,7 +155,7 @@ def item_features(edges: Frame, *, since_ms: int | None = None, until_ms: int | 
     )
     items = items.with_columns(
         (1.0 - nw.col("n_users") / nw.col("n_events")).alias("repeat_share"),
-        ((nw.col("last_ms") - nw.col("first_ms")) / _HOUR_MS).alias("span_h"),
+        ((nw.col("last_ms") - nw.col("first_ms")) / HOUR_MS).alias("span_h"),
         (nw.col("busiest") / n).alias("busiest_hour_share"),
         (nw.col("n_hours") / alive_h).alias("hours_alive_share"),
         _resultant(n).alias("hour_concentration"),
@@ -177,7 +172,7 @@ def _in_span(edges: Frame, since_ms: int | None, until_ms: int | None) -> Frame:
         edges = edges.filter(nw.col("at_ms") >= since_ms)
     if until_ms is not None:
         edges = edges.filter(nw.col("at_ms") < until_ms)
-    return edges.with_columns((nw.col("at_ms") // _HOUR_MS).alias("hour"))
+    return edges.with_columns((nw.col("at_ms") // HOUR_MS).alias("hour"))
 
 
 def _with_item_context(edges: Frame) -> Frame:
@@ -197,11 +192,11 @@ def _with_item_context(edges: Frame) -> Frame:
         .join(per_hour, on=["item_ix", "hour"], how="inner")
         .join(total, how="cross")
     )
-    day_angle = (nw.col("at_ms") % _DAY_MS) * (2.0 * math.pi / _DAY_MS)
-    alive_h = nw.col("item_last_hour") - nw.col("item_first_ms") // _HOUR_MS + 1
+    day_angle = (nw.col("at_ms") % DAY_MS) * (2.0 * math.pi / DAY_MS)
+    alive_h = nw.col("item_last_hour") - nw.col("item_first_ms") // HOUR_MS + 1
     return rows.with_columns(
         (nw.col("log_users") / nw.col("item_users")).log().alias("rarity"),
-        log1p((nw.col("at_ms") - nw.col("item_first_ms")) / _HOUR_MS).alias("age"),
+        log1p((nw.col("at_ms") - nw.col("item_first_ms")) / HOUR_MS).alias("age"),
         (nw.col("hour_edges") * alive_h / nw.col("item_edges")).log().alias("lift"),
         (nw.col("hour_edges") == nw.col("peak_edges")).cast(nw.Int64).alias("at_peak"),
         (nw.col("item_users") < RARE_USERS).cast(nw.Int64).alias("is_rare"),
@@ -218,7 +213,7 @@ def _user_sums(rows: Frame) -> Frame:
         nw.col("item_ix").n_unique().alias("n_items"),
         nw.col("session_ix").n_unique().alias("n_sessions"),
         nw.col("hour").n_unique().alias("n_hours"),
-        (nw.col("at_ms") // _DAY_MS).n_unique().alias("n_active_days"),
+        (nw.col("at_ms") // DAY_MS).n_unique().alias("n_active_days"),
         nw.col("at_ms").min().alias("first_ms"),
         nw.col("at_ms").max().alias("last_ms"),
         nw.col("at_peak").sum().alias("n_at_peak"),
@@ -228,7 +223,7 @@ def _user_sums(rows: Frame) -> Frame:
     return users.with_columns(
         (n / nw.col("n_sessions")).alias("items_per_session"),
         (1.0 - nw.col("n_items") / nw.col("n_events")).alias("repeat_share"),
-        ((nw.col("last_ms") - nw.col("first_ms")) / _HOUR_MS).alias("span_h"),
+        ((nw.col("last_ms") - nw.col("first_ms")) / HOUR_MS).alias("span_h"),
         (n / nw.col("n_hours")).alias("edges_per_active_hour"),
         _resultant(n).alias("hour_concentration"),
         fixed_mean("rarity", n).alias("item_rarity_mean"),
@@ -290,9 +285,6 @@ def _entity_sums(entities: Frame | None, edges: Frame) -> Frame:
 def _resultant(n: nw.Expr) -> nw.Expr:
     c, s = fixed_mean("cos", n), fixed_mean("sin", n)
     return (c * c + s * s).sqrt().clip(upper_bound=1.0)
-
-
-Float = NDArray[np.float64]
 
 
 def entities_frame(graph: GraphArrays, bench: duckdb.DuckDBPyConnection) -> Frame | None:

@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graphdet import schema
+from graphdet.arrays import Int
 from graphdet.tables import Frame, require_columns
+from graphdet.units import DAY_S, HOUR_S, WEEK_S
 
-Int = NDArray[np.int64]
 NO_KEY = -1
 
 
@@ -94,7 +95,7 @@ class Past:
         return np.asarray(np.maximum.accumulate(values[self.order] + floor) - floor, np.int64)
 
 
-class Seen:
+class PastSeen:
     """What each of some moments sees of a Past: everything strictly before it, or the spans that end there.
 
     A span of s seconds before t is [t − s, t): start inclusive, end exclusive. With `delay_ms` every row of the past
@@ -155,10 +156,10 @@ class Seen:
         return out
 
 
-def own_past(key: Int, at_ms: Int) -> Seen:
+def own_past(key: Int, at_ms: Int) -> PastSeen:
     """What each row sees of the rows of its own key."""
     past = Past(key, at_ms)
-    return Seen(past, key, at_ms, order=past.order)
+    return PastSeen(past, key, at_ms, order=past.order)
 
 
 def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -168,9 +169,9 @@ def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.f
     return out
 
 
-HOUR_S, DAY_S, WEEK_S, MONTH_S = 3_600, 86_400, 604_800, 2_592_000
-SPANS = {"1h": HOUR_S, "1d": DAY_S, "7d": WEEK_S, "30d": MONTH_S}
-OWN = (
+MONTH_S = 30 * DAY_S
+EVENT_SPANS = {"1h": HOUR_S, "1d": DAY_S, "7d": WEEK_S, "30d": MONTH_S}
+OWN_COLUMNS = (
     "hour",  # of the day in UTC, 0 to 24
     "weekday",  # in UTC, 0 Monday
     "amount",
@@ -179,7 +180,7 @@ OWN = (
 )
 OF_USER_AND_ITEM = (
     "events",  # of this user (item) before
-    *(f"events_{span}" for span in SPANS),  # of those, in the span before
+    *(f"events_{span}" for span in EVENT_SPANS),  # of those, in the span before
     "gap_s",  # since the previous event
     "age_s",  # since the first event
     "entropy",  # of the user's items (the item's users) before, nats
@@ -194,7 +195,7 @@ OF_USER_AND_ITEM = (
     "amount_to_max",  # amount ÷ the largest before
     *(
         f"large_{span}" for span in ("1d", "7d", "30d")
-    ),  # events before with an amount LARGE times their user's mean
+    ),  # events before with an amount LARGE_FACTOR times their user's mean
 )
 COUNTS = (
     "user_items",  # distinct items of the user before
@@ -216,11 +217,11 @@ OF_ATTRIBUTE = (
     "amount to mean",  # amount ÷ mean amount of the value before
 )
 EVENT_FEATURES = (
-    *OWN,
+    *OWN_COLUMNS,
     *(f"{who}_{name}" for who in ("user", "item") for name in OF_USER_AND_ITEM),
     *COUNTS,
 )
-LARGE = 2.5
+LARGE_FACTOR = 2.5
 MOST_ATTRIBUTES = 8
 KEY = ("event_id", "source_ix", "event_row")
 _STEP, _MOST_LOG = 1 << 20, 40.0  # e⁴⁰: larger amounts count as that, so that sums stay in range
@@ -230,7 +231,7 @@ _OLD_S = 14 * DAY_S
 Column = NDArray[np.float64]
 
 
-def attribute_columns(events: Frame) -> tuple[str, ...]:
+def event_attributes(events: Frame) -> tuple[str, ...]:
     """Names of the attributes that event features use: the first MOST_ATTRIBUTES in alphabetical order."""
     names = events.collect_schema().names()
     own = (*schema.EVENT_COLUMNS, "source_ix")
@@ -348,8 +349,8 @@ def _columns(
     users = own_past(user, at_ms)
     large = _large(users, money)
     for who, seen in (("user", users), ("item", own_past(item, at_ms))):
-        told = _traffic(seen, keys[who], at_ms, rank, hour)
-        yield from ((f"{who}_{name}", value) for name, value in told)
+        traffic = _traffic(seen, keys[who], at_ms, rank, hour)
+        yield from ((f"{who}_{name}", value) for name, value in traffic)
         yield from ((f"{who}_{name}", value) for name, value in _amounts(seen, money, large))
         news = seen.past.running((rank == 0).astype(np.int64))
         yield ("user_items" if who == "user" else "item_users"), seen.total(news, seen.start)
@@ -378,11 +379,11 @@ def _real(column: pa.ChunkedArray) -> Column:
     return np.asarray(column.cast(pa.float64()).to_numpy(), np.float64)
 
 
-def _traffic(seen: Seen, key: Int, at_ms: Int, rank: Int, hour: Int) -> Iterator[tuple[str, Column]]:
+def _traffic(seen: PastSeen, key: Int, at_ms: Int, rank: Int, hour: Int) -> Iterator[tuple[str, Column]]:
     """Counts, gaps and habits of the events' users or items."""
     count = seen.count(seen.start)
     yield "events", count
-    for name, span in SPANS.items():
+    for name, span in EVENT_SPANS.items():
         yield f"events_{name}", seen.count(seen.since(span))
     yield "gap_s", seen.gap_s()
     yield "age_s", seen.age_s()
@@ -403,7 +404,7 @@ def _steps_of_c_log_c(rank: Int) -> Int:
     return np.asarray(whole[rank + 1] - whole[rank], np.int64)
 
 
-def _amounts(seen: Seen, money: _Money, large: Int) -> Iterator[tuple[str, Column]]:
+def _amounts(seen: PastSeen, money: _Money, large: Int) -> Iterator[tuple[str, Column]]:
     """The amount against those before, of the events' users or items."""
     n, sizes = seen.past.running(money.n), seen.past.running(money.sizes)
     counted = seen.total(n, seen.start)
@@ -416,7 +417,7 @@ def _amounts(seen: Seen, money: _Money, large: Int) -> Iterator[tuple[str, Colum
     yield "amount_z", ratio(money.size - usual, np.where(counted >= 3, np.maximum(spread, 0.05), np.nan))
     yield "amount_to_mean", ratio(money.amount, _mean(seen, money, None))
     for name in ("1d", "7d", "30d"):
-        yield f"amount_to_mean_{name}", ratio(money.amount, _mean(seen, money, SPANS[name]))
+        yield f"amount_to_mean_{name}", ratio(money.amount, _mean(seen, money, EVENT_SPANS[name]))
     # What is two weeks old: all before, less the last two weeks.
     cents, since = seen.past.running(money.cents), seen.since(_OLD_S)
     old = ratio(
@@ -427,20 +428,20 @@ def _amounts(seen: Seen, money: _Money, large: Int) -> Iterator[tuple[str, Colum
     yield "amount_to_max", ratio(np.abs(money.amount), np.expm1(highest))
     large_so_far = seen.past.running(large)
     for name in ("1d", "7d", "30d"):
-        yield f"large_{name}", seen.total(large_so_far, seen.since(SPANS[name]))
+        yield f"large_{name}", seen.total(large_so_far, seen.since(EVENT_SPANS[name]))
 
 
-def _mean(seen: Seen, money: _Money, span_s: int | None) -> Column:
+def _mean(seen: PastSeen, money: _Money, span_s: int | None) -> Column:
     """Mean amount before, of all time or a span; NaN where there was none."""
     since = seen.since(span_s)
     cents = seen.total(seen.past.running(money.cents), since) / _CENT
     return ratio(cents, seen.total(seen.past.running(money.n), since))
 
 
-def _large(users: Seen, money: _Money) -> Int:
-    """1 for an event whose amount is LARGE times its user's mean before, else 0."""
+def _large(users: PastSeen, money: _Money) -> Int:
+    """1 for an event whose amount is LARGE_FACTOR times its user's mean before, else 0."""
     times = ratio(money.amount, _mean(users, money, None))
-    return (np.nan_to_num(times) >= LARGE).astype(np.int64)
+    return (np.nan_to_num(times) >= LARGE_FACTOR).astype(np.int64)
 
 
 def _entity_columns(
@@ -455,8 +456,8 @@ def _entity_columns(
     shared = own_past(entity, first)
     others = np.nan_to_num(shared.count(shared.start)).astype(np.int64)
     past = Past(who, first)
-    before = Seen(past, user, at_ms)
-    up_to_now = Seen(past, user, at_ms + 1)
+    before = PastSeen(past, user, at_ms)
+    up_to_now = PastSeen(past, user, at_ms + 1)
     n_before, n_now = before.count(before.start), up_to_now.count(up_to_now.start)
     yield "user_entities", np.where(n_now > 0, n_now, np.nan)
     yield "new_entities", np.where(n_now > 0, n_now - n_before, np.nan)

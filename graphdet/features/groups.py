@@ -13,8 +13,8 @@ from graphdet.features.behaviour import (
     user_features,
 )
 from graphdet.tables import Frame, require_columns
+from graphdet.units import HOUR_MS
 
-_HOUR_MS = 3_600_000
 NIGHT_H = 6  # the night is from midnight to six, UTC
 USER_SPREAD = ("n_events", "edges_per_active_hour", "gap_log_mean", "item_rarity_mean")
 SESSION_FEATURES = (*FEATURE_NAMES, "night_share")
@@ -72,14 +72,14 @@ def group_item_features(edges: Frame, users: Frame) -> Frame:
 
 
 def _night(edges: Frame, key: str) -> Frame:
-    is_night = ((nw.col("at_ms") // _HOUR_MS) % 24 < NIGHT_H).cast(nw.Int64)
+    is_night = ((nw.col("at_ms") // HOUR_MS) % 24 < NIGHT_H).cast(nw.Int64)
     rows = edges.select(key, is_night.alias("night"))
     rows = rows.group_by(key).agg(nw.col("night").sum(), nw.len().alias("all"))
     return rows.select(key, (nw.col("night") / nw.col("all")).cast(nw.Float64).alias("night_share"))
 
 
 def _bursts(edges: Frame) -> Frame:
-    hourly = edges.with_columns((nw.col("at_ms") // _HOUR_MS).alias("hour"))
+    hourly = edges.with_columns((nw.col("at_ms") // HOUR_MS).alias("hour"))
     by_user = hourly.group_by("item_ix", "hour", "user_ix").agg(nw.col("n").sum().alias("acts"))
     by_hour = by_user.group_by("item_ix", "hour").agg(
         nw.col("acts").max().alias("most"), nw.col("acts").sum().alias("acts"), nw.len().alias("users")

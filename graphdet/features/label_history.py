@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.features.events import Int, Past, Seen, ratio
+from graphdet.arrays import Int
+from graphdet.features.events import Past, PastSeen, ratio
+from graphdet.units import DAY_S
 
-DAY_S = 86_400
-SPANS = {"1d": DAY_S, "7d": 7 * DAY_S, "30d": 30 * DAY_S}
+LABEL_SPANS = {"1d": DAY_S, "7d": 7 * DAY_S, "30d": 30 * DAY_S}
 _PRIOR = 10  # labels of an unknown value that count as clean: a rate from one label says little
 LABEL_FEATURES = (
-    *(f"{what}_{span}" for span in SPANS for what in ("known", "frauds", "fraud_share")),
+    *(f"{what}_{span}" for span in LABEL_SPANS for what in ("known", "frauds", "fraud_share")),
     "known",  # labels known by then, of all time
     "fraud_rate",  # frauds among them, of ten more that are clean
     "last_label",  # the latest label known
@@ -25,7 +26,9 @@ LABEL_FEATURES = (
     "fraud_age_s",  # since the first known fraud of the 30 days that end a delay ago
     "streak",  # frauds among the latest labels in a row: of what was taken over, everything comes back as fraud
     "streak_age_s",  # since the first of them
-    *(f"plain_frauds_{span}" for span in SPANS),  # frauds that nothing but their label tells: see `plain`
+    *(
+        f"plain_frauds_{span}" for span in LABEL_SPANS
+    ),  # frauds that nothing but their label tells: see `plain`
     "plain_gap_s",
     "plain_age_s",
 )
@@ -65,9 +68,9 @@ def label_history(
     plain_frauds = frauds if plain is None else frauds[plain[frauds]]
     columns: list[NDArray[np.float64]] = []
     for key in keys.values():
-        seen = Seen(Past(key[known], at_ms[known]), key[rows], at_ms[rows], delay_ms)
-        bad = Seen(Past(key[frauds], at_ms[frauds]), key[rows], at_ms[rows], delay_ms, seen.order)
-        for span in SPANS.values():
+        seen = PastSeen(Past(key[known], at_ms[known]), key[rows], at_ms[rows], delay_ms)
+        bad = PastSeen(Past(key[frauds], at_ms[frauds]), key[rows], at_ms[rows], delay_ms, seen.order)
+        for span in LABEL_SPANS.values():
             n, n_bad = seen.count(seen.since(span)), bad.count(bad.since(span))
             columns += [n, n_bad, ratio(n_bad, n)]
         n = seen.count(seen.start)
@@ -76,14 +79,14 @@ def label_history(
         columns.append(seen.last(label[seen.past.order]))
         latest = np.maximum(seen.start, seen.end - 3)
         columns.append(ratio(seen.total(seen.past.running(label), latest), seen.count(latest)))
-        columns += [bad.gap_s(), bad.age_s(bad.since(SPANS["30d"]))]
+        columns += [bad.gap_s(), bad.age_s(bad.since(LABEL_SPANS["30d"]))]
         streak, begun = _streaks(seen.past, label)
         columns += [seen.last(streak), (at_ms[rows] - seen.last(begun)) / 1000.0]
-        ordinary = Seen(
+        ordinary = PastSeen(
             Past(key[plain_frauds], at_ms[plain_frauds]), key[rows], at_ms[rows], delay_ms, seen.order
         )
-        columns += [ordinary.count(ordinary.since(span)) for span in SPANS.values()]
-        columns += [ordinary.gap_s(), ordinary.age_s(ordinary.since(SPANS["30d"]))]
+        columns += [ordinary.count(ordinary.since(span)) for span in LABEL_SPANS.values()]
+        columns += [ordinary.gap_s(), ordinary.age_s(ordinary.since(LABEL_SPANS["30d"]))]
     out = np.empty((len(rows), len(columns)), np.float32)
     for place, column in enumerate(columns):
         out[:, place] = column

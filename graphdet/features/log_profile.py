@@ -5,14 +5,14 @@ import narwhals as nw
 from graphdet import schema
 from graphdet.features.behaviour import fixed_mean, fixed_sums
 from graphdet.tables import Frame, require_columns
+from graphdet.units import HOUR_MS
 
 CODED_COLUMNS = (*schema.EDGE_COLUMNS, "event_id", "event_row", "amount", "quantity", "text_length")
 BINS_A_DECADE = 5
-_HOUR_MS = 3_600_000
 _LEAST, _MOST = 1e-300, 1e300  # sizes beyond count as these
 
 
-def numbered(frame: Frame, column: str, ix: str) -> Frame:
+def number_distinct(frame: Frame, column: str, ix: str) -> Frame:
     """Number the distinct values of a column from 0, in their order: (column, ix INTEGER)."""
     distinct = frame.select(column).unique()
     return distinct.with_columns((nw.col(column).rank("dense") - 1).cast(nw.Int32).alias(ix))
@@ -65,7 +65,7 @@ def items_per_user(events: Frame) -> Frame:
 
 def per_hour(events: Frame) -> Frame:
     """Events in each clock hour (UTC) that has any: (hour since 1970, events), ascending."""
-    hours = events.select((nw.col("at_ms") // _HOUR_MS).alias("hour"))
+    hours = events.select((nw.col("at_ms") // HOUR_MS).alias("hour"))
     return hours.group_by("hour").agg(nw.len().alias("events")).sort("hour")
 
 
@@ -140,7 +140,7 @@ def mix(events: Frame, what: nw.Expr, origin_ms: int, width_ms: int) -> Frame:
 
 def hour_of_day() -> nw.Expr:
     """The hour of the day, in UTC, 0 to 23."""
-    return (nw.col("at_ms") // _HOUR_MS) % 24
+    return (nw.col("at_ms") // HOUR_MS) % 24
 
 
 def size_class(column: str) -> nw.Expr:
@@ -170,11 +170,11 @@ def shared_texts(events: Frame) -> Frame:
     return texts.filter(nw.col("events") > 1).sort("events", "text", descending=[True, False])
 
 
-AMOUNTS = ("amount_mean", "amount_max")
+AMOUNT_FEATURES = ("amount_mean", "amount_max")
 
 
 def amounts_of(events: Frame, key: str) -> Frame:
-    """Mean and largest amount of each `key` that has any: (key, *AMOUNTS); sizes are cut at a thousand million."""
+    """Mean and largest amount of each `key` that has any: (key, *AMOUNT_FEATURES); sizes are cut at 10⁹."""
     known = events.filter(~nw.col("amount").is_null()).with_columns(nw.col("amount").clip(-1e9, 1e9))
     sums = known.group_by(key).agg(
         nw.len().alias("n_amounts"), nw.col("amount").max().alias("amount_max"), *fixed_sums("amount")[:1]

@@ -24,7 +24,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from graphdet.features.relations import Columns, Matrix, Relations, degrees, place_features
+from graphdet.arrays import Float32
+from graphdet.features.relations import NamedColumns, Relations, degrees, place_features
 from graphdet.tables import GraphArrays, PairArrays
 
 _EDGES_A_CHUNK = 4_000_000
@@ -45,8 +46,8 @@ class NeighbourSettings:
 
 
 def neighbour_features(
-    own: Columns, relations: Relations, settings: NeighbourSettings | None = None
-) -> Columns:
+    own: NamedColumns, relations: Relations, settings: NeighbourSettings | None = None
+) -> NamedColumns:
     """Give each node's own columns and what they are among its neighbours.
 
     A node without neighbours has NaN for means, extremes and differences: nothing was measured.
@@ -67,7 +68,7 @@ def neighbour_features(
 
 def around_one(
     own: NDArray[np.floating], near: NDArray[np.floating], near_means: NDArray[np.float64]
-) -> Matrix:
+) -> Float32:
     """What neighbour_features says of one node in one relation, without bins and propagation: float32[6 d].
 
     Shapes: own float[d], the node's own columns; near float[k, d], its neighbours'; near_means float64[k, d], theirs
@@ -94,11 +95,11 @@ def mean_over_neighbours(graph: sp.csr_matrix, x: NDArray[np.floating]) -> NDArr
     return mean
 
 
-def _renamed(relation: str, columns: Columns) -> Columns:
-    return Columns(tuple(f"{relation}_{name}" for name in columns.names), columns.values)
+def _renamed(relation: str, columns: NamedColumns) -> NamedColumns:
+    return NamedColumns(tuple(f"{relation}_{name}" for name in columns.names), columns.values)
 
 
-def _around(own: Columns, graph: sp.csr_matrix, settings: NeighbourSettings) -> list[Columns]:
+def _around(own: NamedColumns, graph: sp.csr_matrix, settings: NeighbourSettings) -> list[NamedColumns]:
     x = own.values.astype(np.float64)
     mean = mean_over_neighbours(graph, x)
     square = mean_over_neighbours(graph, x * x)
@@ -116,11 +117,11 @@ def _around(own: Columns, graph: sp.csr_matrix, settings: NeighbourSettings) -> 
     return out
 
 
-def _columns(kind: str, names: tuple[str, ...], values: NDArray[np.floating]) -> Columns:
-    return Columns(tuple(f"{kind}_{name}" for name in names), _rounded(values))
+def _columns(kind: str, names: tuple[str, ...], values: NDArray[np.floating]) -> NamedColumns:
+    return NamedColumns(tuple(f"{kind}_{name}" for name in names), _rounded(values))
 
 
-def _rounded(values: NDArray[np.floating]) -> Matrix:
+def _rounded(values: NDArray[np.floating]) -> Float32:
     # Sums over neighbours come out in the order of their rows: seven digits are the same in any order, and a tree
     # that cuts between two equal values would otherwise see noise.
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -138,7 +139,7 @@ def _propagated(graph: sp.csr_matrix, x: NDArray[np.float64]) -> NDArray[np.floa
     return smooth
 
 
-def _extremes(graph: sp.csr_matrix, x: Matrix) -> tuple[Matrix, Matrix]:
+def _extremes(graph: sp.csr_matrix, x: Float32) -> tuple[Float32, Float32]:
     """Minimum and maximum over neighbours; NaN where there are none."""
     has = degrees(graph) > 0
     low = np.full(x.shape, np.nan, np.float32)
@@ -155,7 +156,7 @@ def _extremes(graph: sp.csr_matrix, x: Matrix) -> tuple[Matrix, Matrix]:
     return low, high
 
 
-def _bin_shares(own: Columns, graph: sp.csr_matrix, n_bins: int) -> Columns:
+def _bin_shares(own: NamedColumns, graph: sp.csr_matrix, n_bins: int) -> NamedColumns:
     """How the neighbours spread over the quantile bins of each column; the last bin is what the others leave."""
     names: list[str] = []
     parts: list[NDArray[np.float64]] = [np.zeros((len(own.values), 0))]
@@ -166,7 +167,7 @@ def _bin_shares(own: Columns, graph: sp.csr_matrix, n_bins: int) -> Columns:
         for k in range(len(cuts)):
             names.append(f"bin{k}_{name}")
             parts.append(mean_over_neighbours(graph, (level == k)[:, None].astype(np.float64)))
-    return Columns(tuple(names), _rounded(np.hstack(parts)))
+    return NamedColumns(tuple(names), _rounded(np.hstack(parts)))
 
 
 TOGETHER, SHARED = "together", "shared"  # relations: of co-action in any window, and of common entities
@@ -186,7 +187,7 @@ def user_neighbour_features(
     users: NDArray[np.floating],
     relations: Relations,
     settings: NeighbourSettings | None = None,
-) -> Columns:
+) -> NamedColumns:
     """Own behaviour, places and neighbourhoods of all users, by user_ix; no label is read.
 
     Shapes: users float[n_users, len(names)], finite, as features.behaviour_arrays.behaviour gives; returns
@@ -195,7 +196,7 @@ def user_neighbour_features(
     Raises:
         ValueError: there are not as many rows as users, or a value is not finite.
     """
-    own = Columns(tuple(names), np.asarray(users, np.float32))
+    own = NamedColumns(tuple(names), np.asarray(users, np.float32))
     return neighbour_features(own.beside(place_features(relations)), relations, settings)
 
 
@@ -211,11 +212,11 @@ def _sharing(user: NDArray[np.int32], entity: NDArray[np.int32]) -> NDArray[np.i
     return np.stack([user[np.repeat(first, count) + place], user[later]])
 
 
-N_FOLDS = 10
+N_LABEL_FOLDS = 10
 _PRIOR = 4.0  # how many average neighbours a node is given before its own are counted
 
 
-def label_folds(y: NDArray[np.integer], seed: int, n_folds: int = N_FOLDS) -> NDArray[np.int64]:
+def label_folds(y: NDArray[np.integer], seed: int, n_folds: int = N_LABEL_FOLDS) -> NDArray[np.int64]:
     """Deal the known nodes (y ≥ 0) into folds at random, by place and not by label; unknown ones get −1.
 
     Shapes: y int[n], 1 fraud, 0 clean, −1 unknown; returns int64[n] in −1 … n_folds − 1.
@@ -228,7 +229,7 @@ def label_folds(y: NDArray[np.integer], seed: int, n_folds: int = N_FOLDS) -> ND
 
 def label_messages(
     relations: Relations, y: NDArray[np.integer], fold: NDArray[np.int64], usual: float | None = None
-) -> Columns:
+) -> NamedColumns:
     """Share of known fraud around each node, per relation, by labels of other folds only.
 
     Per relation: share1 and share2, the share of fraud among known neighbours and by walks of two steps, drawn to
@@ -248,7 +249,7 @@ def label_messages(
         rows = np.flatnonzero(fold == k)
         heard = (y >= 0) & (fold != k)
         out[rows] = _heard(relations, (y == 1) & heard, heard, usual)[rows]
-    return Columns(names, out)
+    return NamedColumns(names, out)
 
 
 def _heard(
@@ -280,8 +281,8 @@ def messages_to_one(
     """
     owner, second = beyond
     size = np.maximum(np.bincount(owner, minlength=len(partners)), 1)
-    told = (owner[each[second]] for each in (fraud, known))
-    walks = np.array([[(1.0 / size[whose]).sum() for whose in told]], np.float64)
+    owners = (owner[each[second]] for each in (fraud, known))
+    walks = np.array([[(1.0 / size[whose]).sum() for whose in owners]], np.float64)
     first = np.array([[fraud[partners].sum(), known[partners].sum()]], np.float64)
     share1, share2 = _share(first, prior)[0, 0], _share(walks, prior)[0, 0]
     return np.array([share1, share2, np.log1p(first[0, 1])], np.float32)

@@ -1,15 +1,10 @@
-"""Co-action pairs: users who act on the same items within a window, as one Narwhals expression.
+"""Co-action pairs: users who act on the same items within a window.
 
-The same expression runs on DuckDB today and on Spark when a log outgrows one machine; nothing is looped in
-Python.
-
-Co-action pairs of a log whose meetings fit into memory: what pairs.py defines, by sorting instead of grouping.
-
-A meeting is two users' first acts on an item within a window. Nearly all pairs meet once and are dropped, so their
-keys alone are written down and sorted, and only those that come up often enough are summed. Measured to be needed: a
-hash table of all pairs, as an engine groups them, takes three times as long (docs/decisions/0002-narwhals.md).
-
-Co-action pairs of a whole log, in memory where they fit, else by DuckDB.
+They are defined by one Narwhals expression over the whole log, which DuckDB runs and spills to disk where it must.
+Where the meetings of a log fit into memory, the same pairs are found by sorting instead of grouping: a meeting is two
+users' first acts on an item within a window. Nearly all pairs meet once and are dropped, so their keys alone are
+written down and sorted, and only those that come up often enough are summed. Measured to be needed: a hash table of
+all pairs, as an engine groups them, takes three times as long (docs/decisions/0002-narwhals.md).
 """
 
 import os
@@ -23,6 +18,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Int
 from graphdet.graph.encode import edges_frame
 from graphdet.progress import Progress
 from graphdet.tables import Frame, GraphArrays, PairArrays
@@ -51,7 +47,7 @@ WINDOWS = (
     Window(span_s=172_800, min_items=2, budget=20),
     Window(span_s=2_592_000, min_items=2, budget=2),
 )
-SECOND = 2**31  # rows of users are int32
+PAIR_KEY_FACTOR = 2**31  # rows of users are int32
 MIN_PAIRS = 2_000_000  # a small log is joined whole: below this many ordered pairs no crowd is left out
 
 
@@ -128,7 +124,7 @@ def co_action_pairs(acts: Frame, window: Window) -> Frame:
         reach.join(later, on=["item_ix", "bucket"], how="inner")
         .filter(ordered & (gap <= span_ms) & (nw.col("user_ix") != nw.col("user_later")))
         .select(
-            (first * SECOND + nw.max_horizontal("user_ix", "user_later")).alias("pair"),
+            (first * PAIR_KEY_FACTOR + nw.max_horizontal("user_ix", "user_later")).alias("pair"),
             nw.col("rarity"),
             gap.cast(nw.Float64()).alias("gap_ms"),
         )
@@ -147,8 +143,8 @@ def pair_arrays(pairs: Frame) -> PairArrays:
     n_items = table.column("n_items").to_numpy()[order]
     gap_ms = table.column("gap_ms").to_numpy()[order]
     return PairArrays(
-        a=(pair // SECOND).astype(np.int32),
-        b=(pair % SECOND).astype(np.int32),
+        a=(pair // PAIR_KEY_FACTOR).astype(np.int32),
+        b=(pair % PAIR_KEY_FACTOR).astype(np.int32),
         n_items=n_items.astype(np.int32),
         # Sums run in whatever order the engine likes; rounding makes the bytes the same every time.
         weight=table.column("weight").to_numpy()[order].round(6),
@@ -156,10 +152,9 @@ def pair_arrays(pairs: Frame) -> PairArrays:
     )
 
 
-Int = NDArray[np.int64]
-Part = TypeVar("Part")
-AT_ONCE = 2_000_000  # meetings that a thread works on: bounds memory, changes nothing else
-MOST_THREADS = 4
+MeetingPart = TypeVar("MeetingPart")
+MEETINGS_AT_ONCE = 2_000_000  # meetings that a thread works on: bounds memory, changes nothing else
+MOST_MEETING_THREADS = 4
 FILTER_BITS = 27  # of the table that tells most single meetings apart from those of a pair that is kept
 FILTER_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing
 
@@ -239,8 +234,8 @@ def pairs_in_memory(acts: FirstActs, n_later: Int, window: Window) -> PairArrays
         np.add.at(weight, place, rarity)
         np.add.at(gap_ms, place, gap)
     return PairArrays(
-        a=(pair // SECOND).astype(np.int32),
-        b=(pair % SECOND).astype(np.int32),
+        a=(pair // PAIR_KEY_FACTOR).astype(np.int32),
+        b=(pair % PAIR_KEY_FACTOR).astype(np.int32),
         n_items=n_items.astype(np.int32),
         weight=weight.round(6),
         gap_s=(gap_ms / n_items / 1000).round(3),
@@ -267,21 +262,21 @@ def _frequent(keys: Int, least: int) -> tuple[Int, Int]:
     return keys[head[enough]], times[enough]
 
 
-def _in_threads(work: Callable[[slice], Part], chunks: list[slice]) -> list[Part]:
+def _in_threads(work: Callable[[slice], MeetingPart], chunks: list[slice]) -> list[MeetingPart]:
     """What `work` gives for each chunk, in order; NumPy lets go of the interpreter while it computes."""
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as pool:
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_MEETING_THREADS)) as pool:
         return list(pool.map(work, chunks))
 
 
 def _chunks(n_later: Int) -> Iterator[slice]:
-    """Rows of acts with AT_ONCE meetings or few more."""
+    """Rows of acts with MEETINGS_AT_ONCE meetings or few more."""
     total = np.cumsum(n_later)
     if not len(total):
         return
     start = 0
     while start < len(total):
         begun = int(total[start - 1]) if start else 0
-        stop = int(np.searchsorted(total, begun + AT_ONCE, side="left")) + 1
+        stop = int(np.searchsorted(total, begun + MEETINGS_AT_ONCE, side="left")) + 1
         yield slice(start, min(stop, len(total)))
         start = stop
 
@@ -293,7 +288,7 @@ def _meetings(acts: FirstActs, n_later: Int, rows: slice) -> tuple[Int, Int, Int
     begin = np.cumsum(count) - count
     later = earlier + 1 + (np.arange(len(earlier)) - np.repeat(begin, count))
     a, b = acts.user_ix[earlier], acts.user_ix[later]
-    return np.minimum(a, b).astype(np.int64) * SECOND + np.maximum(a, b), earlier, later
+    return np.minimum(a, b).astype(np.int64) * PAIR_KEY_FACTOR + np.maximum(a, b), earlier, later
 
 
 def _slot(key: Int) -> NDArray[np.uint64]:

@@ -9,17 +9,18 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-Matrix = NDArray[np.float32]
+from graphdet.arrays import Float32
+
 PLACES = ("degree", "neighbours_degree", "pagerank", "core", "triangles", "clustering")
 _DAMPING = 0.85  # igraph's
 
 
 @dataclass(frozen=True)
-class Columns:
+class NamedColumns:
     """Named columns: names, and values float32[n, len(names)] in the same order."""
 
     names: tuple[str, ...]
-    values: Matrix
+    values: Float32
 
     def __post_init__(self) -> None:
         """Check the shape.
@@ -30,11 +31,11 @@ class Columns:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.names):
             raise ValueError(f"{len(self.names)} names for a matrix of shape {self.values.shape}")
 
-    def beside(self, *others: "Columns") -> "Columns":
+    def beside(self, *others: "NamedColumns") -> "NamedColumns":
         """These columns, and then the others'."""
         every = (self, *others)
         names = tuple(name for one in every for name in one.names)
-        return Columns(names, np.hstack([one.values for one in every]).astype(np.float32, copy=False))
+        return NamedColumns(names, np.hstack([one.values for one in every]).astype(np.float32, copy=False))
 
 
 @dataclass(frozen=True)
@@ -86,22 +87,22 @@ def degrees(graph: sp.csr_matrix) -> NDArray[np.int64]:
     return np.asarray(np.diff(graph.indptr), np.int64)
 
 
-def place_features(relations: Relations) -> Columns:
+def place_features(relations: Relations) -> NamedColumns:
     """Where each node stands in each relation: PLACES per relation, as RELATION_PLACE.
 
     degree and triangles are ln(1 + count); neighbours_degree is the mean of the neighbours' degree; pagerank is
     ln of PageRank × n_nodes; clustering is the share of pairs of neighbours that are neighbours (0 below two).
     """
     names: list[str] = []
-    columns: list[Matrix] = []
+    columns: list[Float32] = []
     for name, graph in relations.graphs.items():
         names += [f"{name}_{place}" for place in PLACES]
         columns.append(_places(graph))
     blank = np.zeros((relations.n_nodes, 0), np.float32)
-    return Columns(tuple(names), np.hstack([blank, *columns]))
+    return NamedColumns(tuple(names), np.hstack([blank, *columns]))
 
 
-def _places(graph: sp.csr_matrix) -> Matrix:
+def _places(graph: sp.csr_matrix) -> Float32:
     n = graph.shape[0]
     if not n:
         return np.zeros((0, len(PLACES)), np.float32)
@@ -127,12 +128,12 @@ class Placing:
     """
 
     graph: sp.csr_matrix
-    places: Matrix
+    places: Float32
     degree: NDArray[np.int64]
     alone: float
 
     @classmethod
-    def of(cls, graph: sp.csr_matrix, places: Matrix) -> "Placing":
+    def of(cls, graph: sp.csr_matrix, places: Float32) -> "Placing":
         """From a relation and its columns of place_features."""
         degree = degrees(graph)
         lone = places[degree == 0, PLACES.index("pagerank")].astype(np.float64)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from graphdet.errors import InputError
 
 
-def folds(
+def user_folds(
     y: NDArray[np.integer],
     group: NDArray[np.integer],
     n_folds: int,

@@ -1,9 +1,4 @@
-"""From dense arrays to a validated PyG HeteroData whose nodes map back to ids.
-
-The graph in PyG, as training and scoring use it; apart from the features, so that serving loads no torch.
-
-extract: the graph of a store, or the part of it around some users, as PyTorch Geometric data.
-"""
+"""From dense arrays, or straight from a store, to a validated PyG HeteroData whose nodes map back to ids."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from graphdet import schema
+from graphdet.arrays import Float
 from graphdet.errors import UsageError
-from graphdet.features.behaviour import Float
-from graphdet.gnn.inputs import MAX_PARTNERS, closest_ties, session_features, started_sessions
+from graphdet.gnn.inputs import MAX_PARTNERS, closest_ties, network_session_features, started_sessions
 from graphdet.gnn.pyg import HeteroData
 from graphdet.graph.encode import encode
 from graphdet.ports import Store
@@ -54,7 +49,7 @@ def to_hetero(
     data = HeteroData()
     data["user"].x = _features(user_features, arrays.user_ix, arrays.n_users, "user")
     data["item"].x = _features(item_features, arrays.item_ix, arrays.n_items, "item")
-    data["session"].x = torch.from_numpy(session_features(arrays))
+    data["session"].x = torch.from_numpy(network_session_features(arrays))
     data["user"].ids, data["item"].ids = arrays.user_ids, arrays.item_ids
     data["session"].ids = arrays.session_ids
     _add_actions(data, arrays)

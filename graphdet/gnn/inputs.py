@@ -1,13 +1,10 @@
-"""Messages along user–session–item, computed once: a user's sessions, items and their audiences.
+"""What the network is given, in NumPy alone: partners, sessions, and messages that are computed once.
 
-These are the frozen propagation steps of SIGN (Frasca et al., "SIGN: Scalable Inception Graph Neural
-Networks", 2020), one per relation path, so that the 3 M edges of a large log are walked once and not in every
-training step. The first linear layer of the network sees a user beside the mean of the neighbourhood and can
-form the difference of the two.
-
-What the network sees of a session.
-
-The co-action graph the network looks at: each user's closest partners, with what is known of each tie.
+The messages along user–session–item are the frozen propagation steps of SIGN (Frasca et al., "SIGN: Scalable
+Inception Graph Neural Networks", 2020), one per relation path, so that the 3 M edges of a large log are walked once and
+not in every training step. The first linear layer of the network sees a user beside the mean of the neighbourhood and
+can form the difference of the two. The co-action graph holds each user's closest partners, with what is known of each
+tie.
 """
 
 from collections.abc import Sequence
@@ -18,13 +15,14 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float32
 from graphdet.tables import GraphArrays, PairArrays
+from graphdet.units import DAY_MS
 
-Matrix = NDArray[np.float32]
 Ends = NDArray[np.int64]
 
 
-def propagate(started: Ends, acted: Ends, user: Matrix, item: Matrix, session: Matrix) -> Matrix:
+def propagate(started: Ends, acted: Ends, user: Float32, item: Float32, session: Float32) -> Float32:
     """Concatenate each user's own inputs with means over sessions, items and those items' audiences.
 
     Each mean is over sessions first, then over their interactions, so a long session weighs as much as a
@@ -34,10 +32,12 @@ def propagate(started: Ends, acted: Ends, user: Matrix, item: Matrix, session: M
     float32[n_users, u], item float32[n_items, i], session float32[n_sessions, s]; returns
     float32[n_users, 2 u + i + s]. A user without sessions gets zeros, the middle of the normal scores.
     """
-    return gather(started, acted, user, session, what_items_say(started, acted, user, item, len(session)))
+    return sum_over_partners(
+        started, acted, user, session, what_items_say(started, acted, user, item, len(session))
+    )
 
 
-def gather(started: Ends, acted: Ends, user: Matrix, session: Matrix, heard: Matrix) -> Matrix:
+def sum_over_partners(started: Ends, acted: Ends, user: Float32, session: Float32, heard: Float32) -> Float32:
     """The same from what items say, where that is there already: heard float32[n_items, i + u]."""
     of_user = _mean_over(started[0], started[1], (len(user), len(session)))
     of_session = _mean_over(acted[0], acted[1], (len(session), len(heard)))
@@ -45,7 +45,7 @@ def gather(started: Ends, acted: Ends, user: Matrix, session: Matrix, heard: Mat
     return np.hstack([user, around]).astype(np.float32, copy=False)
 
 
-def what_items_say(started: Ends, acted: Ends, user: Matrix, item: Matrix, n_sessions: int) -> Matrix:
+def what_items_say(started: Ends, acted: Ends, user: Float32, item: Float32, n_sessions: int) -> Float32:
     """Each item's own inputs beside the mean of its audience over interactions: float32[n_items, i + u]."""
     of_item = _mean_over(acted[1], acted[0], (len(item), n_sessions))
     by_session = np.zeros((n_sessions, user.shape[1]), np.float32)
@@ -53,7 +53,7 @@ def what_items_say(started: Ends, acted: Ends, user: Matrix, item: Matrix, n_ses
     return np.hstack([item, of_item @ by_session])
 
 
-def partner_count_input(n_partners: NDArray[np.int64]) -> Matrix:
+def partner_count_input(n_partners: NDArray[np.int64]) -> Float32:
     """How many partners users have, before the cut to the closest, as an input: float32[n_users, 1]."""
     return np.log1p(n_partners).astype(np.float32)[:, None] / np.float32(3.0)
 
@@ -65,9 +65,6 @@ def _mean_over(row: NDArray[np.int64], column: NDArray[np.int64], shape: tuple[i
     return sp.csr_matrix((weight, (row, column)), shape=shape)
 
 
-_DAY_MS = 86_400_000
-
-
 def started_sessions(arrays: GraphArrays) -> NDArray[np.int64]:
     """Users and the sessions they started, int64[2, n]: sessions without interactions are nobody's."""
     owner = np.full(arrays.n_sessions, -1, np.int64)
@@ -76,7 +73,7 @@ def started_sessions(arrays: GraphArrays) -> NDArray[np.int64]:
     return np.stack([owner[started], started])
 
 
-def session_features(arrays: GraphArrays) -> NDArray[np.float32]:
+def network_session_features(arrays: GraphArrays) -> NDArray[np.float32]:
     """Features of all sessions, float32[n_sessions, 4]; see session_rows."""
     return session_rows(arrays.session_ix, arrays.at_ms, arrays.n_sessions)
 
@@ -94,7 +91,7 @@ def session_rows(session: NDArray[np.integer], at_ms: NDArray[np.int64], n: int)
     np.minimum.at(start, session, at_ms)
     np.maximum.at(end, session, at_ms)
     start, end = np.where(size > 0, start, 0), np.where(size > 0, end, 0)
-    angle = (start % _DAY_MS) * (2.0 * np.pi / _DAY_MS)
+    angle = (start % DAY_MS) * (2.0 * np.pi / DAY_MS)
     columns = [np.log1p(size), np.log1p((end - start) / 1000.0), np.cos(angle), np.sin(angle)]
     return np.stack(columns, axis=1).astype(np.float32)
 

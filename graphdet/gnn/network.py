@@ -20,7 +20,7 @@ from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.sampling import TieIndex
 from graphdet.gnn.settings import GnnSettings
 
-FORMAT = 1
+GNN_FORMAT = 1
 _WEIGHTS, _DOCUMENT = "gnn.safetensors", "gnn.json"
 _CHUNK = 16_384  # listeners per step of inference: bounds memory and stays in cache
 
@@ -107,7 +107,7 @@ class TrainedGnn:
             for name, value in net.state_dict().items()
         }
         document = {
-            "format": FORMAT,
+            "format": GNN_FORMAT,
             "settings": asdict(self.settings),
             "n_members": len(self.members),
             "n_inputs": self.members[0].encoder[1].in_features,
@@ -142,8 +142,8 @@ def load_gnn(directory: Path) -> TrainedGnn:
         ) from error
     except (OSError, ValueError, SafetensorError) as error:
         raise GraphdetError(f"the model in {directory} cannot be read ({error}): train again") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise GraphdetError(f"the model in {directory} has another format than {FORMAT}: train again")
+    if not isinstance(document, dict) or document.get("format") != GNN_FORMAT:
+        raise GraphdetError(f"the model in {directory} has another format than {GNN_FORMAT}: train again")
     try:
         return _assemble(document, tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import torch
 
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def side_by_side(work: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
+def side_by_side(work: Callable[[Argument], Result], given: Iterable[Argument]) -> list[Result]:
     """What `work` makes of each, on all cores, each with one thread of torch: the same on any number of cores."""
     with (
         one_thread(),

@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from graphdet.clustering.centres import NormalScores
 from graphdet.errors import InputError
-from graphdet.gnn.folds import folds, group_keys
+from graphdet.gnn.folds import group_keys, user_folds
 from graphdet.gnn.layers import RingNet
 from graphdet.gnn.network import TrainedGnn, build, infer, pick_device, ties_of
 from graphdet.gnn.pyg import HeteroData
@@ -125,7 +125,7 @@ def train_gnn(
     """
     settings = settings or GnnSettings()
     y, group = np.asarray(y), np.asarray(group)
-    held = folds(y, group, settings.n_folds, seed, fold)
+    held = user_folds(y, group, settings.n_folds, seed, fold)
     if len(np.unique(held[y == 0])) < 2:
         raise InputError(
             "training needs clean users in at least two folds; give more labels that are clean (0)"
@@ -181,7 +181,7 @@ def watched_users(
     if not parts or len(np.unique(group_keys(group)[inside == 1])) < max(parts, 2) or not (inside == 0).any():
         return np.zeros(len(y), bool)
     # Other draws than those of the folds, of which one would else hold all of a part.
-    found = (folds(inside, group, parts, seed + _APART) == 0) & (inside >= 0)
+    found = (user_folds(inside, group, parts, seed + _APART) == 0) & (inside >= 0)
     return found if (inside[found] == 0).any() and (inside[~found] == 0).any() else np.zeros(len(y), bool)
 
 

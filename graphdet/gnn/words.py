@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from graphdet import schema
+from graphdet.arrays import Float
 from graphdet.features.titles import OWN, PARTNERS, WHOSE, WHOSE_OF_MANY, gnn_inputs
 from graphdet.gnn.explain import Attribution, GnnExplainer
 from graphdet.tables import GraphArrays, RingTables
 
-Float = NDArray[np.float64]
-TOLD = 10  # inputs, ties and items that are told
+MOST_TOLD = 10  # inputs, ties and items that are told
 TOLD_OF_RING = 5
 HIGH = 0.4  # of a mean of normal scores
 MOST_MEMBERS = 50  # of a ring, the surest, who stand for all
@@ -29,13 +28,13 @@ def features(
     rows = []
     whom = WHOSE if len(made.users) == 1 else WHOSE_OF_MANY
     value = explainer.inputs[made.users].mean(axis=0).astype(np.float64)
-    for place in strongest(made.own):
+    for place in largest_effects(made.own):
         whose, name, title = inputs[place]
         rows.append(
             {
                 "whose": whose,
                 "name": name,
-                "text": f"{whom[whose]}: {title}, {in_words(whose, float(value[place]), len(made.users))}",
+                "text": f"{whom[whose]}: {title}, {input_in_words(whose, float(value[place]), len(made.users))}",
                 "normal_score": three(value[place]),
                 "effect": three(made.own[place]),
             }
@@ -43,10 +42,10 @@ def features(
     return rows
 
 
-def in_words(whose: str, value: float, n_users: int) -> str:
+def input_in_words(whose: str, value: float, n_users: int) -> str:
     """Where an input stands in the log.
 
-    >>> in_words("own", 1.96, 1), in_words("items", -0.7, 1), in_words("partners", 0.462, 1)
+    >>> input_in_words("own", 1.96, 1), input_in_words("items", -0.7, 1), input_in_words("partners", 0.462, 1)
     ('higher than 98 % of users', 'low', '3')
     """
     if whose == PARTNERS:
@@ -61,7 +60,7 @@ def in_words(whose: str, value: float, n_users: int) -> str:
     return "high" if value > HIGH else "low" if value < -HIGH else "as usual"
 
 
-def strongest(effect: Float, most: int = TOLD) -> list[int]:
+def largest_effects(effect: Float, most: int = MOST_TOLD) -> list[int]:
     """The places of the largest effects by size, those of no effect left out."""
     order = np.lexsort((np.arange(len(effect)), -np.abs(effect).round(9)))[:most]
     return [int(place) for place in order if abs(effect[place]) >= 5e-4]

@@ -1,8 +1,6 @@
-"""From ids to dense rows: the encoded log as a frame and as arrays.
+"""From a store to dense rows: the encoded log as a frame and as arrays.
 
 Rows are given in the byte order of the ids, so the same log in any order, from either store, encodes alike.
-
-From a store to candidates: the steps that training, scoring and ring finding share.
 """
 
 from typing import Any

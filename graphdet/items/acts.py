@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float, Int
 from graphdet.evaluation.tails import adaptive_q_values
 from graphdet.tables import GraphArrays
 
 SHORTEST_MS, FACTOR = 60_000, 4  # scales: 1 minute, 4, 16, 64, 4.3 hours …
 MOST_SCALES = 8
 LONGEST_SHARE = 0.2  # of the log's span: what is longer is no burst
-Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,6 @@ def visits(acts: ItemActs, scale_ms: int) -> Visits:
 
 
 CHOICE_FDR = 0.1
-Float = NDArray[np.float64]
 
 
 def any_of(p_window: Float, n_windows: Int) -> Float:

@@ -20,18 +20,18 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import betainc, gammaln
 
+from graphdet.arrays import Float, Int
 from graphdet.evaluation.beta_binomial import fit_beta_binomial, upper_tail
-from graphdet.items.acts import Int, ItemActs
+from graphdet.items.acts import ItemActs
 
 MOST_FITTED = 100_000  # windows that an overdispersion is fitted on
 SHARE_P = 0.05  # from which the share of throwaways in a window is beyond the item's usual one
 PRIOR_RATE = 0.5  # accounts added to an item's own, so that a new item has a rate
-SIZE_RANGE = (1e-3, 1e4)
-Float = NDArray[np.float64]
+CROWD_SIZE_RANGE = (1e-3, 1e4)
 
 
 @dataclass(frozen=True)
-class Cells:
+class CrowdCells:
     """Windows of one scale in which an item has any account, by item and time.
 
     Shapes, all [n_cells]: item, slot (stretch of time) int64; start_ms int64 from the log's first act; n_users,
@@ -50,7 +50,7 @@ def throwaways(acts: ItemActs, scale_ms: int) -> NDArray[np.bool_]:
     return (acts.lives_ms >= 0) & (acts.lives_ms <= scale_ms)
 
 
-def cells(acts: ItemActs, scale_ms: int, offset_ms: int, is_throwaway: NDArray[np.bool_]) -> Cells:
+def cells(acts: ItemActs, scale_ms: int, offset_ms: int, is_throwaway: NDArray[np.bool_]) -> CrowdCells:
     """The windows of a scale, the first of which began offset_ms before the log.
 
     An account counts once in each window it acts in.
@@ -64,7 +64,7 @@ def cells(acts: ItemActs, scale_ms: int, offset_ms: int, is_throwaway: NDArray[n
     key = key[np.append(True, key[1:] != key[:-1])] if len(key) else key
     cell = key // acts.n_users
     thrown = cell[is_throwaway[key % acts.n_users]]
-    return Cells(
+    return CrowdCells(
         acts.item_ix[first],
         slot[first],
         slot[first] * scale_ms - offset_ms,
@@ -73,7 +73,7 @@ def cells(acts: ItemActs, scale_ms: int, offset_ms: int, is_throwaway: NDArray[n
     )
 
 
-def throwaway_p_values(found: Cells, n_items: int) -> tuple[Float, Float]:
+def throwaway_p_values(found: CrowdCells, n_items: int) -> tuple[Float, Float]:
     """P(so many throwaways or more, given one) of each window, and how many are expected; float64[n_cells] each.
 
     1 where the item always has as large a share of them.
@@ -86,7 +86,7 @@ def throwaway_p_values(found: Cells, n_items: int) -> tuple[Float, Float]:
     return out, mean
 
 
-def share_p_values(found: Cells, some: Int, n_items: int) -> Float:
+def share_p_values(found: CrowdCells, some: Int, n_items: int) -> Float:
     """P(so large a share of throwaways) of the windows `some` by the item's own share elsewhere, float64[len(some)]."""
     n, k = found.n_users, found.n_throwaway
     usual = ~fullest(found.item, k, n_items)
@@ -97,7 +97,7 @@ def share_p_values(found: Cells, some: Int, n_items: int) -> Float:
     return upper_tail(ks, ns, np.asarray(a + rest_k), np.asarray(b + rest_n - rest_k))
 
 
-def count_p_values(found: Cells, count: Int, n_items: int) -> tuple[Float, Float]:
+def count_p_values(found: CrowdCells, count: Int, n_items: int) -> tuple[Float, Float]:
     """P(so many of `count`, int64[n_cells], or more, given one) of each window, and how many are expected.
 
     The fit leaves out each item's fullest window. Returns float64[n_cells] each.
@@ -142,4 +142,4 @@ def _fit_spread(n: Float, mean: Float, rest: Float) -> float:
         chance = gammaln(n + size) - gammaln(size) - gammaln(n + 1) + n * np.log(share) + none
         return float(-(chance - np.log(np.maximum(-np.expm1(none), 1e-300))).sum())
 
-    return float(np.exp(-minimize_scalar(loss, bounds=tuple(np.log(SIZE_RANGE)), method="bounded").x))
+    return float(np.exp(-minimize_scalar(loss, bounds=tuple(np.log(CROWD_SIZE_RANGE)), method="bounded").x))

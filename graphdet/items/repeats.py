@@ -19,18 +19,17 @@ aside.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betaln, gammaln
 
+from graphdet.arrays import Float, Int
 from graphdet.evaluation.beta_binomial import fit_beta_binomial, log_pmf
-from graphdet.items.acts import Int, ItemActs, visits
+from graphdet.items.acts import ItemActs, visits
 from graphdet.rings.own_time import ranges
 
 MOST_REPEATS = 60  # told apart; more are as likely as these
 # Acts in a window per own act of the visit that it holds; where there are more it stands for nothing.
 MOST_OTHERS = 64
 MOST_WINDOW_ACTS = 4_000_000  # held at a time
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,8 @@ def repeat_p_values(
     rest_repeated = np.maximum(seen.repeated[item] - again, 0)
     rest_once = np.maximum(seen.n[item] - users - rest_repeated, 0)
     rest_further = np.maximum(seen.further[item] - (repeats - again), 0)
-    told = [users, np.minimum(repeats, MOST_REPEATS), rest_repeated, rest_once, rest_further]
-    keys, row = np.unique(np.column_stack(told), axis=0, return_inverse=True)
+    columns = [users, np.minimum(repeats, MOST_REPEATS), rest_repeated, rest_once, rest_further]
+    keys, row = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
     n, r = keys[:, 0], keys[:, 1]
     a, b = law.a + keys[:, 2], law.b + keys[:, 3]
     c, d = law.c + keys[:, 4], law.d + keys[:, 2]

@@ -14,19 +14,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float, Int
 from graphdet.evaluation.rounding import six
 from graphdet.evaluation.tails import adaptive_q_values
-from graphdet.items.acts import Int, ItemActs, any_of, over_scales
+from graphdet.items.acts import ItemActs, any_of, over_scales
 from graphdet.items.crowds import cells, throwaway_p_values, throwaways
 from graphdet.items.repeats import expected_repeats, repeat_windows
 from graphdet.rings.why.reasons import duration_in_words, two_digits
 from graphdet.tables import typed_table
 from graphdet.words import iso
 
-REPEATS, THROWAWAY = "repeats", "throwaway"
-KINDS = (REPEATS, THROWAWAY)
-WORTH_A_LOOK = 0.01  # p-value up to which an item is told though it is not flagged
-Float = NDArray[np.float64]
+REPEATED_ACTS, THROWAWAY = "repeats", "throwaway"
+ITEM_FINDING_KINDS = (REPEATED_ACTS, THROWAWAY)
+ITEM_WORTH_A_LOOK = 0.01  # p-value up to which an item is told though it is not flagged
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,10 @@ class ItemFindings:
 
 
 def scan_items(
-    acts: ItemActs, fdr: float = 0.05, kinds: tuple[str, ...] = KINDS, step: Callable[[], None] | None = None
+    acts: ItemActs,
+    fdr: float = 0.05,
+    kinds: tuple[str, ...] = ITEM_FINDING_KINDS,
+    step: Callable[[], None] | None = None,
 ) -> list[ItemFindings]:
     """Scan every item for each kind; flagged are those with q ≤ fdr among the items of the log.
 
@@ -72,7 +75,7 @@ def scan_items(
     tested = np.bincount(acts.item_ix, minlength=acts.n_items) > 0
     out = []
     for kind in kinds:
-        scan = _repeats if kind == REPEATS else _throwaways
+        scan = _repeats if kind == REPEATED_ACTS else _throwaways
         found = []
         for scale in scales:
             found.append(scan(acts, scale))
@@ -111,7 +114,7 @@ def accounts_of(acts: ItemActs, found: ItemFindings, item: int) -> Behind:
     low, high = np.searchsorted(acts.item_ix, [item, item + 1])
     inside = low + np.flatnonzero((acts.at_ms[low:high] >= start) & (acts.at_ms[low:high] < end))
     users, place, count = np.unique(acts.user_ix[inside], return_inverse=True, return_counts=True)
-    kept = count > 1 if found.kind == REPEATS else throwaways(acts, int(found.scale_ms[item]))[users]
+    kept = count > 1 if found.kind == REPEATED_ACTS else throwaways(acts, int(found.scale_ms[item]))[users]
     at = acts.at_ms[inside[kept[place]]]
     users, count = users[kept], count[kept]
     order = np.lexsort((users, -count))
@@ -187,16 +190,16 @@ def _strongest(
 def tabulate_items(
     acts: ItemActs, findings: list[ItemFindings], item_ids: pa.Array, user_ids: pa.Array
 ) -> tuple[pa.Table, pa.Table]:
-    """Items that are flagged, or whose p is at most WORTH_A_LOOK, and the accounts behind each.
+    """Items that are flagged, or whose p is at most ITEM_WORTH_A_LOOK, and the accounts behind each.
 
-    Returns tables of ITEM_SCAN and ITEM_SCAN_ACCOUNTS columns, strongest first.
+    Returns tables of ITEM_SCAN_COLUMNS and ITEM_SCAN_ACCOUNTS columns, strongest first.
     """
-    items: dict[str, list[object]] = {name: [] for name in ITEM_SCAN}
+    items: dict[str, list[object]] = {name: [] for name in ITEM_SCAN_COLUMNS}
     accounts: dict[str, list[object]] = {name: [] for name in ITEM_SCAN_ACCOUNTS}
     rows = [
         (float(found.q[item]), float(found.strongest.p[item]), found.kind, int(item), found)
         for found in findings
-        for item in np.flatnonzero(found.flagged | (found.strongest.p <= WORTH_A_LOOK))
+        for item in np.flatnonzero(found.flagged | (found.strongest.p <= ITEM_WORTH_A_LOOK))
     ]
     for q, p, kind, item, found in sorted(rows, key=lambda row: row[:4]):
         behind = accounts_of(acts, found, item)
@@ -214,7 +217,7 @@ def tabulate_items(
             six(best.expected[item]),
             _words(found, item, behind),
         )
-        for name, value in zip(ITEM_SCAN, values, strict=True):
+        for name, value in zip(ITEM_SCAN_COLUMNS, values, strict=True):
             items[name].append(value)
         for user, n in zip(behind.user.tolist(), behind.n_acts.tolist(), strict=True):
             for name, value in zip(
@@ -228,7 +231,7 @@ def _words(found: ItemFindings, item: int, behind: Behind) -> str:
     span = duration_in_words((behind.last_ms - behind.first_ms) / 1000)
     who = "1 account" if len(behind.user) == 1 else f"{len(behind.user)} accounts"
     expected = two_digits(float(found.strongest.expected[item]))
-    if found.kind == REPEATS:
+    if found.kind == REPEATED_ACTS:
         acts = f"{int(behind.n_acts.sum())} acts by {who} within {span}"
         return f"{acts}: {found.strongest.observed[item]} repeats where {expected} would be expected"
     return f"{who} that did nothing else, within {span}, where {expected} would be expected"
@@ -236,7 +239,7 @@ def _words(found: ItemFindings, item: int, behind: Behind) -> str:
 
 # From first_seen to last_seen, ISO 8601 UTC, the accounts behind it acted; observed and expected count repeats or
 # throwaway accounts in the window.
-ITEM_SCAN = (
+ITEM_SCAN_COLUMNS = (
     "item_id", "kind", "p_value", "q_value", "flagged", "first_seen", "last_seen", "n_accounts", "observed", "expected",
     "reason",
 )  # fmt: skip

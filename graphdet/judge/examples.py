@@ -1,6 +1,7 @@
 """Examples that a judge of rings learns from: blocks of planted logs, and what they are.
 
-What campaigns look like in one log, and which groups are like none of them: there a judge would only guess.
+`KnownCampaigns` says what campaigns look like in one log and which groups are like none of them: of those a judge
+would only guess.
 """
 
 from collections.abc import Sequence
@@ -13,10 +14,14 @@ from safetensors.numpy import load_file, save_file
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
+from graphdet.arrays import Float
 from graphdet.errors import GraphdetError
 from graphdet.evaluation.splits import conformal_p_values
 
-RING, NATURAL = 0.5, 0.2  # Jaccard index with a campaign from which, and below which, a block is an example
+RING_LABEL, NATURAL = (
+    0.5,
+    0.2,
+)  # Jaccard index with a campaign from which, and below which, a block is an example
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Lessons:
 
     inputs: float64[n, n_inputs].
     campaign: int64[n], the planted campaign a block overlaps most, −1 for none.
-    jaccard: float64[n], of the block's users and that campaign's accounts. Blocks from RING up are
+    jaccard: float64[n], of the block's users and that campaign's accounts. Blocks from RING_LABEL up are
         examples of a ring, below NATURAL of a natural group; those between are left out, they are neither.
     innocent: int64[n], the planted group of hard innocents that a block is, −1 for none.
     fold: int64[n], which half a natural group belongs to.
@@ -42,7 +47,7 @@ class Lessons:
     @property
     def is_ring(self) -> NDArray[np.bool_]:
         """Blocks that are planted campaigns, bool[n]."""
-        return self.jaccard >= RING
+        return self.jaccard >= RING_LABEL
 
     @property
     def is_innocent(self) -> NDArray[np.bool_]:
@@ -119,7 +124,6 @@ def _numbered_through(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     return np.concatenate(shifted)
 
 
-Float = NDArray[np.float64]
 # A group is strange when at most this share of campaigns are as far from all others: about as many campaigns of the
 # planted kinds are lost at most.
 LEAST_LIKENESS = 0.1

@@ -19,14 +19,14 @@ N_SEEDS = 3  # networks per fold, averaged
 BLIND = -30.0  # logit of a judge that learned nothing
 # The highest logit of a group that is like no campaign planted into the log, of which the networks only guess.
 NO_OPINION = 0.0
-SECOND = "second."  # what the arrays of a second judge are called by in the file
-KNOWN = "known."  # and those of the campaigns planted into the log
+SECOND_PREFIX = "second."  # what the arrays of a second judge are called by in the file
+KNOWN_PREFIX = "known."  # and those of the campaigns planted into the log
 HOME = "home"  # and the sketch of its acts
 SAME_LOG = 0.5  # Jaccard index of who acted on what, from which on two logs are one: until it has doubled
 # How far, in logits, a log's own judge may go from its second opinion: who asks two judges and takes the stronger
 # answer doubles his doubt, and what the other is far from sure of nobody is accused of.
 BELOW_SECOND, ABOVE_SECOND = float(np.log(2)), 2.0
-FORMAT = 7
+JUDGE_FORMAT = 7
 MOST_APART = 5.0  # standard deviations from the mean that an input counts for
 
 
@@ -88,12 +88,18 @@ class RingJudge:
         """Write ring_judge.safetensors and ring_judge.json."""
         directory.mkdir(parents=True, exist_ok=True)
         weights: dict[str, NDArray[Any]] = dict(self.weights)
-        about: dict[str, Any] = {"format": FORMAT, "mean": self.mean.tolist(), "scale": self.scale.tolist()}
+        about: dict[str, Any] = {
+            "format": JUDGE_FORMAT,
+            "mean": self.mean.tolist(),
+            "scale": self.scale.tolist(),
+        }
         if self.second is not None:
-            weights |= {SECOND + name: values for name, values in self.second.weights.items()}
+            weights |= {SECOND_PREFIX + name: values for name, values in self.second.weights.items()}
             about["second"] = {"mean": self.second.mean.tolist(), "scale": self.second.scale.tolist()}
         if self.known is not None:
-            weights |= {KNOWN + one.name: getattr(self.known, one.name) for one in fields(KnownCampaigns)}
+            weights |= {
+                KNOWN_PREFIX + one.name: getattr(self.known, one.name) for one in fields(KnownCampaigns)
+            }
         if len(self.home):
             weights[HOME] = self.home
         save_file(weights, directory / "ring_judge.safetensors")
@@ -113,14 +119,14 @@ class RingJudge:
             raise GraphdetError(
                 f"no ring judge in {directory}: {error}. Run `graphdet train --model {directory}` first"
             ) from error
-        if about.get("format") != FORMAT:
+        if about.get("format") != JUDGE_FORMAT:
             raise GraphdetError(
                 f"the ring judge in {directory} has format {about.get('format')}, this version reads "
-                f"{FORMAT}; "
+                f"{JUDGE_FORMAT}; "
                 "train it again"
             )
         home = weights.pop(HOME, np.zeros(0, np.int64))
-        of_second, of_known = _taken(weights, SECOND), _taken(weights, KNOWN)
+        of_second, of_known = _taken(weights, SECOND_PREFIX), _taken(weights, KNOWN_PREFIX)
         second = None
         if "second" in about:
             second = cls(of_second, np.asarray(about["second"]["mean"]), np.asarray(about["second"]["scale"]))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 HIDDEN = (32, 16)
-STEPS = 300
+TRAINING_STEPS = 300
 WARM_STEPS = 60  # with the plain loss, to learn where negatives are before trusting the network's doubt
 RATE = 1e-2
 WEIGHT_DECAY = 0.2
@@ -92,8 +92,8 @@ def fit(
     wanted = torch.from_numpy(positive.astype(np.float32)).expand(n, -1)
     share = torch.from_numpy(weight.astype(np.float32))
     optimiser = torch.optim.AdamW(nets.parameters, lr=RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=RATE, total_steps=STEPS)
-    for step in range(STEPS):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=RATE, total_steps=TRAINING_STEPS)
+    for step in range(TRAINING_STEPS):
         optimiser.zero_grad()
         logit = nets(inputs)
         trusted = (wanted > 0) | (logit.detach() < truncate_at) | torch.tensor(step < WARM_STEPS)

@@ -32,7 +32,9 @@ DOUBT_AT = (
 MANY_DOUBTED = 0.05
 NOT_RING_WEIGHT = 4.0  # of all that is no ring, campaigns weigh 1
 INNOCENT_WEIGHT = 1.0  # of which hard innocents
-FEW_NATURAL = 20.0  # natural groups in a log, from which its own lessons weigh more than those of other logs
+FEW_NATURAL_LESSONS = (
+    20.0  # natural groups in a log, from which its own lessons weigh more than those of other logs
+)
 
 
 def train_ring_judge(
@@ -44,8 +46,8 @@ def train_ring_judge(
         lessons: the blocks of the user's own log, planted, and what they are.
         direction: per input 1 where more of it speaks for a ring, −1 where against, 0 where either may be.
         seed: of the initial weights.
-        base: blocks of other logs. They weigh FEW_NATURAL against the number of natural groups in one copy of the
-            user's own log: a log with hundreds learns from itself, one with a handful mostly from others. Without,
+        base: blocks of other logs. They weigh FEW_NATURAL_LESSONS against the number of natural groups in one copy of
+            the user's own log: a log with hundreds learns from itself, one with a handful mostly from others. Without,
             `lessons` are of logs that hold no rings but the planted, and all their natural groups are examples.
 
     Within either, every campaign weighs the same, however many blocks found it, and so does every group of hard
@@ -79,7 +81,7 @@ def _train_once(lessons: Lessons, direction: Sequence[int], seed: int, base: Les
     sources = [(lessons, 1.0)]
     if base is not None:
         n_natural = lessons.is_natural.sum() / lessons.n_logs if _enough(lessons) else 0.0
-        own = n_natural / (n_natural + FEW_NATURAL)
+        own = n_natural / (n_natural + FEW_NATURAL_LESSONS)
         sources = [(part, weight) for part, weight in ((lessons, own), (base, 1.0 - own)) if weight > 0]
     inputs = np.concatenate([part.inputs for part, _ in sources])
     of_row = np.concatenate(

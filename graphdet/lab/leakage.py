@@ -20,23 +20,23 @@ from graphdet.evaluation.splits import TRAIN, SplitPlan
 from graphdet.learn.labelled import check_against, kind_of
 from graphdet.learn.labelled_blocks import full_sheet
 from graphdet.learn.labelled_sheets import FeatureBlock
-from graphdet.learn.labelled_task import LabelTask, fit_task, label_task, task_at_training
+from graphdet.learn.labelled_task import LabelTask, fit_task, make_label_task, task_at_training
 from graphdet.logs.labels import Labels
 from graphdet.ports import Store
 from graphdet.progress import Progress, Silent
 from graphdet.scores.labelled import fit_fold
 from graphdet.scores.trees import TreeSettings
 from graphdet.tables import Frame
+from graphdet.units import DAY_MS
 
 N_INJECTED = 500
 N_FLIPPED = 5
-SURE = 3.29  # standard errors: chance leaves this interval once in a thousand
+SURE_STANDARD_ERRORS = 3.29  # standard errors: chance leaves this interval once in a thousand
 AUDIT_TREES = TreeSettings(rounds=60)  # enough for a leak to show
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
-class Check:
+class LeakageCheck:
     """One check: whether it passed, and its numbers in words."""
 
     name: str
@@ -52,7 +52,7 @@ def audit_leakage(
     blocks: Sequence[FeatureBlock] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-) -> list[Check]:
+) -> list[LeakageCheck]:
     """Check the way from labels of items, sessions or events to scores on a store; nothing is written.
 
     `blocks`: more features, see labelled_sheets; None for those that `train` takes too.
@@ -86,7 +86,7 @@ def _prepared(
 ) -> LabelTask:
     kind = kind_of(labels)
     sheet, used = full_sheet(store, kind, blocks)
-    task = label_task(sheet, labels, plan, seed, True)
+    task = make_label_task(sheet, labels, plan, seed, True)
     return task_at_training(store, task, kind, used)
 
 
@@ -127,7 +127,7 @@ class WithFuture:
         columns: dict[str, Any] = dict(made)
         for name in shuffled:
             columns[name] = table[name].take(pa.array(draw.permutation(n)))
-        at_ms = self._from_ms + draw.integers(0, 30 * _DAY_MS, n)
+        at_ms = self._from_ms + draw.integers(0, 30 * DAY_MS, n)
         at_ms[: n // 10] = self._from_ms  # and right at the moment
         columns["at_ms"] = at_ms
         for name, values in columns.items():
@@ -143,7 +143,7 @@ class WithFuture:
         return nw.concat([own, more.select(*own.collect_schema().names())], how="vertical")
 
 
-def future_check(task: LabelTask, other: LabelTask, from_ms: int, seed: int) -> Check:
+def future_check(task: LabelTask, other: LabelTask, from_ms: int, seed: int) -> LeakageCheck:
     """Compare features and out-of-fold scores with those of the same log with a future injected.
 
     In time, the model learns only from before `from_ms`; another split has no such moment: features are compared.
@@ -151,7 +151,7 @@ def future_check(task: LabelTask, other: LabelTask, from_ms: int, seed: int) -> 
     mine, theirs = (np.flatnonzero(one.sheet.at_ms < from_ms) for one in (task, other))
     name = "Future events injected leave the past alone"
     if not task.sheet.ids.take(mine).equals(other.sheet.ids.take(theirs)):
-        return Check(name, False, "the rows before that moment are not the same any more")
+        return LeakageCheck(name, False, "the rows before that moment are not the same any more")
     before, after = task.scored(mine), other.scored(theirs)
     same = (before == after) | (np.isnan(before) & np.isnan(after))
     changed = [task.names[j] for j in np.flatnonzero(~same.all(axis=0))]
@@ -166,10 +166,10 @@ def future_check(task: LabelTask, other: LabelTask, from_ms: int, seed: int) -> 
         moved = int((one != two).sum()) if len(one) == len(two) else len(one)
         numbers += f"; {len(one):,} out-of-fold scores, {moved:,} changed"
         passed = passed and moved == 0
-    return Check(name, passed, numbers)
+    return LeakageCheck(name, passed, numbers)
 
 
-def permuted_check(task: LabelTask, seed: int) -> Check:
+def permuted_check(task: LabelTask, seed: int) -> LeakageCheck:
     """Learn from labels dealt anew among what is learned from; ranks are compared within folds."""
     rows = np.flatnonzero(task.learned)
     y = task.y.copy()
@@ -177,7 +177,7 @@ def permuted_check(task: LabelTask, seed: int) -> Check:
     dealt = replace(task, y=y)
     logit = fit_task(dealt, seed, AUDIT_TREES).logit
     passed, numbers = at_chance(y[rows], logit, task.fold[rows])
-    return Check("Permuted labels teach nothing", passed, numbers)
+    return LeakageCheck("Permuted labels teach nothing", passed, numbers)
 
 
 def at_chance(y: NDArray[np.int8], logit: NDArray[np.float64], fold: NDArray[np.int64]) -> tuple[bool, str]:
@@ -191,19 +191,22 @@ def at_chance(y: NDArray[np.int8], logit: NDArray[np.float64], fold: NDArray[np.
             auroc += share * figures(y[mine], logit[mine])["auroc"]
             variance += share**2 * (n_fraud + n_clean + 1) / (12 * n_fraud * n_clean)
             weight += share
-    auroc, error = auroc / max(weight, 1.0), SURE * float(np.sqrt(variance)) / max(weight, 1.0)
+    auroc, error = (
+        auroc / max(weight, 1.0),
+        SURE_STANDARD_ERRORS * float(np.sqrt(variance)) / max(weight, 1.0),
+    )
     numbers = f"AUROC {auroc:.3f}, {auroc - error:.3f} – {auroc + error:.3f} at 99.9 %, must cover .5"
     return weight > 0 and abs(auroc - 0.5) <= error, numbers
 
 
-def own_label_check(task: LabelTask, seed: int) -> Check:
+def own_label_check(task: LabelTask, seed: int) -> LeakageCheck:
     """Turn single labels over, frauds and clean ones by turns, and ask their fold's model again."""
     rows = np.flatnonzero(task.learned)
     draw = np.random.default_rng((seed, 41))
     by_label = [draw.permutation(rows[task.y[rows] == value])[:N_FLIPPED] for value in (1, 0)]
     chosen = [int(row) for pair in zip(*by_label, strict=False) for row in pair][:N_FLIPPED]
     moved = [_score_of(task, row, seed) != _score_of(_flipped(task, row), row, seed) for row in chosen]
-    return Check(
+    return LeakageCheck(
         "A row's own label does not reach its score",
         not any(moved),
         f"{len(chosen)} labels turned over one by one, {sum(moved)} of their own out-of-fold scores changed",

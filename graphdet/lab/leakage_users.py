@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float
 from graphdet.features.behaviour import behaviour
 from graphdet.features.pairs import find_pairs
 from graphdet.gnn.heterodata import graph_in_pyg
@@ -19,7 +20,7 @@ from graphdet.gnn.network import infer
 from graphdet.gnn.sampling import TieIndex
 from graphdet.gnn.settings import GnnSettings
 from graphdet.gnn.training import repeatable, train_member, untrained, watched_users
-from graphdet.lab.leakage import AUDIT_TREES, N_FLIPPED, Check, at_chance
+from graphdet.lab.leakage import AUDIT_TREES, N_FLIPPED, LeakageCheck, at_chance
 from graphdet.lab.tune_validation import users_told
 from graphdet.learn.user_labels import Task
 from graphdet.learn.user_told import tree_folds
@@ -27,15 +28,16 @@ from graphdet.learn.user_trees import UserColumns, lesson_of, user_columns
 from graphdet.ports import Store
 from graphdet.progress import Progress, Silent
 
-Float = NDArray[np.float64]
-Labels = NDArray[np.int8]
+UserLabelArray = NDArray[np.int8]
 AUDIT_NETWORK = GnnSettings(n_steps=50, eval_every=10)
-Learn = Callable[[Labels, int], Float]  # (labels, fold) → logits of all users by who has not seen the fold
+Learn = Callable[
+    [UserLabelArray, int], Float
+]  # (labels, fold) → logits of all users by who has not seen the fold
 
 
 def audit_user_labels(
     store: Store, labels: Path, *, seed: int = 0, progress: Progress | None = None
-) -> list[Check]:
+) -> list[LeakageCheck]:
     """Check the way from labels of users to scores on a store; nothing is written.
 
     Raises:
@@ -77,7 +79,7 @@ def of_network(
 ) -> Learn:
     """A network as train_gnn trains it."""
 
-    def learn(y: Labels, k: int) -> Float:
+    def learn(y: UserLabelArray, k: int) -> Float:
         held, settings, cpu = fold == k, AUDIT_NETWORK, torch.device("cpu")
         watched = watched_users(y, task.campaign, held, settings.watched_share, seed + k)
         with repeatable(seed):
@@ -87,7 +89,7 @@ def of_network(
     return learn
 
 
-def permuted(name: str, y: Labels, fold: NDArray[np.int64], learn: Learn, seed: int) -> Check:
+def permuted(name: str, y: UserLabelArray, fold: NDArray[np.int64], learn: Learn, seed: int) -> LeakageCheck:
     """Learn from labels dealt anew among the labelled; ranks are compared within folds."""
     known = np.flatnonzero(y >= 0)
     dealt = y.copy()
@@ -97,10 +99,10 @@ def permuted(name: str, y: Labels, fold: NDArray[np.int64], learn: Learn, seed: 
         mine = known[fold[known] == k]
         logit[mine] = learn(dealt, k)[mine]
     passed, numbers = at_chance(dealt[known], logit[known], fold[known])
-    return Check(f"Permuted labels teach nothing ({name})", passed, numbers)
+    return LeakageCheck(f"Permuted labels teach nothing ({name})", passed, numbers)
 
 
-def turned(name: str, y: Labels, fold: NDArray[np.int64], learn: Learn, seed: int) -> Check:
+def turned(name: str, y: UserLabelArray, fold: NDArray[np.int64], learn: Learn, seed: int) -> LeakageCheck:
     """Turn over labels of one fold, frauds and clean ones, and ask who has not seen that fold again."""
     draw = np.random.default_rng((seed, 41))
     known = y >= 0
@@ -111,7 +113,7 @@ def turned(name: str, y: Labels, fold: NDArray[np.int64], learn: Learn, seed: in
     other[rows] = 1 - other[rows]
     mine = known & (fold == k)
     moved = int((learn(y, k)[mine] != learn(other, k)[mine]).sum())
-    return Check(
+    return LeakageCheck(
         f"A user's own label does not reach its score ({name})",
         moved == 0,
         f"{len(rows)} labels of one fold turned over, {moved} of that fold's {int(mine.sum())} scores changed",

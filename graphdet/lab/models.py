@@ -14,9 +14,9 @@ from graphdet import __version__
 from graphdet.audit import Draft, Head
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.files import write_json
-from graphdet.lab.registry import CHAMPION, PROMOTE, ROLLBACK, Measurement, Record, Registry
+from graphdet.lab.registry import CHAMPION, PROMOTE, ROLLBACK, Measurement, ModelRecord, Registry
 from graphdet.ports import Store
-from graphdet.reports.evaluation_page import SCHEMA
+from graphdet.reports.evaluation_page import EVALUATION_SCHEMA
 from graphdet.schema import LABELLED_KINDS
 
 RANKED_BY = "auprc"
@@ -31,7 +31,7 @@ class Comparison:
     test part. refused: why they are not ranked.
     """
 
-    records: list[Record]
+    records: list[ModelRecord]
     test: str | None
     of: str
     metrics: dict[str, list[dict[str, Any]]]
@@ -39,7 +39,7 @@ class Comparison:
     refused: str
 
 
-def compare(registry: Registry, names: Sequence[str]) -> Comparison:
+def compare_models(registry: Registry, names: Sequence[str]) -> Comparison:
     """Put models side by side; they are ranked only where all were measured on the same test part.
 
     Raises:
@@ -72,22 +72,24 @@ def compare(registry: Registry, names: Sequence[str]) -> Comparison:
     return Comparison(records, None, "", found, None, why)
 
 
-def promote(
+def promote_model(
     registry: Registry, name: str, who: str, note: str, store: Store | None
-) -> tuple[Record, str | None, Head | None]:
+) -> tuple[ModelRecord, str | None, Head | None]:
     """Make a model champion; returns it, the id before, and the head of the store's audit log."""
     record, before = registry.promote(name, who, note)
     return record, before, _noted(store, registry.folder, PROMOTE, record, before, who, note)
 
 
-def rollback(registry: Registry, who: str, note: str, store: Store | None) -> tuple[Record, str, Head | None]:
+def roll_back_model(
+    registry: Registry, who: str, note: str, store: Store | None
+) -> tuple[ModelRecord, str, Head | None]:
     """Go back to the champion before; returns it, the id until now, and the head of the store's audit log."""
     record, until_now = registry.rollback(who, note)
     return record, until_now, _noted(store, registry.folder, ROLLBACK, record, until_now, who, note)
 
 
 def _noted(
-    store: Store | None, folder: Path, what: str, record: Record, before: str | None, who: str, note: str
+    store: Store | None, folder: Path, what: str, record: ModelRecord, before: str | None, who: str, note: str
 ) -> Head | None:
     if store is None:
         return None
@@ -96,7 +98,7 @@ def _noted(
 
 
 CARD, OF_KIND = "card.json", "card_{kind}.json"
-FORMAT = 1
+CARD_FORMAT = 1
 _NAMES = {"average_precision": "auprc"}
 
 
@@ -110,7 +112,7 @@ def write_card(
     """
     told = {key: value for key, value in facts.items() if isinstance(value, str | int | float | dict | list)}
     card = {
-        "format": FORMAT,
+        "format": CARD_FORMAT,
         "graphdet": __version__,
         "data_digest": data_digest(store),
         "labels": labels_fact(labels),
@@ -181,8 +183,8 @@ def measurement(path: Path, scores: str | None = None) -> Measurement:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] != SCHEMA:
-            raise ValueError(f"its schema is {document['schema']!r}, not {SCHEMA!r}")
+        if document["schema"] != EVALUATION_SCHEMA:
+            raise ValueError(f"its schema is {document['schema']!r}, not {EVALUATION_SCHEMA!r}")
         found = [one for one in document["scores"] if scores is None or one["name"] == scores]
         if len(found) != 1:
             names = ", ".join(repr(one["name"]) for one in document["scores"])

@@ -18,31 +18,31 @@ from sklearn.linear_model import LogisticRegression
 from graphdet.errors import NotEnoughData
 from graphdet.evaluation.intervals import wilson
 from graphdet.judge.model import RingJudge, is_at_home
-from graphdet.learn.insufficient import measured
+from graphdet.learn.insufficient import with_size_of_log
 from graphdet.learn.ring_lessons import plan_for, plant_and_judge
 from graphdet.progress import Progress
 from graphdet.rings.blocks import Blocks, membership
-from graphdet.rings.find import Candidates, judge_rings, overlap, ring_candidates
+from graphdet.rings.find import Candidates, campaign_overlap, judge_rings, ring_candidates
 from graphdet.rings.margin import naming_margins
 from graphdet.simulation.assemble import Planted
-from graphdet.simulation.campaigns import DAY_S, HOUR_S, Campaign
+from graphdet.simulation.campaigns import DAY, HOUR, Campaign
 from graphdet.simulation.plant import plant
 from graphdet.tables import GraphArrays
 
 ACCOUNTS = (5, 8, 12, 20, 40, 80)
 DENSITIES = (0.9, 0.6, 0.4, 0.2)
-WINDOWS_S = (HOUR_S, DAY_S, 7 * DAY_S, 30 * DAY_S)
-POPULARITIES = ("mid", "popular")  # of each cell's trials, every fourth strikes hot items
+POWER_WINDOWS_S = (HOUR, DAY, 7 * DAY, 30 * DAY)
+POWER_POPULARITIES = ("mid", "popular")  # of each cell's trials, every fourth strikes hot items
 N_TARGETS = 10
 CAMOUFLAGE = 1.0
 MOST_SHARE = 0.02  # of a log's users in one campaign
-SAME = 0.5  # a ring is the campaign from this Jaccard index of their accounts
+SAME_CAMPAIGN_JACCARD = 0.5  # a ring is the campaign from this Jaccard index of their accounts
 APART = 0.2  # below it, with every campaign, a candidate is the log's own
 SEED_STEP = 10_007  # copies for measuring are never those for training
 
 
 @dataclass(frozen=True)
-class Trial:
+class PowerTrial:
     """A campaign that was planted, and what became of it.
 
     accounts: planted; density; window_s; popularity; margin: nats by which it beats chance; candidate: some candidate
@@ -66,9 +66,9 @@ def grid(graph: GraphArrays) -> list[tuple[int, float, float]]:
     """
     span_s = int(np.ptp(graph.at_ms)) / 1000 if graph.n_edges else 0.0
     accounts = [n for n in ACCOUNTS if n <= MOST_SHARE * graph.n_users]
-    windows = [window for window in WINDOWS_S if window <= span_s]
+    windows = [window for window in POWER_WINDOWS_S if window <= span_s]
     if not accounts or not windows:
-        with measured(graph):
+        with with_size_of_log(graph):
             raise NotEnoughData(
                 f"the smallest ring looked for has {ACCOUNTS[0]} accounts in {round(ACCOUNTS[0] / MOST_SHARE)} and "
                 "lasts an hour; nothing could be said of rings"
@@ -84,7 +84,7 @@ def measure_power(
     copies: int,
     seed: int,
     progress: Progress,
-) -> list[Trial]:
+) -> list[PowerTrial]:
     """Plant the cells of the grid by turns into `copies` copies of a log and look for each.
 
     Raises:
@@ -97,16 +97,16 @@ def measure_power(
     # All cells once before any twice; of four rounds one on hot items.
     rounds = -(-copies * per_copy // len(cells))
     order = [(int(cell), turn) for turn in range(rounds) for cell in rng.permutation(len(cells))]
-    trials: list[Trial] = []
+    trials: list[PowerTrial] = []
     for copy in range(copies):
         plan = [
-            _campaign(*cells[cell], POPULARITIES[int((turn + cell) % 4 == 3)])
+            _campaign(*cells[cell], POWER_POPULARITIES[int((turn + cell) % 4 == 3)])
             for cell, turn in order[copy * per_copy : (copy + 1) * per_copy]
         ]
         if not plan:
             break
         progress.start(f"plant copy {copy + 1} of {copies}")
-        with measured(graph):
+        with with_size_of_log(graph):
             planted = plant(graph, plan, seed + (copy + 1) * SEED_STEP, [], leave_out_unfit=True)
         progress.done()
         _, candidates = ring_candidates(planted.graph, bench, seed, progress)
@@ -122,27 +122,27 @@ def _campaign(accounts: int, density: float, window_s: float, popularity: str) -
         density=density,
         window_s=window_s,
         camouflage=CAMOUFLAGE,
-        one_sitting=window_s <= HOUR_S,
+        one_sitting=window_s <= HOUR,
         target_popularity=popularity,
     )
 
 
-def _judged_alone(planted: Planted, candidates: Candidates, judge: RingJudge, fdr: float) -> list[Trial]:
+def _judged_alone(planted: Planted, candidates: Candidates, judge: RingJudge, fdr: float) -> list[PowerTrial]:
     """Judge each campaign among the log's own candidates only: among dozens each would be easier to believe."""
-    campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
+    campaign, jaccard = campaign_overlap(candidates.blocks, planted.campaign_of_user)
     own = jaccard < APART
     margins = naming_margins(_planted_blocks(planted), candidates.model).among_touched
     at_home = is_at_home(judge, candidates)
     trials = []
     for number, group in enumerate(planted.campaigns):
         its = (campaign == number) & (jaccard >= APART)
-        is_candidate = bool((its & (jaccard >= SAME)).any())
+        is_candidate = bool((its & (jaccard >= SAME_CAMPAIGN_JACCARD)).any())
         found = is_candidate and _is_flagged(
             candidates, np.flatnonzero(own | its), jaccard, its, judge, at_home, fdr
         )
         asked = group.asked
         trials.append(
-            Trial(
+            PowerTrial(
                 int((planted.campaign_of_user == number).sum()),
                 asked.density,
                 asked.window_s,
@@ -172,7 +172,7 @@ def _is_flagged(
         fold=candidates.fold[rows],
     )
     judged = judge_rings(part, judge.logits, fdr, at_home=at_home)
-    right = np.flatnonzero(its & (jaccard >= SAME))
+    right = np.flatnonzero(its & (jaccard >= SAME_CAMPAIGN_JACCARD))
     flagged = judged.flagged_users
     its_users = candidates.blocks.users[right]
     shared = (flagged @ its_users.T).toarray()
@@ -191,12 +191,12 @@ def _planted_blocks(planted: Planted) -> Blocks:
     )
 
 
-SURE = 0.8  # the chance from which a ring counts as one that would be found
+SURELY_FOUND = 0.8  # the chance from which a ring counts as one that would be found
 UNSEEN = 0.2  # and below which as one that would not
 
 
 @dataclass(frozen=True)
-class Cell:
+class PowerCell:
     """One size, density and window: n_found of n_trials (Wilson's 95 % interval low … high), the chance by the curve,
     and the median margin in nats of what was planted (NaN without trials).
     """
@@ -218,7 +218,7 @@ class Curve:
     It smooths cells of few trials; where all or none were found it says so flatly.
     """
 
-    def __init__(self, trials: Sequence[Trial]) -> None:
+    def __init__(self, trials: Sequence[PowerTrial]) -> None:
         """Fit; trials may be few, all found or all missed."""
         found = np.array([trial.found for trial in trials])
         self._flat = float(found.mean()) if len(found) else 0.0
@@ -248,7 +248,9 @@ def _features(
     return np.column_stack([size, filled, np.log(window_s / 86_400) / 3, size * filled])
 
 
-def cells_of(trials: Sequence[Trial], grid: Sequence[tuple[int, float, float]], curve: Curve) -> list[Cell]:
+def cells_of(
+    trials: Sequence[PowerTrial], grid: Sequence[tuple[int, float, float]], curve: Curve
+) -> list[PowerCell]:
     """Count the trials of each cell; a trial with fewer accounts than asked counts where it is nearest."""
     sizes = np.array(sorted({cell[0] for cell in grid}), np.float64)
     out = []
@@ -266,24 +268,25 @@ def cells_of(trials: Sequence[Trial], grid: Sequence[tuple[int, float, float]], 
             curve.chance(np.array([float(accounts)]), np.array([density]), np.array([window_s]))[0]
         )
         margin = float(np.median([trial.margin for trial in its])) if its else float("nan")
-        out.append(Cell(accounts, density, window_s, len(its), n_found, low, high, chance, margin))
+        out.append(PowerCell(accounts, density, window_s, len(its), n_found, low, high, chance, margin))
     return out
 
 
 def smallest(curve: Curve, density: float, window_s: float, most: int, least: int = 4) -> int | None:
-    """The least number of accounts found with a chance of SURE, up to `most`; None when there is none."""
+    """The least number of accounts found with a chance of SURELY_FOUND, up to `most`; None when there is none."""
     accounts = np.arange(least, most + 1, dtype=np.float64)
     chance = curve.chance(accounts, np.full(len(accounts), density), np.full(len(accounts), window_s))
-    sure = np.flatnonzero(chance >= SURE)
+    sure = np.flatnonzero(chance >= SURELY_FOUND)
     return int(accounts[sure[0]]) if len(sure) else None
 
 
 def slowest(curve: Curve, accounts: int, density: float, windows_s: Sequence[float]) -> float | None:
-    """The longest of the windows in which such a ring is found with a chance of SURE; None when in none."""
+    """The longest of the windows in which such a ring is found with a chance of SURELY_FOUND; None when in none."""
     sure = [
         window
         for window in windows_s
-        if curve.chance(np.array([float(accounts)]), np.array([density]), np.array([window]))[0] >= SURE
+        if curve.chance(np.array([float(accounts)]), np.array([density]), np.array([window]))[0]
+        >= SURELY_FOUND
     ]
     return max(sure, default=None)
 
@@ -299,7 +302,7 @@ class Lost:
     found: int
 
 
-def losses(trials: Sequence[Trial]) -> list[Lost]:
+def losses(trials: Sequence[PowerTrial]) -> list[Lost]:
     """Where rings are lost: to chance, before they are candidates, or in judgement; by popularity of the targets."""
     out = []
     for popularity in sorted({trial.popularity for trial in trials}):

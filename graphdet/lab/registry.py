@@ -18,13 +18,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from graphdet.audit import AuditLog, Draft, Entry, Head, chained, digest, iso, shown_of, utc_now, verify
+from graphdet.audit import AuditLog, Draft, Entry, Head, chained, digest, iso_utc, shown_of, utc_now, verify
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.files import explain, make_folder, write_json
+from graphdet.files import explain_os_error, make_folder, write_json
 from graphdet.lab.journal import append_line, locked, whole_lines
 from graphdet.learn.digests import model_digest
 
-FORMAT = 1
+REGISTRY_FORMAT = 1
 CHAMPION, CHALLENGER = "champion", "challenger"
 HISTORY, INDEX = "history.jsonl", "index.json"
 ID_LENGTH = 12
@@ -43,7 +43,7 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class Record:
+class ModelRecord:
     """A registered model.
 
     digest: of its files. about: what it was made of, as its card says. parent: the id that was champion when it came.
@@ -64,12 +64,12 @@ class Shelf:
     """What holds: models by id, in the order they came; aliases; champions that rollback goes back to, the last one
     the nearest (None: there was none)."""
 
-    models: Mapping[str, Record]
+    models: Mapping[str, ModelRecord]
     aliases: Mapping[str, str]
     before: tuple[str | None, ...]
     log: AuditLog
 
-    def find(self, name: str) -> Record:
+    def find(self, name: str) -> ModelRecord:
         """The model of an alias, an id or the unique start of a digest.
 
         Raises:
@@ -106,7 +106,9 @@ class Registry:
             )
         return self._replayed(self._lines())
 
-    def add(self, model: Path, about: Mapping[str, Any], who: str, note: str = "") -> tuple[Record, bool]:
+    def add(
+        self, model: Path, about: Mapping[str, Any], who: str, note: str = ""
+    ) -> tuple[ModelRecord, bool]:
         """Copy a model in and register it; one that is there already is left as it is.
 
         Returns the record, and whether it is new.
@@ -130,14 +132,14 @@ class Registry:
             after = {"digest": found, "about": dict(about), "parent": parent, "note": note}
             return self._append(shelf, Draft(who, ADD, "model", name, None, after)).models[name], True
 
-    def measure(self, name: str, measured: Measurement, who: str) -> Record:
+    def measure(self, name: str, measured: Measurement, who: str) -> ModelRecord:
         """Note how good a model is on a test part; of the same part the last one counts."""
         with self._writing() as shelf:
             record = shelf.find(name)
             draft = Draft(who, MEASURE, "model", record.id, None, asdict(measured))
             return self._append(shelf, draft).models[record.id]
 
-    def alias(self, alias: str, name: str | None, who: str, note: str = "") -> Record | None:
+    def alias(self, alias: str, name: str | None, who: str, note: str = "") -> ModelRecord | None:
         """Give a model an alias, which leaves the one that had it; None takes the alias away.
 
         Raises:
@@ -160,7 +162,7 @@ class Registry:
             self._append(shelf, Draft(who, ALIAS, "alias", alias, {"id": shelf.aliases.get(alias)}, after))
             return record
 
-    def promote(self, name: str, who: str, note: str = "") -> tuple[Record, str | None]:
+    def promote(self, name: str, who: str, note: str = "") -> tuple[ModelRecord, str | None]:
         """Make a model champion; returns it and the id of the one before.
 
         Raises:
@@ -176,7 +178,7 @@ class Registry:
             self._append(shelf, Draft(who, PROMOTE, "alias", CHAMPION, {"id": before}, after))
             return record, before
 
-    def rollback(self, who: str, note: str = "") -> tuple[Record, str]:
+    def rollback(self, who: str, note: str = "") -> tuple[ModelRecord, str]:
         """Undo the last promotion that stands; returns the champion now and the id that was it until now.
 
         Raises:
@@ -201,7 +203,7 @@ class Registry:
         """
         return self._verified(self.read().find(name))
 
-    def _verified(self, record: Record) -> Path:
+    def _verified(self, record: ModelRecord) -> Path:
         folder = self.folder / record.id
         if model_digest(folder) != record.digest:
             raise GraphdetError(
@@ -221,7 +223,7 @@ class Registry:
                 shelf = self._replayed(self._lines(mend=True))
                 yield shelf
         except OSError as error:
-            raise explain(error, Path(error.filename or self.folder)) from error
+            raise explain_os_error(error, Path(error.filename or self.folder)) from error
 
     def _copy(self, model: Path, name: str, wanted: str) -> None:
         """Copy the files whole, or not at all."""
@@ -247,7 +249,7 @@ class Registry:
             raise GraphdetError(f"{path} cannot be read: {error.strerror}") from error
 
     def _append(self, shelf: Shelf, draft: Draft) -> Shelf:
-        entries, _ = chained([draft], shelf.log.head or Head(), iso(utc_now()))
+        entries, _ = chained([draft], shelf.log.head or Head(), iso_utc(utc_now()))
         append_line(self.folder / HISTORY, entries[0].entry)
         after = self._replayed(self._lines())
         write_json(self.folder / INDEX, index_of(after))
@@ -288,7 +290,7 @@ def index_of(shelf: Shelf) -> dict[str, Any]:
     """The document of index.json."""
     head = shelf.log.head or Head()
     return {
-        "format": FORMAT,
+        "format": REGISTRY_FORMAT,
         "aliases": dict(shelf.aliases),
         "models": {name: asdict(record) for name, record in shelf.models.items()},
         "history": {"entries": head.count, "hash": head.hash},
@@ -297,14 +299,14 @@ def index_of(shelf: Shelf) -> dict[str, Any]:
 
 def _state(log: AuditLog) -> Shelf:
     """Replay the history."""
-    models: dict[str, Record] = {}
+    models: dict[str, ModelRecord] = {}
     aliases: dict[str, str] = {}
     before: list[str | None] = []
     for entry in log.entries:
         document = entry.document()
         what, subject, after = document["what"], document["subject"], document["after"]
         if what == ADD:
-            models[subject] = Record(
+            models[subject] = ModelRecord(
                 subject, after["digest"], document["at"], document["who"], after["about"], after["parent"]
             )
         elif what == MEASURE:

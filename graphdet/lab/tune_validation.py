@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float
 from graphdet.errors import InputError
-from graphdet.evaluation.splits import N_FOLDS, TEST, TRAIN, SplitPlan
+from graphdet.evaluation.splits import N_EVALUATION_FOLDS, TEST, TRAIN, SplitPlan
 from graphdet.features.behaviour import behaviour
 from graphdet.features.pairs import find_pairs
 from graphdet.gnn.settings import GnnSettings
@@ -26,11 +27,11 @@ from graphdet.lab.tuning import Settings
 from graphdet.learn.labelled import check_against, kind_of
 from graphdet.learn.labelled_blocks import full_sheet
 from graphdet.learn.labelled_sheets import Sheet, kept_sheet, with_blocks
-from graphdet.learn.labelled_task import LabelTask, fit_task, label_task
+from graphdet.learn.labelled_task import LabelTask, fit_task, make_label_task
 from graphdet.learn.train_settings import gnn_settings, tree_settings
 from graphdet.learn.user_labels import Task, given_labels
-from graphdet.learn.user_labels import label_task as user_task
-from graphdet.learn.user_told import LEAST, Told, tree_folds
+from graphdet.learn.user_labels import user_label_task as user_task
+from graphdet.learn.user_told import LEAST_FRAUDS, Told, tree_folds
 from graphdet.learn.user_trees import Lesson, UserColumns, lesson_of, user_columns
 from graphdet.logs.labels import Labels
 from graphdet.ports import Store
@@ -39,7 +40,6 @@ from graphdet.scores.labelled import Fitted
 from graphdet.scores.trees import TreeSettings
 from graphdet.words import plural
 
-Float = NDArray[np.float64]
 MOST_KEPT_BYTES = 1 << 30
 VALIDATION_SHARE = 0.3
 
@@ -65,18 +65,18 @@ def of_things(store: Store, labels: Labels, plan: SplitPlan, seed: int, progress
     labels, _ = check_against(store, labels)
     progress.start(f"{kind} features")
     sheet, used = full_sheet(store, kind, None)
-    outer = label_task(sheet, labels, plan, seed, True)
+    outer = make_label_task(sheet, labels, plan, seed, True)
     if outer.plan.kind == "temporal" and kind != "event":  # these sum up the log: back to when training ended
         sheet = with_blocks(store, kept_sheet(store, kind, outer.plan.train_until_ms), used)
     progress.done()
     own = _only(labels, outer)
     if outer.plan.kind == "temporal":
         inner = SplitPlan("temporal", delay_ms=outer.plan.delay_ms, test_share=VALIDATION_SHARE)
-        task = label_task(sheet, own, inner, seed, True)
+        task = make_label_task(sheet, own, inner, seed, True)
         rows = np.flatnonzero(task.part == TEST)
         how = "Validated on the last part of the training time, a delay after what was learned from."
     else:
-        task = label_task(sheet, own, SplitPlan("none", delay_ms=outer.plan.delay_ms), seed, True)
+        task = make_label_task(sheet, own, SplitPlan("none", delay_ms=outer.plan.delay_ms), seed, True)
         rows = np.flatnonzero(task.learned)
         how = "Validated out of fold: each group was judged by trees that had not seen it."
     y = task.y[rows]
@@ -101,7 +101,7 @@ def _fitting(task: LabelTask, seed: int) -> Callable[[TreeSettings], Fitted]:
     """Learn the task under settings: what the trees see does not depend on them, so it is made once where it fits."""
     rows = np.flatnonzero(task.learned)
     scored = task.scored(rows)
-    if scored.nbytes * N_FOLDS > MOST_KEPT_BYTES:
+    if scored.nbytes * N_EVALUATION_FOLDS > MOST_KEPT_BYTES:
         return lambda settings: fit_task(task, seed, settings)
 
     trained = cache(lambda k: task.trained(k, rows))
@@ -215,9 +215,9 @@ def users_told(store: Store, path: Path, progress: Progress) -> Task:
             "against clean users here: label some clean (0). Only graphdet train learns from frauds alone"
         )
     for n, word in ((told.n_fraud, "fraud (1)"), (int((task.y == 0).sum()), "clean (0)")):
-        if n < LEAST:
+        if n < LEAST_FRAUDS:
             raise InputError(
-                f"{path}: only {plural(n, 'user')} of the log labelled {word}; label at least {LEAST} of "
+                f"{path}: only {plural(n, 'user')} of the log labelled {word}; label at least {LEAST_FRAUDS} of "
                 "each kind"
             )
     return task

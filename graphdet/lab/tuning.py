@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.files import explain, make_folder
+from graphdet.files import explain_os_error, make_folder
 from graphdet.lab.journal import append_line, locked, whole_lines
 from graphdet.progress import Progress
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 JOURNAL = "trials.jsonl"
 SAMPLERS = ("tpe", "random", "grid")
-Value = float | int | str
-Settings = dict[str, Value]
-Parts = tuple[float | None, ...]
+SettingValue = float | int | str
+Settings = dict[str, SettingValue]
+TrialParts = tuple[float | None, ...]
 _STARTS = 8  # random trials before the Bayesian sampler trusts its picture
 _MOST_GRID = 1000
 
@@ -39,7 +39,7 @@ class Range:
     low: float | int
     high: float | int
     log: bool
-    grid: tuple[Value, ...]
+    grid: tuple[SettingValue, ...]
 
     @property
     def whole(self) -> bool:
@@ -72,7 +72,7 @@ Space = Mapping[str, Range | Choice]
 
 
 @dataclass(frozen=True)
-class Trial:
+class TuneTrial:
     """Settings that were tried: place from 0 (the defaults), their value (higher is better), seconds it took.
 
     parts: their values on parts of what they were tried on, the same for every trial; None where there is none.
@@ -82,7 +82,7 @@ class Trial:
     settings: Settings
     value: float
     seconds: float
-    parts: Parts = ()
+    parts: TrialParts = ()
 
 
 def load_optuna() -> None:
@@ -103,14 +103,14 @@ def tune_settings(
     about: Mapping[str, Any],
     space: Space,
     default: Settings,
-    objective: Callable[[Settings], tuple[float, Parts]],
+    objective: Callable[[Settings], tuple[float, TrialParts]],
     *,
     sampler: str,
     n_trials: int,
     seed: int,
     progress: Progress,
     clock: Callable[[], float],
-) -> list[Trial]:
+) -> list[TuneTrial]:
     """Try settings until there are n_trials of them (grid: at most as many as the grid has), the defaults first.
 
     objective: gives the value of settings, and those on parts. about: what is tuned, as JSON; a folder with trials of
@@ -139,13 +139,13 @@ def tune_settings(
                 begun = clock()
                 value, parts = objective(settings) if known is None else (known.value, known.parts)
                 seconds = round(clock() - begun, 3) if known is None else 0.0
-                trial = Trial(place, settings, value, seconds, parts)
+                trial = TuneTrial(place, settings, value, seconds, parts)
                 _append(out / JOURNAL, asdict(trial))
                 trials.append(trial)
                 progress.advance()
             progress.done()
     except OSError as error:
-        raise explain(error, out / JOURNAL) from error
+        raise explain_os_error(error, out / JOURNAL) from error
     return trials
 
 
@@ -169,7 +169,9 @@ def grid_of(space: Space, default: Settings) -> list[Settings]:
     return [default, *(one for one in found if one != default)]
 
 
-def proposed(space: Space, default: Settings, trials: Sequence[Trial], sampler: str, seed: int) -> Settings:
+def proposed(
+    space: Space, default: Settings, trials: Sequence[TuneTrial], sampler: str, seed: int
+) -> Settings:
     """What to try next: the defaults first, then what the sampler says of the trials so far."""
     if not trials:
         return dict(default)
@@ -192,7 +194,7 @@ def proposed(space: Space, default: Settings, trials: Sequence[Trial], sampler: 
     return {name: _short(asked.params[name], space[name]) for name in space}
 
 
-def importance(space: Space, trials: Sequence[Trial], seed: int) -> dict[str, float]:
+def setting_importance(space: Space, trials: Sequence[TuneTrial], seed: int) -> dict[str, float]:
     """How much of the values' spread each setting explains, by functional ANOVA (Hutter 2014); empty of few trials."""
     if len(trials) < max(2 * len(space), 6) or len({one.value for one in trials}) < 3 or len(space) < 2:
         return {}
@@ -209,7 +211,7 @@ def importance(space: Space, trials: Sequence[Trial], seed: int) -> dict[str, fl
     return {name: round(float(value), 4) for name, value in found.items()}
 
 
-def _short(value: Any, each: Range | Choice) -> Value:
+def _short(value: Any, each: Range | Choice) -> SettingValue:
     """Four significant digits, so that what is written is what was tried."""
     if isinstance(each, Choice) or each.whole:
         return value  # type: ignore[no-any-return]
@@ -220,7 +222,7 @@ def _append(path: Path, document: Mapping[str, Any]) -> None:
     append_line(path, json.dumps(document, sort_keys=True))
 
 
-def _resumed(path: Path, about: dict[str, Any]) -> list[Trial]:
+def _resumed(path: Path, about: dict[str, Any]) -> list[TuneTrial]:
     """The trials of an earlier run; a half line that a killed one left is cut off."""
     lines = whole_lines(path, mend=True)
     about = json.loads(json.dumps(about))
@@ -230,7 +232,7 @@ def _resumed(path: Path, about: dict[str, Any]) -> list[Trial]:
     try:
         first, *rest = (json.loads(line) for line in lines)
         before = first["tuned"]
-        trials = [Trial(**(one | {"parts": tuple(one["parts"])})) for one in rest]
+        trials = [TuneTrial(**(one | {"parts": tuple(one["parts"])})) for one in rest]
         if [one.place for one in trials] != list(range(len(trials))):
             raise ValueError("trials are missing")
     except (ValueError, KeyError, TypeError) as error:

@@ -24,7 +24,7 @@ _RING_TYPES = {
 
 
 @contextmanager
-def measured(graph: GraphArrays) -> Iterator[None]:
+def with_size_of_log(graph: GraphArrays) -> Iterator[None]:
     """Say the size of the log, and what to do, where a step of training finds it too small.
 
     Raises:

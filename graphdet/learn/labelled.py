@@ -17,7 +17,7 @@ from graphdet.logs.labels import LABEL, Labels, check_labels
 from graphdet.ports import Store
 from graphdet.scores.labelled import LabelledScores, labelled_reasons
 
-LEAST = 10  # labels of a kind: fewer give no fold two, and no p-value below 1 / 11
+LEAST_LABELS = 10  # labels of a kind: fewer give no fold two, and no p-value below 1 / 11
 
 
 def kind_of(labels: Labels) -> str:
@@ -55,14 +55,14 @@ def check_against(store: Store, labels: Labels) -> tuple[Labels, list[str]]:
 def _check_enough(labels: Labels) -> None:
     for value, word in ((1, "fraud (1)"), (0, "clean (0)")):
         n = int(pc.sum(pc.equal(labels.table[LABEL], value)).as_py() or 0)
-        if n < LEAST:
+        if n < LEAST_LABELS:
             raise InputError(
                 f"{labels.path}: only {n} {kind_of(labels)}s of the log are labelled {word}; learning needs "
-                f"{LEAST} of each. Label more, or run without labels"
+                f"{LEAST_LABELS} of each. Label more, or run without labels"
             )
 
 
-def findings(
+def labelled_findings(
     key: str, ids: pa.Array, found: LabelledScores, names: tuple[str, ...], fdr: float, review: int | None
 ) -> pa.Table:
     """KIND_id, score, p_value, flagged, reason, most suspicious first; flagged at a rate, or the `review` highest."""

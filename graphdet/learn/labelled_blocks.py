@@ -29,7 +29,7 @@ from graphdet.ports import Store
 from graphdet.tables import numbered
 
 
-def read_acts(
+def read_item_acts(
     store: Store, until_ms: int | None = None
 ) -> tuple[ItemActs, pa.Array, pa.Array, tuple[str, ...]]:
     """Every act of a store with its own time; ids of items and users by row; what people should know.
@@ -60,7 +60,7 @@ class ItemScanBlock:
 
     def matrix(self, store: Store, sheet: Sheet) -> tuple[tuple[str, ...], NDArray[np.float32]]:
         """Names[k] and float32[n, k], see labelled_sheets.FeatureBlock."""
-        acts, item_ids, _, _ = read_acts(store, sheet.until_ms)
+        acts, item_ids, _, _ = read_item_acts(store, sheet.until_ms)
         row = pc.index_in(sheet.ids, value_set=item_ids).to_numpy(zero_copy_only=False).astype(np.int64)
         names: list[str] = []
         columns: list[NDArray[Any]] = []
@@ -96,14 +96,14 @@ class TextBlock:
         return group_text_features(found.texts, found.user, found.row, n)
 
 
-TEXTS, ITEM_SCAN = "texts", "item_scan"
-BLOCKS: dict[str, type[TextBlock] | type[ItemScanBlock]] = {TEXTS: TextBlock, ITEM_SCAN: ItemScanBlock}
+TEXTS, ITEM_SCAN_BLOCK = "texts", "item_scan"
+BLOCKS: dict[str, type[TextBlock] | type[ItemScanBlock]] = {TEXTS: TextBlock, ITEM_SCAN_BLOCK: ItemScanBlock}
 
 
 def default_blocks(sheet: Sheet) -> tuple[FeatureBlock, ...]:
     """What applies to a sheet: texts where the log has any, the scan of single items for items."""
     names = [TEXTS] if sheet.texts is not None else []
-    return named_blocks([*names, ITEM_SCAN] if sheet.kind == "item" else names)
+    return named_blocks([*names, ITEM_SCAN_BLOCK] if sheet.kind == "item" else names)
 
 
 def named_blocks(names: Sequence[str]) -> tuple[FeatureBlock, ...]:

@@ -29,7 +29,7 @@ from graphdet.scores.labelled import LabelledModel
 from graphdet.scores.text_folds import TextModels
 from graphdet.scores.trees import Trees, TreeSettings
 
-FORMAT = 1
+LABELLED_MODEL_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class KeptModel:
             GraphdetError: the folder cannot be written.
         """
         document = {
-            "format": FORMAT,
+            "format": LABELLED_MODEL_FORMAT,
             "kind": self.kind,
             "names": self.names,
             "schema_digest": schema_digest(self.names),
@@ -150,8 +150,8 @@ def load_kept(directory: Path, kind: str) -> KeptModel | None:
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if found["format"] != FORMAT:
-            raise GraphdetError(f"{path} has another format than {FORMAT}: train again")
+        if found["format"] != LABELLED_MODEL_FORMAT:
+            raise GraphdetError(f"{path} has another format than {LABELLED_MODEL_FORMAT}: train again")
         arrays = load_file(_path(directory, kind, "safetensors"))
         trees = tuple(Trees(text) for text in found["trees"])
         if found["schema_digest"] != schema_digest(found["names"]) or any(

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from graphdet.evaluation.splits import SplitPlan
 from graphdet.features.label_history import label_history
-from graphdet.learn.labelled import aligned, findings, kind_of
+from graphdet.learn.labelled import aligned, kind_of, labelled_findings
 from graphdet.learn.labelled_blocks import default_blocks, named_blocks
 from graphdet.learn.labelled_model import KeptModel
 from graphdet.learn.labelled_sheets import (
@@ -15,10 +15,10 @@ from graphdet.learn.labelled_sheets import (
     event_sheet,
     group_sheet,
     kept_sheet,
-    varied,
     with_blocks,
+    without_constant_features,
 )
-from graphdet.learn.labelled_task import fit_task, label_task
+from graphdet.learn.labelled_task import fit_task, make_label_task
 from graphdet.logs.labels import Labels
 from graphdet.ports import Store
 from graphdet.progress import Progress
@@ -69,7 +69,7 @@ def score_kept(
     progress.done()
     progress.start(f"score {kept.kind}s")
     found = kept.model.score(x, fold, is_clean)
-    table = findings(f"{kept.kind}_id", sheet.ids, found, kept.names, fdr, review)
+    table = labelled_findings(f"{kept.kind}_id", sheet.ids, found, kept.names, fdr, review)
     progress.done()
     return table, warnings
 
@@ -96,13 +96,13 @@ def score_labelled(
     kind = kind_of(labels)
     progress.start(f"{kind} features")
     sheet = event_sheet(store) if kind == "event" else group_sheet(store, graph, users, kind)
-    sheet = varied(with_blocks(store, sheet, default_blocks(sheet)))
+    sheet = without_constant_features(with_blocks(store, sheet, default_blocks(sheet)))
     progress.done()
     progress.start(f"learn and score {kind}s")
-    task = label_task(sheet, labels, SplitPlan("none"), seed, False)
+    task = make_label_task(sheet, labels, SplitPlan("none"), seed, False)
     fitted = fit_task(task, seed)
     x = task.scored(np.arange(len(sheet.ids)))
     found = fitted.model.score(x, task.fold, task.y == 0)
-    table = findings(labels.key, sheet.ids, found, task.names, fdr, review)
+    table = labelled_findings(labels.key, sheet.ids, found, task.names, fdr, review)
     progress.done()
     return table

@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from graphdet.arrays import Int
 from graphdet.errors import UsageError
 from graphdet.features.behaviour import FEATURE_NAMES, behaviour
-from graphdet.features.events import KEY, attribute_columns, event_features
+from graphdet.features.events import KEY, event_attributes, event_features
 from graphdet.features.groups import (
     ITEM_FEATURES,
     SESSION_FEATURES,
@@ -36,7 +37,6 @@ from graphdet.tables import Frame, GraphArrays
 
 MOST_OF_ONE = 200  # characters of one text in the document of an item or session …
 MOST_OF_ALL = 2_000  # … and of all of them: what n-grams are made of
-Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ def _numbers(column: pa.ChunkedArray) -> Int:
     return np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int64)
 
 
-AMOUNTS = ("amount_mean", "amount_max")
+LARGEST_AMOUNT_FEATURES = ("amount_mean", "amount_max")
 TO_MEAN = "user_amount_to_mean"
-LARGE = 2.0  # times what the user paid on average so far
+LARGE_OF_OWN_MEAN = 2.0  # times what the user paid on average so far
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Sheet:
         """Rows whose amount is ordinary for their user, or that have none to compare: bool[n]."""
         if TO_MEAN not in self.names:
             return np.ones(len(self.ids), bool)
-        return ~(self.x[:, self.names.index(TO_MEAN)] >= LARGE)
+        return ~(self.x[:, self.names.index(TO_MEAN)] >= LARGE_OF_OWN_MEAN)
 
 
 class FeatureBlock(Protocol):
@@ -164,7 +164,7 @@ def with_blocks(store: Store, sheet: Sheet, blocks: Sequence[FeatureBlock]) -> S
 def event_sheet(store: Store) -> Sheet:
     """Every event of a store, sorted by its id."""
     events = store.events()
-    found = event_features(events, store.entities(), attribute_columns(events))
+    found = event_features(events, store.entities(), event_attributes(events))
     texts = read_texts(store, "event", found.event_id)
     return Sheet(found.event_id, found.x, found.names, found.keys["user"], found.at_ms, found.keys, texts)
 
@@ -199,11 +199,16 @@ def group_sheet(
         x, names, group = _items(store, graph, edges, own, logit)
     money = amounts(interactions_before(store, until_ms), f"{kind}_id").collect("pyarrow").to_native()
     place = pc.index_in(ids, value_set=money[f"{kind}_id"].combine_chunks().cast(ids.type))
-    values = np.vstack([numbers(money, AMOUNTS), np.full((1, len(AMOUNTS)), np.nan, np.float32)])
+    values = np.vstack(
+        [
+            numbers(money, LARGEST_AMOUNT_FEATURES),
+            np.full((1, len(LARGEST_AMOUNT_FEATURES)), np.nan, np.float32),
+        ]
+    )
     x = np.column_stack([x, values[pc.fill_null(place, -1).to_numpy(zero_copy_only=False)]])
     at_ms = np.full(len(ids), np.iinfo(np.int64).max)
     np.minimum.at(at_ms, ix, graph.at_ms)
-    texts, names = read_texts(store, kind, ids, until_ms), (*names, *AMOUNTS)
+    texts, names = read_texts(store, kind, ids, until_ms), (*names, *LARGEST_AMOUNT_FEATURES)
     return Sheet(
         ids,
         x.round(6).astype(np.float32),
@@ -221,12 +226,12 @@ def interactions_before(store: Store, until_ms: int | None) -> Frame:
     return ended_before(store, store.interactions(until_ms=until_ms), until_ms)
 
 
-Rows = tuple[NDArray[np.float64], tuple[str, ...], NDArray[np.int64]]
+FeatureRows = tuple[NDArray[np.float64], tuple[str, ...], NDArray[np.int64]]
 
 
 def _sessions(
     graph: GraphArrays, edges: Frame, own: NDArray[np.float64], logit: NDArray[np.float64] | None
-) -> Rows:
+) -> FeatureRows:
     names: tuple[str, ...] = SESSION_FEATURES
     user_of = np.zeros(graph.n_sessions, np.int64)
     user_of[graph.session_ix] = graph.user_ix
@@ -244,7 +249,7 @@ def _items(
     edges: Frame,
     own: NDArray[np.float64],
     logit: NDArray[np.float64] | None,
-) -> Rows:
+) -> FeatureRows:
     n = graph.n_items
     table = pa.table(
         {"user_ix": np.arange(graph.n_users, dtype=np.int32)} | dict(zip(FEATURE_NAMES, own.T, strict=True))
@@ -285,7 +290,7 @@ def numbers(table: pa.Table, names: Sequence[str]) -> NDArray[np.float32]:
     return out
 
 
-def varied(sheet: Sheet) -> Sheet:
+def without_constant_features(sheet: Sheet) -> Sheet:
     """Leave out features that are the same everywhere: they say nothing, and cost a look each."""
     low, high = np.fmin.reduce(sheet.x, axis=0), np.fmax.reduce(sheet.x, axis=0)
     absent = np.isnan(sheet.x)

@@ -14,18 +14,17 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float32
 from graphdet.errors import InputError, UsageError
-from graphdet.evaluation.splits import TRAIN, Split, SplitPlan, grouped_folds, split
+from graphdet.evaluation.splits import TRAIN, Split, SplitPlan, grouped_folds, split_rows
 from graphdet.features.label_history import label_feature_names, label_history
-from graphdet.learn.labelled import LEAST, aligned, kind_of
+from graphdet.learn.labelled import LEAST_LABELS, aligned, kind_of
 from graphdet.learn.labelled_sheets import FeatureBlock, Sheet, kept_sheet, with_blocks
 from graphdet.logs.labels import Labels
 from graphdet.ports import Store
 from graphdet.scores.labelled import Fitted, fit_labelled
 from graphdet.scores.text_folds import TEXT_SAYS, FittedTexts, ReadTexts, TextModels
 from graphdet.scores.trees import TreeSettings
-
-Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class LabelTask:
             return self.y
         return np.where(self.learned, self.y, -1).astype(np.int8)
 
-    def scored(self, rows: NDArray[np.int64]) -> Matrix:
+    def scored(self, rows: NDArray[np.int64]) -> Float32:
         """Features of rows as they are scored, float32[q, d]."""
         own = self._joined(rows, self.visible())
         if not self.has_texts:
@@ -82,7 +81,7 @@ class LabelTask:
             says[new] = models.margins(said, self.fold[rows[new]])
         return np.column_stack([own, says]).astype(np.float32, copy=False)
 
-    def trained(self, k: int, rows: NDArray[np.int64]) -> Matrix:
+    def trained(self, k: int, rows: NDArray[np.int64]) -> Float32:
         """Features of rows as fold k's model learns from them: labels of fold k are in none of them."""
         outside = self.learned & (self.fold != k)
         own = self._joined(rows, np.where(outside, self.y, -1).astype(np.int8))
@@ -111,7 +110,7 @@ class LabelTask:
             raise ValueError("this task has no texts to learn from")
         return self.texts.fit(np.where(self.learned, self.y, -1).astype(np.int8), self.fold, self.seed)
 
-    def _joined(self, rows: NDArray[np.int64], visible: NDArray[np.int8]) -> Matrix:
+    def _joined(self, rows: NDArray[np.int64], visible: NDArray[np.int8]) -> Float32:
         own = self.sheet.x[rows]
         if not self.has_label_history:
             return own
@@ -127,7 +126,9 @@ class LabelTask:
         return (*self.sheet.names, *more, *((TEXT_SAYS,) if self.has_texts else ()))
 
 
-def label_task(sheet: Sheet, labels: Labels, plan: SplitPlan, seed: int, label_features: bool) -> LabelTask:
+def make_label_task(
+    sheet: Sheet, labels: Labels, plan: SplitPlan, seed: int, label_features: bool
+) -> LabelTask:
     """Split labels over a sheet and deal folds.
 
     Raises:
@@ -137,7 +138,7 @@ def label_task(sheet: Sheet, labels: Labels, plan: SplitPlan, seed: int, label_f
     y = aligned(sheet.ids, labels)
     known = np.flatnonzero(y >= 0)
     try:
-        found: Split = split(sheet.at_ms[known], sheet.group[known], plan, seed)
+        found: Split = split_rows(sheet.at_ms[known], sheet.group[known], plan, seed)
     except ValueError as error:
         raise UsageError(f"the split cannot be: {error}") from error
     part = np.full(len(y), -1, np.int8)
@@ -145,11 +146,11 @@ def label_task(sheet: Sheet, labels: Labels, plan: SplitPlan, seed: int, label_f
     learned = np.flatnonzero(part == TRAIN)
     for value, word in ((1, "fraud (1)"), (0, "clean (0)")):
         n = int((y[learned] == value).sum())
-        if n < LEAST:
+        if n < LEAST_LABELS:
             raise InputError(
                 f"{labels.path}: the training part of the split ({found.plan.kind}) has only {n} {kind_of(labels)}s "
-                f"labelled {word}; learning needs {LEAST} of each. Move the cut (--train-until, --test-share), or "
-                "--split none to learn from all of them"
+                f"labelled {word}; learning needs {LEAST_LABELS} of each. Move the cut (--train-until, --test-share), "
+                "or --split none to learn from all of them"
             )
     fold = np.full(len(y), -1, np.int64)
     try:
@@ -192,8 +193,8 @@ def fit_task(
     seed: int,
     settings: TreeSettings | None = None,
     *,
-    scored: Matrix | None = None,
-    trained: Callable[[int], Matrix] | None = None,
+    scored: Float32 | None = None,
+    trained: Callable[[int], Float32] | None = None,
 ) -> Fitted:
     """Learn from the training part; logits and folds are of the task's learned rows, in their order.
 
@@ -201,7 +202,7 @@ def fit_task(
     """
     rows = np.flatnonzero(task.learned)
 
-    def train_rows(k: int, some: NDArray[np.int64]) -> Matrix:
+    def train_rows(k: int, some: NDArray[np.int64]) -> Float32:
         return task.trained(k, rows[some]) if trained is None else trained(k)[some]
 
     return fit_labelled(

@@ -21,7 +21,7 @@ from graphdet.learn.labelled import check_against, kind_of
 from graphdet.learn.labelled_blocks import block_names, full_sheet
 from graphdet.learn.labelled_model import KeptModel, row_keys
 from graphdet.learn.labelled_sheets import FeatureBlock
-from graphdet.learn.labelled_task import LabelTask, fit_task, label_task, task_at_training
+from graphdet.learn.labelled_task import LabelTask, fit_task, make_label_task, task_at_training
 from graphdet.learn.measurements import digest_of
 from graphdet.logs.labels import Labels
 from graphdet.ports import Store
@@ -61,14 +61,14 @@ def train_labelled(
     progress.start(f"{kind} features")
     sheet, used = full_sheet(store, kind, blocks)
     progress.done()
-    task = label_task(sheet, labels, plan or SplitPlan(), seed, label_features)
+    task = make_label_task(sheet, labels, plan or SplitPlan(), seed, label_features)
     warnings += _told(task, labels)
     early = task_at_training(store, task, kind, used)
     progress.start(f"learn {kind}s")
     fitted = fit_task(early, seed, settings)
     progress.done()
     progress.start("measure")
-    facts, cut = measure(task, early, fitted, seed)
+    facts, cut = measure_parts(task, early, fitted, seed)
     progress.done()
     about = {
         "split": task.plan.to_json(),
@@ -112,7 +112,9 @@ def _constant(task: LabelTask) -> list[str]:
     return [name for name, flat in zip(task.sheet.names, same.tolist(), strict=True) if flat]
 
 
-def measure(task: LabelTask, early: LabelTask, fitted: Fitted, seed: int) -> tuple[dict[str, Any], float]:
+def measure_parts(
+    task: LabelTask, early: LabelTask, fitted: Fitted, seed: int
+) -> tuple[dict[str, Any], float]:
     """Figures out of fold (training part) and on the test part, and the cut between them; JSON values."""
     if early is not task:  # what was learned from texts is of the log as it was then
         models = early.text_fit.models if early.has_texts else None

@@ -13,14 +13,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graphdet import __version__
+from graphdet.arrays import Float
 from graphdet.evaluation.calibration import calibration_error, reliability
-from graphdet.evaluation.compare import GRID, Costs, Measured, Scored, difference
+from graphdet.evaluation.compare import GRID, Costs, Measured, ScoredRows, difference
 from graphdet.evaluation.cuts import Confusion, Order, auroc, average_precision, cheapest, costs
 from graphdet.evaluation.intervals import wilson
 from graphdet.logs.score_files import SCORE, ScoreFile
-from graphdet.reports.evaluation_page import SCHEMA
+from graphdet.reports.evaluation_page import EVALUATION_SCHEMA
 
-Float = NDArray[np.float64]
 MOST_POINTS = 240
 MOST_SLICES = 20
 N_BARS = 40
@@ -28,7 +28,7 @@ COMPARED = ("auprc", "auroc", "recall_at_precision_90", "f1", "precision", "reca
 
 
 @dataclass(frozen=True)
-class Rows:
+class LabelledScores:
     """The labelled ids that every file scores.
 
     Shapes: ids[n]; y int8[n]; group int64[n]; by string[n] or None; score float64[n] and flagged bool[n] per file.
@@ -70,9 +70,9 @@ def one_score(
     name: str,
     digested: Mapping[str, str],
     file: ScoreFile,
-    rows: Rows,
+    rows: LabelledScores,
     place: int,
-    scored: Scored,
+    scored: ScoredRows,
     measured: Measured,
     threshold: Threshold,
     cost: Costs,
@@ -120,7 +120,7 @@ def one_score(
 
 def whole(
     about: Mapping[str, Any],
-    rows: Rows,
+    rows: LabelledScores,
     parts: list[dict[str, Any]],
     measured: Sequence[Measured],
     warnings: list[str],
@@ -138,7 +138,7 @@ def whole(
         if metric in other.value and metric in measured[0].value
     ]
     return {
-        "schema": SCHEMA,
+        "schema": EVALUATION_SCHEMA,
         "graphdet": __version__,
         **about,
         "test_digest": rows.digest(),
@@ -153,7 +153,7 @@ def whole(
     }
 
 
-def slices(rows: Rows, scored: Scored, name: str) -> dict[str, Any]:
+def slices(rows: LabelledScores, scored: ScoredRows, name: str) -> dict[str, Any]:
     """Figures for each value of a column, the most frequent first; rare values beyond the twentieth together."""
     assert rows.by is not None  # for the type checker
     by = pc.fill_null(rows.by, "(none)").dictionary_encode()
@@ -193,7 +193,7 @@ def _differing(base: Measured, other: Measured, metric: str) -> dict[str, Any]:
     return {"value": value, "low": low, "high": high, "share_above": above}
 
 
-def _top(file: ScoreFile, rows: Rows, ks: Sequence[int]) -> list[dict[str, int]]:
+def _top(file: ScoreFile, rows: LabelledScores, ks: Sequence[int]) -> list[dict[str, int]]:
     """Of the k highest of the whole file, labelled or not, how many are known frauds, known clean, unknown."""
     scored = file.table.filter(file.table[SCORE].is_valid())
     order = pc.sort_indices(scored, sort_keys=[(SCORE, "descending"), (file.key, "ascending")])
@@ -210,7 +210,7 @@ def _top(file: ScoreFile, rows: Rows, ks: Sequence[int]) -> list[dict[str, int]]
     return found
 
 
-def _histogram(scored: Scored, y: NDArray[np.int8]) -> dict[str, Any]:
+def _histogram(scored: ScoredRows, y: NDArray[np.int8]) -> dict[str, Any]:
     low, high = (
         (0.0, 1.0) if scored.is_probability else (float(scored.score.min()), float(scored.score.max()))
     )

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from graphdet.errors import NotEnoughData
-from graphdet.judge.examples import NATURAL, RING, Lessons
+from graphdet.judge.examples import NATURAL, RING_LABEL, Lessons
 from graphdet.judge.model import RingJudge
 from graphdet.judge.shipped import shipped_judge, shipped_lessons
 from graphdet.judge.training import train_ring_judge
-from graphdet.learn.insufficient import measured
+from graphdet.learn.insufficient import with_size_of_log
 from graphdet.learn.user_labels import Task
 from graphdet.progress import Progress
 from graphdet.rings.evidence import JUDGE_DIRECTION
-from graphdet.rings.find import Candidates, acts_sketch, judge_rings, overlap, ring_candidates
+from graphdet.rings.find import Candidates, acts_sketch, campaign_overlap, judge_rings, ring_candidates
 from graphdet.simulation.assemble import Planted
 from graphdet.simulation.campaigns import Campaign, training_plan
 from graphdet.simulation.innocents import training_innocents
@@ -89,11 +89,11 @@ def plant_and_judge(
             task = Task(planted.graph, (of_user >= 0).astype(np.int8), of_user)
             first = task, planted.source_user, windows, candidates
     assert first is not None  # for the type checker: there is at least one copy
-    with measured(graph):
+    with with_size_of_log(graph):
         _check_learnable(first[0], sum(each.n_found for each in lessons))
     progress.start("train the ring judge")
     own = Lessons.joined(lessons)
-    with measured(graph):
+    with with_size_of_log(graph):
         judge = seconded(train_ring_judge(own, JUDGE_DIRECTION, seed, shipped_lessons()), elder, own)
         # Of the log and not of a copy, where ids are dealt anew.
         judge = replace(judge, home=acts_sketch(graph))
@@ -192,7 +192,7 @@ def planted_copy(
     progress.start("plant campaigns")
     campaigns = plan_for(graph, seed)
     innocents = training_innocents(seed, max(1, len(campaigns) // CAMPAIGNS_PER_ROUND))
-    with measured(graph):
+    with with_size_of_log(graph):
         planted = plant(graph, campaigns, seed, innocents, leave_out_unfit=True)
     progress.done()
     return planted, *ring_candidates(planted.graph, bench, seed, progress)
@@ -205,7 +205,7 @@ def _would_flag(judge: RingJudge, candidates: Candidates) -> NDArray[np.bool_]:
         return np.zeros(len(candidates.blocks), bool)
     rings = judged.flagged_users
     shared = np.asarray((candidates.blocks.users @ rings.T).max(axis=1).todense()).ravel()
-    return np.asarray(shared >= RING * np.diff(candidates.blocks.users.indptr))
+    return np.asarray(shared >= RING_LABEL * np.diff(candidates.blocks.users.indptr))
 
 
 def lessons_of(planted: Planted, candidates: Candidates, elder: RingJudge | None = None) -> Lessons:
@@ -213,8 +213,8 @@ def lessons_of(planted: Planted, candidates: Candidates, elder: RingJudge | None
 
     elder: a judge of other logs. What it would flag is no example of a natural group: a user's log may hold rings.
     """
-    campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
-    innocent, likeness = overlap(candidates.blocks, planted.innocent_of_user)
+    campaign, jaccard = campaign_overlap(candidates.blocks, planted.campaign_of_user)
+    innocent, likeness = campaign_overlap(candidates.blocks, planted.innocent_of_user)
     if elder is not None:
         suspected = _would_flag(elder, candidates)
         jaccard = np.where(suspected & (jaccard < NATURAL), NATURAL, jaccard)  # neither ring nor natural

@@ -10,7 +10,7 @@ from graphdet.scores.unsupervised import Clusters, Density
 
 SCORERS = "scorers.json"
 USER_TREES = "user_trees.json"
-FORMAT = 2
+SCORERS_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Scorers:
     def save(self, directory: Path) -> None:
         """Write scorers.json."""
         document = {
-            "format": FORMAT,
+            "format": SCORERS_FORMAT,
             "density": self.density.to_json(),
             "clusters": self.clusters.to_json(),
             "fusion": self.fusion.to_json(),
@@ -43,8 +43,10 @@ def load_scorers(directory: Path) -> Scorers:
     """
     try:
         document = json.loads((directory / SCORERS).read_text(encoding="utf-8"))
-        if document["format"] != FORMAT:
-            raise GraphdetError(f"the model in {directory} has another format than {FORMAT}: train again")
+        if document["format"] != SCORERS_FORMAT:
+            raise GraphdetError(
+                f"the model in {directory} has another format than {SCORERS_FORMAT}: train again"
+            )
         return Scorers(
             Density.from_json(document["density"]),
             Clusters.from_json(document["clusters"]),

@@ -30,12 +30,12 @@ class Task:
     campaign: NDArray[np.int32]
 
 
-MOST_NAMED = 5  # users that a warning names
+MOST_USERS_NAMED = 5  # users that a warning names
 NOTHING = -2  # of a user nothing is known
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenUserLabels:
     """Labels of users from a file, verdicts merged into them (None: no such file); warnings; facts for people."""
 
     labels: Labels | None
@@ -44,7 +44,7 @@ class Given:
     facts: dict[str, int]
 
 
-def given_labels(store: Store, path: Path | None, frauds_alone: bool = False) -> Given:
+def given_labels(store: Store, path: Path | None, frauds_alone: bool = False) -> GivenUserLabels:
     """Labels and verdicts, checked before anything long begins; frauds_alone: labels may all be frauds.
 
     Raises:
@@ -66,7 +66,7 @@ def given_labels(store: Store, path: Path | None, frauds_alone: bool = False) ->
         labels, warnings = check_labels(
             replace(read, table=pa.table(columns)), known["user_id"], frauds_alone=frauds_alone
         )
-    return Given(labels, verdicts, warnings + _told(conflicts), _counted(label, conflicts))
+    return GivenUserLabels(labels, verdicts, warnings + _told(conflicts), _counted(label, conflicts))
 
 
 def _counted(label: dict[str, int], conflicts: dict[str, str]) -> dict[str, int]:
@@ -86,8 +86,10 @@ def _told(conflicts: dict[str, str]) -> list[str]:
     """A warning that names users on whom labels and verdicts disagree."""
     if not conflicts:
         return []
-    named = [f"{visible(user)} ({visible(why)})" for user, why in sorted(conflicts.items())[:MOST_NAMED]]
-    more = f" and {len(conflicts) - MOST_NAMED} more" if len(conflicts) > MOST_NAMED else ""
+    named = [
+        f"{visible(user)} ({visible(why)})" for user, why in sorted(conflicts.items())[:MOST_USERS_NAMED]
+    ]
+    more = f" and {len(conflicts) - MOST_USERS_NAMED} more" if len(conflicts) > MOST_USERS_NAMED else ""
     return [
         f"labels and verdicts disagree on {plural(len(conflicts), 'user')}, who are left out of training: "
         f"{'; '.join(named)}{more}. A verdict on the user settles it: graphdet verdict --user"
@@ -135,7 +137,7 @@ def with_examples(
     return Task(task.graph, made, campaign)
 
 
-def label_task(graph: GraphArrays, labels: Labels, verdicts: VerdictLabels) -> Task:
+def user_label_task(graph: GraphArrays, labels: Labels, verdicts: VerdictLabels) -> Task:
     """Labels of users, verdicts among them, as a task on the user's own graph."""
     y = np.full(graph.n_users, -1, np.int8)
     row = {name: place for place, name in enumerate(graph.user_ids.to_pylist())}

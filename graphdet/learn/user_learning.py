@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float
 from graphdet.errors import InputError
-from graphdet.evaluation.compare import Costs, Scored, difference, measure
+from graphdet.evaluation.compare import Costs, ScoredRows, difference, measure_scores
 from graphdet.features.behaviour import behaviour
-from graphdet.gnn.folds import folds
+from graphdet.gnn.folds import user_folds
 from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.network import TrainedGnn
 from graphdet.gnn.pyg import HeteroData
@@ -27,21 +28,20 @@ from graphdet.learn.models import Models
 from graphdet.learn.ring_lessons import PlantedTask
 from graphdet.learn.train_settings import TrainSettings
 from graphdet.learn.user_labels import NOTHING, Task, with_examples
-from graphdet.learn.user_told import FEW, LEAST, Told, Unlabelled, facts_of, finer, hidden_frauds
+from graphdet.learn.user_told import FEW, LEAST_FRAUDS, Told, Unlabelled, facts_of, finer, hidden_frauds
 from graphdet.learn.user_trees import UserColumns, UserTrees, fit_user_trees, user_columns
 from graphdet.ports import Store
 from graphdet.progress import Progress
 from graphdet.rings.find import Candidates, ring_candidates
 from graphdet.rings.membership import user_membership
-from graphdet.scores.fused import TREES, ZERO_SHOT, Fusion, Parts
-from graphdet.scores.labelled_fusion import Evidence, cross_fitted, fit_labelled
+from graphdet.scores.fused import TREES_PART, ZERO_SHOT, Fusion, ScoreParts
+from graphdet.scores.labelled_fusion import Evidence, cross_fitted, fit_labelled_fusion
 from graphdet.scores.unsupervised import Clusters, Density
 from graphdet.tables import GraphArrays
 from graphdet.words import plural
 
-Float = NDArray[np.float64]
-N_DRAWS = 300
-LEARNERS: dict[str, tuple[str, ...]] = {"fusion": (), "trees": (TREES,), "gnn": ("gnn",)}
+N_COMPARISON_DRAWS = 300
+LEARNERS_OF_USERS: dict[str, tuple[str, ...]] = {"fusion": (), "trees": (TREES_PART,), "gnn": ("gnn",)}
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Log:
     data: HeteroData
 
 
-def read_log(store: Store, graph: GraphArrays, seed: int, progress: Progress) -> Log:
+def read_training_log(store: Store, graph: GraphArrays, seed: int, progress: Progress) -> Log:
     """Candidates, features, graph and columns of trees; of the store only texts are read."""
     windows, candidates = ring_candidates(graph, store.bench, seed, progress)
     users, items = behaviour(graph, store.bench, progress)
@@ -91,12 +91,12 @@ def learn_users(
     """
     told = Told(task.y, task.campaign)
     few = planted is not None and told.n_fraud < FEW
-    if planted is None and told.n_fraud < LEAST:
+    if planted is None and told.n_fraud < LEAST_FRAUDS:
         raise InputError(
             f"{path}: only {plural(told.n_fraud, 'user')} of the log labelled fraud (1), and no campaigns can be "
-            f"planted into so small a log: learning needs {LEAST} frauds. Label more users"
+            f"planted into so small a log: learning needs {LEAST_FRAUDS} frauds. Label more users"
         )
-    log = read_log(store, graph, seed, progress)
+    log = read_training_log(store, graph, seed, progress)
     n_folds = how.gnn.n_folds
     unlabelled: Unlabelled | None = None
     y = told.y
@@ -112,7 +112,7 @@ def learn_users(
         base = learn_beside_planted(store, log, planted, judge, told, left_out, how, seed, device, progress)
     else:
         base = learn_labels(log, judge, told, y, how, seed, device, progress)
-    if few and told.n_fraud < LEAST:
+    if few and told.n_fraud < LEAST_FRAUDS:
         return base.models(judge, None, base.zero_shot), facts | {"chosen": "zero-shot"}
     progress.start("trees and fusion")
     fold = finer(base.fold, y, told.group, n_folds, seed)
@@ -136,7 +136,7 @@ class Base:
     gnn: TrainedGnn
     density: Density
     clusters: Clusters
-    parts: Parts
+    parts: ScoreParts
     fold: NDArray[np.int64]
     zero_shot: Fusion | None
 
@@ -157,7 +157,7 @@ def learned(
     seed: int,
     device: str,
     progress: Progress,
-) -> tuple[TrainedGnn, Density, Clusters, Parts]:
+) -> tuple[TrainedGnn, Density, Clusters, ScoreParts]:
     """The network on some examples, what is normal among users that are none of fraud, and what all say out of fold.
 
     Shapes: users float64[n_users, d], behaviour; y int[n_users], 1 fraud, 0 clean, −1 unknown; group int[n_users].
@@ -168,7 +168,12 @@ def learned(
     own = users[y != 1] if (y != 1).sum() > 1 else users
     density, clusters = Density.fit(own), Clusters.fit(own, seed)
     ring = _rings(candidates, judge)
-    return gnn, density, clusters, Parts(gnn.out_of_fold, clusters.score(users), density.score(users), ring)
+    return (
+        gnn,
+        density,
+        clusters,
+        ScoreParts(gnn.out_of_fold, clusters.score(users), density.score(users), ring),
+    )
 
 
 def learn_planted(
@@ -179,7 +184,7 @@ def learn_planted(
     seed: int,
     device: str,
     progress: Progress,
-) -> tuple[TrainedGnn, Density, Clusters, Parts]:
+) -> tuple[TrainedGnn, Density, Clusters, ScoreParts]:
     """What planted campaigns, and examples of the log's own users among them, teach; parts are of the planted log."""
     users, items = behaviour(task.graph, store.bench, progress)
     data = graph_in_pyg(task.graph, users, items, planted.windows, progress)
@@ -200,7 +205,7 @@ def learn_labels(
 ) -> Base:
     """The network on labels, and what is normal among users not known as frauds."""
     found = learned(log.data, log.users, log.candidates, y, told.group, judge, how, seed, device, progress)
-    return Base(*found, folds(y, told.group, how.gnn.n_folds, seed), None)
+    return Base(*found, user_folds(y, told.group, how.gnn.n_folds, seed), None)
 
 
 def learn_beside_planted(
@@ -224,10 +229,10 @@ def learn_beside_planted(
     source = planted.source_user
     labelled = np.append(told.y >= 0, False)[source]  # row −1, the planted accounts, is not
     zero_shot = Fusion.fit(copy, np.where(labelled & (planted.task.campaign < 0), -1, task.y))
-    held = folds(task.y, task.campaign, how.gnn.n_folds, seed)
+    held = user_folds(task.y, task.campaign, how.gnn.n_folds, seed)
     fold = np.zeros(log.graph.n_users, np.int64)
     fold[source[source >= 0]] = held[source >= 0]
-    parts = Parts(
+    parts = ScoreParts(
         gnn.predict(log.data, device, np.where(told.y >= 0, fold, -1)),
         clusters.score(log.users),
         density.score(log.users),
@@ -237,7 +242,7 @@ def learn_beside_planted(
 
 
 def choose(
-    parts: Parts,
+    parts: ScoreParts,
     evidence: Evidence,
     told: Told,
     fold: NDArray[np.int64],
@@ -253,16 +258,16 @@ def choose(
     rows = np.flatnonzero(evidence.y >= 0)
     target = (evidence.y[rows] == 1).astype(np.int8)
     group = np.where(told.group[rows] >= 0, told.group[rows], len(told.y) + rows)
-    learners = LEARNERS | ({"fusion": (TREES, ZERO_SHOT)} if few else {})
+    learners = LEARNERS_OF_USERS | ({"fusion": (TREES_PART, ZERO_SHOT)} if few else {})
     scores = {
         name: cross_fitted(parts, evidence, fold, used, zero_shot if name == "fusion" else None)[rows]
         for name, used in learners.items()
     }
     if zero_shot is not None:
         scores["zero-shot"] = zero_shot.score(parts)[rows]
-    found = measure(
-        [Scored(score, np.zeros(len(score), bool)) for score in scores.values()],
-        target, group, [], Costs(), N_DRAWS, seed,
+    found = measure_scores(
+        [ScoredRows(score, np.zeros(len(score), bool)) for score in scores.values()],
+        target, group, [], Costs(), N_COMPARISON_DRAWS, seed,
     )  # fmt: skip
     measured = dict(zip(scores, found, strict=True))
     figures = {
@@ -275,7 +280,7 @@ def choose(
             _, between, _ = difference(measured[chosen], measured[name], "auprc")
             if between is not None and between[0] > 0:
                 chosen = name
-    fusion = fit_labelled(parts, evidence, learners[chosen], zero_shot)
+    fusion = fit_labelled_fusion(parts, evidence, learners[chosen], zero_shot)
     return fusion, {"chosen": chosen, "out_of_fold": figures}
 
 

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from graphdet.errors import InputError
 from graphdet.evaluation.calibration import best_bin_share
-from graphdet.gnn.folds import folds
+from graphdet.gnn.folds import user_folds
 from graphdet.learn.train_settings import TrainSettings
 from graphdet.learn.user_trees import UserColumns, fit_user_trees
 from graphdet.words import plural
 
 FEW = 50  # frauds: below, planted campaigns and the zero-shot score have a say
-LEAST = 5  # frauds: below, they are examples beside planted campaigns and nothing more
+LEAST_FRAUDS = 5  # frauds: below, they are examples beside planted campaigns and nothing more
 FINER = 3  # parts of each of the network's folds, in which trees are grown
 MOST_UNLABELLED = 4_000  # that stand for clean when only frauds are known
 
@@ -86,7 +86,7 @@ def tree_folds(
     Raises:
         InputError: nobody is clean, or there are fewer groups of frauds than folds.
     """
-    return finer(folds(y, group, n_folds, seed), y, group, n_folds, seed)
+    return finer(user_folds(y, group, n_folds, seed), y, group, n_folds, seed)
 
 
 def finer(
@@ -111,10 +111,10 @@ def facts_of(told: Told, unlabelled: Unlabelled | None, few: bool) -> dict[str, 
     """Facts and warnings on what kind of labels these are."""
     said: list[str] = []
     facts: dict[str, Any] = {}
-    if few and told.n_fraud < LEAST:
+    if few and told.n_fraud < LEAST_FRAUDS:
         said.append(
-            f"only {plural(told.n_fraud, 'user')} labelled fraud (1): below {LEAST} they are examples beside the "
-            "planted campaigns, and scores are weighed as without labels"
+            f"only {plural(told.n_fraud, 'user')} labelled fraud (1): below {LEAST_FRAUDS} they are examples beside "
+            "the planted campaigns, and scores are weighed as without labels"
         )
     elif few:
         said.append(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from graphdet.arrays import Float
 from graphdet.errors import GraphdetError, InputError, UsageError
 from graphdet.features.behaviour import FEATURE_NAMES
 from graphdet.features.neighbours import (
@@ -28,16 +29,15 @@ from graphdet.features.neighbours import (
     user_neighbour_features,
     user_relations,
 )
-from graphdet.features.relations import Columns, Relations
+from graphdet.features.relations import NamedColumns, Relations
 from graphdet.features.text import user_text_features
 from graphdet.learn.scorers import USER_TREES
 from graphdet.ports import Store
 from graphdet.scores.trees import Trees, TreeSettings
 from graphdet.tables import GraphArrays, PairArrays
 
-Float = NDArray[np.float64]
 ARRAYS = "user_trees.safetensors"  # beside USER_TREES
-FORMAT = 1
+USER_TREES_FORMAT = 1
 # Means, spread and extremes over neighbours, and means two steps away; bins and propagation say much of the same
 # thing again and cost as much.
 AROUND = NeighbourSettings(n_bins=0, propagation=False)
@@ -48,7 +48,7 @@ class UserColumns:
     """What trees see of users before any label, row by row of `ids`, and who hears whom."""
 
     ids: pa.Array
-    columns: Columns
+    columns: NamedColumns
     relations: Relations
 
 
@@ -66,7 +66,7 @@ def user_columns(store: Store, graph: GraphArrays, windows: list[PairArrays], us
     return UserColumns(graph.user_ids, columns if text is None else columns.beside(text), relations)
 
 
-def text_columns(store: Store, user_ids: pa.Array) -> Columns | None:
+def text_columns(store: Store, user_ids: pa.Array) -> NamedColumns | None:
     """What users wrote, as numbers; None where the log has no texts or the store keeps no events."""
     try:
         table = store.events().select("user_id", "text").collect("pyarrow").to_native()
@@ -78,7 +78,7 @@ def text_columns(store: Store, user_ids: pa.Array) -> Columns | None:
     row = {name: place for place, name in enumerate(user_ids.to_pylist())}
     user = np.array([row[name] for name in table["user_id"].to_pylist()], np.int64)
     names, x = user_text_features(texts, user, len(user_ids))
-    return Columns(tuple(f"text: {name}" for name in names), x)
+    return NamedColumns(tuple(f"text: {name}" for name in names), x)
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class UserTrees:
     def save(self, directory: Path) -> None:
         """Write user_trees.json and user_trees.safetensors. Raises OSError."""
         document: dict[str, Any] = {
-            "format": FORMAT,
+            "format": USER_TREES_FORMAT,
             "names": list(self.names),
             "members": [member.text for member in self.members],
         }
@@ -169,9 +169,9 @@ def load_user_trees(directory: Path) -> UserTrees:
     """
     try:
         found = json.loads((directory / USER_TREES).read_text(encoding="utf-8"))
-        if found["format"] != FORMAT:
+        if found["format"] != USER_TREES_FORMAT:
             raise GraphdetError(
-                f"the trees of users in {directory} have another format than {FORMAT}: train again"
+                f"the trees of users in {directory} have another format than {USER_TREES_FORMAT}: train again"
             )
         arrays = load_file(directory / ARRAYS)
         members = tuple(Trees(str(text)) for text in found["members"])

@@ -1,22 +1,11 @@
-"""DuckDB's CSV reader, told everything and left to guess nothing; the lines it refuses are collected.
+"""Delimited text (CSV, TSV and the like): every column as text, bad lines put aside with line and reason.
 
-The header of a delimited text file: the names of its columns, and whether the delimiter fits.
-
-Which row of a text file stands on which line, and where DuckDB's bad lines belong among the rows.
-
-The slow way through a text file that is broken as a whole: each line for itself.
-
-A quote that is never closed makes a CSV reader swallow the lines after it, and mixed line ends stop it. Here
-each physical line is a row: a line whose quotes do not close, one that is no UTF-8 or has a carriage return
-within is put aside, and all others are read. (Values that run over several lines are put aside with their
-lines, too.)
-
-Delimited text (CSV, TSV and the like): every column as text, bad lines put aside with line and reason.
-
-The dialect is not guessed: the delimiter is the ending's (or `[read] delimiter`), the quote is `"`. Every
-line of the file must be accounted for: header + rows + bad lines + blank lines + line ends inside quotes.
-Where the sum is off, or DuckDB gives up (a quote that is never closed, mixed line ends), the file is read
-once more line by line, and the lines with an open quote are put aside (salvage.py).
+The dialect is not guessed: the delimiter is the ending's (or `[read] delimiter`), the quote is `"`. DuckDB's reader is
+told everything; the header gives the names of the columns and says whether the delimiter fits. Every line of the file
+must be accounted for: header + rows + bad lines + blank lines + line ends inside quotes. Where the sum is off, or
+DuckDB gives up (a quote that is never closed, mixed line ends), the file is read once more, each physical line for
+itself: a line whose quotes do not close, one that is no UTF-8 or has a carriage return within is put aside, and all
+others are read. (Values that run over several lines are put aside with their lines, too.)
 """
 
 import csv
@@ -44,7 +33,7 @@ from graphdet.logs.raw import (
 )
 
 # DuckDB's error types in words for rejects.csv.
-REASONS = {
+REJECT_REASONS = {
     "MISSING COLUMNS": "too few columns",
     "TOO MANY COLUMNS": "too many columns",
     "UNQUOTED VALUE": "a quote is not closed or text follows it",
@@ -88,7 +77,7 @@ def load_csv(
 def collect_errors(bench: duckdb.DuckDBPyConnection, errors: str) -> str:
     """Make a table (k from 0, record, reason, raw) of DuckDB's rejected lines, one row for each line."""
     bad = fresh_name("bad")
-    words = " ".join(f"WHEN '{key}' THEN '{text}'" for key, text in REASONS.items())
+    words = " ".join(f"WHEN '{key}' THEN '{text}'" for key, text in REJECT_REASONS.items())
     bench.execute(
         f"CREATE TEMP TABLE {bad} AS SELECT row_number() OVER (ORDER BY line) - 1 AS k, line AS record,"
         f" CASE kind {words} ELSE lower(kind) END AS reason, raw FROM ("
@@ -243,7 +232,7 @@ def number_rows(
         f" SELECT k, reason, raw, record - 1 - {header_rows} - k"
         f" - (SELECT count(*) FROM {blank} WHERE line < record) AS good_before FROM {bad})"
     )
-    source = numbered(table, f"{bad}_rows") if n_bad else f"(SELECT *, rowid AS {ROW} FROM {table})"
+    source = with_row_numbers(table, f"{bad}_rows") if n_bad else f"(SELECT *, rowid AS {ROW} FROM {table})"
     one_each = header_lines + n_good + n_bad
     bad_query = f"SELECT row, reason, raw FROM {bad}_rows" if n_bad else None
     if counted.n == one_each:
@@ -263,7 +252,7 @@ def number_rows(
     return Numbering(source, n_good + n_bad, bad_query, _line_query(inside, blank, header_lines))
 
 
-def numbered(table: str, bad_rows: str) -> str:
+def with_row_numbers(table: str, bad_rows: str) -> str:
     """Write the source whose row numbers leave room for the bad lines."""
     return (
         f"(SELECT t.*, t.rowid + coalesce(b.shift, 0) AS {ROW} FROM {table} t ASOF LEFT JOIN"
@@ -337,7 +326,7 @@ def read_by_lines(
         f"CREATE TEMP TABLE {bad}_rows AS SELECT k, reason, raw, record - 1 AS ix,"
         f" record - 1 - k AS good_before FROM {bad}"
     )
-    by_ix = numbered(table, f"{bad}_rows")
+    by_ix = with_row_numbers(table, f"{bad}_rows")
     columns = ", ".join(f"c{i}" for i in range(n_columns))
     return Numbering(
         source=f"(SELECT {columns}, row AS {ROW} FROM {by_ix} JOIN {rows} ON {ROW} = ix)",

@@ -1,8 +1,7 @@
 """The tables of the graph, derived from clean events. All are lazy: a store computes what it keeps.
 
-Rows that are equal in every mapped column.
-
-The template of each event's text, as a column that becomes a shared entity (`[text] templates`).
+Also here: rows that are equal in every mapped column, and the template of each event's text as a column that becomes
+a shared entity (`[text] templates`).
 """
 
 import duckdb
@@ -11,7 +10,7 @@ import pyarrow as pa
 
 from graphdet import schema
 from graphdet.config import Config
-from graphdet.logs.fields import PACKED_IDS
+from graphdet.logs.fields import PACKED_ID_TYPES
 from graphdet.logs.raw import fresh_name, height, materialise
 from graphdet.tables import Frame, LogTables
 from graphdet.text.normal import template_id
@@ -68,7 +67,7 @@ def _interactions(clean: Frame, have: set[str]) -> Frame:
         else nw.lit(None).cast(nw.Float64())
         for name in ("amount", "quantity")
     }
-    grouped = grouped.with_columns(nw.col(*PACKED_IDS).cast(_TEXT), **totals)
+    grouped = grouped.with_columns(nw.col(*PACKED_ID_TYPES).cast(_TEXT), **totals)
     return grouped.select(*schema.INTERACTION_COLUMNS)
 
 

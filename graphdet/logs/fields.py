@@ -17,7 +17,7 @@ from graphdet.tables import Frame
 
 FACTORS_MS = {"s": 1000.0, "ms": 1.0, "us": 0.001}  # milliseconds in one unit
 IDS = ("event_id", "user_id", "item_id", "session_id")
-PACKED_IDS = (
+PACKED_ID_TYPES = (
     "user_id",
     "item_id",
     "session_id",
@@ -80,13 +80,13 @@ def _id_columns(config: Config) -> Iterator[tuple[str, str]]:
 def _expressions(raw: RawFile, config: Config) -> Iterator[tuple[str, str]]:
     columns = config.columns
     for name, column in _id_columns(config):
-        whole = name in PACKED_IDS and raw.types[column] in _SMALL_INTEGERS
+        whole = name in PACKED_ID_TYPES and raw.types[column] in _SMALL_INTEGERS
         yield name, f"{raw.columns[column]}::BIGINT" if whole else _as_text(raw, column)
     for name in ("text", "item_name"):
         column = getattr(columns, name)
         if column is not None:
             yield name, _as_text(raw, column)
-    for name, column in attribute_columns(config).items():
+    for name, column in attributes_of_config(config).items():
         yield f"attribute {name}", _as_text(raw, column)
     for name in ("amount", "quantity"):
         column = getattr(columns, name)
@@ -98,7 +98,7 @@ def _expressions(raw: RawFile, config: Config) -> Iterator[tuple[str, str]]:
         yield "wanted", " AND ".join(_filter(raw, column, want) for column, want in config.filters.items())
 
 
-def attribute_columns(config: Config) -> dict[str, str]:
+def attributes_of_config(config: Config) -> dict[str, str]:
     """List the attributes of events (name → column); device_id and ip are ones unless they are entities."""
     attributes = dict(config.attributes)
     entities = {entity_column(config, column) for column in config.entities.values()}

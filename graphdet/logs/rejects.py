@@ -39,11 +39,11 @@ from graphdet.errors import GraphdetError, TooManyRejects
 from graphdet.logs.fields import FACTORS_MS, Fields
 from graphdet.logs.raw import ROW, RawFile, first_words, fresh_name, literal
 from graphdet.tables import Frame
+from graphdet.units import DAY_MS
 
 FILTERED = "filtered"
 DUPLICATE = "duplicate"
 MAX_ID_CHARS = 1024
-_DAY_MS = 86_400_000
 _UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 _EARLIEST = "1990-01-01"
 
@@ -112,7 +112,7 @@ def _action(config: Config, have: set[str]) -> nw.Expr:
 
 def _range(config: Config, now_ms: int) -> tuple[int, int]:
     time = config.time
-    return iso_ms(time.earliest or _EARLIEST), iso_ms(time.latest) if time.latest else now_ms + _DAY_MS
+    return iso_ms(time.earliest or _EARLIEST), iso_ms(time.latest) if time.latest else now_ms + DAY_MS
 
 
 def _missing(config: Config) -> Iterator[tuple[nw.Expr, str]]:
@@ -157,7 +157,7 @@ def _time_reasons(config: Config, earliest: int, latest: int, numeric: bool) -> 
                     factor = FACTORS_MS[unit]
                     likely = (number >= earliest / factor) & (number < latest / factor)
                     yield likely, f"timestamp looks like {word}, not {_UNIT_WORDS[time.unit]}"
-    yield (at >= 0) & (at < 365 * _DAY_MS), "timestamp in 1970: wrong unit?"
+    yield (at >= 0) & (at < 365 * DAY_MS), "timestamp in 1970: wrong unit?"
     yield at < earliest, f"timestamp before {_day(earliest)}"
     late = f"timestamp after {_day(latest)}" if time.latest else "timestamp in the future"
     yield nw.lit(True), late

@@ -38,7 +38,7 @@ class ScoreFile:
 
 
 @dataclass(frozen=True)
-class LabelFile:
+class LabelColumns:
     """Labels: key (string, each once), label (int8), and those of the extra columns that the file has (string)."""
 
     key: str
@@ -46,7 +46,7 @@ class LabelFile:
     path: str
 
 
-def read_scores(path: str | Path, extra: Sequence[str] = ()) -> ScoreFile:
+def read_score_file(path: str | Path, extra: Sequence[str] = ()) -> ScoreFile:
     """Read a CSV or TSV with one of user_id, item_id, session_id, event_id, a score, and perhaps flagged.
 
     An empty score, NaN or an infinity is none.
@@ -78,7 +78,7 @@ def read_scores(path: str | Path, extra: Sequence[str] = ()) -> ScoreFile:
     return ScoreFile(key, _each_once(path, kept, table[LINE], SCORE, "has two scores"), has_flags, str(path))
 
 
-def read_label_rows(path: str | Path, key: str, extra: Sequence[str] = ()) -> LabelFile:
+def read_label_rows(path: str | Path, key: str, extra: Sequence[str] = ()) -> LabelColumns:
     """Read labels of `key` with extra columns: as logs.labels.read_labels, but other ids may stand beside.
 
     Raises:
@@ -104,7 +104,9 @@ def read_label_rows(path: str | Path, key: str, extra: Sequence[str] = ()) -> La
     kept = pa.table(
         {key: given[key], LABEL: label} | {name: given[name] for name in extra if name in given.column_names}
     )
-    return LabelFile(key, _each_once(path, kept, given[LINE], LABEL, "is labelled both 1 and 0"), str(path))
+    return LabelColumns(
+        key, _each_once(path, kept, given[LINE], LABEL, "is labelled both 1 and 0"), str(path)
+    )
 
 
 _NONE = ("nan", "inf", "-inf", "infinity", "-infinity", "null", "none", "na")

@@ -11,7 +11,7 @@ from graphdet.reports.run_facts import RunFacts
 NAMED = 5  # members and targets that are named in a sentence
 SURE_Q = 0.02
 MANY_DOUBTS = 2
-SMALL = 6  # members below which friends or a family may look the same
+FEW_MEMBERS = 6  # members below which friends or a family may look the same
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,8 @@ def _how(ring: RingData) -> tuple[str, ...]:
 def how_sure(ring: RingData) -> list[str]:
     """Say how sure the finding is and what p and q are, for people who do not know them."""
     lines = [
-        f"Score {words.score(ring.score)}: from 0 to 1; the probability, as the judge of rings estimates it, that this "
-        f"is a coordinated campaign of the kinds it was taught.",
+        f"Score {words.score_in_words(ring.score)}: from 0 to 1; the probability, as the judge of rings "
+        f"estimates it, that this is a coordinated campaign of the kinds it was taught.",
         f"p-value {words.chance(ring.p_value)}. {meaning_of_p(ring.p_value)} "
         f"It is not the probability that these accounts are innocent.",
         f"q-value {words.chance(ring.q_value)}. {meaning_of_q(ring.q_value)} "
@@ -203,7 +203,7 @@ def advice(ring: RingData) -> Advice:
             tuple(never),
         )
     q = ring.q_value
-    if q is not None and q <= SURE_Q and len(ring.against) < MANY_DOUBTS and ring.n_users >= SMALL:
+    if q is not None and q <= SURE_Q and len(ring.against) < MANY_DOUBTS and ring.n_users >= FEW_MEMBERS:
         return Advice(
             "Put before a person who may decide, with priority; the evidence is strong and little speaks against it.",
             (

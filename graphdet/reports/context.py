@@ -4,7 +4,7 @@ A ring against expectation: what chance would have done, as whole distributions.
 
 Two nulls, each with its own question.
 
-**Organic model.** Would these accounts act on these very items anyway? Each account u meets each item i
+**OrganicNull model.** Would these accounts act on these very items anyway? Each account u meets each item i
 independently with probability 1 - exp(-mu_ui), mu_ui = sum over 64 time slices of (acts of u) x (acts on i) /
 (all acts), the ring's own acts left in, which favours innocence. The count of filled cells of members x targets
 is then a sum of unequal coins, a Poisson-binomial variable, computed exactly (up to rounding). It takes the items
@@ -26,14 +26,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float, Int
 from graphdet.tables import numbered, require_columns
 
-N_SLICES = 64  # time slices of equal numbers of acts, as in the organic model of ring finding
-Ints = NDArray[np.int64]
+N_CONTEXT_SLICES = 64  # time slices of equal numbers of acts, as in the organic model of ring finding
 
 
 @dataclass(frozen=True)
-class Acts:
+class LogActs:
     """Distinct (user, item) acts with their first time, by user.
 
     Shapes: user_ids, item_ids Arrow strings in byte order; user_ix, item_ix int32[n_acts] into them; at_ms
@@ -44,10 +44,10 @@ class Acts:
     item_ids: pa.Array
     user_ix: NDArray[np.int32]
     item_ix: NDArray[np.int32]
-    at_ms: Ints
+    at_ms: Int
 
     @classmethod
-    def of(cls, table: pa.Table) -> "Acts":
+    def of(cls, table: pa.Table) -> "LogActs":
         """Encode a table of user_id, item_id, at_ms in any order; of a pair the first act is kept.
 
         Ids may be whole numbers.
@@ -72,7 +72,7 @@ class Acts:
             user_ids, item_ids, (pair // n_items).astype(np.int32), (pair % n_items).astype(np.int32), first
         )
 
-    def ready(self) -> "Acts":
+    def ready(self) -> "LogActs":
         """Sort the acts now in all the ways that rings are looked at; gives them back."""
         with ThreadPoolExecutor(1) as other:
             by_item = other.submit(lambda: self._by_item)
@@ -90,76 +90,76 @@ class Acts:
         return len(self.item_ids)
 
     @cached_property
-    def user_ends(self) -> Ints:
+    def user_ends(self) -> Int:
         """Where the acts of each user begin, int64[n_users + 1]."""
         return _ends(self.user_ix, self.n_users)
 
     @cached_property
-    def degree(self) -> Ints:
+    def degree(self) -> Int:
         """Distinct items per user, int64[n_users]."""
         return np.diff(self.user_ends)
 
     @cached_property
-    def by_time(self) -> Ints:
+    def by_time(self) -> Int:
         """The acts in their order in time, int64[n_acts]."""
         return _order(self.at_ms)
 
     @cached_property
-    def times(self) -> Ints:
+    def times(self) -> Int:
         """The times of all acts, ascending, int64[n_acts]."""
         return self.at_ms[self.by_time]
 
     @cached_property
-    def _by_item(self) -> tuple[Ints, Ints]:
+    def _by_item(self) -> tuple[Int, Int]:
         return _order(self.item_ix), _ends(self.item_ix, self.n_items)
 
     @cached_property
     def cuts(self) -> NDArray[np.float64]:
-        """The times between slices, float64[N_SLICES - 1]."""
+        """The times between slices, float64[N_CONTEXT_SLICES - 1]."""
         if not len(self.at_ms):
             return np.zeros(0)
-        return np.quantile(self.times, np.linspace(0, 1, N_SLICES + 1)[1:-1])
+        return np.quantile(self.times, np.linspace(0, 1, N_CONTEXT_SLICES + 1)[1:-1])
 
     @cached_property
     def slice_acts(self) -> NDArray[np.float64]:
-        """How many acts fall into each slice, float64[N_SLICES]."""
+        """How many acts fall into each slice, float64[N_CONTEXT_SLICES]."""
         edges = np.searchsorted(self.times, self.cuts, side="left")
         return np.diff(np.concatenate([[0], edges, [len(self.times)]])).astype(np.float64)
 
-    def slices_of(self, acts: Ints) -> Ints:
+    def slices_of(self, acts: Int) -> Int:
         """The slice of some acts."""
         return np.searchsorted(self.cuts, self.at_ms[acts], side="right")
 
-    def rows_of_users(self, ids: list[str]) -> Ints:
+    def rows_of_users(self, ids: list[str]) -> Int:
         """The rows of user ids; those that the log lacks are left out."""
         return _rows(self.user_ids, ids)
 
-    def rows_of_items(self, ids: list[str]) -> Ints:
+    def rows_of_items(self, ids: list[str]) -> Int:
         """The rows of item ids, in the order given; those that the log lacks are left out."""
         return _rows(self.item_ids, ids)
 
-    def on_items(self, items: Ints) -> Ints:
+    def on_items(self, items: Int) -> Int:
         """The acts on some items, item by item."""
         order, ends = self._by_item
         parts = [order[ends[item] : ends[item + 1]] for item in items.tolist()]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
-    def of_users(self, users: Ints) -> tuple[Ints, Ints]:
+    def of_users(self, users: Int) -> tuple[Int, Int]:
         """The acts of some users, user by user, and for each its place in `users`."""
         n = self.degree[users]
         place = np.repeat(np.arange(len(users)), n)
         first = np.repeat(self.user_ends[users] - np.concatenate([[0], np.cumsum(n)[:-1]]), n)
         return first + np.arange(len(place)), place
 
-    def within(self, first_ms: int, last_ms: int) -> "Acts":
+    def within(self, first_ms: int, last_ms: int) -> "LogActs":
         """The acts with first_ms <= at_ms <= last_ms; users and items keep their rows."""
         low = int(np.searchsorted(self.times, first_ms, side="left"))
         high = int(np.searchsorted(self.times, last_ms, side="right"))
         rows = np.sort(self.by_time[low:high])
-        return Acts(self.user_ids, self.item_ids, self.user_ix[rows], self.item_ix[rows], self.at_ms[rows])
+        return LogActs(self.user_ids, self.item_ids, self.user_ix[rows], self.item_ix[rows], self.at_ms[rows])
 
 
-def _order(key: NDArray[np.integer]) -> Ints:
+def _order(key: NDArray[np.integer]) -> Int:
     """The rows in the order of a key, those of one key in their own order.
 
     Key and row are sorted as one number where 63 bits hold both: a fifth of the time of an argsort.
@@ -174,12 +174,12 @@ def _order(key: NDArray[np.integer]) -> Ints:
     return both & ((1 << n_bits) - 1)
 
 
-def _ends(key: NDArray[np.int32], n_keys: int) -> Ints:
+def _ends(key: NDArray[np.int32], n_keys: int) -> Int:
     """Where the rows of each key below n_keys begin once they are sorted by it, int64[n_keys + 1]."""
     return np.concatenate([[0], np.cumsum(np.bincount(key, minlength=n_keys))])
 
 
-def _rows(ids: pa.Array, wanted: list[str]) -> Ints:
+def _rows(ids: pa.Array, wanted: list[str]) -> Int:
     """Where wanted ids are among all, in the order wanted: few are hashed, and all looked up among them."""
     asked = pc.index_in(ids, value_set=pa.array(list(dict.fromkeys(wanted)), pa.string()))
     rows = np.flatnonzero(asked.is_valid().to_numpy(zero_copy_only=False))
@@ -191,11 +191,10 @@ MOST_DRAWN = 200_000  # accounts drawn for one ring; a huge one gets fewer group
 LEAST_GROUPS = 40
 _AT_ONCE = 200_000  # accounts drawn before their acts are looked up: bounded memory
 _NEAREST = 25  # an account is matched with one of at least so many
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Organic:
+class OrganicNull:
     """The organic null: observed and expected filled cells, and chance[k], the probability of k of them."""
 
     observed: int
@@ -209,7 +208,7 @@ class Matched:
     """The matched null: the ring's acts on its targets, and those of each group on its own best items."""
 
     observed: int
-    groups: Ints
+    groups: Int
 
     @property
     def p_value(self) -> float:
@@ -217,7 +216,7 @@ class Matched:
         return float((np.sum(self.groups >= self.observed) + 1) / (len(self.groups) + 1))
 
 
-def organic_null(acts: Acts, users: Ints, items: Ints) -> Organic:
+def organic_null(acts: LogActs, users: Int, items: Int) -> OrganicNull:
     """Hold a ring against the organic model; users and items are rows."""
     mine, place = acts.of_users(users)
     by_user = _table(place, acts.slices_of(mine), len(users))
@@ -229,12 +228,12 @@ def organic_null(acts: Acts, users: Ints, items: Ints) -> Organic:
     p = -np.expm1(-mu.ravel())
     chance = poisson_binomial(p)
     tail = float(min(1.0, max(chance[observed:].sum(), 0.0))) if observed < len(chance) else 0.0
-    return Organic(observed, float(p.sum()), chance, tail)
+    return OrganicNull(observed, float(p.sum()), chance, tail)
 
 
-def _table(rows: Ints, slices: Ints, n: int) -> Float:
-    flat = np.bincount(rows * N_SLICES + slices, minlength=n * N_SLICES)
-    return flat.reshape(n, N_SLICES).astype(np.float64)
+def _table(rows: Int, slices: Int, n: int) -> Float:
+    flat = np.bincount(rows * N_CONTEXT_SLICES + slices, minlength=n * N_CONTEXT_SLICES)
+    return flat.reshape(n, N_CONTEXT_SLICES).astype(np.float64)
 
 
 def poisson_binomial(p: Float) -> Float:
@@ -265,7 +264,9 @@ def poisson_binomial(p: Float) -> Float:
     return chance[: int(last[-1]) + 1] if len(last) else chance[:1]
 
 
-def matched_null(acts: Acts, users: Ints, items: Ints, first_ms: int, last_ms: int, seed: int = 0) -> Matched:
+def matched_null(
+    acts: LogActs, users: Int, items: Int, first_ms: int, last_ms: int, seed: int = 0
+) -> Matched:
     """Hold a ring against groups of accounts as active in its window, each on its own best items."""
     within = acts.within(first_ms, last_ms)
     degree = within.degree
@@ -284,7 +285,7 @@ def matched_null(acts: Acts, users: Ints, items: Ints, first_ms: int, last_ms: i
     return Matched(observed, np.concatenate([_best(within, part, len(items)) for part in parts]))
 
 
-def _draw(pool_degree: Ints, wanted: Ints, n_groups: int, rng: np.random.Generator) -> Ints:
+def _draw(pool_degree: Int, wanted: Int, n_groups: int, rng: np.random.Generator) -> Int:
     """Draw places of the pool, int64[n_groups, n_members]: within a quarter of the activity asked for."""
     low = np.searchsorted(pool_degree, wanted / 1.25, side="left")
     high = np.searchsorted(pool_degree, wanted * 1.25, side="right")
@@ -295,8 +296,8 @@ def _draw(pool_degree: Ints, wanted: Ints, n_groups: int, rng: np.random.Generat
     return rng.integers(low, high, (n_groups, len(wanted)))
 
 
-def _best(acts: Acts, drawn: Ints, n_items: int) -> Ints:
-    """Acts of each group on those n items that most of it touch, int64[n_groups].
+def _best(acts: LogActs, drawn: Int, n_items: int) -> Int:
+    """LogActs of each group on those n items that most of it touch, int64[n_groups].
 
     Shapes: drawn int64[n_groups, n_members], rows of users; one drawn twice for a group counts once.
     """
@@ -329,7 +330,7 @@ class Outsider:
 
 
 @dataclass(frozen=True)
-class Context:
+class Surroundings:
     """The surroundings of one ring.
 
     outside_by_item: item_id → (accounts outside that touched it in the ring's window, at any time). bands: number of
@@ -344,7 +345,7 @@ class Context:
     band_items: dict[int, dict[str, int]]  # targets touched → item_id → accounts outside in that band
     audience_ms: tuple[int, ...]
     n_audience: int
-    organic: Organic
+    organic: OrganicNull
     matched: Matched | None
     log_first_ms: int
     log_last_ms: int
@@ -352,8 +353,8 @@ class Context:
 
 
 def look_around(
-    acts: Acts, user_ids: list[str], item_ids: list[str], first_ms: int, last_ms: int, seed: int = 0
-) -> Context | None:
+    acts: LogActs, user_ids: list[str], item_ids: list[str], first_ms: int, last_ms: int, seed: int = 0
+) -> Surroundings | None:
     """Collect the surroundings of a ring, at work from first_ms to last_ms, both included; None: no act of it."""
     # Sorted, so that sums and draws do not depend on the order given.
     users, items = np.sort(acts.rows_of_users(user_ids)), np.sort(acts.rows_of_items(item_ids))
@@ -366,7 +367,7 @@ def look_around(
     names = dict(zip(items.tolist(), acts.item_ids.take(pa.array(items)).to_pylist(), strict=True))
     bands = dict(zip(*(part.tolist() for part in np.unique(count, return_counts=True)), strict=True))
     matched = matched_null(acts, users, items, first_ms, last_ms, seed)
-    return Context(
+    return Surroundings(
         outsiders=_nearest(acts, within, who, at, count, names),
         outside_by_item={
             name: (int(np.sum(acts.item_ix[within] == item)), int(np.sum(acts.item_ix[touched] == item)))
@@ -385,7 +386,7 @@ def look_around(
 
 
 def _nearest(
-    acts: Acts, within: Ints, who: Ints, at: Ints, count: Ints, names: dict[int, str]
+    acts: LogActs, within: Int, who: Int, at: Int, count: Int, names: dict[int, str]
 ) -> tuple[Outsider, ...]:
     """The accounts outside that touched most targets, two or more."""
     order = np.lexsort((who, -count))
@@ -404,7 +405,7 @@ def _nearest(
     return tuple(found)
 
 
-def _by_band(items: Ints, count: Ints, names: dict[int, str]) -> dict[int, dict[str, int]]:
+def _by_band(items: Int, count: Int, names: dict[int, str]) -> dict[int, dict[str, int]]:
     found: dict[int, dict[str, int]] = {}
     pairs, n = np.unique(np.column_stack([count, items]), axis=0, return_counts=True)
     for (band, item), many in zip(pairs.tolist(), n.tolist(), strict=True):
@@ -412,7 +413,7 @@ def _by_band(items: Ints, count: Ints, names: dict[int, str]) -> dict[int, dict[
     return found
 
 
-def _curve(times: Ints) -> tuple[int, ...]:
+def _curve(times: Int) -> tuple[int, ...]:
     """Some of the times, evenly by rank, the first and the last among them."""
     if len(times) <= CURVE_POINTS:
         return tuple(times.tolist())

@@ -142,7 +142,7 @@ def _fields(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 FORMULA = "=+-@＝＋－＠'"
-Cell = str | int | float | None
+CsvCell = str | int | float | None
 
 
 def neutral(text: str) -> str:
@@ -165,7 +165,7 @@ def original(text: str) -> str:
     return text.removeprefix("'")
 
 
-def sheet(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+def sheet(columns: Sequence[str], rows: Iterable[Sequence[CsvCell]]) -> str:
     """Write rows as safe CSV: RFC 4180 with line feeds, UTF-8 with a mark so that spreadsheets know it."""
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
@@ -179,7 +179,7 @@ def sheet(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     return "\ufeff" + text
 
 
-def _cell(value: Cell) -> Cell:
+def _cell(value: CsvCell) -> CsvCell:
     if value is None or value != value:
         return ""
     if isinstance(value, bool):

@@ -13,7 +13,7 @@ import pyarrow.csv
 from graphdet.files import write_json
 from graphdet.tables import RingTables
 
-SCHEMA = "graphdet.drift/1"
+DRIFT_SCHEMA = "graphdet.drift/1"
 FILE = "drift.json"
 SAME_RING = 0.3  # Jaccard index of members from which two rings are one, the most alike first
 
@@ -107,7 +107,7 @@ def _members(ids: Sequence[str], ring_of: Sequence[str], users: Sequence[str]) -
     return {ring_id: frozenset(members) for ring_id, members in found.items()}
 
 
-def compare(before: Findings, now: Findings) -> Drift:
+def compare_findings(before: Findings, now: Findings) -> Drift:
     """Match rings by their members, the most alike first, and tell the difference."""
     where: dict[str, list[str]] = {}
     for ring_id, members in before.rings.items():
@@ -142,7 +142,7 @@ def compare(before: Findings, now: Findings) -> Drift:
     )
 
 
-def settle(out: Path, before: Findings | None, now: Findings) -> Drift | None:
+def keep_drift(out: Path, before: Findings | None, now: Findings) -> Drift | None:
     """Give the drift that the report shows, and keep it as drift.json; None where there is nothing to compare with.
 
     The same findings again change nothing: what was told of the last different findings stays, so that a run that is
@@ -157,8 +157,8 @@ def settle(out: Path, before: Findings | None, now: Findings) -> Drift | None:
         return None
     if before == now:
         return _read(path)
-    drift = compare(before, now)
-    write_json(path, {"schema": SCHEMA, **asdict(drift)})
+    drift = compare_findings(before, now)
+    write_json(path, {"schema": DRIFT_SCHEMA, **asdict(drift)})
     return drift
 
 

@@ -18,8 +18,8 @@ from graphdet.reports.figures.evaluation import (
     legend_mark,
 )
 
-SCHEMA = "graphdet.evaluation/1"
-SCHEMA_FILE = "evaluation-1.schema.json"
+EVALUATION_SCHEMA = "graphdet.evaluation/1"
+EVALUATION_SCHEMA_FILE = "evaluation-1.schema.json"
 NAMES = {
     "auprc": "Average precision (AUPRC)",
     "auroc": "AUROC",

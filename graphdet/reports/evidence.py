@@ -135,7 +135,7 @@ def read_evidence(text: str | None) -> dict[str, float]:
     }
 
 
-def findings(evidence: Mapping[str, float]) -> list[Finding]:
+def evidence_findings(evidence: Mapping[str, float]) -> list[Finding]:
     """Explain the numbers: those we have words for first, in their order here, then the others by name."""
     known = [name for name in _MEANINGS if name in evidence]
     others = sorted(name for name in evidence if name not in _MEANINGS)

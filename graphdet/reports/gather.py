@@ -9,23 +9,23 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graphdet.reports.context import Context
-from graphdet.reports.evidence import counter_evidence, findings, read_evidence
+from graphdet.reports.context import Surroundings
+from graphdet.reports.evidence import counter_evidence, evidence_findings, read_evidence
 from graphdet.reports.reasons import Reason, read_explanation
-from graphdet.reports.ring_data import Act, Item, Member, RingData, SharedEntity, Sitting
+from graphdet.reports.ring_data import Act, Item, Member, RingData, RingSession, SharedEntity
 from graphdet.tables import RingTables, require_columns
 
-INTERACTIONS = ("user_id", "session_id", "item_id", "action", "at_ms", "n")
-Row = dict[str, Any]
+ACT_COLUMNS = ("user_id", "session_id", "item_id", "action", "at_ms", "n")
+FindingRow = dict[str, Any]
 # users, targets, first and last time of their acts (both included) → what waits for the surroundings
-Look = Callable[[list[str], list[str], int, int], Callable[[], Context | None]]
+Look = Callable[[list[str], list[str], int, int], Callable[[], Surroundings | None]]
 
 
 @dataclass(frozen=True)
 class Sources:
     """What the pages of rings are made from.
 
-    Shapes: interactions has INTERACTIONS, scores schema.SCORE_COLUMNS, entities schema.ENTITY_COLUMNS, at least
+    Shapes: interactions has ACT_COLUMNS, scores schema.SCORE_COLUMNS, entities schema.ENTITY_COLUMNS, at least
     those of all members (interactions with targets or not); items schema.ITEM_COLUMNS. `look` finds the
     surroundings of a ring, and may do so beside what the caller does.
     """
@@ -46,21 +46,21 @@ def item_names(items: pa.Table | None) -> dict[str, str]:
     return {item: name for item, name in zip(ids, names, strict=True) if name}
 
 
-def gather(sources: Sources, ring_ids: Sequence[str]) -> Iterator[RingData]:
+def gather_rings(sources: Sources, ring_ids: Sequence[str]) -> Iterator[RingData]:
     """Collect the data of some rings, in the order of `ring_ids`, one at a time.
 
     Raises:
         ValueError: a column is missing.
     """
-    require_columns(sources.interactions.column_names, INTERACTIONS, "interactions")
+    require_columns(sources.interactions.column_names, ACT_COLUMNS, "interactions")
     wanted = pa.array(sorted(set(ring_ids)), pa.string())
     rings = {row["ring_id"]: row for row in _of(sources.rings.rings, "ring_id", wanted)}
     members = _grouped(_of(sources.rings.members, "ring_id", wanted))
     targets = _grouped(_of(sources.rings.items, "ring_id", wanted))
     people = pa.array(sorted({row["user_id"] for rows in members.values() for row in rows}), pa.string())
     scores = {row["user_id"]: row for row in _of(sources.scores, "user_id", people)}
-    acts = _grouped(_of(sources.interactions.select(list(INTERACTIONS)), "user_id", people), key="user_id")
-    links: dict[str, list[Row]] = {}
+    acts = _grouped(_of(sources.interactions.select(list(ACT_COLUMNS)), "user_id", people), key="user_id")
+    links: dict[str, list[FindingRow]] = {}
     if sources.entities is not None and sources.entities.num_rows:
         links = _grouped(_of(sources.entities, "user_id", people), key="user_id")
     pushed = pa.array(sorted({row["item_id"] for rows in targets.values() for row in rows}), pa.string())
@@ -84,32 +84,32 @@ def _table_of(table: pa.Table, column: str, values: pa.Array) -> pa.Table:
     return table.filter(pc.is_in(pc.cast(table[column], pa.string()), value_set=values))
 
 
-def _of(table: pa.Table, column: str, values: pa.Array) -> list[Row]:
-    rows: list[Row] = _table_of(table, column, values).to_pylist()
+def _of(table: pa.Table, column: str, values: pa.Array) -> list[FindingRow]:
+    rows: list[FindingRow] = _table_of(table, column, values).to_pylist()
     return rows
 
 
-def _grouped(rows: Sequence[Row], key: str = "ring_id") -> dict[str, list[Row]]:
-    groups: dict[str, list[Row]] = defaultdict(list)
+def _grouped(rows: Sequence[FindingRow], key: str = "ring_id") -> dict[str, list[FindingRow]]:
+    groups: dict[str, list[FindingRow]] = defaultdict(list)
     for row in rows:
         groups[row[key]].append(row)
     return groups
 
 
 def _ring(
-    ring: Row,
-    members: Sequence[Row],
-    targets: Sequence[Row],
-    rows: Sequence[Row],
+    ring: FindingRow,
+    members: Sequence[FindingRow],
+    targets: Sequence[FindingRow],
+    rows: Sequence[FindingRow],
     names: Mapping[str, str],
-    scores: Mapping[str, Row],
+    scores: Mapping[str, FindingRow],
     shared: list[SharedEntity],
     look: Look | None,
 ) -> RingData:
     """Put one ring together; members by score, targets by members, acts by time."""
     pushed = {row["item_id"] for row in targets}
     acts = sorted(
-        (Act(**{name: act[name] for name in INTERACTIONS}) for act in rows if act["item_id"] in pushed),
+        (Act(**{name: act[name] for name in ACT_COLUMNS}) for act in rows if act["item_id"] in pushed),
         key=lambda act: (act.at_ms, act.user_id, act.item_id, act.session_id, act.action),
     )
     others = [act for act in rows if act["item_id"] not in pushed]
@@ -134,7 +134,7 @@ def _ring(
         first_seen=str(ring["first_seen"] or ""),
         last_seen=str(ring["last_seen"] or ""),
         reason=str(ring["reason"] or ""),
-        findings=tuple(findings(evidence)),
+        findings=tuple(evidence_findings(evidence)),
         reasons=told.reasons,
         against=told.against + doubts,
         would_change=told.would_change,
@@ -164,7 +164,7 @@ def _acts_by(acts: Sequence[Act], key: str) -> dict[str, list[Act]]:
 
 
 def _member(
-    row: Row,
+    row: FindingRow,
     score: Mapping[str, Any],
     acts: Sequence[Act],
     n_others: Mapping[str, int],
@@ -188,7 +188,7 @@ def _member(
     )
 
 
-def _item(row: Row, name: str | None, acts: Sequence[Act]) -> Item:
+def _item(row: FindingRow, name: str | None, acts: Sequence[Act]) -> Item:
     return Item(
         item_id=row["item_id"],
         name=name,
@@ -200,7 +200,7 @@ def _item(row: Row, name: str | None, acts: Sequence[Act]) -> Item:
     )
 
 
-def _sittings(rows: Sequence[Row], pushed: set[str]) -> list[Sitting]:
+def _sittings(rows: Sequence[FindingRow], pushed: set[str]) -> list[RingSession]:
     """The sessions that hold an act on a target, by time."""
     wanted = {(row["user_id"], row["session_id"]) for row in rows if row["item_id"] in pushed}
     held: dict[tuple[str, str], list[tuple[int, str | None, str]]] = defaultdict(list)
@@ -208,11 +208,11 @@ def _sittings(rows: Sequence[Row], pushed: set[str]) -> list[Sitting]:
     for row in sorted(inside, key=lambda row: (row["at_ms"], row["item_id"], row["action"])):
         target = row["item_id"] if row["item_id"] in pushed else None
         held[row["user_id"], row["session_id"]].append((row["at_ms"], target, row["action"]))
-    found = [Sitting(*session, tuple(steps)) for session, steps in held.items()]
+    found = [RingSession(*session, tuple(steps)) for session, steps in held.items()]
     return sorted(found, key=lambda sitting: (sitting.steps[0][0], sitting.user_id, sitting.session_id))
 
 
-def _shared(members: Sequence[Row], links: Mapping[str, Sequence[Row]]) -> list[SharedEntity]:
+def _shared(members: Sequence[FindingRow], links: Mapping[str, Sequence[FindingRow]]) -> list[SharedEntity]:
     """Devices, addresses … that two members or more used, those of most members first."""
     users: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in members:

@@ -55,7 +55,7 @@ def _environment() -> Environment:
         shorten=words.shorten,
         thousands=words.thousands,
         figure=words.figure,
-        score=words.score,
+        score=words.score_in_words,
         chance=words.chance,
         percent=words.percent,
         stamp=_stamp,

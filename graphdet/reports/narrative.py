@@ -54,7 +54,7 @@ _LINK = re.compile(r"://|www\.|\bjavascript:|\bdata:", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Sheet:
+class FactSheet:
     """The facts that are sent, by E1 … in their order, and what each placeholder in them stands for."""
 
     facts: Mapping[str, str]
@@ -65,7 +65,7 @@ class Sheet:
         return _PLACEHOLDER.sub(lambda found: self.names.get(found.group(), found.group()), text)
 
 
-def fact_sheet(ring: RingData, facts: RunFacts | None = None) -> Sheet:
+def fact_sheet(ring: RingData, facts: RunFacts | None = None) -> FactSheet:
     """The facts of a ring without any id of it; a fact in which one is left after all is not sent."""
     hidden = hide_ring(_plain_actions(ring), Pseudonyms(secrets.token_bytes(32)))
     known = _raw_names(ring, hidden)
@@ -90,7 +90,7 @@ def fact_sheet(ring: RingData, facts: RunFacts | None = None) -> Sheet:
             sent[f"E{len(sent) + 1}"] = text
         if len(sent) == MOST_FACTS:
             break
-    return Sheet(sent, {place: known.get(name, "another") for name, place in place_of.items()})
+    return FactSheet(sent, {place: known.get(name, "another") for name, place in place_of.items()})
 
 
 def _plain_actions(ring: RingData) -> RingData:
@@ -119,15 +119,15 @@ def _any_of(names: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, telling)) + r")(?!\w)") if telling else None
 
 
-def messages(sheet: Sheet) -> list[dict[str, str]]:
+def messages(sheet: FactSheet) -> list[dict[str, str]]:
     """What is sent to the model."""
     facts = "\n".join(f"[{key}] {text}" for key, text in sheet.facts.items())
     return [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": f"Facts:\n{facts}"}]
 
 
-def read_narrative(text: str, sheet: Sheet, model: str, endpoint: str) -> Narrative:
+def read_narrative(text: str, sheet: FactSheet, model: str, endpoint: str) -> Narrative:
     """Keep the sentences of an answer that hold to the facts they cite."""
-    found = split(text)
+    found = split_sentences(text)
     kept = []
     for sentence in found[:MOST_SENTENCES]:
         cited = tuple(dict.fromkeys(re.findall(r"E\d+", " ".join(_CITED.findall(sentence)))))
@@ -139,10 +139,10 @@ def read_narrative(text: str, sheet: Sheet, model: str, endpoint: str) -> Narrat
     return Narrative(model, endpoint, tuple(kept), len(found) - len(kept), facts)
 
 
-def split(text: str) -> list[str]:
+def split_sentences(text: str) -> list[str]:
     """Split an answer into sentences, each with the citations that follow it.
 
-    >>> split("Ten accounts. [E1] They rush [E2].\\n- So much. [E3][E4]")
+    >>> split_sentences("Ten accounts. [E1] They rush [E2].\\n- So much. [E3][E4]")
     ['Ten accounts. [E1]', 'They rush [E2].', 'So much. [E3][E4]']
     """
     found = []

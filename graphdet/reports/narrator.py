@@ -15,7 +15,7 @@ from graphdet.reports.narrative import fact_sheet, messages, read_narrative
 from graphdet.reports.ring_data import RingData
 from graphdet.reports.run_facts import RunFacts
 
-KEY_VARIABLE = "GRAPHDET_NARRATIVE_KEY"
+NARRATIVE_KEY_VARIABLE = "GRAPHDET_NARRATIVE_KEY"
 PATH = "/chat/completions"
 MOST_BYTES = 1 << 20  # of an answer
 MOST_TOKENS = 1_000
@@ -50,7 +50,7 @@ class Narrator:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError("--narrative wants a URL such as http://localhost:8000/v1")
         if parts.username or parts.password:
-            raise UsageError(f"--narrative: leave the key out of the URL and set {KEY_VARIABLE}")
+            raise UsageError(f"--narrative: leave the key out of the URL and set {NARRATIVE_KEY_VARIABLE}")
         path = parts.path.rstrip("/")
         if not path.endswith(PATH):
             path += PATH if path.endswith("/v1") else f"/v1{PATH}"

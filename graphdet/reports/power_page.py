@@ -11,12 +11,12 @@ from graphdet.files import write_text
 from graphdet.reports import html, svg
 
 _LEFT, _TOP, _WIDE, _HIGH = 92.0, 34.0, 92.0, 46.0
-Cells = Sequence[
+PowerCells = Sequence[
     Mapping[str, Any]
 ]  # of accounts, density, window_s, n_trials, n_found, low, high, chance, margin
 
 
-def write_power_page(path: Path, cells: Cells, facts: Mapping[str, Any]) -> Path:
+def write_power_page(path: Path, cells: PowerCells, facts: Mapping[str, Any]) -> Path:
     """Write the page.
 
     cells: every one of a full grid, any order. facts: what the template shows, see templates/power.html.j2.
@@ -32,7 +32,7 @@ def write_power_page(path: Path, cells: Cells, facts: Mapping[str, Any]) -> Path
     return write_text(path, html.render("power.html.j2", maps=maps, **facts))
 
 
-def heat_map(cells: Cells, window_s: float) -> Markup:
+def heat_map(cells: PowerCells, window_s: float) -> Markup:
     """Draw the chance to be found, by accounts and density, of rings within one window."""
     its = [cell for cell in cells if cell["window_s"] == window_s]
     accounts = sorted({int(cell["accounts"]) for cell in its})
@@ -64,7 +64,7 @@ def heat_map(cells: Cells, window_s: float) -> Markup:
 def _cell(cell: Mapping[str, Any], x: float, y: float) -> Markup:
     chance, margin = float(cell["chance"]), float(cell["margin"])
     by_chance = margin <= 0  # not so where it is NaN
-    told = (
+    caption = (
         f"{words.thousands(cell['accounts'])} accounts, {words.percent(cell['density'])} of the targets, within "
         f"{words.duration(cell['window_s'])}: {cell['n_found']} of {cell['n_trials']} found "
         f"(95 %: {words.percent(cell['low'])} to {words.percent(cell['high'])}); "
@@ -72,7 +72,7 @@ def _cell(cell: Mapping[str, Any], x: float, y: float) -> Markup:
     )
     box = svg.tag(
         "rect",
-        svg.tag("title", told),
+        svg.tag("title", caption),
         x=x + 1.5,
         y=y + 1.5,
         width=_WIDE - 3,

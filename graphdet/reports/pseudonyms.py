@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from graphdet.reports.context import Context
+from graphdet.reports.context import Surroundings
 from graphdet.reports.reasons import Reason
 from graphdet.reports.ring_data import RingData
 from graphdet.tables import RingTables
@@ -168,7 +168,7 @@ def hide_ring(ring: RingData, names: Pseudonyms) -> RingData:
     )
 
 
-def _hide_context(context: Context, names: Pseudonyms) -> Context:
+def _hide_context(context: Surroundings, names: Pseudonyms) -> Surroundings:
     def items(found: Mapping[str, Any]) -> dict[str, Any]:
         return {names.of("item", item): value for item, value in found.items()}
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _KNOWN = ("code", "strength", "text", "numbers")
-REASONS, COUNTER, CHANGE, MEMBERS = "reasons", "counter_evidence", "would_change", "member_reasons"
-GNN = "gnn"
+REASONS_KEY, COUNTER, CHANGE, MEMBERS = "reasons", "counter_evidence", "would_change", "member_reasons"
+GNN_KEY = "gnn"
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,13 @@ def read_explanation(ring: Mapping[str, Any], sentence: str) -> Explanation:
     parts = [part.strip().rstrip(".") for part in sentence.split("; ") if part.strip()]
     plain = tuple(Reason("sentence", f"{part[:1].upper()}{part[1:]}.") for part in parts)
     return Explanation(
-        reasons=read_reasons(evidence.get(REASONS)) or plain,
+        reasons=read_reasons(evidence.get(REASONS_KEY)) or plain,
         against=read_reasons(evidence.get(COUNTER)),
         would_change=change if isinstance(change, Mapping) and isinstance(change.get("text"), str) else None,
         members={str(user): read_reasons(rows) for user, rows in of_members.items()}
         if isinstance(of_members, Mapping)
         else {},
-        gnn=read_gnn(evidence.get(GNN)),
+        gnn=read_gnn(evidence.get(GNN_KEY)),
     )
 
 

@@ -1,7 +1,4 @@
-"""report.html: what was read, what was found, how to read it, and what the run cannot see.
-
-What a run cannot see, said openly in the report.
-"""
+"""report.html: what was read, what was found, how to read it, and, said openly, what the run cannot see."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -139,7 +136,7 @@ def overview(
         n_candidates=rings.rings.num_rows - len(flagged),
         suspects=_suspect_rows(suspects, set(flagged)),
         suspects_note=_suspects_note(suspects.num_rows),
-        level=level(facts),
+        level=threshold_in_words(facts),
         score_meaning=score_meaning(facts),
         inputs=_inputs(facts),
         rows=_rows(facts),
@@ -185,10 +182,10 @@ def headline(n_suspects: int, n_rings: int, n_users: int) -> str:
     return f"{ring}, and {words.plural(n_suspects, 'suspect')} among {users}."
 
 
-def level(facts: Mapping[str, Any]) -> str:
+def threshold_in_words(facts: Mapping[str, Any]) -> str:
     """Say how the threshold was chosen.
 
-    >>> level({"fdr": 0.05}), level({"review": 200, "fdr": 0.05})[:49]
+    >>> threshold_in_words({"fdr": 0.05}), threshold_in_words({"review": 200, "fdr": 0.05})[:49]
     ('at most 5 in 100 flags are expected to be false', 'the 200 most suspicious users, as many as can be ')
     """
     if facts.get("review") is not None:
@@ -296,6 +293,6 @@ def _how(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Seed", facts.get("seed")),
         ("Device", facts.get("device")),
         ("Model", model),
-        ("Level", level(facts)),
+        ("Level", threshold_in_words(facts)),
     )
     return [(name, str(value)) for name, value in rows if value is not None and value != ""]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from graphdet.reports.context import Context
+from graphdet.reports.context import Surroundings
 from graphdet.reports.evidence import Finding
 from graphdet.reports.reasons import Reason
 
@@ -54,7 +54,7 @@ class InStep:
     n_order_pairs: int
 
 
-def in_step(acts: "Sequence[Act]", sittings: "Sequence[Sitting]") -> InStep:
+def in_step(acts: "Sequence[Act]", sittings: "Sequence[RingSession]") -> InStep:
     """Measure a ring's acts (by time) and its sessions."""
     share, pairs = _order_share(sittings)
     return InStep(_median_gap_s(acts), share, pairs)
@@ -72,12 +72,12 @@ def _median_gap_s(acts: "Sequence[Act]") -> float | None:
     return float(np.median(np.concatenate(gaps))) / 1000 if gaps else None
 
 
-def target_order(sitting: "Sitting") -> tuple[str, ...]:
+def target_order(sitting: "RingSession") -> tuple[str, ...]:
     """The targets of a session in the order of their first acts."""
     return tuple(dict.fromkeys(item for _, item, _ in sitting.steps if item is not None))
 
 
-def _order_share(sittings: "Sequence[Sitting]") -> tuple[float | None, int]:
+def _order_share(sittings: "Sequence[RingSession]") -> tuple[float | None, int]:
     """Share of pairs of sessions that take two targets in the same order, and how many such pairs there are."""
     count: Counter[str] = Counter()
     orders = [target_order(sitting) for sitting in sittings]
@@ -110,7 +110,7 @@ class Act:
 
 
 @dataclass(frozen=True)
-class Sitting:
+class RingSession:
     """A member's session that holds an act on a target: all its acts in the order of time.
 
     steps: (at_ms, item_id, action); item_id is None for an item that is no target.
@@ -194,9 +194,9 @@ class RingData:
     items: list[Item]
     acts: list[Act]
     others_ms: list[int]
-    sittings: list[Sitting]
+    sittings: list[RingSession]
     shared: list[SharedEntity]
-    around: Callable[[], Context | None] | None = None
+    around: Callable[[], Surroundings | None] | None = None
     gnn: Mapping[str, Any] | None = None
     narrative: Narrative | None = None
 
@@ -220,7 +220,7 @@ class RingData:
         return (min(first.values()), max(first.values())) if first else (0, 0)
 
     @cached_property
-    def context(self) -> Context | None:
+    def context(self) -> Surroundings | None:
         """The surroundings; None where they were not read."""
         return None if self.around is None else self.around()
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from graphdet.files import make_folder, write_text
 from graphdet.progress import Progress, Silent
 from graphdet.reports.csv_tables import write_ring_sheets
-from graphdet.reports.gather import Sources, gather
+from graphdet.reports.gather import Sources, gather_rings
 from graphdet.reports.pseudonyms import Pseudonyms, hide_ring
 from graphdet.reports.ring_data import RingData
 from graphdet.reports.ring_graph import write_gexf, write_graphml
-from graphdet.reports.ring_json import SCHEMA, write_ring_json
-from graphdet.reports.ring_names import FORMATS, USUAL, page_name
+from graphdet.reports.ring_json import RING_SCHEMA, write_ring_json
+from graphdet.reports.ring_names import DEFAULT_RING_FORMATS, RING_FORMATS, page_name
 from graphdet.reports.ring_page import ROWS_ON_PAPER, ring_page
 from graphdet.reports.run_facts import RunFacts
 
@@ -26,7 +26,7 @@ def write_rings(
     folder: Path,
     sources: Sources,
     ring_ids: Sequence[str],
-    formats: Sequence[str] = USUAL,
+    formats: Sequence[str] = DEFAULT_RING_FORMATS,
     *,
     facts: RunFacts | None = None,
     has_overview: bool = True,
@@ -48,7 +48,7 @@ def write_rings(
     make_folder(folder)
     progress.start("ring pages", len(ring_ids))
     written = []
-    for ring in gather(sources, ring_ids):
+    for ring in gather_rings(sources, ring_ids):
         shown = ring if names is None else hide_ring(ring, names)
         shown = shown if tell is None else tell(shown, facts)
         written += write_ring(folder, shown, formats, facts, has_overview, names is not None)
@@ -92,7 +92,7 @@ def write_ring(
 def _links(name: str, formats: Sequence[str]) -> dict[str, str]:
     """What the page links to: the other formats that are written beside it."""
     found = {}
-    for form in FORMATS[1:]:
+    for form in RING_FORMATS[1:]:
         if form in formats and form != "csv":
             found[_NAMES[form]] = f"{name}.{form}"
     if "csv" in formats:
@@ -106,6 +106,6 @@ def remove_old(folder: Path, keep: set[str]) -> None:
         if path.stem in keep:
             continue
         with open(path, encoding="utf-8", errors="replace") as handle:
-            ours = f'"schema": "{SCHEMA.partition("/")[0]}/' in handle.read(200)
+            ours = f'"schema": "{RING_SCHEMA.partition("/")[0]}/' in handle.read(200)
         for suffix in _SUFFIXES if ours else ():
             path.with_name(path.stem + suffix).unlink(missing_ok=True)

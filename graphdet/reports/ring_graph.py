@@ -27,7 +27,7 @@ from graphdet.files import write_text
 from graphdet.reports.ring_data import RingData
 from graphdet.words import iso
 
-Value = str | float | int | None
+AttributeValue = str | float | int | None
 # The attributes of nodes and of edges, in this order, with their types.
 NODE_KEYS = {
     "kind": "string",
@@ -47,7 +47,7 @@ class Node:
 
     key: str
     label: str
-    values: dict[str, Value]
+    values: dict[str, AttributeValue]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Edge:
 
     source: str
     target: str
-    values: dict[str, Value]
+    values: dict[str, AttributeValue]
 
 
 def xml_safe(text: str) -> str:
@@ -75,7 +75,7 @@ def xml_safe(text: str) -> str:
     )
 
 
-def _named(text: str) -> dict[str, Value]:
+def _named(text: str) -> dict[str, AttributeValue]:
     exact = xml_safe(text) == text
     return {"id_in_log": text, "id_json": None if exact else json.dumps(text)}
 
@@ -83,12 +83,12 @@ def _named(text: str) -> dict[str, Value]:
 def nodes(ring: RingData) -> Iterator[Node]:
     """The nodes of a ring: members, sessions, targets, shared things."""
     for place, member in enumerate(ring.members):
-        scores: dict[str, Value] = {"score": member.score, "user_score": member.user_score}
+        scores: dict[str, AttributeValue] = {"score": member.score, "user_score": member.user_score}
         yield Node(f"u{place}", member.user_id, {"kind": "user", **_named(member.user_id), **scores})
     for (_, session_id), key in _sessions(ring).items():
         yield Node(key, session_id, {"kind": "session", **_named(session_id)})
     for place, item in enumerate(ring.items):
-        numbers: dict[str, Value] = {"lift": item.lift, "n_users": item.n_users}
+        numbers: dict[str, AttributeValue] = {"lift": item.lift, "n_users": item.n_users}
         yield Node(f"i{place}", item.title, {"kind": "item", **_named(item.item_id), **numbers})
     for place, entity in enumerate(ring.shared):
         yield Node(f"e{place}", entity.entity_id, {"kind": entity.kind, **_named(entity.entity_id)})
@@ -112,7 +112,7 @@ def edges(ring: RingData) -> Iterator[Edge]:
         for user_id in entity.user_ids:
             yield Edge(users[user_id], f"e{place}", {"type": "USED"})
     for act in ring.acts:
-        values: dict[str, Value] = {
+        values: dict[str, AttributeValue] = {
             "type": schema.relationship_type(act.action),
             "action": act.action,
             "at": iso(act.at_ms),
@@ -138,7 +138,7 @@ def _attribute(text: str) -> str:
     return escape(xml_safe(text), {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 
 
-def _values(values: Mapping[str, Value], keys: Mapping[str, str]) -> str:
+def _values(values: Mapping[str, AttributeValue], keys: Mapping[str, str]) -> str:
     """Write the attributes of a node or an edge; missing ones are left out."""
     places = {name: place for place, name in enumerate(keys)}
     found = "".join(
@@ -214,7 +214,7 @@ def xml_text(text: str) -> str:
     return escape(xml_safe(text), {"\r": "&#13;"})
 
 
-def _data(values: Mapping[str, Value], domain: str) -> str:
+def _data(values: Mapping[str, AttributeValue], domain: str) -> str:
     """Write the attributes of a node or an edge; missing ones are left out."""
     opening, out = _OPEN[domain], ""
     for name, value in values.items():  # a loop: it runs for every act of a ring

@@ -10,30 +10,30 @@ from typing import Any
 from graphdet import words
 from graphdet.files import half_pairs_escaped, plain, write_text
 from graphdet.reports.answers import advice, answers
-from graphdet.reports.context import Context
+from graphdet.reports.context import Surroundings
 from graphdet.reports.evidence import meaning_of_p, meaning_of_q
 from graphdet.reports.ring_data import Act, Member, Narrative, RingData
 from graphdet.reports.run_facts import RunFacts
 
-SCHEMA = "graphdet.ring/2"
-SCHEMA_FILE = "ring-2.schema.json"
-Row = dict[str, Any]
+RING_SCHEMA = "graphdet.ring/2"
+RING_SCHEMA_FILE = "ring-2.schema.json"
+JsonRow = dict[str, Any]
 
 
 @cache
-def ring_schema() -> Row:
+def ring_schema() -> JsonRow:
     """The JSON Schema (draft 2020-12) of the document, as shipped in the package."""
-    file = resources.files("graphdet.reports") / "schemas" / SCHEMA_FILE
-    found: Row = json.loads(file.read_text(encoding="utf-8"))
+    file = resources.files("graphdet.reports") / "schemas" / RING_SCHEMA_FILE
+    found: JsonRow = json.loads(file.read_text(encoding="utf-8"))
     return found
 
 
-def ring_document(ring: RingData, facts: RunFacts | None = None) -> Row:
-    """Write a ring as the JSON document of SCHEMA; times are ISO 8601 in UTC."""
+def ring_document(ring: RingData, facts: RunFacts | None = None) -> JsonRow:
+    """Write a ring as the JSON document of RING_SCHEMA; times are ISO 8601 in UTC."""
     facts = facts or RunFacts()
     todo = advice(ring)
     return {
-        "schema": SCHEMA,
+        "schema": RING_SCHEMA,
         "ring_id": ring.ring_id,
         "n_users": ring.n_users,
         "n_items": ring.n_items,
@@ -68,12 +68,12 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> Row:
     }
 
 
-def _member(member: Member) -> Row:
+def _member(member: Member) -> JsonRow:
     row = _times({name: value for name, value in vars(member).items() if name != "reasons"})
     return row | {"reasons": [reason.document() for reason in member.reasons]}
 
 
-def _narrative(told: Narrative) -> Row:
+def _narrative(told: Narrative) -> JsonRow:
     return {
         "model": told.model,
         "endpoint": told.endpoint,
@@ -87,7 +87,7 @@ def _iso(at_ms: int | None) -> str | None:
     return None if at_ms is None else words.iso(at_ms)
 
 
-def _act(act: Act) -> Row:
+def _act(act: Act) -> JsonRow:
     return {
         "user_id": act.user_id,
         "session_id": act.session_id,
@@ -98,7 +98,7 @@ def _act(act: Act) -> Row:
     }
 
 
-def _times(row: Row) -> Row:
+def _times(row: JsonRow) -> JsonRow:
     """Write millisecond times as ISO 8601: first_ms becomes first."""
     return {
         name.removesuffix("_ms"): _iso(value) if name.endswith("_ms") else value
@@ -106,7 +106,7 @@ def _times(row: Row) -> Row:
     }
 
 
-def _expectation(context: Context) -> Row:
+def _expectation(context: Surroundings) -> JsonRow:
     """Both nulls; see `expectation` for what each is."""
     organic, matched = context.organic, context.matched
     return {
@@ -128,7 +128,7 @@ def _expectation(context: Context) -> Row:
     }
 
 
-def _surroundings(context: Context) -> Row:
+def _surroundings(context: Surroundings) -> JsonRow:
     return {
         "outsiders_by_targets_touched": {str(band): n for band, n in sorted(context.bands.items())},
         "nearest_outsiders": [_times(asdict(outsider)) for outsider in context.outsiders],
@@ -139,7 +139,7 @@ def _surroundings(context: Context) -> Row:
     }
 
 
-def _run(facts: RunFacts, ring_id: str) -> Row:
+def _run(facts: RunFacts, ring_id: str) -> JsonRow:
     return {
         "graphdet": facts.version,
         "config": {"name": facts.config_name, "digest": facts.config_digest},
@@ -159,7 +159,7 @@ def _run(facts: RunFacts, ring_id: str) -> Row:
     }
 
 
-def document_text(document: Row) -> str:
+def document_text(document: JsonRow) -> str:
     """Write a document as JSON: one line per key, and one per row where a value is a list of objects."""
     write = json.JSONEncoder(ensure_ascii=False).encode  # one encoder: there is a row for every act
     lines = []

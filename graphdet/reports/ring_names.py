@@ -7,8 +7,8 @@ import pyarrow.compute as pc
 
 from graphdet.tables import RingTables
 
-FORMATS = ("html", "pdf", "json", "csv", "graphml", "gexf")
-USUAL = ("html", "json", "graphml")  # those of the output folder of a run
+RING_FORMATS = ("html", "pdf", "json", "csv", "graphml", "gexf")
+DEFAULT_RING_FORMATS = ("html", "json", "graphml")  # those of the output folder of a run
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 

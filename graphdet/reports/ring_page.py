@@ -8,9 +8,9 @@ from graphdet import words
 from graphdet.reports import html, svg
 from graphdet.reports.answers import advice, answers, how_sure
 from graphdet.reports.figures.chance import draw_chance
-from graphdet.reports.figures.in_time import ROWS_NAMED, draw_growth, draw_lockstep
+from graphdet.reports.figures.in_time import LOCKSTEP_ROWS_NAMED, draw_growth, draw_lockstep
 from graphdet.reports.figures.layout import COLOURS, colour
-from graphdet.reports.figures.matrix import ITEMS_DRAWN, draw_matrix
+from graphdet.reports.figures.matrix import MATRIX_ITEMS_DRAWN, draw_matrix
 from graphdet.reports.figures.network import MEMBERS_DRAWN, draw_network
 from graphdet.reports.figures.scripts import draw_scripts
 from graphdet.reports.ring_data import RingData
@@ -113,10 +113,10 @@ def _network_note(ring: RingData) -> str:
 
 def _matrix_note(ring: RingData) -> str:
     note = "One row per member, one column per target; filled where the member acted on it."
-    if len(ring.members) > ROWS_NAMED:
+    if len(ring.members) > LOCKSTEP_ROWS_NAMED:
         note = "Members as thin rows, targets as columns; filled where the members acted on the target."
-    if len(ring.items) > ITEMS_DRAWN:
-        note += f" The first {ITEMS_DRAWN} targets are drawn; the table holds more."
+    if len(ring.items) > MATRIX_ITEMS_DRAWN:
+        note += f" The first {MATRIX_ITEMS_DRAWN} targets are drawn; the table holds more."
     if ring.context is not None:
         note += (
             " Below the line, the accounts outside that come nearest. A steered ring ends sharply; a crowd of one "
@@ -130,7 +130,7 @@ def _lockstep_note(ring: RingData) -> str:
         "Above: all acts of the members, those on the targets in red; the band marks the ring's window. Below, that "
         "window alone: one row per member, one mark per act on a target. Marks above each other are members in step."
     )
-    if len(ring.members) > ROWS_NAMED:
+    if len(ring.members) > LOCKSTEP_ROWS_NAMED:
         note = (
             "Above: all acts of the members, those on the targets in red; the band marks the ring's window. Below, "
             "that window alone: members from top to bottom, their acts gathered in cells, darker for more. Upright "

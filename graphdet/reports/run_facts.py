@@ -122,7 +122,7 @@ def run_facts(info: Mapping[str, Any], queries: Sequence[Query] = ()) -> RunFact
     )
 
 
-SCHEMA = "graphdet.run/1"
+RUN_SCHEMA = "graphdet.run/1"
 
 
 def write_run_json(out: Path, info: Mapping[str, Any]) -> Path:
@@ -131,6 +131,6 @@ def write_run_json(out: Path, info: Mapping[str, Any]) -> Path:
     Raises:
         GraphdetError: the file cannot be written.
     """
-    document: dict[str, Any] = {"schema": SCHEMA, "graphdet": __version__}
+    document: dict[str, Any] = {"schema": RUN_SCHEMA, "graphdet": __version__}
     document.update((key, info[key]) for key in sorted(info) if key not in document)
     return write_json(out / "run.json", document)

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from graphdet.rings.organic import Organic
 
-CHUNK = 500  # blocks at once: bounds memory, changes nothing else
-MOST_THREADS = 8  # each holds the working memory of a chunk
+BLOCKS_AT_ONCE = 500  # blocks at once: bounds memory, changes nothing else
+MOST_BLOCK_THREADS = 8  # each holds the working memory of a chunk
 
-Part = TypeVar("Part")
+BlockPart = TypeVar("BlockPart")
 
 
-def by_chunks(n: int, work: Callable[[slice], Part]) -> list[Part]:
+def by_chunks(n: int, work: Callable[[slice], BlockPart]) -> list[BlockPart]:
     """What `work` gives for each chunk of rows 0 … n − 1, in their order; at least one chunk, which may be empty."""
-    rows = [slice(start, start + CHUNK) for start in range(0, max(n, 1), CHUNK)]
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as pool:
+    rows = [slice(start, start + BLOCKS_AT_ONCE) for start in range(0, max(n, 1), BLOCKS_AT_ONCE)]
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_BLOCK_THREADS)) as pool:
         return list(pool.map(work, rows))
 
 
@@ -104,9 +104,9 @@ def block_acts(blocks: Blocks, model: Organic) -> BlockActs:
     asked = np.flatnonzero(column >= 0)
     block, act, column = block[asked], act[asked], column[asked]
     inside = np.zeros(len(act), bool)
-    for start in range(0, len(blocks), CHUNK):
-        rows = slice(*np.searchsorted(block, [start, start + CHUNK]))
-        part = items[start : start + CHUNK]
+    for start in range(0, len(blocks), BLOCKS_AT_ONCE):
+        rows = slice(*np.searchsorted(block, [start, start + BLOCKS_AT_ONCE]))
+        part = items[start : start + BLOCKS_AT_ONCE]
         target = np.zeros((part.shape[0], len(named)), bool)
         target[entry_rows(part), place[part.indices]] = True
         inside[rows] = target[block[rows] - start, column[rows]]

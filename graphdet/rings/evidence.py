@@ -11,9 +11,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts, by_chunks, entry_rows
 from graphdet.rings.margin import Margins
-from graphdet.rings.organic import Float, Organic, dot_of_rows
+from graphdet.rings.organic import Organic, dot_of_rows
 from graphdet.rings.own_time import counted, in_own_time, own_time, recurrence
 from graphdet.tables import GraphArrays
 

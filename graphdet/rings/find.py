@@ -16,6 +16,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float
 from graphdet.clustering.leiden import communities
 from graphdet.evaluation.calibration import estimate_share, logit_for, posterior, posterior_q_values
 from graphdet.evaluation.sketch import Sketch, sketch_of
@@ -25,7 +26,7 @@ from graphdet.progress import Progress
 from graphdet.rings.blocks import MIN_USERS, Blocks
 from graphdet.rings.evidence import gather_evidence, judge_inputs
 from graphdet.rings.margin import naming_margins, worth_naming
-from graphdet.rings.organic import Float, Organic, organic_model
+from graphdet.rings.organic import Organic, organic_model
 from graphdet.rings.refine import refine
 from graphdet.tables import GraphArrays, PairArrays
 
@@ -33,7 +34,7 @@ MOST_TAKEN = 0.3  # a block is a ring of its own when at most this share of its 
 MOST_CONNECTED = 60  # blocks; a ring leads to a few dozen variants at most
 
 
-PART = 0.9  # of a block's users in a larger one make it a part of that …
+PART_OF_LARGER = 0.9  # of a block's users in a larger one make it a part of that …
 LARGER = 1.1  # … if that has this many times its users …
 MUCH_ALIKE = 1.0  # … and it gives way unless it is stronger by more than this logit
 
@@ -43,14 +44,14 @@ def _parts(blocks: Blocks, strength: NDArray[np.float64]) -> NDArray[np.bool_]:
     size = np.diff(blocks.users.indptr)
     shared = (blocks.users @ blocks.users.T).tocoo()
     of, whole = shared.row, shared.col
-    inside = (shared.data >= PART * size[of]) & (size[whole] > LARGER * size[of])
+    inside = (shared.data >= PART_OF_LARGER * size[of]) & (size[whole] > LARGER * size[of])
     inside &= (strength[whole] >= strength[of] - MUCH_ALIKE) & (strength[whole] > 0)
     part = np.zeros(len(blocks), bool)
     part[of[inside]] = True
     return part
 
 
-def strongest(blocks: Blocks, strength: NDArray[np.float64]) -> NDArray[np.int64]:
+def strongest_blocks(blocks: Blocks, strength: NDArray[np.float64]) -> NDArray[np.int64]:
     """Rows of blocks, strongest first, each with at most MOST_TAKEN of its users in stronger ones.
 
     strength: logits, float64[n_blocks]. A part of a block that is judged much like it is left out.
@@ -68,7 +69,7 @@ def strongest(blocks: Blocks, strength: NDArray[np.float64]) -> NDArray[np.int64
     return np.asarray(kept, np.int64)
 
 
-def folds(blocks: Blocks, item_keys: NDArray[np.int64], n_folds: int) -> NDArray[np.int64]:
+def block_folds(blocks: Blocks, item_keys: NDArray[np.int64], n_folds: int) -> NDArray[np.int64]:
     """Which fold a block belongs to, int64[n_blocks]: all blocks of one connected group fall into the same.
 
     Blocks are connected when they share at least half of the smaller one's users. A group is anchored by its
@@ -115,7 +116,7 @@ def candidate_groups(windows: Iterable[PairArrays], model: Organic, seed: int) -
     return sp.csr_matrix((np.ones(len(row), np.float32), (row, user)), shape=(n_groups, model.n_users))
 
 
-N_FOLDS = 2
+N_JUDGE_FOLDS = 2
 JUDGE_SHARE = 0.2  # of rings among what the judge was trained on: campaigns and natural groups weigh 1 : 4
 # A group is told apart when most of the accounts that act like a member are members. Of a slice of a larger crowd
 # nobody could say why just these are accused, however much they have in common.
@@ -201,7 +202,7 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
     kept = np.flatnonzero(worth_naming(margins))
     blocks = blocks.take(kept)
     evidence = gather_evidence(blocks, model, graph, margins.take(kept))
-    fold = folds(blocks, id_keys(graph.item_ids), N_FOLDS)
+    fold = block_folds(blocks, id_keys(graph.item_ids), N_JUDGE_FOLDS)
     return Candidates(model, blocks, evidence, judge_inputs(evidence), fold, graph)
 
 
@@ -219,7 +220,7 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bo
     logits = judge(candidates.inputs, candidates.fold)
     apart = told_apart(candidates.evidence)
     # Slices of a crowd come after all others. They are no rings, but count among the natural groups.
-    rows = strongest(candidates.blocks, np.where(apart, logits, logits - 1e6))
+    rows = strongest_blocks(candidates.blocks, np.where(apart, logits, logits - 1e6))
     share = estimate_share(logits[rows], JUDGE_SHARE)
     p_value = tail_p_values(logits[rows])
     tail = np.zeros(len(rows))
@@ -267,7 +268,7 @@ def least_score(fdr: float) -> float:
     return max(1 - MOST_DOUBT * fdr, LEAST_SCORE)
 
 
-def overlap(blocks: Blocks, campaign_of_user: NDArray[np.int32]) -> tuple[NDArray[np.int64], Float]:
+def campaign_overlap(blocks: Blocks, campaign_of_user: NDArray[np.int32]) -> tuple[NDArray[np.int64], Float]:
     """For each block the planted campaign it overlaps most, and the Jaccard index: int64[n], float64[n]."""
     n = int(campaign_of_user.max(initial=-1)) + 1
     if n == 0:

@@ -3,12 +3,13 @@
     overlap  = (Jaccard index + containment) / 2, of two sets; containment is the share of the smaller one
     affinity = ¾ overlap of members + ¼ overlap of items
 
-Pairs of an earlier and a new ring with an affinity of SAME or more and common members are joined greedily, the highest
-first, so that a ring which did not change keeps its id whatever the others did. (An assignment with the highest sum
-would trade it away.) A ring that met none of the earlier ones gets the next number that no ring ever had.
+Pairs of an earlier and a new ring with an affinity of SAME_RING or more and common members are joined greedily, the
+highest first, so that a ring which did not change keeps its id whatever the others did. (An assignment with the highest
+sum would trade it away.) A ring that met none of the earlier ones gets the next number that no ring ever had.
 
-A new ring of which PART of the members came from an earlier ring that lives on as another is told as split from it; an
-earlier ring that does not live on, of which PART of the members went into a new one, is told as merged into that.
+A new ring of which PART_OF_RING of the members came from an earlier ring that lives on as another is told as split from
+it; an earlier ring that does not live on, of which PART_OF_RING of the members went into a new one, is told as merged
+into that.
 """
 
 import re
@@ -16,8 +17,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-SAME = 0.5
-PART = 0.5
+SAME_RING = 0.5
+PART_OF_RING = 0.5
 MEMBERS_WEIGHT = 0.75
 _NUMBERED = re.compile(r"R(\d+)")
 
@@ -40,10 +41,10 @@ class Identity:
     merged: tuple[str, ...]
 
 
-def overlap(one: frozenset[str], other: frozenset[str]) -> float:
+def set_overlap(one: frozenset[str], other: frozenset[str]) -> float:
     """Mean of Jaccard index and containment, in [0, 1]; 0 where one is empty.
 
-    >>> overlap(frozenset("abcd"), frozenset("abcdefgh")), overlap(frozenset("a"), frozenset())
+    >>> set_overlap(frozenset("abcd"), frozenset("abcdefgh")), set_overlap(frozenset("a"), frozenset())
     (0.75, 0.0)
     """
     common = len(one & other)
@@ -54,12 +55,12 @@ def overlap(one: frozenset[str], other: frozenset[str]) -> float:
 
 def affinity(one: Shape, other: Shape) -> float:
     """How much two rings are the same one, in [0, 1]; 1 when they are equal, 0 without common members."""
-    members = overlap(one.members, other.members)
+    members = set_overlap(one.members, other.members)
     if not members:
         return 0.0
     if one.items == other.items:  # also when both have none
         return MEMBERS_WEIGHT * members + 1 - MEMBERS_WEIGHT
-    return MEMBERS_WEIGHT * members + (1 - MEMBERS_WEIGHT) * overlap(one.items, other.items)
+    return MEMBERS_WEIGHT * members + (1 - MEMBERS_WEIGHT) * set_overlap(one.items, other.items)
 
 
 def recognise(
@@ -78,7 +79,8 @@ def recognise(
     ]
     # Of equal ones the older id and the stronger ring.
     pairs = sorted(
-        (pair for pair in pairs if pair[0] >= SAME), key=lambda pair: (-pair[0], number_of(pair[1]), pair[2])
+        (pair for pair in pairs if pair[0] >= SAME_RING),
+        key=lambda pair: (-pair[0], number_of(pair[1]), pair[2]),
     )
     ring_of: dict[int, str] = {}
     taken: set[str] = set()
@@ -94,9 +96,11 @@ def recognise(
             highest += 1
         size = len(found[new].members)
         others = sorted((old for old in common[new] if old != known), key=number_of)
-        came_from = [old for old in others if old in taken and common[new][old] >= PART * size]
+        came_from = [old for old in others if old in taken and common[new][old] >= PART_OF_RING * size]
         went_in = [
-            old for old in others if old not in taken and common[new][old] >= PART * len(earlier[old].members)
+            old
+            for old in others
+            if old not in taken and common[new][old] >= PART_OF_RING * len(earlier[old].members)
         ]
         out.append(
             Identity(

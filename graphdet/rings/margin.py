@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from graphdet.arrays import Float
 from graphdet.rings.blocks import Blocks, block_acts, by_chunks, outside_appeal
-from graphdet.rings.organic import Float, Organic, surprise
+from graphdet.rings.organic import Organic, surprise
 from graphdet.rings.own_time import Moments, moments, touched_in_moment, visitors
 
 # nats. Naming is paid for as if any block were as likely, so below 0 it is not yet said that no method can tell a block

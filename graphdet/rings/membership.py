@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float
 from graphdet.rings.blocks import block_acts, entry_rows, outside_appeal
 from graphdet.rings.find import Judged
-from graphdet.rings.organic import Float, Organic, dot_of_rows, surprise
+from graphdet.rings.organic import Organic, dot_of_rows, surprise
 from graphdet.rings.own_time import moments, visitors
 
 WORTH_A_LOOK = 0.05  # rings that are not flagged are listed up to this p-value
@@ -64,6 +65,6 @@ def ring_ids(n: int) -> list[str]:
     return [f"R{number + 1:04d}" for number in range(n)]
 
 
-def listed(judged: Judged) -> NDArray[np.int64]:
+def listed_rings(judged: Judged) -> NDArray[np.int64]:
     """Rows of the rings that are told: all flagged ones and those with p <= WORTH_A_LOOK, strongest first."""
     return np.flatnonzero(judged.flagged | (judged.p_value <= WORTH_A_LOOK))

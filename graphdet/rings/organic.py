@@ -17,11 +17,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float
 from graphdet.tables import GraphArrays
 
 N_SLICES = 64
-Float = NDArray[np.float64]
-Rows = NDArray[np.int32] | NDArray[np.int64]
+RowNumbers = NDArray[np.int32] | NDArray[np.int64]
 ROWS_AT_ONCE = 1_024
 
 
@@ -175,7 +175,7 @@ def _count(rows: NDArray[np.int32], slices: NDArray[np.int16], n_rows: int) -> N
     return flat.reshape(n_rows, N_SLICES).astype(np.float32)
 
 
-def dot_of_rows(a: Float, rows: Rows, b: NDArray[np.floating], columns: Rows) -> Float:
+def dot_of_rows(a: Float, rows: RowNumbers, b: NDArray[np.floating], columns: RowNumbers) -> Float:
     """Scalar products of rows[k] of a and columns[k] of b, float64[len(rows)]; a [n, d], b [m, d]."""
     out = np.empty(len(rows))
     for start in range(0, len(rows), ROWS_AT_ONCE):  # what is gathered stays in the processor's cache

@@ -1,20 +1,16 @@
-"""A block in its own time: who else was on its targets while its members were.
+"""A block in its own time, at other times, and in the moment in which it struck.
 
-In a long log most of an item's audience came long before or after a ring. Held against them all, a sharp burst of a
-week looks like a slice of a crowd; held against those of its own time, it stands alone.
+Own time: in a long log most of an item's audience came long before or after a ring. Held against them all, a sharp
+burst of a week looks like a slice of a crowd; held against those of its own time, it stands alone.
 
-A block at other times: whether other accounts do the same in other windows just as long.
+Other times: what a crowd does it does every day: readers of a series of stories come in every window, and those of any
+one window look like a group of their own time. A campaign happens once. So the same question is put to every other
+window of the log (a placebo in time): how many accounts who are no members act on half as many of the targets in it?
 
-What a crowd does it does every day: readers of one series of stories come in every window, and those of any one window
-look like a group of their own time. A campaign happens once. So the same question is put to every other window of the
-log (a placebo in time): how many accounts who are no members act on half as many of the targets within it?
-
-Blocks that struck in a moment, a small part of the log's time, held against that moment alone.
-
-Over a whole log, slices of time are weeks: who reviewed eight of nine hotels on one day does not stand out from those
-who reviewed three of them in a month. In the moment itself the others are few, and so are the accounts to name among: a
-description of a block may first name its moment, then its users and items among those seen in it (a scan statistic,
-Kulldorff 1997, as a two-part description length).
+Moments: over a whole log, slices of time are weeks, and who reviewed eight of nine hotels on one day does not stand out
+from those who reviewed three of them in a month. In the moment itself the others are few, and so are the accounts to
+name among: a description of a block may first name its moment, then its users and items among those seen in it (a scan
+statistic, Kulldorff 1997, as a two-part description length).
 """
 
 from dataclasses import dataclass
@@ -23,8 +19,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float, Int
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts, entry_rows
-from graphdet.rings.organic import Float, Organic
+from graphdet.rings.organic import Organic
 
 MIDDLE = (0.05, 0.95)  # of the members' acts: a member who passed by much earlier does not stretch the time
 PAD_SHARE = 0.1  # of that time, added at either end …
@@ -169,12 +166,12 @@ def _by_window(
 
 
 MOMENT = 1 / 32  # of all distinct acts of a log: two of the organic model's time slices
-PRIOR_ACTS = 50.0  # by which the targets' share of the whole log counts beside their share of the moment
+PRIOR_MOMENT_ACTS = (
+    50.0  # by which the targets' share of the whole log counts beside their share of the moment
+)
 LEAST_CROWD = 20.0  # to name a user among
 ALIKE = 0.5
 LEAST_COST = 3.0  # nats, to name a user
-
-Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -230,7 +227,7 @@ def visitors(blocks: Blocks, at: Moments, model: Organic) -> Visitors:
     ordinary = np.bincount(found.block[~alike], found.count[~alike], minlength=n)
     special = np.bincount(found.block[alike], found.count[alike], minlength=n)
     usual = (its.items @ model.audience) / max(len(model.act_times), 1)
-    appeal = (ordinary + PRIOR_ACTS * usual) / (at.n_acts - special + PRIOR_ACTS)
+    appeal = (ordinary + PRIOR_MOMENT_ACTS * usual) / (at.n_acts - special + PRIOR_MOMENT_ACTS)
     kept = np.flatnonzero((found.count >= 2) | found.inside)
     block, user = found.block[kept], found.user[kept]
     start, end = model.acts_by_user_time.between(user, at.first_ms[block], at.last_ms[block])
@@ -258,7 +255,9 @@ def gatherings(blocks: Blocks, at: Moments, model: Organic) -> Gatherings:
     block, item, count = block[several], item[several], count[several]
     start, end = model.acts_by_item_time.between(item, at.first_ms[block], at.last_ms[block])
     usual = model.audience[item] / max(len(model.act_times), 1)
-    share = (end - start - count + PRIOR_ACTS * usual) / (at.n_acts - within + PRIOR_ACTS)[block]
+    share = (end - start - count + PRIOR_MOMENT_ACTS * usual) / (at.n_acts - within + PRIOR_MOMENT_ACTS)[
+        block
+    ]
     return Gatherings(block, item, count.astype(np.float64), within[block] * share)
 
 

@@ -29,7 +29,7 @@ from graphdet.rings.own_time import Moments, gatherings, moments, ranges, visito
 ITEM_SHARE = 0.15  # an item belongs to a block only when at least this share of its users act on it
 USER_SHARE = 0.10  # a user belongs to a block only when acting on at least this share of its items
 ROUNDS = 3
-SAME = 0.8  # blocks whose users have at least this Jaccard index are one
+SAME_BLOCK = 0.8  # blocks whose users have at least this Jaccard index are one
 
 
 def _ones(rows: NDArray[np.int32], columns: NDArray[np.int32], shape: tuple[int, int]) -> sp.csr_matrix:
@@ -131,7 +131,7 @@ def _instead(
     )
 
 
-def distinct(blocks: Blocks, same: float = SAME) -> Blocks:
+def distinct(blocks: Blocks, same: float = SAME_BLOCK) -> Blocks:
     """Drop blocks whose users nearly repeat those of a larger block kept before; order: larger first."""
     size = sizes(blocks.users)
     order = np.lexsort((blocks.users @ np.arange(blocks.users.shape[1]), -size))

@@ -24,18 +24,19 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-Float = NDArray[np.float64]
+from graphdet.arrays import Float
+
 BASIC = ("gnn", "cluster_distance", "probability", "ring")
-TREES, ZERO_SHOT = "trees", "zero_shot"
-PARTS = (*BASIC, TREES, ZERO_SHOT)
-RING = PARTS.index("ring")
+TREES_PART, ZERO_SHOT = "trees", "zero_shot"
+PARTS = (*BASIC, TREES_PART, ZERO_SHOT)
+RING_PART = PARTS.index("ring")
 RIDGE = 1e-2
-NO_RING = 0.01  # below this probability of membership no ring explains an account
-LEAST = 1e-9  # scores stay this far from 0 and 1
+NO_RING_BELOW = 0.01  # below this probability of membership no ring explains an account
+LEAST_SCORE_MARGIN = 1e-9  # scores stay this far from 0 and 1
 
 
 @dataclass(frozen=True)
-class Parts:
+class ScoreParts:
     """What is fused, per user, all float64[n_users].
 
     gnn: logit. cluster_distance, probability: scores in [0, 1]. ring: probability of being a member of the
@@ -55,10 +56,10 @@ class Parts:
             [np.clip(self.gnn, -15, 15), *surprise, logit(np.clip(self.ring, 1e-6, 1 - 1e-6))]
         )
 
-    def some(self, rows: NDArray[np.integer]) -> "Parts":
+    def some(self, rows: NDArray[np.integer]) -> "ScoreParts":
         """Those of some users."""
         every = (self.gnn, self.cluster_distance, self.probability, self.ring, self.trees)
-        return Parts(*(None if part is None else part[rows] for part in every))  # type: ignore[arg-type]
+        return ScoreParts(*(None if part is None else part[rows] for part in every))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -80,22 +81,22 @@ class Fusion:
     zero_shot: "Fusion | None" = None
 
     @classmethod
-    def fit(cls, parts: Parts, y: NDArray[np.integer]) -> "Fusion":
+    def fit(cls, parts: ScoreParts, y: NDArray[np.integer]) -> "Fusion":
         """Fit without labels: y = 1 are accounts of planted campaigns, y = 0 the log's own (−1: left out)."""
         known = y >= 0
         x, target = parts.columns()[known], (y[known] == 1).astype(np.float64)
         mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-9
         ring = parts.ring[known]
-        rows = ring < NO_RING
+        rows = ring < NO_RING_BELOW
         weights = np.zeros(len(BASIC))
         if 0 < target[rows].sum() < rows.sum():
-            found = _logistic(((x - mean) / scale)[rows, :RING], target[rows])
-            weights[:RING], bias = found[:-1], float(found[-1])
+            found = _logistic(((x - mean) / scale)[rows, :RING_PART], target[rows])
+            weights[:RING_PART], bias = found[:-1], float(found[-1])
         else:  # nothing to tell apart: half an account of the other kind stands for what was not seen
             bias = float(logit((target[rows].sum() + 0.5) / (rows.sum() + 1)))
         return cls(weights, bias, mean, scale, float(ring.mean()), labelled=False)
 
-    def score(self, parts: Parts, ring_share: float | None = None) -> Float:
+    def score(self, parts: ScoreParts, ring_share: float | None = None) -> Float:
         """Probability per user, float64[n_users] in (0, 1).
 
         `ring_share` is the mean of `ring` over the whole log, for when `parts` are of a few of its users.
@@ -104,25 +105,25 @@ class Fusion:
         """
         alone = self._added(parts, ring_share).sum(axis=1) + self.bias
         if self.labelled:
-            return np.asarray(np.clip(expit(alone), LEAST, 1 - LEAST))
+            return np.asarray(np.clip(expit(alone), LEAST_SCORE_MARGIN, 1 - LEAST_SCORE_MARGIN))
         share = ring_share if ring_share is not None else float(parts.ring.mean()) if len(alone) else 1.0
-        rarer = min((share + LEAST) / (self.ring_share + LEAST), 1.0)
+        rarer = min((share + LEAST_SCORE_MARGIN) / (self.ring_share + LEAST_SCORE_MARGIN), 1.0)
         value = 1 - (1 - parts.ring) * (1 - expit(alone + np.log(rarer)))
-        return np.asarray(np.clip(value, LEAST, 1 - LEAST))
+        return np.asarray(np.clip(value, LEAST_SCORE_MARGIN, 1 - LEAST_SCORE_MARGIN))
 
-    def strongest_part(self, parts: Parts) -> NDArray[np.int64]:
+    def strongest_part(self, parts: ScoreParts) -> NDArray[np.int64]:
         """Which of PARTS speaks most against each user, int64[n_users]; of the zero-shot score, which of its parts."""
         strongest = self._added(parts).argmax(axis=1)
         if not self.labelled:
-            return np.where(parts.ring >= NO_RING, RING, strongest)
+            return np.where(parts.ring >= NO_RING_BELOW, RING_PART, strongest)
         place: NDArray[np.int64] = np.array([PARTS.index(name) for name in self.names])[strongest]
         if self.zero_shot is None:
             return place
         return np.where(place == PARTS.index(ZERO_SHOT), self.zero_shot.strongest_part(parts), place)
 
-    def _added(self, parts: Parts, ring_share: float | None = None) -> Float:
+    def _added(self, parts: ScoreParts, ring_share: float | None = None) -> Float:
         """What each part adds to the log-odds, float64[n_users, d]."""
-        columns = columns_of(parts, self.names, self.zero_shot, ring_share)
+        columns = fusion_columns(parts, self.names, self.zero_shot, ring_share)
         return np.asarray((columns - self.mean) / self.scale * self.weights)
 
     def to_json(self) -> dict[str, Any]:
@@ -152,15 +153,15 @@ class Fusion:
         return cls(**found)
 
 
-def columns_of(
-    parts: Parts, names: Sequence[str], zero_shot: Fusion | None, ring_share: float | None = None
+def fusion_columns(
+    parts: ScoreParts, names: Sequence[str], zero_shot: Fusion | None, ring_share: float | None = None
 ) -> Float:
     """The columns that a fusion weighs, float64[n_users, d], in the order of its names: see names_of.
 
     ring_share: as Fusion.score, for the zero-shot score.
     """
     more = []
-    if TREES in names:
+    if TREES_PART in names:
         if parts.trees is None:
             raise ValueError("this fusion weighs trees, and there are none")
         more.append(np.clip(parts.trees, -15, 15))
@@ -169,10 +170,10 @@ def columns_of(
     return np.column_stack([parts.columns(), *more])
 
 
-def names_of(parts: Parts, zero_shot: Fusion | None) -> tuple[str, ...]:
+def names_of(parts: ScoreParts, zero_shot: Fusion | None) -> tuple[str, ...]:
     """The names of all columns that can be weighed, in the order of PARTS."""
     trees, zero = parts.trees is not None, zero_shot is not None
-    return (*BASIC, *((TREES,) if trees else ()), *((ZERO_SHOT,) if zero else ()))
+    return (*BASIC, *((TREES_PART,) if trees else ()), *((ZERO_SHOT,) if zero else ()))
 
 
 def _logistic(x: Float, y: Float) -> Float:
@@ -202,7 +203,7 @@ _MIXED = (
 
 
 def user_reasons(
-    parts: Parts,
+    parts: ScoreParts,
     strongest: NDArray[np.int64],
     ring_id: list[str | None],
     ring_size: NDArray[np.int64],

@@ -13,9 +13,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 MOST_FIT, MOST_HELD_OUT = 20_000, 4_000  # rows
-ENOUGH = 200  # of the rarer label on the held-out part, where there are so many
-LEAST = 5  # labels of each kind in either part
-TREES, REPEATS, FOLDS = 100, 5, 4
+ENOUGH_HELD_OUT = 200  # of the rarer label on the held-out part, where there are so many
+LEAST_LABELS_OF_A_KIND = 5  # labels of each kind in either part
+IMPORTANCE_TREES, PERMUTATIONS, FOLDS = 100, 5, 4
 _JOBS = 2
 
 
@@ -24,7 +24,7 @@ class Importance:
     """What a forest learned. Shapes: impurity, permutation, permutation_std float64[d].
 
     impurity sums to 1 over the features. permutation is the average precision lost on the held-out part when the
-    feature is shuffled there, mean and standard deviation over REPEATS. auroc and auprc are the forest's on the
+    feature is shuffled there, mean and standard deviation over PERMUTATIONS. auroc and auprc are the forest's on the
     held-out part, base_rate the share of fraud in it.
     """
 
@@ -38,13 +38,13 @@ class Importance:
     n_held_out: int
 
 
-def importance(
+def permutation_importance(
     x: NDArray[np.float32], y: NDArray[np.int8], group: NDArray[np.int64], seed: int
 ) -> Importance | None:
     """Fit a forest to three quarters of the groups, and look at what it needs on the rest.
 
     No group (a user, with all that is theirs) lies in both parts. More than MOST_FIT or MOST_HELD_OUT rows are
-    sampled: to learn, up to half of the rarer label; to ask, at their share, or ENOUGH of it.
+    sampled: to learn, up to half of the rarer label; to ask, at their share, or ENOUGH_HELD_OUT of it.
 
     Args:
         x: float32[n, d], NaN where there is nothing.
@@ -53,7 +53,7 @@ def importance(
         seed: of the split, the samples, the forest and the shuffles.
 
     Returns:
-        None where a part has fewer than LEAST of a label.
+        None where a part has fewer than LEAST_LABELS_OF_A_KIND of a label.
     """
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     if len(np.unique(group)) < FOLDS or min((y == 0).sum(), (y == 1).sum()) < FOLDS:
@@ -63,11 +63,11 @@ def importance(
     fit = _sample(fit, y, MOST_FIT, MOST_FIT // 2, rng)
     # At their natural share, so that the average precision is that of the log; more of a label that is very rare.
     share = min(y[held].mean(), 1 - y[held].mean())
-    held = _sample(held, y, MOST_HELD_OUT, max(ENOUGH, round(share * MOST_HELD_OUT)), rng)
-    if min(np.bincount(y[part], minlength=2).min() for part in (fit, held)) < LEAST:
+    held = _sample(held, y, MOST_HELD_OUT, max(ENOUGH_HELD_OUT, round(share * MOST_HELD_OUT)), rng)
+    if min(np.bincount(y[part], minlength=2).min() for part in (fit, held)) < LEAST_LABELS_OF_A_KIND:
         return None
     forest = RandomForestClassifier(
-        TREES, min_samples_leaf=5, class_weight="balanced", random_state=seed, n_jobs=_JOBS
+        IMPORTANCE_TREES, min_samples_leaf=5, class_weight="balanced", random_state=seed, n_jobs=_JOBS
     ).fit(x[fit], y[fit])
     forest.n_jobs = 1  # threads add the trees' votes in any order, and so would the last bits
     auroc, auprc = _quality(forest, x[held], y[held])
@@ -87,21 +87,21 @@ def importance(
 def _losses(
     forest: RandomForestClassifier, x: NDArray[np.float32], y: NDArray[np.int8], auprc: float, seed: int
 ) -> NDArray[np.float64]:
-    """Average precision lost in each shuffle of each feature, float64[REPEATS, d]; two features at a time."""
+    """Average precision lost in each shuffle of each feature, float64[PERMUTATIONS, d]; two features at a time."""
 
     def lost(features: NDArray[np.int64]) -> NDArray[np.float64]:
-        many = np.tile(x, (REPEATS, 1))  # all repeats in one call: it costs half of that many
-        out = np.zeros((REPEATS, len(features)))
+        many = np.tile(x, (PERMUTATIONS, 1))  # all repeats in one call: it costs half of that many
+        out = np.zeros((PERMUTATIONS, len(features)))
         for at, j in enumerate(features.tolist()):
             rng = np.random.default_rng((seed, j))
-            many[:, j] = np.concatenate([rng.permutation(x[:, j]) for _ in range(REPEATS)])
-            chance = _chances(forest, many).reshape(REPEATS, len(y))
+            many[:, j] = np.concatenate([rng.permutation(x[:, j]) for _ in range(PERMUTATIONS)])
+            chance = _chances(forest, many).reshape(PERMUTATIONS, len(y))
             out[:, at] = [auprc - average_precision_score(y, one) for one in chance]
-            many[:, j] = np.tile(x[:, j], REPEATS)
+            many[:, j] = np.tile(x[:, j], PERMUTATIONS)
         return out
 
     halves = [np.arange(start, x.shape[1], _JOBS) for start in range(_JOBS)]
-    found = np.zeros((REPEATS, x.shape[1]))
+    found = np.zeros((PERMUTATIONS, x.shape[1]))
     with ThreadPoolExecutor(_JOBS) as pool:
         for half, one in zip(halves, pool.map(lost, halves), strict=True):
             found[:, half] = one

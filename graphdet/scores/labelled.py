@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
+from graphdet.arrays import Float, Float32
 from graphdet.evaluation.splits import conformal_p_values, cross_conformal_p_values, grouped_folds
 from graphdet.scores.trees import ROWS_A_CALL, Trees, TreeSettings
 
-Float = NDArray[np.float64]
-Matrix = NDArray[np.float32]
-MOST_ROWS = 400_000  # labelled clean rows that are learned from; beyond, a sample stands for all
+MOST_CLEAN_ROWS = 400_000  # labelled clean rows that are learned from; beyond, a sample stands for all
 # What fold k's model sees of some rows: (k, rows) → float32[len(rows), d].
-TrainRows = Callable[[int, NDArray[np.int64]], Matrix]
+TrainRows = Callable[[int, NDArray[np.int64]], Float32]
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class LabelledScores:
     p_value: Float
     logit: Float
     typical: Float
-    x: Matrix = field(repr=False)
+    x: Float32 = field(repr=False)
     fold: NDArray[np.int64] = field(repr=False)
     models: tuple[Trees, ...] = field(repr=False)
 
@@ -73,7 +72,7 @@ class LabelledModel:
     typical: Float
 
     def score(
-        self, x: Matrix, fold: NDArray[np.int64] | None = None, is_clean: NDArray[np.bool_] | None = None
+        self, x: Float32, fold: NDArray[np.int64] | None = None, is_clean: NDArray[np.bool_] | None = None
     ) -> LabelledScores:
         """Score rows, new ones or such as were learned from.
 
@@ -114,7 +113,7 @@ class Fitted:
 
 
 def fit_labelled(
-    x: Matrix,
+    x: Float32,
     y: NDArray[np.int8],
     group: NDArray[np.int64],
     seed: int,
@@ -160,7 +159,7 @@ def fit_labelled(
 
 def fit_fold(
     k: int,
-    x: Matrix,
+    x: Float32,
     y: NDArray[np.int8],
     fold: NDArray[np.int64],
     seed: int,
@@ -173,7 +172,7 @@ def fit_fold(
     return Trees.fit(x[others] if train_rows is None else train_rows(k, others), y[others], seed, settings)
 
 
-def score_by_labels(x: Matrix, y: NDArray[np.int8], group: NDArray[np.int64], seed: int) -> LabelledScores:
+def score_by_labels(x: Float32, y: NDArray[np.int8], group: NDArray[np.int64], seed: int) -> LabelledScores:
     """Learn from the labelled rows and score all of them; shapes and errors as in fit_labelled.
 
     p_value is the rank among clean labelled rows, each scored by a model that has not seen it: for a
@@ -190,10 +189,10 @@ def _learned(y: NDArray[np.int8], known: NDArray[np.int64], seed: int) -> NDArra
     lot is drawn whatever its label is.
     """
     lot = np.random.default_rng((seed, 5)).random(len(known))
-    return np.asarray(known[(y[known] == 1) | (lot * len(known) < MOST_ROWS)], np.int64)
+    return np.asarray(known[(y[known] == 1) | (lot * len(known) < MOST_CLEAN_ROWS)], np.int64)
 
 
-def _logits(models: tuple[Trees, ...], x: Matrix, fold: NDArray[np.int64]) -> Float:
+def _logits(models: tuple[Trees, ...], x: Float32, fold: NDArray[np.int64]) -> Float:
     """By the model of the row's fold; by the mean of all where it has none (−1)."""
     out = np.zeros(len(x))
     for k, model in enumerate(models):

@@ -8,10 +8,10 @@ One logistic model with non-negative weights, on what is known of users:
 * Frauds alone: a = 1 / N over all N users, t = π / n_p on the frauds. It is the unbiased risk of learning from positive
   and unlabelled data (du Plessis, Niu and Sugiyama 2015), convex for the logistic loss and in need of no correction
   below zero, as so few weights cannot learn the frauds by heart. Its minimum has mean probability π.
-* Few labels: the penalty draws towards USUAL, what trees grown on few labels and the zero-shot fusion are worth to each
-  other, as Gaussian priors of PRIOR_SD of each weight and SHIFT_SD of the bias would. Trees grown on few labels give
-  log odds near nothing, so the fewer labels, the nearer is the order to that of the zero-shot score. Weights
-  that were freer, or more of them, ranked worse (decisions/0012).
+* Few labels: the penalty draws towards DEFAULT_WEIGHTS, what trees grown on few labels and the zero-shot fusion are
+  worth to each other, as Gaussian priors of PRIOR_SD of each weight and SHIFT_SD of the bias would. Trees grown on few
+  labels give log odds near nothing, so the fewer labels, the nearer is the order to that of the zero-shot score.
+  Weights that were freer, or more of them, ranked worse (decisions/0012).
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from graphdet.scores.fused import RIDGE, TREES, ZERO_SHOT, Fusion, Parts, columns_of, names_of
+from graphdet.arrays import Float
+from graphdet.scores.fused import RIDGE, TREES_PART, ZERO_SHOT, Fusion, ScoreParts, fusion_columns, names_of
 
-Float = NDArray[np.float64]
-USUAL = {TREES: 1.0, ZERO_SHOT: 0.25}
+DEFAULT_WEIGHTS = {TREES_PART: 1.0, ZERO_SHOT: 0.25}
 PRIOR_SD = 0.1  # of each weight, as a share of it
 SHIFT_SD = 4.0  # which users were labelled says more of the bias than the log does
 
@@ -58,8 +58,8 @@ class Evidence:
         return Evidence(np.where(rows, -1, self.y), self.share)
 
 
-def fit_labelled(
-    parts: Parts,
+def fit_labelled_fusion(
+    parts: ScoreParts,
     evidence: Evidence,
     used: Sequence[str] = (),
     zero_shot: Fusion | None = None,
@@ -69,7 +69,7 @@ def fit_labelled(
     zero_shot: the fusion without labels, given where labels are few.
     """
     names = names_of(parts, zero_shot)
-    x = columns_of(parts, names, zero_shot)
+    x = fusion_columns(parts, names, zero_shot)
     weight, target = evidence.sums()
     seen = weight > 0
     base = slice(None) if zero_shot is not None else seen  # a few labels say little of how wide a column is
@@ -80,8 +80,8 @@ def fit_labelled(
     ridge = np.append(np.full(len(columns), RIDGE * 4 * share * (1 - share)), 0.0)
     centre = np.append(np.zeros(len(columns)), np.log(share / (1 - share)))
     if zero_shot is not None:
-        usual = np.array([USUAL.get(names[j], 0.0) for j in columns]) * scale[columns]
-        centre = np.append(usual, USUAL[ZERO_SHOT] * mean[names.index(ZERO_SHOT)])
+        usual = np.array([DEFAULT_WEIGHTS.get(names[j], 0.0) for j in columns]) * scale[columns]
+        centre = np.append(usual, DEFAULT_WEIGHTS[ZERO_SHOT] * mean[names.index(ZERO_SHOT)])
         spread = np.append(np.where(usual > 0, PRIOR_SD * usual, PRIOR_SD), SHIFT_SD)
         ridge = 1 / (spread**2 * max(evidence.n, 1))
     found = _weighted_logistic(z, weight[seen], target[seen], ridge, centre)
@@ -91,7 +91,7 @@ def fit_labelled(
 
 
 def cross_fitted(
-    parts: Parts,
+    parts: ScoreParts,
     evidence: Evidence,
     fold: NDArray[np.integer],
     used: Sequence[str] = (),
@@ -101,7 +101,7 @@ def cross_fitted(
     out = np.zeros(len(fold))
     for k in np.unique(fold):
         rows = fold == k
-        out[rows] = fit_labelled(parts, evidence.without(rows), used, zero_shot).score(parts)[rows]
+        out[rows] = fit_labelled_fusion(parts, evidence.without(rows), used, zero_shot).score(parts)[rows]
     return out
 
 

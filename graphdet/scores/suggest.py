@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.neighbors import NearestNeighbors
 
-Float = NDArray[np.float64]
+from graphdet.arrays import Float
+
 MOST_POOL = 3_000  # candidates: those of the highest doubt
 MOST_KNOWN = 2_000  # known accounts that speak for others
 IN_RING = 0.98  # likeness of two members of one ring
@@ -50,7 +51,7 @@ def doubt_of(score: Float, threshold: float) -> Float:
     return np.asarray(4 * p * (1 - p))
 
 
-def suggest(
+def suggest_rows(
     score: Float, threshold: float, x: Float, ring: NDArray[np.integer], known: NDArray[np.bool_], n: int
 ) -> Suggested:
     """Choose up to n rows that are not known.

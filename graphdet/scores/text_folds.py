@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
+from graphdet.arrays import Float, Int
 from graphdet.text.ngrams import Ngrams, NgramSettings, count_ngrams
 
 TEXT_SAYS = "text_says_fraud"
@@ -24,8 +25,6 @@ TEXT_SAYS = "text_says_fraud"
 STRENGTH, GRAMS = 1.0, NgramSettings(over_words=False)
 MOST_TEXTS = 50_000  # clean texts that are learned from, and different texts whose grams are held in memory
 _CHUNK = 10_000
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

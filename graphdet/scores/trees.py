@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float
 from graphdet.errors import GraphdetError
 
-Float = NDArray[np.float64]
 ROWS_A_CALL = 50_000
 FIXED = {
     "objective": "binary",

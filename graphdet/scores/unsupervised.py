@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float
 from graphdet.clustering.centres import NormalScores, k_means, nearest
 
-Float = NDArray[np.float64]
 N_CLUSTERS = 24
 NORMAL_SHARE = 0.01
 N_LEVELS = 1_001

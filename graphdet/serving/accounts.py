@@ -10,19 +10,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from graphdet.arrays import Float, Float32
 from graphdet.errors import UsageError
 from graphdet.evaluation.rounding import six
 from graphdet.gnn.inputs import partner_count_input, session_rows
-from graphdet.scores.fused import Fusion, Parts
+from graphdet.scores.fused import Fusion, ScoreParts
 from graphdet.scores.unsupervised import Clusters, Density
-from graphdet.serving.acts import Acts, NewAct, with_new
-from graphdet.serving.inputs import AccountModel, Matrix, OwnTies, TieTable
-from graphdet.serving.items import Items, behaviour_of
+from graphdet.serving.acts import AccountActs, NewAct, with_new
+from graphdet.serving.inputs import AccountModel, OwnTies, TieTable
+from graphdet.serving.items import ItemCounts, behaviour_of
 from graphdet.serving.meetings import Acted, Meetings
 from graphdet.serving.user_trees import AccountTrees
 from graphdet.tables import GraphArrays
 
-Float = NDArray[np.float64]
 N_ENTITY_FEATURES = 2  # the last ones: shared devices and the like, which acts do not change
 
 
@@ -37,18 +37,18 @@ class Warm:
 
     graph: GraphArrays
     features: Float
-    x: Matrix
-    heard: Matrix
+    x: Float32
+    heard: Float32
     ties: TieTable
     n_partners: NDArray[np.int64]
     ring: Float
     ring_id: Mapping[int, str]
-    items: Items
+    items: ItemCounts
     meetings: Meetings
 
 
 @dataclass(frozen=True)
-class Account:
+class AccountInputs:
     """What an account looks like: behaviour float64[n_features], inputs float32[n_inputs].
 
     ties, and all its partners, int64[n_partners]: None for those of the log.
@@ -56,7 +56,7 @@ class Account:
 
     row: int
     features: Float
-    x: Matrix
+    x: Float32
     ties: OwnTies | None
     partners: NDArray[np.int64] | None
     n_partners: int
@@ -102,7 +102,7 @@ class AccountScorer:
         ring = float(self.warm.ring[row]) if of_log else 0.0
         trees = None if self.trees is None else np.array([self.trees_logit(account)])
         density, clusters = self.density.score(features), self.clusters.score(features)
-        parts = Parts(np.array([logit]), clusters, density, np.array([ring]), trees)
+        parts = ScoreParts(np.array([logit]), clusters, density, np.array([ring]), trees)
         return {
             "user_id": user_id,
             "score": six(self.fusion.score(parts, self.ring_share)[0]),
@@ -117,7 +117,7 @@ class AccountScorer:
             "n_new_acts": len(acts),
         }
 
-    def account(self, user_id: str, acts: Sequence[NewAct] = ()) -> Account:
+    def account(self, user_id: str, acts: Sequence[NewAct] = ()) -> AccountInputs:
         """Gather what an account looks like.
 
         Raises:
@@ -132,9 +132,9 @@ class AccountScorer:
             return self.from_acts(len(self.warm.features) if row is None else row, acts)
         warm = self.warm
         assert row is not None  # for the type checker: else there were acts
-        return Account(row, warm.features[row], warm.x[row], None, None, int(warm.n_partners[row]))
+        return AccountInputs(row, warm.features[row], warm.x[row], None, None, int(warm.n_partners[row]))
 
-    def logit(self, account: Account) -> float:
+    def logit(self, account: AccountInputs) -> float:
         """The network's logit of an account, from all accounts that it depends on."""
         layers = self.warm.ties.around(account.row, self.model.n_rounds, account.ties)
         nodes = layers[0].nodes if layers else np.array([account.row])
@@ -143,7 +143,7 @@ class AccountScorer:
         x[1:] = self.warm.x[nodes[1:]]
         return float(self.model.logits(x, layers, self._fold(account.row))[0])
 
-    def trees_logit(self, account: Account) -> float:
+    def trees_logit(self, account: AccountInputs) -> float:
         """What trees that learned labels say of an account.
 
         Raises:
@@ -160,7 +160,7 @@ class AccountScorer:
         fold = -1 if self.trees is None else self.trees.fold_of(row)
         return fold if fold >= 0 else None
 
-    def from_acts(self, row: int, new: Sequence[NewAct]) -> Account:
+    def from_acts(self, row: int, new: Sequence[NewAct]) -> AccountInputs:
         """Gather what an account looks like from its acts in the log and new ones; a stranger has row n_users.
 
         Without new ones it is what the log as a whole gave, so tests can hold the two together.
@@ -184,9 +184,11 @@ class AccountScorer:
         )
         ties, partners = warm.meetings.ties(acted, row, warm.ties)
         x = self._inputs(acts, around.n_edges, features, len(partners))
-        return Account(row, features, x, ties, partners, len(partners))
+        return AccountInputs(row, features, x, ties, partners, len(partners))
 
-    def _inputs(self, acts: Acts, n_edges: NDArray[np.int64], features: Float, n_partners: int) -> Matrix:
+    def _inputs(
+        self, acts: AccountActs, n_edges: NDArray[np.int64], features: Float, n_partners: int
+    ) -> Float32:
         """What the network sees of an account, as gnn.propagation.propagate gives it: float32[n_inputs].
 
         It is one more in the audience of what it newly acts on. Shapes: n_edges int64[n_acts], interactions with each
@@ -212,12 +214,12 @@ class AccountScorer:
             np.float32
         )
 
-    def _acts(self, row: int, new: Sequence[NewAct]) -> Acts:
+    def _acts(self, row: int, new: Sequence[NewAct]) -> AccountActs:
         """The acts of an account in the log, and new ones."""
         graph = self.warm.graph
         mine = slice(*self._first_act[[row, row + 1]]) if row < graph.n_users else slice(0)
         sessions, at = np.unique(graph.session_ix[mine], return_inverse=True)
-        old = Acts(
+        old = AccountActs(
             graph.item_ix[mine].astype(np.int64),
             at.astype(np.int64),
             graph.action_ix[mine].astype(np.int64),

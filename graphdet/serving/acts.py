@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Int
 from graphdet.errors import InputError
+from graphdet.schema import DEFAULT_ACTION
 
-Ints = NDArray[np.int64]
 # An act without a session begins a new one after so long a pause, as cleaning does by default.
 GAP_MS = 1_800_000
-DEFAULT_ACTION = "view"
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,18 @@ class NewAct:
 
 
 @dataclass(frozen=True)
-class Acts:
+class AccountActs:
     """Interactions of one account, one per (session, item, action), by time.
 
     Shapes: item, session, action, at_ms (the first time), n int64[n_acts]; is_new bool[n_acts], not of the log.
     Sessions are numbered within the account. Items that the log lacks have rows from its number of items on.
     """
 
-    item: Ints
-    session: Ints
-    action: Ints
-    at_ms: Ints
-    n: Ints
+    item: Int
+    session: Int
+    action: Int
+    at_ms: Int
+    n: Int
     is_new: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -44,12 +44,12 @@ class Acts:
 
 
 def with_new(
-    old: Acts,
+    old: AccountActs,
     session_ids: Sequence[str | int],
     new: Sequence[NewAct],
     item_row: Mapping[str, int],
     actions: Sequence[str],
-) -> Acts:
+) -> AccountActs:
     """Old acts and new events. An event of a session, item and action that are there already is one more of it.
 
     `session_ids` are the names of the old acts' sessions, by their number, or these numbers where no new event names
@@ -84,13 +84,13 @@ def with_new(
     table = np.concatenate([known, added])
     order = np.lexsort((table[:, 2], table[:, 0], table[:, 1], table[:, 3]))
     session_of, item_of, action_of, first_ms, n = (table[order, column] for column in range(5))
-    return Acts(
+    return AccountActs(
         item_of, session_of, action_of, first_ms, n, np.r_[old.is_new, np.ones(len(added), bool)][order]
     )
 
 
-def read_acts(found: object) -> list[NewAct]:
-    """Acts out of JSON: a list of objects with item_id and at_ms (UTC epoch), and maybe action and session_id.
+def parse_acts(found: object) -> list[NewAct]:
+    """AccountActs out of JSON: a list of objects with item_id and at_ms (UTC epoch), and maybe action and session_id.
 
     Raises:
         InputError: it is no such list; says which entry and what is wrong.

@@ -6,14 +6,15 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from graphdet.features.behaviour import FEATURE_NAMES, Float, behaviour
+from graphdet.arrays import Float, Float32
+from graphdet.features.behaviour import FEATURE_NAMES, behaviour
 from graphdet.features.pairs import WINDOWS, first_acts, largest_crowd
 from graphdet.gnn.inputs import (
     closest_ties,
-    gather,
+    network_session_features,
     partner_count_input,
-    session_features,
     started_sessions,
+    sum_over_partners,
     user_rarity,
     what_items_say,
 )
@@ -26,8 +27,8 @@ from graphdet.progress import Progress, Silent
 from graphdet.rings.find import ring_candidates
 from graphdet.rings.membership import user_membership
 from graphdet.serving.accounts import AccountScorer, Warm
-from graphdet.serving.inputs import Matrix, Scaling, TieTable
-from graphdet.serving.items import Items
+from graphdet.serving.inputs import Scaling, TieTable
+from graphdet.serving.items import ItemCounts
 from graphdet.serving.meetings import Meetings
 from graphdet.serving.student import load_account_model
 from graphdet.serving.user_trees import AccountTrees
@@ -72,7 +73,7 @@ def account_scorer(
         found.n_partners,
         ring,
         _ring_ids(store, graph),
-        Items.of(graph),
+        ItemCounts.of(graph),
         Meetings.of(graph, WINDOWS, crowds, user_rarity(graph)),
     )
     scorer = AccountScorer(warm, model, scorers.density, scorers.clusters, scorers.fusion, trees)
@@ -97,15 +98,15 @@ def account_trees(trees: UserTrees, given: UserColumns) -> AccountTrees:
 
 def inputs_of(
     graph: GraphArrays, users: Float, items: Float, n_partners: NDArray[np.int64], scaling: Scaling
-) -> tuple[Matrix, Matrix]:
+) -> tuple[Float32, Float32]:
     """What the network sees of all accounts, and what items say: float32[n_users, n_inputs], float32[n_items, …]."""
     user = scaling.user.transform(users.astype(np.float32))
     item = scaling.item.transform(items.astype(np.float32))
-    session = scaling.session.transform(session_features(graph))
+    session = scaling.session.transform(network_session_features(graph))
     started = started_sessions(graph)
     acted = np.stack([graph.session_ix, graph.item_ix]).astype(np.int64)
     heard = what_items_say(started, acted, user, item, len(session))
-    x = gather(started, acted, user, session, heard)
+    x = sum_over_partners(started, acted, user, session, heard)
     return np.hstack([x, partner_count_input(n_partners)]), heard
 
 

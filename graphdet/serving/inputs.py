@@ -1,6 +1,6 @@
 """What a model of accounts is asked with, whichever it is: a network, or a student of it.
 
-Whom each account listens to, and the few accounts that one account's logit depends on.
+It needs to know whom each account listens to, and the few accounts that one account's logit depends on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float32
 from graphdet.clustering.centres import NormalScores
 from graphdet.rings.own_time import ranges
 
-Matrix = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 
@@ -29,17 +29,17 @@ class Layer:
     n_listeners: int
     listener: Rows
     speaker: Rows
-    attributes: Matrix
+    attributes: Float32
 
-    def sums(self, values: Matrix) -> Matrix:
+    def sums(self, values: Float32) -> Float32:
         """Add up float32[n_ties, d] over the ties of each listener: float32[n_listeners, d]; 0 without ties."""
         return self._reduced(np.add, values)
 
-    def most(self, values: Matrix) -> Matrix:
+    def most(self, values: Float32) -> Float32:
         """The largest of float32[n_ties, d] over the ties of each listener: float32[n_listeners, d]; 0 without ties."""
         return self._reduced(np.maximum, values)
 
-    def _reduced(self, how: np.ufunc, values: Matrix) -> Matrix:
+    def _reduced(self, how: np.ufunc, values: Float32) -> Float32:
         out = np.zeros((self.n_listeners, values.shape[1]), np.float32)
         if len(values):
             first = np.flatnonzero(np.diff(self.listener, prepend=-1))
@@ -52,7 +52,7 @@ class OwnTies:
     """The ties of one account that take the place of what the table has: speaker int64[k], attributes float32[k, …]."""
 
     speaker: Rows
-    attributes: Matrix
+    attributes: Float32
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ class TieTable:
 
     start: Rows
     src: Rows
-    attributes: Matrix
+    attributes: Float32
 
     @classmethod
-    def of(cls, src: Rows, dst: Rows, attributes: Matrix, n_users: int) -> "TieTable":
+    def of(cls, src: Rows, dst: Rows, attributes: Float32, n_users: int) -> "TieTable":
         """From ties sorted by (dst, src), as gnn.pair_graph gives them."""
         start = np.zeros(n_users + 1, np.int64)
         np.cumsum(np.bincount(dst, minlength=n_users), out=start[1:])
@@ -145,7 +145,7 @@ class AccountModel(Protocol):
     def n_rounds(self) -> int:
         """How many ties away it looks."""
 
-    def logits(self, x: Matrix, layers: Sequence[Layer], fold: int | None = None) -> NDArray[np.float64]:
+    def logits(self, x: Float32, layers: Sequence[Layer], fold: int | None = None) -> NDArray[np.float64]:
         """The logits of the listeners of the last layer.
 
         fold: of an account that was learned from, to be judged by what has not seen it; None: by all there is.

@@ -7,40 +7,37 @@ count in their items' numbers as if the log held them too.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from graphdet.arrays import Float, Int
 from graphdet.features.behaviour import FEATURE_NAMES, RARE_USERS
-from graphdet.serving.acts import Acts
+from graphdet.serving.acts import AccountActs
 from graphdet.tables import GraphArrays
+from graphdet.units import DAY_MS, HOUR_MS
 
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
-STEPS = float(1 << 20)  # sums are taken in fixed point; see features.fixed
+FIXED_POINT_STEPS = float(1 << 20)  # sums are taken in fixed point; see features.behaviour
 
 
 @dataclass(frozen=True)
-class Items:
+class ItemCounts:
     """Numbers of all items.
 
     Shapes: n_users, first_ms, last_hour, n_edges, peak (interactions in the busiest hour) int64[n_items]; hour_key
     int64[n_hours] of all (item, clock hour), ascending, with hour_edges int64[n_hours], the interactions in it.
     """
 
-    n_users: Ints
-    first_ms: Ints
-    last_hour: Ints
-    n_edges: Ints
-    peak: Ints
-    hour_key: Ints
-    hour_edges: Ints
+    n_users: Int
+    first_ms: Int
+    last_hour: Int
+    n_edges: Int
+    peak: Int
+    hour_key: Int
+    hour_edges: Int
     hours: int
     first_hour: int
     log_users: int
 
     @classmethod
-    def of(cls, graph: GraphArrays) -> "Items":
+    def of(cls, graph: GraphArrays) -> "ItemCounts":
         """Count them in a graph."""
         n, item, at_ms = graph.n_items, graph.item_ix.astype(np.int64), graph.at_ms
         hour = at_ms // HOUR_MS
@@ -60,13 +57,13 @@ class Items:
             n_users, first_ms, last_hour, n_edges, peak, hour_key, hour_edges, hours, first_hour, log_users
         )
 
-    def context(self, acts: Acts, is_new_user: bool) -> "Context":
+    def context(self, acts: AccountActs, is_new_user: bool) -> "ItemContext":
         """How popular, how old and how busy the item of each act is, new acts counted in."""
         rows, at = np.unique(acts.item, return_inverse=True)
         known = rows < len(self.n_users)
         old = np.where(known, rows, 0)
 
-        def of(values: Ints, blank: int) -> Ints:
+        def of(values: Int, blank: int) -> Int:
             return np.where(known, values[old], blank) if len(values) else np.full(len(rows), blank, np.int64)
 
         new = acts.is_new
@@ -83,7 +80,7 @@ class Items:
         in_hour = self._edges_in(rows[cells[0]], cells[1]) + np.bincount(cell[new], minlength=cells.shape[1])
         peak = of(self.peak, 0)
         np.maximum.at(peak, cells[0], in_hour)
-        return Context(
+        return ItemContext(
             n_users[at],
             first_ms[at],
             last_hour[at],
@@ -93,7 +90,7 @@ class Items:
             self.log_users + is_new_user,
         )
 
-    def _edges_in(self, item: Ints, hour: Ints) -> Ints:
+    def _edges_in(self, item: Int, hour: Int) -> Int:
         """Interactions of the log on items in clock hours, int64[n]."""
         inside = (
             (item < len(self.n_users)) & (hour >= self.first_hour) & (hour < self.first_hour + self.hours)
@@ -105,19 +102,19 @@ class Items:
 
 
 @dataclass(frozen=True)
-class Context:
+class ItemContext:
     """The item of each act, as in Items; in_hour: its interactions in the act's hour. Shapes: all int64[n_acts]."""
 
-    n_users: Ints
-    first_ms: Ints
-    last_hour: Ints
-    n_edges: Ints
-    peak: Ints
-    in_hour: Ints
+    n_users: Int
+    first_ms: Int
+    last_hour: Int
+    n_edges: Int
+    peak: Int
+    in_hour: Int
     log_users: int
 
 
-def behaviour_of(acts: Acts, around: Context, entities: tuple[float, float]) -> Float:
+def behaviour_of(acts: AccountActs, around: ItemContext, entities: tuple[float, float]) -> Float:
     """Behaviour features of one account, float64[len(FEATURE_NAMES)]; see features.behaviour for what they are.
 
     `entities` are its last two, which new acts do not change.
@@ -138,7 +135,7 @@ def behaviour_of(acts: Acts, around: Context, entities: tuple[float, float]) -> 
     k = np.bincount(acts.action, weights=acts.n)
     k = k[k > 0]
     total = k.sum()
-    k_ln_k = np.round(k * np.log(k) * STEPS).sum() / STEPS
+    k_ln_k = np.round(k * np.log(k) * FIXED_POINT_STEPS).sum() / FIXED_POINT_STEPS
     values = {
         "n_events": n_events,
         "n_items": n_items,
@@ -170,6 +167,6 @@ def _mean_std(x: Float) -> tuple[float, float]:
     """Mean and standard deviation from sums in fixed point; 0 and 0 of nothing."""
     if not len(x):
         return 0.0, 0.0
-    mean = float(np.round(x * STEPS).sum() / STEPS / len(x))
-    square = float(np.round(x * x * STEPS).sum() / STEPS / len(x))
+    mean = float(np.round(x * FIXED_POINT_STEPS).sum() / FIXED_POINT_STEPS / len(x))
+    square = float(np.round(x * x * FIXED_POINT_STEPS).sum() / FIXED_POINT_STEPS / len(x))
     return mean, float(np.sqrt(max(square - mean * mean, 0.0)))

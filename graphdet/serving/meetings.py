@@ -10,14 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float, Int
 from graphdet.features.pairs import Window
 from graphdet.gnn.inputs import MAX_PARTNERS
 from graphdet.rings.own_time import ranges
 from graphdet.serving.inputs import OwnTies, TieTable
 from graphdet.tables import GraphArrays
-
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,9 @@ class Acted:
     that it has not acted on in the log.
     """
 
-    item: Ints
-    at_ms: Ints
-    audience: Ints
+    item: Int
+    at_ms: Int
+    audience: Int
     rarity: Float
     is_new: NDArray[np.bool_]
 
@@ -46,16 +44,16 @@ class Quiet:
     span_ms: int
     min_items: int
     crowd: int
-    start: Ints
+    start: Int
     user: NDArray[np.int32]
-    at_ms: Ints
-    bucket_key: Ints
-    bucket_size: Ints
+    at_ms: Int
+    bucket_key: Int
+    bucket_size: Int
     spans: int
     first_span: int
 
     @classmethod
-    def of(cls, user: Ints, item: Ints, at_ms: Ints, n_items: int, window: Window, crowd: int) -> "Quiet":
+    def of(cls, user: Int, item: Int, at_ms: Int, n_items: int, window: Window, crowd: int) -> "Quiet":
         """From all first acts, sorted by (item, time)."""
         span_ms = int(window.span_s * 1000)
         span = at_ms // span_ms
@@ -70,7 +68,7 @@ class Quiet:
             span_ms, window.min_items, crowd, start, quiet_user, quiet_ms, key, size, spans, first_span
         )
 
-    def met(self, acted: Acted, row: int) -> tuple[Ints, Ints, Float, Float]:
+    def met(self, acted: Acted, row: int) -> tuple[Int, Int, Float, Float]:
         """Who acted on common items within the window: rows, ascending; common items, their rarity, mean gap in s."""
         mine = np.flatnonzero(
             (acted.audience >= 2) & self._is_quiet(acted) & (acted.item < len(self.start) - 1)
@@ -85,13 +83,13 @@ class Quiet:
         user = self.user[places].astype(np.int64)
         gap_ms = np.abs(self.at_ms[places] - acted.at_ms[of])
         others = user != row
-        users: Ints
+        users: Int
         users, at = np.unique(user[others], return_inverse=True)
         n = np.bincount(at, minlength=len(users))
         weight: Float = np.bincount(at, acted.rarity[of[others]], len(users)).astype(np.float64)
         gap: Float = np.bincount(at, gap_ms[others], len(users)).astype(np.float64)
         kept = n >= self.min_items
-        common: Ints = n[kept]
+        common: Int = n[kept]
         return users[kept], common, weight[kept].round(6), (gap[kept] / common / 1000).round(3)
 
     def _is_quiet(self, acted: Acted) -> NDArray[np.bool_]:
@@ -106,7 +104,7 @@ class Quiet:
         return np.asarray(size + acted.is_new <= self.crowd)
 
 
-def _first_from(values: Ints, lo: Ints, hi: Ints, least: Ints) -> Ints:
+def _first_from(values: Int, lo: Int, hi: Int, least: Int) -> Int:
     """Where in each ascending run values[lo:hi] the values from `least` on begin, by bisection of all runs at once."""
     lo, hi = lo.copy(), hi.copy()
     while (unsure := lo < hi).any():
@@ -137,7 +135,7 @@ class Meetings:
             tuple(Quiet.of(*acts, graph.n_items, w, c) for w, c in zip(windows, crowds, strict=True)), total
         )
 
-    def ties(self, acted: Acted, row: int, table: TieTable) -> tuple[OwnTies, Ints]:
+    def ties(self, acted: Acted, row: int, table: TieTable) -> tuple[OwnTies, Int]:
         """The account's ties, and all its partners before the cut to the closest: int64[k], ascending."""
         found = [window.met(acted, row) for window in self.windows]
         users, at = np.unique(np.concatenate([each[0] for each in found]), return_inverse=True)
@@ -166,7 +164,7 @@ class Meetings:
         return OwnTies(speaker, np.stack(columns, axis=1).astype(np.float32)), users
 
 
-def _common(speaker: Ints, table: TieTable) -> tuple[Float, Float]:
+def _common(speaker: Int, table: TieTable) -> tuple[Float, Float]:
     """How many partners an account shares with each of its own, as a count and as a Jaccard share."""
     begin, end = table.start[speaker], table.start[speaker + 1]
     size = end - begin

@@ -16,13 +16,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from scipy.special import expit
 
+from graphdet.arrays import Float32
 from graphdet.errors import GraphdetError
-from graphdet.serving.inputs import Layer, Matrix, Scaling, TieTable
+from graphdet.serving.inputs import Layer, Scaling, TieTable
 from graphdet.serving.packing import unpack
 
-Weights = Mapping[str, Matrix]
+Weights = Mapping[str, Float32]
 DOCUMENT, WEIGHTS = "gnn.json", "gnn.safetensors"
-TRAINED = 1  # the format of what train writes, and of what export writes; see gnn.network.FORMAT
+TRAINED_FORMAT = 1  # the format of what train writes, and of what export writes; see gnn.network.FORMAT
 EXPORTED = "serving-1"
 NORM_EPSILON = 1e-5  # of torch's LayerNorm
 MEAN_EPSILON = 0.1  # of layers.GatedTies
@@ -40,28 +41,28 @@ class Network:
     members: tuple[Weights, ...]
     scaling: Scaling
     n_inputs: int
-    tie_mean: Matrix
-    tie_std: Matrix
+    tie_mean: Float32
+    tie_std: Float32
     n_gates: int
     n_rounds: int
     about: Mapping[str, Any]
 
-    def logits(self, x: Matrix, layers: Sequence[Layer], fold: int | None = None) -> NDArray[np.float64]:
+    def logits(self, x: Float32, layers: Sequence[Layer], fold: int | None = None) -> NDArray[np.float64]:
         """The mean logit of the accounts in the middle of some layers; see inputs.AccountModel.
 
         With a fold it is that of the network which held it out.
         """
-        told = [self._scaled(layer.attributes) for layer in layers]
+        tie_attributes = [self._scaled(layer.attributes) for layer in layers]
         total = np.zeros(layers[-1].n_listeners if layers else len(x))
         members = self.members if fold is None else [self.members[fold % len(self.members)]]
         for member in members:
             h = _encode(member, x)
-            for number, (layer, attributes) in enumerate(zip(layers, told, strict=True)):
+            for number, (layer, attributes) in enumerate(zip(layers, tie_attributes, strict=True)):
                 h = _listen(member, number, h, layer, attributes, self.n_gates)
             total += _head(member, h)
         return total / len(members)
 
-    def logits_of_all(self, x: Matrix, ties: TieTable) -> NDArray[np.float64]:
+    def logits_of_all(self, x: Float32, ties: TieTable) -> NDArray[np.float64]:
         """The mean logit of every account of a log, round by round in chunks: float64[n_users]."""
         total = np.zeros(len(x))
         chunks = [np.arange(k, min(k + _CHUNK, len(x))) for k in range(0, len(x), _CHUNK)]
@@ -77,7 +78,7 @@ class Network:
             total += _head(member, h)
         return total / len(self.members)
 
-    def _scaled(self, attributes: Matrix) -> Matrix:
+    def _scaled(self, attributes: Float32) -> Float32:
         return (attributes - self.tie_mean) / self.tie_std
 
 
@@ -98,7 +99,7 @@ def load_network(directory: Path) -> Network:
         raise GraphdetError(
             f"the model in {directory} cannot be read ({error}): export or train again"
         ) from error
-    if not isinstance(document, dict) or document.get("format") not in (TRAINED, EXPORTED):
+    if not isinstance(document, dict) or document.get("format") not in (TRAINED_FORMAT, EXPORTED):
         raise GraphdetError(f"the model in {directory} has an unknown format: export or train again")
     try:
         return _assemble(document, unpack(tensors))
@@ -113,7 +114,7 @@ def _assemble(document: dict[str, Any], tensors: Weights) -> Network:
     settings = document["settings"]
     tie_mean, tie_std = (np.asarray(document[name], np.float32) for name in ("tie_mean", "tie_std"))
     n_rounds = int(settings["n_rounds"]) if len(tie_mean) else 0
-    shapes = shapes_of(
+    shapes = array_shapes(
         int(settings["width"]), int(settings["n_gates"]), n_rounds, document["n_inputs"], len(tie_mean)
     )
     members = []
@@ -134,7 +135,7 @@ def _assemble(document: dict[str, Any], tensors: Weights) -> Network:
     )
 
 
-def shapes_of(
+def array_shapes(
     width: int, n_gates: int, n_rounds: int, n_inputs: int, n_attributes: int
 ) -> dict[str, tuple[int, ...]]:
     """The shapes of one network's weights, by the names they have in torch."""
@@ -167,21 +168,21 @@ def shapes_of(
     return shapes
 
 
-def _linear(weights: Weights, name: str, x: Matrix) -> Matrix:
-    out: Matrix = x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+def _linear(weights: Weights, name: str, x: Float32) -> Float32:
+    out: Float32 = x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
     return out
 
 
-def _encode(weights: Weights, x: Matrix) -> Matrix:
+def _encode(weights: Weights, x: Float32) -> Float32:
     return _linear(weights, "encoder.4", np.maximum(_linear(weights, "encoder.1", x), 0))
 
 
-def _head(weights: Weights, h: Matrix) -> NDArray[np.float64]:
+def _head(weights: Weights, h: Float32) -> NDArray[np.float64]:
     hidden = np.maximum(_linear(weights, "head.1", h), 0)
     return _linear(weights, "head.3", hidden)[:, 0].astype(np.float64)
 
 
-def _listen(weights: Weights, number: int, h: Matrix, layer: Layer, tie: Matrix, n_gates: int) -> Matrix:
+def _listen(weights: Weights, number: int, h: Float32, layer: Layer, tie: Float32, n_gates: int) -> Float32:
     """One round of layers.GatedTies. Shapes: h float32[n_nodes, width], tie float32[n_ties, n_attributes]."""
     name = f"rounds.{number}"
     own = h[: layer.n_listeners]
@@ -195,9 +196,9 @@ def _listen(weights: Weights, number: int, h: Matrix, layer: Layer, tie: Matrix,
     heard = layer.sums(np.hstack([gate, value.reshape(len(z), width)]))
     count = heard[:, :n_gates]
     mean = heard[:, n_gates:].reshape(-1, n_gates, width // n_gates) / (count[:, :, None] + MEAN_EPSILON)
-    told = np.hstack([own, np.log1p(count), mean.reshape(-1, width)]).astype(np.float32, copy=False)
-    out = own + np.maximum(_linear(weights, f"{name}.combine", told), 0)
+    hidden = np.hstack([own, np.log1p(count), mean.reshape(-1, width)]).astype(np.float32, copy=False)
+    out = own + np.maximum(_linear(weights, f"{name}.combine", hidden), 0)
     centred = out - out.mean(axis=1, keepdims=True)
     spread = np.sqrt((centred**2).mean(axis=1, keepdims=True) + np.float32(NORM_EPSILON))
-    refined: Matrix = centred / spread * weights[f"{name}.norm.weight"] + weights[f"{name}.norm.bias"]
+    refined: Float32 = centred / spread * weights[f"{name}.norm.weight"] + weights[f"{name}.norm.bias"]
     return refined

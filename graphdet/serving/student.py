@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float32
 from graphdet.errors import GraphdetError
 from graphdet.scores.trees import Trees
-from graphdet.serving.inputs import AccountModel, Layer, Matrix, Scaling
+from graphdet.serving.inputs import AccountModel, Layer, Scaling
 from graphdet.serving.network import load_network
 
 STUDENT = "student.json"
-FORMAT = "student-1"
+STUDENT_FORMAT = "student-1"
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,14 @@ class Student:
     about: Mapping[str, Any]
     n_rounds: int = 1
 
-    def logits(self, x: Matrix, layers: Sequence[Layer], fold: int | None = None) -> NDArray[np.float64]:
+    def logits(self, x: Float32, layers: Sequence[Layer], fold: int | None = None) -> NDArray[np.float64]:
         """The teacher's logit, as far as it was learned; see inputs.AccountModel. There are no folds of it."""
         return self.trees.logits(student_inputs(x, layers[-1]))
 
     def save(self, directory: Path, scaling: Mapping[str, Any]) -> None:
         """Write student.json; `scaling` are the keys of the network's document that it is read from."""
         document = {
-            "format": FORMAT,
+            "format": STUDENT_FORMAT,
             "n_inputs": self.n_inputs,
             **scaling,
             "about": dict(self.about),
@@ -48,7 +49,7 @@ class Student:
         (directory / STUDENT).write_text(json.dumps(document) + "\n", encoding="utf-8")
 
 
-def student_inputs(x: Matrix, layer: Layer) -> Matrix:
+def student_inputs(x: Float32, layer: Layer) -> Float32:
     """What the student sees of a layer's listeners: float32[n_listeners, 3 n_inputs + 1 + 2 n_attributes].
 
     Their own inputs, how many they listen to, mean and largest of these ties' attributes and of those partners' inputs;
@@ -73,8 +74,8 @@ def load_account_model(directory: Path) -> AccountModel:
         return load_network(directory)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if document["format"] != FORMAT:
-            raise GraphdetError(f"{path} has another format than {FORMAT}: export again")
+        if document["format"] != STUDENT_FORMAT:
+            raise GraphdetError(f"{path} has another format than {STUDENT_FORMAT}: export again")
         student = Student(
             Trees(document["trees"]),
             Scaling.from_json(document),

@@ -13,13 +13,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from graphdet.arrays import Float, Float32
 from graphdet.features.neighbours import TOGETHER, around_one, mean_over_neighbours, messages_to_one, share_of
-from graphdet.features.relations import PLACES, Columns, Placing, Relations, neighbours_of
+from graphdet.features.relations import PLACES, NamedColumns, Placing, Relations, neighbours_of
 from graphdet.rings.own_time import ranges
 from graphdet.scores.trees import Trees
-from graphdet.serving.inputs import Matrix
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,8 @@ class AccountTrees:
     logit: Float
     y: NDArray[np.int8]
     fold: NDArray[np.int64]
-    own: Matrix
-    text: Matrix
+    own: Float32
+    text: Float32
     relations: Relations
     placing: dict[str, Placing]
     means: dict[str, Float]
@@ -55,7 +53,7 @@ class AccountTrees:
         members: Sequence[Trees],
         logit: Float,
         known: tuple[NDArray[np.int8], NDArray[np.int64]],
-        columns: Columns,
+        columns: NamedColumns,
         relations: Relations,
         n_features: int,
         usual: float,
@@ -67,7 +65,10 @@ class AccountTrees:
         """
         y, fold = known
         d = n_features + len(PLACES) * len(relations.graphs)
-        own, text = columns.values[:, :d], columns.values[:, d * (1 + KINDS * len(relations.graphs)) :]
+        own, text = (
+            columns.values[:, :d],
+            columns.values[:, d * (1 + NEIGHBOUR_KINDS * len(relations.graphs)) :],
+        )
         placing, means = {}, {}
         for number, (name, graph) in enumerate(relations.graphs.items()):
             first = n_features + number * len(PLACES)
@@ -88,7 +89,7 @@ class AccountTrees:
         x = self.columns_of(row, features, partners, fold)[None]
         return float(np.mean([member.logits(x)[0] for member in chosen]))
 
-    def columns_of(self, row: int, features: Float, partners: NDArray[np.int64], fold: int) -> Matrix:
+    def columns_of(self, row: int, features: Float, partners: NDArray[np.int64], fold: int) -> Float32:
         """What the trees see of it, float32[n_columns]."""
         near = {name: self._neighbours(name, row, partners) for name in self.relations.graphs}
         beyond = {name: _beyond(self.relations.graphs[name], who) for name, who in near.items()}
@@ -98,11 +99,11 @@ class AccountTrees:
         unwritten = np.full(self.text.shape[1], np.nan, np.float32)
         text = self.text[row] if row < len(self.text) else unwritten
         heard, fraud = self.heard[fold + 1]
-        told = [
+        label_columns = [
             messages_to_one(who, beyond[name], fraud, heard, self.prior[fold + 1])
             for name, who in near.items()
         ]
-        return np.concatenate([own, *around, text, *told])
+        return np.concatenate([own, *around, text, *label_columns])
 
     def fold_of(self, row: int) -> int:
         """The fold of an account whose label was learned; −1 of all others."""
@@ -115,7 +116,7 @@ class AccountTrees:
         return neighbours_of(self.relations.graphs[name], row).astype(np.int64)
 
 
-KINDS = 6  # of columns over neighbours for each own one: see around_one
+NEIGHBOUR_KINDS = 6  # of columns over neighbours for each own one: see around_one
 
 
 def _prior(y: NDArray[np.int8], usual: float) -> float:

@@ -2,14 +2,14 @@
 
 from graphdet.simulation.assemble import Planted, PlantedGroup
 from graphdet.simulation.campaigns import (
-    KINDS,
+    CAMPAIGN_KINDS,
     LEVELS,
-    TRAINED,
+    TRAINED_KINDS,
     Campaign,
     benchmark_plan,
+    campaign_of_level,
     is_like,
     kind,
-    level,
     training_plan,
     unseen_plan,
     with_knobs,
@@ -20,20 +20,20 @@ from graphdet.simulation.plant import plant
 from graphdet.simulation.row_values import RowValues, organic_values, planted_values
 
 __all__ = [
+    "CAMPAIGN_KINDS",
     "INNOCENT_KINDS",
-    "KINDS",
     "LEVELS",
-    "TRAINED",
+    "TRAINED_KINDS",
     "Campaign",
     "Planted",
     "PlantedGroup",
     "RowValues",
     "benchmark_plan",
+    "campaign_of_level",
     "innocent",
     "innocent_plan",
     "is_like",
     "kind",
-    "level",
     "organic",
     "organic_values",
     "plant",

@@ -5,23 +5,21 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Bool, Float, Int, Rng
 from graphdet.simulation.campaigns import Campaign
-from graphdet.simulation.profile import DAY_MS, MINUTE_MS, Int, LogProfile
+from graphdet.simulation.profile import MINUTE_MS, LogProfile
 from graphdet.simulation.targets import Strike, interest
-from graphdet.simulation.timetables import Sitting, Timetable, hours_apart, make_timetable
+from graphdet.simulation.timetables import PlannedSession, Timetable, hours_apart, make_timetable
+from graphdet.units import DAY_MS
 
 SCRIPT_GAP_MS = 4_000
 MOVING = 0.06  # interest of a target below which an account rather moves a session to it
 MOVE_TRIES = 8
 DEAD = 1e-3  # interest of a target that does not live at the time
 
-Rng = np.random.Generator
-Bool = NDArray[np.bool_]
-Float = NDArray[np.float64]
-
 
 @dataclass
-class Account:
+class PlannedAccount:
     """One account's planned sessions, in time order.
 
     user: the row of the real user it is, or −1 for a fresh account. Per session: at_ms int64[size]; edge
@@ -49,7 +47,9 @@ class Account:
         self.of_limit.append(np.full(len(at_ms), np.nan) if of_limit is None else of_limit)
 
 
-def make_account(profile: LogProfile, campaign: Campaign, strike: Strike, user: int, rng: Rng) -> Account:
+def make_account(
+    profile: LogProfile, campaign: Campaign, strike: Strike, user: int, rng: Rng
+) -> PlannedAccount:
     """Plan one account: whom it resembles in time, which targets it touches, and when.
 
     user: row of the real user to hijack, −1 for a fresh account.
@@ -66,7 +66,7 @@ def make_account(profile: LogProfile, campaign: Campaign, strike: Strike, user: 
     )
     plan = _Plan(profile, campaign, strike, table, rng)
     plan.spread(np.repeat(plan.touched(k), visits_of))
-    account = Account(user)
+    account = PlannedAccount(user)
     for sitting, items in plan.in_time_order():
         edge, is_target = _place(profile, campaign, sitting, strike.items[items], rng)
         at_ms = sitting.start_ms + sitting.offsets_ms
@@ -164,14 +164,14 @@ class _Plan:
                 return session
         return -1
 
-    def in_time_order(self) -> list[tuple[Sitting, list[int]]]:
+    def in_time_order(self) -> list[tuple[PlannedSession, list[int]]]:
         """Sessions with their visits, by time."""
         pairs = list(zip(self.table.sittings, self.chosen, strict=True))
         return sorted(pairs, key=lambda pair: pair[0].start_ms)
 
 
 def _place(
-    profile: LogProfile, campaign: Campaign, sitting: Sitting, items: Int, rng: Rng
+    profile: LogProfile, campaign: Campaign, sitting: PlannedSession, items: Int, rng: Rng
 ) -> tuple[Int, Bool]:
     """Put targets at random positions of a session, after a hot item or by script when so asked."""
     size, k = len(sitting.known), len(items)
@@ -195,7 +195,7 @@ def _place(
     return edge, is_target
 
 
-def _like_positions(profile: LogProfile, sitting: Sitting, items: Int, rng: Rng) -> Int:
+def _like_positions(profile: LogProfile, sitting: PlannedSession, items: Int, rng: Rng) -> Int:
     """Choose the clicks that become targets: where the donor's item was about as old, and new to the donor.
 
     Clicks on known items stay with the walk, so that an account returns to things as the log's users do.

@@ -9,18 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from graphdet.simulation.accounts import Account
+from graphdet.arrays import Bool, Int, Rng
+from graphdet.simulation.accounts import PlannedAccount
 from graphdet.simulation.campaigns import Campaign
 from graphdet.simulation.entities import graph_fields, plant_links, read_links
 from graphdet.simulation.mules import possible_pairs
-from graphdet.simulation.profile import Int
 from graphdet.simulation.recode import deal_ids, deal_some_ids, decimal_ids, edge_order
 from graphdet.simulation.targets import Strike
 from graphdet.simulation.walks import Sessions
 from graphdet.tables import GraphArrays
-
-Rng = np.random.Generator
-Bool = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ class Group:
 
     campaign: Campaign
     strike: Strike
-    accounts: list[Account] = field(default_factory=list)
+    accounts: list[PlannedAccount] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,16 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from graphdet import units
+from graphdet.arrays import Rng
 from graphdet.errors import UsageError
 
-HOUR_S = 3600.0
-DAY_S = 86_400.0
+HOUR, DAY = float(units.HOUR_S), float(units.DAY_S)  # seconds; knobs are fractions of a second too
 POPULARITIES = ("cold", "mid", "warm", "popular")
 PACES = ("human", "scripted")
 CAMOUFLAGES = ("walk", "popular", "random", "copied")
 FLOWS = ("", "fan_in", "fan_out", "cycle")
 POLARITIES = ("", "promote", "demote")
-
-Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Campaign:
     members_from_audience: bool = False
     level: str = ""
     flow: str = ""
-    dwell_s: float = 2 * HOUR_S
+    dwell_s: float = 2 * HOUR
     polarity: str = ""
 
     @property
@@ -117,7 +116,7 @@ def _l1(rng: Rng) -> Campaign:
         n_accounts=_between(rng, 40, 80),
         n_targets=_between(rng, 6, 12),
         density=0.9,
-        window_s=float(rng.uniform(0.5, 2.0)) * HOUR_S,
+        window_s=float(rng.uniform(0.5, 2.0)) * HOUR,
         pace="scripted" if rng.random() < 0.5 else "human",
         one_sitting=True,
         shared_device_share=0.3,
@@ -133,7 +132,7 @@ def _l2(rng: Rng) -> Campaign:
         n_accounts=_between(rng, 20, 50),
         n_targets=_between(rng, 8, 14),
         density=float(rng.uniform(0.5, 0.7)),
-        window_s=(21.0 if slow else float(rng.uniform(1.5, 4.0))) * DAY_S,
+        window_s=(21.0 if slow else float(rng.uniform(1.5, 4.0))) * DAY,
         camouflage=float(rng.uniform(0.5, 1.5)),
         shared_ip_share=0.2,
         level="L2",
@@ -146,7 +145,7 @@ def _l3(rng: Rng) -> Campaign:
         n_accounts=_between(rng, 7, 13),
         n_targets=_between(rng, 7, 12),
         density=0.6,
-        window_s=3 * DAY_S,
+        window_s=3 * DAY,
         camouflage=1.0,
         hijacked_share=0.7,
         level="L3",
@@ -159,7 +158,7 @@ def _l4(rng: Rng) -> Campaign:
         n_accounts=_between(rng, 12, 25),
         n_targets=_between(rng, 18, 30),
         density=0.25,
-        window_s=30 * DAY_S,
+        window_s=30 * DAY,
         camouflage=3.0,
         target_popularity="cold",
         level="L4",
@@ -172,7 +171,7 @@ def _l5(rng: Rng) -> Campaign:
         n_accounts=_between(rng, 15, 30),
         n_targets=_between(rng, 20, 30),
         density=0.3,
-        window_s=30 * DAY_S,
+        window_s=30 * DAY,
         camouflage=3.0,
         target_popularity="warm",
         level="L5",
@@ -183,13 +182,13 @@ _LEVELS: dict[str, Callable[[Rng], Campaign]] = {"L1": _l1, "L2": _l2, "L3": _l3
 LEVELS = tuple(_LEVELS)
 
 
-def level(name: str, rng: Rng) -> Campaign:
+def campaign_of_level(name: str, rng: Rng) -> Campaign:
     """Draw a campaign of one of the five levels, from L1 (blatant) to L5 (at the limit of what logs show).
 
     Raises:
         UsageError: there is no such level.
 
-    >>> level("L3", np.random.default_rng(0)).hijacked_share
+    >>> campaign_of_level("L3", np.random.default_rng(0)).hijacked_share
     0.7
     """
     if name not in _LEVELS:
@@ -198,40 +197,40 @@ def level(name: str, rng: Rng) -> Campaign:
 
 
 # The kinds with plain knobs. The first seven are those that judges of rings are trained on; whatever comes after
-# TRAINED is never seen in training, so that finding it is finding something new.
-TRAINED = ("burst", "camouflage", "slow", "hijack", "coattail", "tiny", "throwaway")
-KINDS: dict[str, Campaign] = {
+# TRAINED_KINDS is never seen in training, so that finding it is finding something new.
+TRAINED_KINDS = ("burst", "camouflage", "slow", "hijack", "coattail", "tiny", "throwaway")
+CAMPAIGN_KINDS: dict[str, Campaign] = {
     "burst": Campaign(
-        "burst", 60, 8, 0.9, 1.5 * HOUR_S, one_sitting=True, pace="scripted", shared_ip_share=0.5
+        "burst", 60, 8, 0.9, 1.5 * HOUR, one_sitting=True, pace="scripted", shared_ip_share=0.5
     ),
-    "camouflage": Campaign("camouflage", 40, 10, 0.6, 3 * DAY_S, camouflage=1.5, shared_ip_share=0.2),
-    "slow": Campaign("slow", 42, 12, 0.6, 21 * DAY_S, camouflage=1.0),
-    "hijack": Campaign("hijack", 28, 9, 0.6, 3 * DAY_S, camouflage=1.0, hijacked_share=0.8),
+    "camouflage": Campaign("camouflage", 40, 10, 0.6, 3 * DAY, camouflage=1.5, shared_ip_share=0.2),
+    "slow": Campaign("slow", 42, 12, 0.6, 21 * DAY, camouflage=1.0),
+    "hijack": Campaign("hijack", 28, 9, 0.6, 3 * DAY, camouflage=1.0, hijacked_share=0.8),
     "coattail": Campaign(
-        "coattail", 50, 6, 0.7, 2 * DAY_S, camouflage=1.5, target_popularity="cold", coattail=True
+        "coattail", 50, 6, 0.7, 2 * DAY, camouflage=1.5, target_popularity="cold", coattail=True
     ),
-    "tiny": Campaign("tiny", 8, 6, 0.85, 2 * DAY_S, camouflage=0.5),
+    "tiny": Campaign("tiny", 8, 6, 0.85, 2 * DAY, camouflage=0.5),
     "throwaway": Campaign(
-        "throwaway", 100, 1, 1.0, 4 * HOUR_S, camouflage=1.0, one_sitting=True, shared_device_share=0.2
+        "throwaway", 100, 1, 1.0, 4 * HOUR, camouflage=1.0, one_sitting=True, shared_device_share=0.2
     ),
-    "disposable": Campaign("disposable", 120, 1, 1.0, 5 * HOUR_S, one_sitting=True),
+    "disposable": Campaign("disposable", 120, 1, 1.0, 5 * HOUR, one_sitting=True),
     "demote": Campaign(
-        "demote", 32, 6, 0.7, 6 * DAY_S, camouflage=1.0, target_popularity="warm", polarity="demote"
+        "demote", 32, 6, 0.7, 6 * DAY, camouflage=1.0, target_popularity="warm", polarity="demote"
     ),
     "mule_fan_in": Campaign(
-        "mule_fan_in", 44, 5, 0.8, 4 * DAY_S, camouflage=0.7, hijacked_share=0.3, flow="fan_in"
+        "mule_fan_in", 44, 5, 0.8, 4 * DAY, camouflage=0.7, hijacked_share=0.3, flow="fan_in"
     ),
-    "mule_fan_out": Campaign("mule_fan_out", 6, 30, 0.7, 3 * DAY_S, camouflage=0.5, flow="fan_out"),
+    "mule_fan_out": Campaign("mule_fan_out", 6, 30, 0.7, 3 * DAY, camouflage=0.5, flow="fan_out"),
     "mule_cycle": Campaign(
         "mule_cycle",
         18,
         18,
         0.4,
-        10 * DAY_S,
+        10 * DAY,
         camouflage=0.8,
         hijacked_share=0.3,
         flow="cycle",
-        dwell_s=HOUR_S,
+        dwell_s=HOUR,
     ),
 }
 
@@ -242,9 +241,9 @@ def kind(name: str) -> Campaign:
     Raises:
         UsageError: there is no such kind.
     """
-    if name not in KINDS:
-        raise UsageError(f"there is no campaign kind {name!r}; use one of {', '.join(KINDS)}")
-    return KINDS[name]
+    if name not in CAMPAIGN_KINDS:
+        raise UsageError(f"there is no campaign kind {name!r}; use one of {', '.join(CAMPAIGN_KINDS)}")
+    return CAMPAIGN_KINDS[name]
 
 
 def benchmark_plan(seed: int = 0) -> list[Campaign]:
@@ -255,7 +254,7 @@ def benchmark_plan(seed: int = 0) -> list[Campaign]:
         ("burst", 60), ("burst", 80), ("camouflage", 40), ("camouflage", 50), ("slow", 40),
         ("slow", 45), ("hijack", 30), ("hijack", 26), ("coattail", 50), ("tiny", 12),
     ):  # fmt: skip
-        campaign = KINDS[name]
+        campaign = CAMPAIGN_KINDS[name]
         n_targets = max(4, campaign.n_targets + _between(rng, -2, 3))
         density = float(np.clip(campaign.density + rng.uniform(-0.08, 0.05), 0.3, 0.95))
         plan.append(replace(campaign, n_accounts=n_accounts, n_targets=n_targets, density=density))
@@ -263,9 +262,9 @@ def benchmark_plan(seed: int = 0) -> list[Campaign]:
 
 
 def unseen_plan(seed: int, n: int) -> list[Campaign]:
-    """Plan n campaigns of the kinds that are not in TRAINED, by turns, with knobs drawn anew."""
+    """Plan n campaigns of the kinds that are not in TRAINED_KINDS, by turns, with knobs drawn anew."""
     rng = np.random.default_rng((seed, 15_487_469))
-    names = [name for name in KINDS if name not in TRAINED]
+    names = [name for name in CAMPAIGN_KINDS if name not in TRAINED_KINDS]
     return [_vary(names[number % len(names)], rng) for number in range(n)]
 
 
@@ -295,13 +294,13 @@ def with_knobs(campaign: Campaign, knobs: Mapping[str, str]) -> Campaign:
 
 
 def training_plan(seed: int, n: int) -> list[Campaign]:
-    """Plan n campaigns over the kinds of TRAINED and all levels with wide random knobs, to train a judge of rings.
+    """Plan n campaigns over TRAINED_KINDS and all levels with wide random knobs, to train a judge of rings.
 
     Kinds take turns, so every kind is there once n >= 12; the knobs are drawn anew and never are the
     benchmark's.
     """
     rng = np.random.default_rng((seed, 7919))
-    names = (*TRAINED, *LEVELS)
+    names = (*TRAINED_KINDS, *LEVELS)
     turns = np.concatenate([rng.permutation(len(names)) for _ in range(n // len(names) + 1)])[:n]
     return [_vary(names[turn], rng) for turn in turns]
 
@@ -313,7 +312,7 @@ def is_like(campaign: Campaign, name: str) -> bool:
 
 def _vary(name: str, rng: Rng) -> Campaign:
     """Draw the knobs of a kind or level anew, within factors that keep it what it is."""
-    base = level(name, rng) if name in LEVELS else KINDS[name]
+    base = campaign_of_level(name, rng) if name in LEVELS else CAMPAIGN_KINDS[name]
     single = base.n_targets == 1
     return replace(
         base,

@@ -8,12 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graphdet.arrays import Int, Rng
 from graphdet.simulation.campaigns import Campaign
-from graphdet.simulation.profile import Int
 from graphdet.simulation.recode import deal_ids
 from graphdet.tables import GraphArrays
 
-Rng = np.random.Generator
 ACCOUNTS_PER_SHARED = 30  # a campaign uses one device or address for about this many of its accounts
 
 

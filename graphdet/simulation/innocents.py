@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from graphdet.arrays import Rng
 from graphdet.errors import UsageError
-from graphdet.simulation.campaigns import DAY_S, HOUR_S, Campaign
-
-Rng = np.random.Generator
+from graphdet.simulation.campaigns import DAY, HOUR, Campaign
 
 
 def _flash_sale(rng: Rng) -> Campaign:
@@ -18,7 +17,7 @@ def _flash_sale(rng: Rng) -> Campaign:
         n_accounts=int(rng.integers(200, 500)),
         n_targets=1,
         density=1.0,
-        window_s=HOUR_S,
+        window_s=HOUR,
         camouflage=1.5,
         hijacked_share=0.9,
         target_popularity="popular",
@@ -32,7 +31,7 @@ def _fan_club(rng: Rng) -> Campaign:
         n_accounts=int(rng.integers(20, 60)),
         n_targets=int(rng.integers(12, 30)),
         density=float(rng.uniform(0.15, 0.3)),
-        window_s=28 * DAY_S,
+        window_s=28 * DAY,
         camouflage=1.5,
         hijacked_share=1.0,
         target_popularity="mid",
@@ -48,7 +47,7 @@ def _school_class(rng: Rng) -> Campaign:
         n_accounts=25,
         n_targets=int(rng.integers(2, 4)),
         density=0.8,
-        window_s=HOUR_S,
+        window_s=HOUR,
         camouflage=1.5,
         hijacked_share=0.8,
         target_popularity="mid",
@@ -64,7 +63,7 @@ def _family(rng: Rng) -> Campaign:
         n_accounts=int(rng.integers(3, 6)),
         n_targets=int(rng.integers(4, 7)),
         density=0.4,
-        window_s=21 * DAY_S,
+        window_s=21 * DAY,
         camouflage=2.0,
         hijacked_share=1.0,
         target_popularity="popular",
@@ -80,7 +79,7 @@ def _newsletter(rng: Rng) -> Campaign:
         n_accounts=int(rng.integers(150, 400)),
         n_targets=int(rng.integers(3, 6)),
         density=0.4,
-        window_s=float(rng.uniform(3, 8)) * HOUR_S,
+        window_s=float(rng.uniform(3, 8)) * HOUR,
         camouflage=1.0,
         hijacked_share=0.95,
         target_popularity="mid",
@@ -94,7 +93,7 @@ def _regional_news(rng: Rng) -> Campaign:
         n_accounts=int(rng.integers(80, 200)),
         n_targets=int(rng.integers(5, 12)),
         density=float(rng.uniform(0.12, 0.3)),
-        window_s=4 * DAY_S,
+        window_s=4 * DAY,
         camouflage=1.5,
         hijacked_share=0.95,
         target_popularity="mid",

@@ -10,21 +10,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graphdet.simulation.accounts import Account, make_account
+from graphdet.arrays import Int, Rng
+from graphdet.simulation.accounts import PlannedAccount, make_account
 from graphdet.simulation.campaigns import Campaign
-from graphdet.simulation.profile import Int, LogProfile
+from graphdet.simulation.profile import LogProfile
 from graphdet.simulation.targets import Strike
 from graphdet.simulation.timetables import ONE_VISIT_MS, attend, make_timetable
 
 BELOW_LIMIT = (0.003, 0.08)  # how far payments stay below the limit from which somebody looks
 FEE = (0.005, 0.03)  # share that an account keeps of what passes through it
-AT_ONCE = 3  # payments that are paid on together, at most
+MOST_PAID_ON_TOGETHER = 3  # payments that are paid on together, at most
 DWELL_SPREAD = 0.5  # of the logarithm
 LAP = (3, 6)  # accounts that one sum goes round
 LAP_TRIES = 40
 MOST_LAPS = 3  # times the laps that would do if every hop were new
-
-Rng = np.random.Generator
 
 
 class Payment(NamedTuple):
@@ -76,7 +75,7 @@ def possible_pairs(flow: str, n_accounts: int, n_targets: int) -> int:
 
 def make_mules(
     profile: LogProfile, campaign: Campaign, strike: Strike, users: Int, rng: Rng
-) -> list[Account]:
+) -> list[PlannedAccount]:
     """Plan the accounts of a campaign whose money flows, in the order of users.
 
     users: rows of the real users to hijack, −1 for fresh accounts, int64[n_accounts].
@@ -91,7 +90,7 @@ def make_mules(
 
 def _fan_in(
     profile: LogProfile, campaign: Campaign, strike: Strike, users: Int, place: Int, rng: Rng
-) -> list[Account]:
+) -> list[PlannedAccount]:
     """Many pay the shared recipients, which pay on to the collector."""
     n_pass = int((place >= 0).sum())
     shared = _part(strike, np.arange(n_pass)) if n_pass else strike
@@ -109,7 +108,7 @@ def _fan_in(
 
 def _fan_out(
     profile: LogProfile, campaign: Campaign, strike: Strike, users: Int, place: Int, rng: Rng
-) -> list[Account]:
+) -> list[PlannedAccount]:
     """One account feeds the others, which soon pay what they got to many shared recipients, in parts."""
     n_fed = int((place >= 0).sum())
     if n_fed == 0:
@@ -130,7 +129,7 @@ def _fan_out(
 
 def _cycle(
     profile: LogProfile, campaign: Campaign, strike: Strike, users: Int, place: Int, rng: Rng
-) -> list[Account]:
+) -> list[PlannedAccount]:
     """Sums go round laps of a few accounts each, until every account has paid its share of the others."""
     n = len(users)
     payments: list[list[Payment]] = [[] for _ in range(n)]
@@ -210,7 +209,9 @@ def _run_lap(
         share *= 1 - float(rng.uniform(*FEE))
 
 
-def _priced(profile: LogProfile, accounts: Sequence[Account], strike: Strike, rng: Rng) -> list[Payment]:
+def _priced(
+    profile: LogProfile, accounts: Sequence[PlannedAccount], strike: Strike, rng: Rng
+) -> list[Payment]:
     """Set the amounts of planned payments just below the limit; lists them."""
     place = {int(item): k for k, item in enumerate(strike.items)}
     payments = []
@@ -228,11 +229,11 @@ def _priced(profile: LogProfile, accounts: Sequence[Account], strike: Strike, rn
 
 
 def _batches(payments: Sequence[Payment], within_s: float) -> list[list[Payment]]:
-    """Part payments, by time, into runs of at most AT_ONCE with gaps below within_s."""
+    """Part payments, by time, into runs of at most MOST_PAID_ON_TOGETHER with gaps below within_s."""
     batches: list[list[Payment]] = []
     for payment in payments:
         near = bool(batches) and payment.at_ms - batches[-1][-1].at_ms < within_s * 1000
-        if near and len(batches[-1]) < AT_ONCE:
+        if near and len(batches[-1]) < MOST_PAID_ON_TOGETHER:
             batches[-1].append(payment)
         else:
             batches.append([payment])
@@ -254,7 +255,7 @@ def _pass_on(
 
 def _payer(
     profile: LogProfile, campaign: Campaign, strike: Strike, user: int, payments: list[Payment], rng: Rng
-) -> Account:
+) -> PlannedAccount:
     """Plan an account that makes given payments, in natural sessions with its share of other acts."""
     if not payments:  # paid too late, or not at all: it is an account of the campaign all the same
         at = int(profile.random_starts(strike.start_ms, min(strike.end_ms, profile.end_ms), 1, rng)[0])
@@ -265,7 +266,7 @@ def _payer(
     moments = np.array([payment.at_ms for payment in payments], np.int64)
     items = strike.items[[payment.target for payment in payments]]
     shares = np.array([payment.of_limit for payment in payments])
-    account = Account(user)
+    account = PlannedAccount(user)
     for sitting, moment in attend(profile, strike, table, moments, rng):
         pays = moment >= 0
         edge, of_limit = np.full(len(pays), -1, np.int64), np.full(len(pays), np.nan)

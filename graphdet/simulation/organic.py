@@ -5,16 +5,22 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from graphdet.arrays import Bool, Int, Rng
 from graphdet.errors import UsageError
 from graphdet.simulation.entities import KindLinks, graph_fields
-from graphdet.simulation.profile import DAY_MS, HOUR_MS, Int
 from graphdet.simulation.recode import decimal_ids, edge_order, merge_repeats
-from graphdet.simulation.walks import Bool
-from graphdet.simulation.world import HOURS_OF_DAY, Float, Items, Users, make_items, make_users
+from graphdet.simulation.world import (
+    HOURS_OF_DAY,
+    FloatND,
+    OrganicItems,
+    OrganicUsers,
+    make_items,
+    make_users,
+)
 from graphdet.tables import GraphArrays
+from graphdet.units import DAY_MS, HOUR_MS
 
-Rng = np.random.Generator
-KINDS = ("news", "shop", "payments", "reviews")
+ORGANIC_KINDS = ("news", "shop", "payments", "reviews")
 START_MS = 1_767_571_200_000  # Monday 2026-01-05 00:00 UTC
 LONGEST_SESSION = 60
 NEAREST = 6  # "related items" reach this many places up and down within an author or topic
@@ -42,8 +48,8 @@ def organic(
     """
     if min(n_users, n_items, days) < 1:
         raise UsageError(f"n_users, n_items and days must be at least 1, not {n_users}, {n_items}, {days}")
-    if kind not in KINDS:
-        raise UsageError(f"there is no kind of log {kind!r}; use one of {', '.join(KINDS)}")
+    if kind not in ORGANIC_KINDS:
+        raise UsageError(f"there is no kind of log {kind!r}; use one of {', '.join(ORGANIC_KINDS)}")
     rng = np.random.default_rng((seed, 32_452_843))
     items = make_items(n_items, days, kind, rng)
     users = make_users(n_users, items, days, kind, rng)
@@ -62,7 +68,7 @@ class _Clicks:
     at_ms: Int
 
 
-def _clicks(users: Users, days: int, rng: Rng) -> _Clicks:
+def _clicks(users: OrganicUsers, days: int, rng: Rng) -> _Clicks:
     """Lay out all sessions in time: when they start, how long they are, the gaps inside."""
     owner = np.repeat(np.arange(len(users.n_sessions)), users.n_sessions)
     start = _session_starts(users, owner, days, rng)
@@ -79,7 +85,7 @@ def _clicks(users: Users, days: int, rng: Rng) -> _Clicks:
     return _Clicks(owner[session][keep], session[keep], step[keep], at[keep])
 
 
-def _session_starts(users: Users, owner: Int, days: int, rng: Rng) -> Int:
+def _session_starts(users: OrganicUsers, owner: Int, days: int, rng: Rng) -> Int:
     """Draw session starts: days while a user is around, fewer at weekends, hours near the user's own."""
     n = len(owner)
     low, high = users.first_ms[owner], users.last_ms[owner]
@@ -97,7 +103,7 @@ def _session_starts(users: Users, owner: Int, days: int, rng: Rng) -> Int:
     return np.clip(at, 0, days * DAY_MS - 1)
 
 
-def _choose_items(items: Items, users: Users, clicks: _Clicks, days: int, rng: Rng) -> Int:
+def _choose_items(items: OrganicItems, users: OrganicUsers, clicks: _Clicks, days: int, rng: Rng) -> Int:
     """Choose each click's item: front page, topic of the session, followed author, related item, archive."""
     n = len(clicks.user)
     source, low, high = _ranges(items, users, clicks, rng)
@@ -126,7 +132,7 @@ def _choose_items(items: Items, users: Users, clicks: _Clicks, days: int, rng: R
     return chosen
 
 
-def _ranges(items: Items, users: Users, clicks: _Clicks, rng: Rng) -> tuple[Int, Int, Int]:
+def _ranges(items: OrganicItems, users: OrganicUsers, clicks: _Clicks, rng: Rng) -> tuple[Int, Int, Int]:
     """Draw where each click looks: its source and the range [low, high) of item rows there."""
     n = len(clicks.user)
     session_topic = np.zeros(int(clicks.session.max(initial=0)) + 1, np.int64)
@@ -148,7 +154,7 @@ def _ranges(items: Items, users: Users, clicks: _Clicks, rng: Rng) -> tuple[Int,
     return source, low, high
 
 
-def _draw(cumulative: Float, low: Int, high: Int, u: Float) -> Int:
+def _draw(cumulative: FloatND, low: Int, high: Int, u: FloatND) -> Int:
     """Draw a row of [low, high) by weight; of all rows where that range weighs next to nothing."""
     total = cumulative[-1]
     empty = cumulative[high] - cumulative[low] <= 1e-12 * total
@@ -159,7 +165,7 @@ def _draw(cumulative: Float, low: Int, high: Int, u: Float) -> Int:
     return rows
 
 
-def _follow_related(items: Items, clicks: _Clicks, source: Int, chosen: Int, rng: Rng) -> None:
+def _follow_related(items: OrganicItems, clicks: _Clicks, source: Int, chosen: Int, rng: Rng) -> None:
     """Let clicks on "related items" go to a neighbour of the item before, where that is born already."""
     related = np.flatnonzero(source == RELATED)
     by_step = related[np.argsort(clicks.step[related], kind="stable")]
@@ -175,7 +181,9 @@ def _follow_related(items: Items, clicks: _Clicks, source: Int, chosen: Int, rng
         chosen[rows] = np.where(fits, near, chosen[rows])
 
 
-def _encode(items: Items, users: Users, clicks: _Clicks, item: Int, kind: str, rng: Rng) -> GraphArrays:
+def _encode(
+    items: OrganicItems, users: OrganicUsers, clicks: _Clicks, item: Int, kind: str, rng: Rng
+) -> GraphArrays:
     """Drop most repeated looks, add carts and buys, deal out ids and sort."""
     n_users, n_items = len(users.n_sessions), len(items.topic)
     visit = np.lexsort((clicks.at_ms, item, clicks.user))

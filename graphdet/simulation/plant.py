@@ -7,20 +7,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graphdet.arrays import Bool, Int, Rng
 from graphdet.errors import NotEnoughData
-from graphdet.simulation.accounts import Account, make_account
-from graphdet.simulation.assemble import Bool, Group, Planted, assemble
+from graphdet.simulation.accounts import PlannedAccount, make_account
+from graphdet.simulation.assemble import Group, Planted, assemble
 from graphdet.simulation.campaigns import Campaign
 from graphdet.simulation.mules import behind, make_mules
-from graphdet.simulation.profile import Int, LogProfile, profile_log
+from graphdet.simulation.profile import LogProfile, profile_log
 from graphdet.simulation.targets import Neighbours, Strike, choose_strike
 from graphdet.simulation.walks import Sessions, Steps, fill
 from graphdet.tables import GraphArrays
 
 MOST_ACCOUNTS_SHARE = 0.2  # of the log's users, in one group
 LEAST_ACCOUNTS = 3
-
-Rng = np.random.Generator
 
 
 def plant(
@@ -85,7 +84,7 @@ def plant(
 
 def _make_accounts(
     profile: LogProfile, campaign: Campaign, strike: Strike, users: Int, rng: Rng
-) -> list[Account]:
+) -> list[PlannedAccount]:
     """Plan the accounts of a group."""
     if campaign.flow:
         return make_mules(profile, campaign, strike, users, rng)

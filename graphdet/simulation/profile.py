@@ -6,13 +6,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Int
 from graphdet.errors import NotEnoughData
 from graphdet.tables import GraphArrays
+from graphdet.units import DAY_MS, HOUR_MS
 
-Int = NDArray[np.int64]
 MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from graphdet.simulation.profile import Int
+from graphdet.arrays import Int, Rng
 
-Rng = np.random.Generator
 _DIGITS, _LOWER, _UPPER, _HEX = (
     "0123456789",
     "abcdefghijklmnopqrstuvwxyz",

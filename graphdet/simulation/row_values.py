@@ -8,15 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from graphdet.arrays import Float, Int, Rng
 from graphdet.errors import UsageError
 from graphdet.simulation.assemble import Planted
-from graphdet.simulation.profile import Int
 from graphdet.tables import GraphArrays
-
-Rng = np.random.Generator
-Float = NDArray[np.float64]
 
 RATING = "stars"  # the rating column of generated reviews
 LIMIT_AT = 0.95  # a limit is a round amount that about this share of a log's payments stays below

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Int
 from graphdet.errors import NotEnoughData
 from graphdet.simulation.campaigns import Campaign
-from graphdet.simulation.profile import DAY_MS, HOUR_MS, Int, LogProfile
+from graphdet.simulation.profile import LogProfile
+from graphdet.units import DAY_MS, HOUR_MS
 
 # Rank shares of the items with at least MIN_CLICKS clicks, from rare to popular.
 RANKS = {"cold": (0.0, 0.6), "mid": (0.6, 0.93), "warm": (0.8, 0.95), "popular": (0.93, 1.0)}
 MIN_CLICKS = 3
 NEARNESS = ((HOUR_MS, 1.0), (6 * HOUR_MS, 0.1), (24 * HOUR_MS, 0.01))  # half-widths and their weights
-USUAL = 0.4  # of the pool, by how usual the ages are at which an item is clicked
+USUAL_AGE_SHARE = 0.4  # of the pool, by how usual the ages are at which an item is clicked
 SELF_SAMPLE = 24
-MOSTLY = 0.6  # of an item's audience
+MOST_OF_AUDIENCE = 0.6  # of an item's audience
 WINDOW_TRIES = 12
 RELATED_TRIES = 24
 WIDE = 3  # a pool this many times the wanted targets is wide enough to stop looking
@@ -67,7 +69,7 @@ def choose_strike(
     living = best_pool
     # Targets are clicked at the ages at which people click things: no old hat, nothing seconds old.
     usual = best_pool[np.argsort(-profile.usual_age(best_pool), kind="stable")]
-    best_pool = np.sort(usual[: max(int(USUAL * len(usual)), WIDE * campaign.n_targets)])
+    best_pool = np.sort(usual[: max(int(USUAL_AGE_SHARE * len(usual)), WIDE * campaign.n_targets)])
     wanted = min(campaign.n_targets, max(least, len(best_pool)))
     if campaign.related_targets:
         items = neighbours.related(living, campaign.n_targets, rng)
@@ -120,7 +122,7 @@ def _alive(profile: LogProfile, items: Int, start_ms: int, end_ms: int, wanted: 
     born_in_time = first <= (start_ms if grace else end_ms)
     living: NDArray[np.bool_] = (inside >= 2) & born_in_time & (last >= start_ms - grace // 6)
     total = np.diff(profile.item_first)[items]
-    at_home = living & (inside >= MOSTLY * total)
+    at_home = living & (inside >= MOST_OF_AUDIENCE * total)
     return at_home if np.count_nonzero(at_home) >= wanted else living
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.simulation.profile import DAY_MS, HOUR_MS, MINUTE_MS, Int, LogProfile
+from graphdet.arrays import Bool, Int, Rng
+from graphdet.simulation.profile import MINUTE_MS, LogProfile
 from graphdet.simulation.targets import Strike, interest
+from graphdet.units import DAY_MS, HOUR_MS
 
 DONOR_TRIES = 12
 FAR_MORE = 10  # times the wanted clicks: nobody beyond is taken for a donor when there are few near
@@ -21,12 +23,9 @@ ONE_VISIT_MS = 30 * MINUTE_MS
 PAUSE_JITTER = 0.15
 GAP_JITTER = 0.15
 
-Rng = np.random.Generator
-Bool = NDArray[np.bool_]
-
 
 @dataclass
-class Sitting:
+class PlannedSession:
     """One session.
 
     offsets_ms int64[size], from its start; known int8[size], whether a click is on an item new to the
@@ -52,9 +51,9 @@ class Timetable:
     only: the one session for all visits, where there is to be only one.
     """
 
-    sittings: list[Sitting]
+    sittings: list[PlannedSession]
     busy: Sequence[tuple[int, int]] = field(default_factory=list)
-    only: Sitting | None = None
+    only: PlannedSession | None = None
 
     def inside(self, strike: Strike) -> Bool:
         """Say which sessions start in the campaign's window."""
@@ -66,7 +65,7 @@ class Timetable:
         inside = self.inside(strike)
         return sum(len(s.known) // per_visit for s, ok in zip(self.sittings, inside, strict=True) if ok)
 
-    def clashes(self, sitting: Sitting, start_ms: int, pause_ms: int) -> bool:
+    def clashes(self, sitting: PlannedSession, start_ms: int, pause_ms: int) -> bool:
         """Say whether a session would be less than pause_ms from another one or from a busy time."""
         low, high = start_ms - pause_ms, start_ms + int(sitting.offsets_ms[-1]) + pause_ms
         others = [(s.start_ms, s.end_ms) for s in self.sittings if s is not sitting]
@@ -105,7 +104,7 @@ def _own_times(profile: LogProfile, user: int) -> list[tuple[int, int]]:
     return [(int(s), int(e)) for s, e in zip(profile.session_start[first:last], ends, strict=True)]
 
 
-def _sitting(profile: LogProfile, session: int, start_ms: int, rng: Rng) -> Sitting:
+def _sitting(profile: LogProfile, session: int, start_ms: int, rng: Rng) -> PlannedSession:
     """Take over a session's gaps, jittered but for the values a logger writes itself."""
     low, high = profile.session_first[session], profile.session_first[session + 1]
     gaps = np.diff(profile.graph.at_ms[profile.edge[low:high]])
@@ -114,7 +113,9 @@ def _sitting(profile: LogProfile, session: int, start_ms: int, rng: Rng) -> Sitt
     if len(profile.common_gaps):
         kept = np.where((gaps[:, None] == profile.common_gaps).any(axis=1), gaps, jittered)
     age = profile.age[profile.edge[low:high]].astype(np.float64)
-    return Sitting(start_ms, np.concatenate([[0], np.cumsum(kept)]), profile.known[low:high].copy(), age)
+    return PlannedSession(
+        start_ms, np.concatenate([[0], np.cumsum(kept)]), profile.known[low:high].copy(), age
+    )
 
 
 def _donor_table(profile: LogProfile, donor: int, shift_ms: int, rng: Rng) -> Timetable:
@@ -205,7 +206,9 @@ def hours_apart(a_ms: Int, b_ms: Int | np.int64) -> NDArray[np.float64]:
     return hours
 
 
-def _find_start(profile: LogProfile, strike: Strike, table: Timetable, sitting: Sitting, rng: Rng) -> int:
+def _find_start(
+    profile: LogProfile, strike: Strike, table: Timetable, sitting: PlannedSession, rng: Rng
+) -> int:
     """Draw a start in the window, if possible a usual pause from all else and near the old time of day."""
     starts = profile.random_starts(strike.start_ms, strike.end_ms, PLACE_TRIES, rng)
     pauses = profile.random_pauses(PLACE_TRIES, rng)
@@ -274,7 +277,7 @@ def _keep_clear(profile: LogProfile, strike: Strike, table: Timetable, rng: Rng)
 
 def attend(
     profile: LogProfile, strike: Strike, table: Timetable, moments_ms: Int, rng: Rng
-) -> list[tuple[Sitting, Int]]:
+) -> list[tuple[PlannedSession, Int]]:
     """Let sessions of a timetable hold clicks at given moments.
 
     moments_ms int64[n], ascending. Each takes the place of a click of the nearest free session, which moves there with
@@ -285,7 +288,7 @@ def attend(
     halfway = (moments_ms[later - 1] + moments_ms[later]) // 2
     bounds = np.concatenate([[profile.start_ms], halfway, [profile.end_ms]])
     idle = list(table.sittings)
-    held: list[tuple[Sitting, Int]] = []
+    held: list[tuple[PlannedSession, Int]] = []
     for k, visit in enumerate(np.split(np.arange(len(moments_ms)), later)):
         moment = int(moments_ms[visit[0]])
         if idle:
@@ -305,8 +308,8 @@ def attend(
 
 
 def _held(
-    sitting: Sitting, moments_ms: Int, visit: Int, within: tuple[int, int], rng: Rng
-) -> tuple[Sitting, Int]:
+    sitting: PlannedSession, moments_ms: Int, visit: Int, within: tuple[int, int], rng: Rng
+) -> tuple[PlannedSession, Int]:
     """Put moments in the place of one click of a session; other clicks keep their distance to it, within bounds."""
     place = int(rng.integers(len(sitting.known)))
     others = np.delete(int(moments_ms[0]) + sitting.offsets_ms - sitting.offsets_ms[place], place)
@@ -317,4 +320,4 @@ def _held(
     moment = np.concatenate([visit, np.full(int(kept.sum()), -1, np.int64)])
     order = np.argsort(at, kind="stable")
     at = at[order]
-    return Sitting(int(at[0]), at - at[0], known[order], age[order]), moment[order]
+    return PlannedSession(int(at[0]), at - at[0], known[order], age[order]), moment[order]

@@ -1,11 +1,7 @@
-"""Item walks: planted sessions filled along the real item-to-item steps of the hour.
+"""Walks from item to item along the real steps of a log, by hour, and real users to imitate.
 
-The real item-to-item steps of a log, by hour.
-
-A state is an item with an action (item · n_actions + action), so that a walk through a shop buys what it
-viewed.
-
-Camouflage copied from real users: each account imitates one who is around at the same time.
+A state is an item with an action (item · n_actions + action), so that a walk through a shop buys what it viewed.
+Camouflage can be copied from real users: each account imitates one who is around at the same time.
 """
 
 from dataclasses import dataclass
@@ -13,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.simulation.profile import DAY_MS, MINUTE_MS, Int, LogProfile
+from graphdet.arrays import Bool, Int
+from graphdet.simulation.profile import MINUTE_MS, LogProfile
+from graphdet.units import DAY_MS
 
-TRIES_IMITATION = 64  # random users looked at per account
+MOST_TRIED_MODELS = 64  # random users looked at per account
 MOST = 4  # times the clicks to imitate: a hub's are nobody's way
 FEWEST = 5  # users to choose from
 NEAR_MS = DAY_MS // 2
@@ -23,7 +21,7 @@ STEPS_BY = 3  # clicks further from the moment, per failed attempt
 
 
 @dataclass(frozen=True)
-class Models:
+class ImitatedUsers:
     """Which real user each account imitates: of_account int64[n_accounts]; key int64[n_edges], user · span + time.
 
     The graph's edges are in (user, time) order, so key is sorted.
@@ -36,8 +34,8 @@ class Models:
     @classmethod
     def choose(
         cls, profile: LogProfile, account: Int, at_ms: Int, size: Int, rng: np.random.Generator
-    ) -> "Models":
-        """Choose for each account, of TRIES_IMITATION users with clicks enough, who has most of them around its sessions.
+    ) -> "ImitatedUsers":
+        """Choose for each account, of MOST_TRIED_MODELS users with clicks enough, who has most around its sessions.
 
         Shapes: account, size int64[n_sessions]; at_ms int64[n_sessions, longest], the first `size` of a row count.
         """
@@ -49,13 +47,13 @@ class Models:
         high = np.searchsorted(profile.clicks_sorted, MOST * wanted, side="right")
         low = np.minimum(low, graph.n_users - min(FEWEST, graph.n_users))
         high = np.maximum(high, low + min(FEWEST, graph.n_users))
-        tried = profile.users_by_clicks[rng.integers(low[:, None], high[:, None], (n, TRIES_IMITATION))]
+        tried = profile.users_by_clicks[rng.integers(low[:, None], high[:, None], (n, MOST_TRIED_MODELS))]
         base = tried[account] * profile.span_ms
         last = at_ms[np.arange(len(size)), size - 1]
         start = np.clip(at_ms[:, 0] - NEAR_MS - profile.base_ms, 0, profile.span_ms - 1)[:, None]
         end = np.clip(last + NEAR_MS - profile.base_ms, 0, profile.span_ms - 1)[:, None]
         clicks = np.searchsorted(key, base + end, side="right") - np.searchsorted(key, base + start)
-        met = np.zeros((n, TRIES_IMITATION))
+        met = np.zeros((n, MOST_TRIED_MODELS))
         np.add.at(met, account, np.minimum(clicks, size[:, None]))
         return cls(profile, tried[np.arange(n), np.argmax(met, axis=1)], key)
 
@@ -77,14 +75,13 @@ class Models:
         return np.where(lives, rows, -1)
 
 
-Bool = NDArray[np.bool_]
 LIVING_TRIES = 12
 # Real steps at most this far away in time are of "the same hour".
 LEAST_NEAR_MS = 30 * MINUTE_MS
 # A quiet log has a handful of sessions in an hour. Walks along those would make all accounts of the hour copy the same
 # few people, and so each other: there the hour is as long as this many sessions take.
 NEAR_SESSIONS = 100
-FAR = 12  # times as far, when the item stepped to was about as old as it is now
+FAR_FACTOR = 12  # times as far, when the item stepped to was about as old as it is now
 
 
 @dataclass(frozen=True)
@@ -144,7 +141,7 @@ class Steps:
     @property
     def far_ms(self) -> int:
         """How far away in time a step may be to an item that was about as old as it is now."""
-        return FAR * self.near_ms
+        return FAR_FACTOR * self.near_ms
 
     @classmethod
     def of(cls, profile: LogProfile) -> "Steps":
@@ -187,11 +184,11 @@ class Steps:
         return row
 
 
-NEW, KNOWN, SAME_SESSION = 0, 1, 2  # as in LogProfile.known
-SECOND = 3  # walking back: a click on an item that the click before it will be on, too
+NEW, KNOWN_STEP, SAME_SESSION = 0, 1, 2  # as in LogProfile.known
+SECOND_STEP = 3  # walking back: a click on an item that the click before it will be on, too
 AGE_SLACK = 0.2
 PRIOR = 4.0  # a walk leaves an item whose few steps would send every account to the same neighbour
-TRIES = 8
+WALK_TRIES = 8
 
 
 @dataclass
@@ -226,7 +223,7 @@ def fill(steps: Steps, sessions: Sessions, own: Int, camouflage_kind: str, rng: 
     last = np.full(int(sessions.account.max(initial=-1)) + 1, -1, np.int64)
     models = None
     if camouflage_kind == "copied":
-        models = Models.choose(steps.profile, sessions.account, sessions.at_ms, sessions.size, rng)
+        models = ImitatedUsers.choose(steps.profile, sessions.account, sessions.at_ms, sessions.size, rng)
     for rank in range(int(sessions.rank.max(initial=-1)) + 1):
         rows = np.flatnonzero(sessions.rank == rank)
         round_ = _Round(steps, sessions, rows, own, barred, camouflage_kind, models, rng)
@@ -249,7 +246,7 @@ class _Round:
     own: Int
     barred: Int
     kind: str
-    models: Models | None
+    models: ImitatedUsers | None
     rng: np.random.Generator
 
     def fill(self, last_edge: Int) -> None:
@@ -286,19 +283,19 @@ class _Round:
         stays = self.sessions.known[rows, asks] == SAME_SESSION
         known = self.sessions.known[rows, position]
         second = (known == SAME_SESSION) & (transitions is self.steps.backward)
-        own = np.where(known == KNOWN, KNOWN, np.where(second, SECOND, NEW))
+        own = np.where(known == KNOWN_STEP, KNOWN_STEP, np.where(second, SECOND_STEP, NEW))
         wanted = np.where(stays & (origin >= 0), SAME_SESSION, own)
         todo = np.arange(len(rows))
-        for attempt in range(2 * TRIES):
+        for attempt in range(2 * WALK_TRIES):
             if len(todo) == 0:
                 return
             at = self.sessions.at_ms[rows[todo], position[todo]]
-            wants = wanted[todo] if attempt < TRIES else np.full(len(todo), NEW)
+            wants = wanted[todo] if attempt < WALK_TRIES else np.full(len(todo), NEW)
             edge = self._draw(origin[todo], at, transitions, attempt)
-            if self.models is not None and attempt < TRIES:
+            if self.models is not None and attempt < WALK_TRIES:
                 copied = self.models.draw(self.sessions.account[rows[todo]], at, attempt, self.rng)
                 edge = np.where(copied >= 0, copied, edge)
-            returns = np.flatnonzero(wants == KNOWN)
+            returns = np.flatnonzero(wants == KNOWN_STEP)
             edge[returns] = self._return(self.sessions.account[rows[todo[returns]]], at[returns])
             same = np.flatnonzero(wants == SAME_SESSION)
             state = self.steps.state_of_edge[origin[todo[same]]]
@@ -317,24 +314,24 @@ class _Round:
             edge = steps.living_clicks(at_ms, rng)
         elif self.kind == "popular":
             edge = steps.clicks.draw(nowhere, at_ms, near_ms, 0.0, rng)
-        elif attempt < TRIES:
+        elif attempt < WALK_TRIES:
             known = np.flatnonzero(origin >= 0)
             state = steps.state_of_edge[origin[known]]
             edge[known] = self._born(transitions.draw(state, at_ms[known], near_ms, PRIOR, rng), at_ms[known])
-            for _ in range(TRIES):
+            for _ in range(WALK_TRIES):
                 todo = np.flatnonzero((edge < 0) & (origin >= 0))
                 if len(todo) == 0:
                     break
                 state = steps.state_of_edge[origin[todo]]
                 far = transitions.draw(state, at_ms[todo], far_ms, PRIOR, rng)
                 edge[todo] = self._as_old(far, at_ms[todo])
-        anywhere = steps.starts if attempt < TRIES else steps.clicks
+        anywhere = steps.starts if attempt < WALK_TRIES else steps.clicks
         for half_ms in (near_ms // 2, near_ms, far_ms):
             todo = np.flatnonzero(edge < 0)
             if len(todo) == 0:
                 return edge
             edge[todo] = self._born(anywhere.draw(nowhere[todo], at_ms[todo], half_ms, 0.0, rng), at_ms[todo])
-        if attempt >= TRIES:
+        if attempt >= WALK_TRIES:
             for half_ms in (max(3 * DAY_MS, far_ms), steps.profile.span_ms):
                 todo = np.flatnonzero(edge < 0)
                 if len(todo) == 0:
@@ -379,10 +376,10 @@ class _Round:
         same_item = (items == graph.item_ix[edge][:, None]).any(axis=1)
         key = self.sessions.account[rows] * graph.n_items + graph.item_ix[edge]
         # Who sees an item for the first time does what people do at first sight: view, not buy.
-        sight = self.steps.profile.known_row[edge] == np.where(wanted == SECOND, SAME_SESSION, NEW)
+        sight = self.steps.profile.known_row[edge] == np.where(wanted == SECOND_STEP, SAME_SESSION, NEW)
         fresh = sight & ~_member(key, self.own) & ~_member(key, self.barred) & ~same_item
         returns = np.where(wanted == SAME_SESSION, same_item, ~same_item)
-        fits = np.where((wanted == NEW) | (wanted == SECOND), fresh, returns)
+        fits = np.where((wanted == NEW) | (wanted == SECOND_STEP), fresh, returns)
         ok: Bool = fits & ~same_state
         return ok
 

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphdet.simulation.profile import DAY_MS, HOUR_MS, Int
-from graphdet.simulation.walks import Bool
+from graphdet.arrays import Bool, Int, Rng
+from graphdet.units import DAY_MS, HOUR_MS
 
-Rng = np.random.Generator
-Float = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+FloatND = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 AUTHOR_ITEMS = 25  # items per author or brand, on average
 BREAKING_APPEAL = 25.0
@@ -19,7 +18,7 @@ HOURS_OF_DAY = np.array(
 
 
 @dataclass(frozen=True)
-class Items:
+class OrganicItems:
     """Items in (topic, author, birth) order, so that a topic and an author are ranges of rows.
 
     Shapes: topic, author int64[n_items]; birth_ms int64[n_items], from the log's start; half_life_h, appeal
@@ -30,14 +29,14 @@ class Items:
     topic: Int
     author: Int
     birth_ms: Int
-    half_life_h: Float
-    appeal: Float
+    half_life_h: FloatND
+    appeal: FloatND
     breaking: Bool
     topic_first: Int
     author_first: Int
     author_topic: Int
 
-    def weights(self, at_ms: int) -> Float:
+    def weights(self, at_ms: int) -> FloatND:
         """How strongly each item draws clicks at a time: appeal, halved every half-life since its birth."""
         age_h = (at_ms - self.birth_ms) / HOUR_MS
         decayed = np.exp2(-np.maximum(age_h, 0.0) / self.half_life_h)
@@ -45,7 +44,7 @@ class Items:
 
 
 @dataclass(frozen=True)
-class Users:
+class OrganicUsers:
     """Habits of the users.
 
     Shapes, [n_users] first: n_sessions int64; first_ms, last_ms int64, when they are around; peak_h
@@ -57,16 +56,16 @@ class Users:
     n_sessions: Int
     first_ms: Int
     last_ms: Int
-    peak_h: Float
-    talk: Float
-    pace_s: Float
+    peak_h: FloatND
+    talk: FloatND
+    pace_s: FloatND
     taste: Int
-    taste_cut: Float
+    taste_cut: FloatND
     author: Int
-    loyalty: Float
+    loyalty: FloatND
 
 
-def make_items(n_items: int, days: int, kind: str, rng: Rng) -> Items:
+def make_items(n_items: int, days: int, kind: str, rng: Rng) -> OrganicItems:
     """Make the items of a news site (born, hot, forgotten) or of a shop (a stable catalogue)."""
     n_topics = int(np.clip(round(np.sqrt(n_items) / 2), 1, 60))
     share = 1.0 / np.arange(1, n_topics + 1) ** 0.7
@@ -93,7 +92,7 @@ def make_items(n_items: int, days: int, kind: str, rng: Rng) -> Items:
         appeal[breaking] = BREAKING_APPEAL * np.quantile(appeal, 0.9)
         half_life[breaking] = 5.0
     order = np.lexsort((birth, author))
-    return Items(
+    return OrganicItems(
         topic=topic[order],
         author=author[order],
         birth_ms=np.minimum(birth[order], span - HOUR_MS),
@@ -106,7 +105,7 @@ def make_items(n_items: int, days: int, kind: str, rng: Rng) -> Items:
     )
 
 
-def make_users(n_users: int, items: Items, days: int, kind: str, rng: Rng) -> Users:
+def make_users(n_users: int, items: OrganicItems, days: int, kind: str, rng: Rng) -> OrganicUsers:
     """Make users of heavy-tailed activity with up to three topics; some follow authors."""
     span = days * DAY_MS
     activity = rng.lognormal(np.log(0.09 * days), 1.0, n_users)
@@ -126,7 +125,7 @@ def make_users(n_users: int, items: Items, days: int, kind: str, rng: Rng) -> Us
         author[:, column] = np.where(
             follows, start + (rng.random(n_users) * (end - start)).astype(np.int64), -1
         )
-    return Users(
+    return OrganicUsers(
         n_sessions=n_sessions,
         first_ms=first,
         last_ms=first + around,

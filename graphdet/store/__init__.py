@@ -13,7 +13,7 @@ from graphdet.ports import Source, Store
 from graphdet.tables import LogTables
 
 NEO4J_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
-EXAMPLES = "duckdb:///home/me/log.duckdb, duckdb:log.duckdb or neo4j://localhost:7687"
+URL_EXAMPLES = "duckdb:///home/me/log.duckdb, duckdb:log.duckdb or neo4j://localhost:7687"
 
 
 def open_store(url: str, *, read_only: bool = False, create: bool = True) -> Store:
@@ -41,7 +41,7 @@ def open_store(url: str, *, read_only: bool = False, create: bool = True) -> Sto
     if "://" not in url and url.endswith(".duckdb"):
         return _open_duckdb(Path(url), read_only, create)
     what = f"the scheme {scheme}://" if "://" in url else repr(url)
-    raise UsageError(f"{what} is not a store; give for example {EXAMPLES}")
+    raise UsageError(f"{what} is not a store; give for example {URL_EXAMPLES}")
 
 
 def duckdb_path(url: str) -> Path:
@@ -60,7 +60,7 @@ def duckdb_path(url: str) -> Path:
         )
     path = rest[2:] if rest.startswith("///") else rest
     if not path.strip("/"):
-        raise UsageError(f"{url} names no file; give for example {EXAMPLES}")
+        raise UsageError(f"{url} names no file; give for example {URL_EXAMPLES}")
     return Path(path)
 
 
@@ -72,12 +72,12 @@ def _open_duckdb(path: Path, read_only: bool, create: bool) -> Store:
 
 def query_texts(name: str) -> dict[str, str] | None:
     """The texts of a saved query by language, "cypher" and "sql"; None where there is no query of that name."""
-    from graphdet.store.duckdb.twins import text_of as sql_of
-    from graphdet.store.neo4j.statements import names, text_of
+    from graphdet.store.duckdb.twins import sql_text
+    from graphdet.store.neo4j.statements import cypher_text, names
 
     if name not in names("browser"):
         return None
-    return {"cypher": text_of(f"browser/{name}"), "sql": sql_of(name)}
+    return {"cypher": cypher_text(f"browser/{name}"), "sql": sql_text(name)}
 
 
 def write_import_files(
@@ -88,7 +88,7 @@ def write_import_files(
     Raises:
         StoreError: the folder cannot be written.
     """
-    from graphdet.store.neo4j.importing import write_import_files as write
+    from graphdet.store.neo4j.importing import write_bulk_files as write
 
     return write(bench, log, folder, source)
 

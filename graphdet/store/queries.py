@@ -19,7 +19,7 @@ from graphdet.errors import UsageError
 
 DEFAULT_LIMIT = 100
 LARGEST = 2**63 - 1
-Value = str | int | float
+ParameterValue = str | int | float
 _PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
 _DECLARED = re.compile(r"^(?://|--) :param (\w+) => (.+?)\s*$", re.MULTILINE)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT")
@@ -61,7 +61,7 @@ def check_name(name: str, names: Collection[str]) -> None:
     raise UsageError(f"there is no query {name!r}; {hint}")
 
 
-def declared(text: str) -> dict[str, Value]:
+def declared(text: str) -> dict[str, ParameterValue]:
     """Read the parameters that a query's comments declare, with their defaults or examples.
 
     >>> declared("// Near\\n// :param ring_id => 'R0001'\\n// :param min_items => 2\\n// :param share => 0.5")
@@ -75,13 +75,13 @@ def needed(name: str) -> bool:
     return name.endswith("_id")
 
 
-def _literal(written: str) -> Value:
+def _literal(written: str) -> ParameterValue:
     if written.startswith("'"):
         return written.strip("'")
     return float(written) if "." in written else int(written)
 
 
-def fill_parameters(name: str, text: str, given: Mapping[str, Any]) -> dict[str, Value]:
+def fill_parameters(name: str, text: str, given: Mapping[str, Any]) -> dict[str, ParameterValue]:
     """Give every `$parameter` of a query its value, as the type of its default; `limit` defaults to 100.
 
     A parameter that the comments do not declare, or whose name ends in _id, is a text and must be given.
@@ -98,7 +98,7 @@ def fill_parameters(name: str, text: str, given: Mapping[str, Any]) -> dict[str,
         raise UsageError(
             f"query {name} has no parameter {', '.join(unknown)} (it has {', '.join(wanted) or 'none'})"
         )
-    defaults: dict[str, Value] = {"limit": DEFAULT_LIMIT, **declared(text)}
+    defaults: dict[str, ParameterValue] = {"limit": DEFAULT_LIMIT, **declared(text)}
     missing = [key for key in wanted if key not in given and (needed(key) or key not in defaults)]
     if missing:
         raise UsageError(f"query {name} needs {', '.join(missing)}; give it as --param {missing[0]}=VALUE")
@@ -107,7 +107,7 @@ def fill_parameters(name: str, text: str, given: Mapping[str, Any]) -> dict[str,
     }
 
 
-def _value(name: str, key: str, given: object, like: Value) -> Value:
+def _value(name: str, key: str, given: object, like: ParameterValue) -> ParameterValue:
     """What was given for a parameter, as the type of its default.
 
     Raises:

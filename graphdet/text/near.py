@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from graphdet.arrays import Int
 from graphdet.text.normal import template
 
 SHINGLE = 5  # characters
@@ -119,7 +120,6 @@ def _bands(marks: U64) -> U64:
     return out
 
 
-Int = NDArray[np.int64]
 REUSE_FEATURES = (
     "template_users",  # other users of the same template
     "template_events",  # other events with the same template

@@ -20,7 +20,7 @@ from sklearn.preprocessing import normalize
 from graphdet.errors import GraphdetError
 from graphdet.text.normal import NUMBER, clean, normalise
 
-FORMAT = 1
+NGRAMS_FORMAT = 1
 _DOCUMENT, _NUMBERS = "ngrams.json", "ngrams.safetensors"
 _CHARS = 2_000  # of a normalised text that grams are made of
 
@@ -64,7 +64,7 @@ class Ngrams:
     def save(self, folder: Path) -> None:
         """Write ngrams.json and ngrams.safetensors."""
         folder.mkdir(parents=True, exist_ok=True)
-        document = {"format": FORMAT, **asdict(self.settings)}
+        document = {"format": NGRAMS_FORMAT, **asdict(self.settings)}
         (folder / _DOCUMENT).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         save_file({"rarity": self.rarity}, folder / _NUMBERS)
 
@@ -77,7 +77,7 @@ class Ngrams:
         """
         try:
             document = json.loads((folder / _DOCUMENT).read_text(encoding="utf-8"))
-            if document.pop("format") != FORMAT:
+            if document.pop("format") != NGRAMS_FORMAT:
                 raise ValueError("another format")
             words, chars = (tuple(document.pop(name)) for name in ("words", "chars"))
             settings = NgramSettings(words, chars, **document)

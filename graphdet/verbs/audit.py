@@ -17,7 +17,7 @@ class Checked:
     faults: list[Fault]
 
 
-def check(store: Store, expect: str | None = None) -> Checked:
+def check_audit(store: Store, expect: str | None = None) -> Checked:
     """Check the chain; `expect` is a head's hash that was noted elsewhere.
 
     Raises:

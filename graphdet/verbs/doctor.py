@@ -19,7 +19,7 @@ from graphdet.store import local_server, open_store
 from graphdet.words import thousands
 
 OK, WARN, FAIL = "ok", "warn", "fail"
-PACKAGES = (
+REPORTED_PACKAGES = (
     *("duckdb", "igraph", "jinja2", "narwhals", "neo4j", "numpy", "pyarrow", "rich"),
     *("safetensors", "scikit-learn", "scipy", "torch", "torch-geometric", "typer"),
 )
@@ -31,7 +31,7 @@ _GIB = 1024**3
 
 
 @dataclass(frozen=True)
-class Check:
+class DoctorCheck:
     """One thing looked at: ok, warn (something is impossible) or fail (nothing works); and what to do."""
 
     name: str
@@ -40,12 +40,12 @@ class Check:
     advice: str = ""
 
 
-def examine(store_url: str | None = None) -> list[Check]:
+def examine(store_url: str | None = None) -> list[DoctorCheck]:
     """Look at Python, packages, the device, programs, Neo4j, disk, memory and, when named, the store.
 
     Never raises for what it looks at: that is what it reports.
     """
-    steps: list[tuple[str, Callable[[], Check]]] = [
+    steps: list[tuple[str, Callable[[], DoctorCheck]]] = [
         ("Python", _python),
         ("packages", _packages),
         ("device", _device),
@@ -61,38 +61,40 @@ def examine(store_url: str | None = None) -> list[Check]:
     return [_safely(name, step) for name, step in steps]
 
 
-def _safely(name: str, step: Callable[[], Check]) -> Check:
+def _safely(name: str, step: Callable[[], DoctorCheck]) -> DoctorCheck:
     try:
         return step()
     except Exception as error:  # a doctor that falls ill over one patient sees no others
-        return Check(name, WARN, f"could not be looked at: {type(error).__name__}: {error}")
+        return DoctorCheck(name, WARN, f"could not be looked at: {type(error).__name__}: {error}")
 
 
-def _python() -> Check:
+def _python() -> DoctorCheck:
     found = f"{sys.version.split()[0]} ({sys.executable}), graphdet {__version__}"
-    return Check("Python", OK, found)
+    return DoctorCheck("Python", OK, found)
 
 
-def _packages() -> Check:
+def _packages() -> DoctorCheck:
     found, missing = [], []
-    for name in PACKAGES:
+    for name in REPORTED_PACKAGES:
         try:
             found.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
     if missing:
-        return Check("packages", FAIL, f"missing: {', '.join(missing)}", f"pip install {' '.join(missing)}")
-    return Check("packages", OK, ", ".join(found))
+        return DoctorCheck(
+            "packages", FAIL, f"missing: {', '.join(missing)}", f"pip install {' '.join(missing)}"
+        )
+    return DoctorCheck("packages", OK, ", ".join(found))
 
 
-def _device() -> Check:
+def _device() -> DoctorCheck:
     import torch
 
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         memory = f"{free / _GIB:.1f} of {total / _GIB:.1f} GiB free"
-        return Check("device", OK, f"cuda: {torch.cuda.get_device_name()} ({memory})")
-    return Check("device", OK, f"cpu with {torch.get_num_threads()} threads; no CUDA device")
+        return DoctorCheck("device", OK, f"cuda: {torch.cuda.get_device_name()} ({memory})")
+    return DoctorCheck("device", OK, f"cpu with {torch.get_num_threads()} threads; no CUDA device")
 
 
 def first_line(command: list[str]) -> str | None:
@@ -109,58 +111,62 @@ def first_line(command: list[str]) -> str | None:
     return lines[0] if done.returncode == 0 and lines else None
 
 
-def _program(name: str, command: list[str], use: str) -> Check:
+def _program(name: str, command: list[str], use: str) -> DoctorCheck:
     found = first_line(command)
     if found:
-        return Check(name, OK, found)
-    return Check(name, WARN, "not found", use)
+        return DoctorCheck(name, OK, found)
+    return DoctorCheck(name, WARN, "not found", use)
 
 
-def _java() -> Check:
+def _java() -> DoctorCheck:
     return _program("Java", ["java", "-version"], "only `graphdet neo4j start` needs it: install OpenJDK 17")
 
 
-def _maven() -> Check:
+def _maven() -> DoctorCheck:
     return _program(
         "Maven", ["mvn", "--version"], "only `graphdet neo4j start` needs it: install Maven 3.8 or newer"
     )
 
 
-def _docker() -> Check:
+def _docker() -> DoctorCheck:
     daemon = first_line(["docker", "version", "--format", "{{.Server.Version}}"])
     if daemon:
-        return Check("Docker", OK, f"daemon {daemon}")
-    return Check("Docker", WARN, "no daemon answers", "not needed: Neo4j also starts with Java and Maven")
+        return DoctorCheck("Docker", OK, f"daemon {daemon}")
+    return DoctorCheck(
+        "Docker", WARN, "no daemon answers", "not needed: Neo4j also starts with Java and Maven"
+    )
 
 
-def _server() -> Check:
+def _server() -> DoctorCheck:
     name = "Neo4j started by graphdet"
     where = local_server()
     if where:
-        return Check(name, OK, f"running at {where}")
-    return Check(name, OK, "not running", "if you want it: graphdet neo4j start")
+        return DoctorCheck(name, OK, f"running at {where}")
+    return DoctorCheck(name, OK, "not running", "if you want it: graphdet neo4j start")
 
 
-def _disk() -> Check:
+def _disk() -> DoctorCheck:
     places = {"here": Path.cwd(), "temporary files": Path(tempfile.gettempdir())}
     free = {place: shutil.disk_usage(path).free / _GIB for place, path in places.items()}
     found = ", ".join(f"{gib:.1f} GiB free ({place})" for place, gib in free.items())
     if min(free.values()) < LEAST_DISK_GIB:
-        return Check(
+        return DoctorCheck(
             "disk", WARN, found, f"large logs need {LEAST_DISK_GIB:.0f} GiB; free some space or set TMPDIR"
         )
-    return Check("disk", OK, found)
+    return DoctorCheck("disk", OK, found)
 
 
-def _memory() -> Check:
+def _memory() -> DoctorCheck:
     memory = psutil.virtual_memory()
     found = f"{memory.available / _GIB:.1f} of {memory.total / _GIB:.1f} GiB available, {os.cpu_count()} CPUs"
     if memory.available / _GIB < LEAST_MEMORY_GIB:
-        return Check("memory", WARN, found, "three million events need about 4 GiB; close other programs")
-    return Check("memory", OK, found)
+        return DoctorCheck(
+            "memory", WARN, found, "three million events need about 4 GiB; close other programs"
+        )
+    return DoctorCheck("memory", OK, found)
 
 
-def _store(url: str) -> Check:
+def _store(url: str) -> DoctorCheck:
     try:
         store = open_store(url, read_only=True)
         try:
@@ -168,5 +174,5 @@ def _store(url: str) -> Check:
         finally:
             store.close()
     except GraphdetError as error:
-        return Check("store", FAIL, "cannot be used", str(error))
-    return Check("store", OK, ", ".join(f"{thousands(n)} {name}" for name, n in counts.items()))
+        return DoctorCheck("store", FAIL, "cannot be used", str(error))
+    return DoctorCheck("store", OK, ", ".join(f"{thousands(n)} {name}" for name, n in counts.items()))

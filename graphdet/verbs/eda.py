@@ -11,16 +11,16 @@ from graphdet import __version__
 from graphdet.config import Config
 from graphdet.eda import counts, features
 from graphdet.eda.labels import labelled
-from graphdet.eda.reading import Desk, Looked, cleaning, columns_of, no_rows, read, workbench
+from graphdet.eda.reading import Desk, Looked, cleaning, describe_columns, no_rows, read_for_eda, workbench
 from graphdet.errors import InputError
 from graphdet.files import make_folder, write_json
 from graphdet.learn.labelled import aligned
 from graphdet.logs.labels import Labels, read_labels
 from graphdet.progress import Clock, Progress, Silent, peak_mib
 from graphdet.reports.eda.page import write_eda_page, write_eda_sheets
-from graphdet.reports.eda.story import findings
+from graphdet.reports.eda.story import eda_findings
 
-FORMAT, VERSION = "graphdet.eda", 1
+EDA_FORMAT, VERSION = "graphdet.eda", 1
 
 
 def eda(
@@ -51,7 +51,7 @@ def eda(
         looked = Looked(bench)
         try:
             with clock.stage("read"):
-                desk = read(bench, paths, config, rejects, looked, progress)
+                desk = read_for_eda(bench, paths, config, rejects, looked, progress)
         except InputError as error:
             if not no_rows(error, looked):
                 raise
@@ -64,7 +64,7 @@ def eda(
         document = _about(config, seed, looked, desk)
         document["cleaning"] = cleaning(desk.log, looked, config, rejects)
         document |= _looks(desk, config, given, seed, clock, progress)
-    document["findings"] = findings(document)
+    document["findings"] = eda_findings(document)
     _write(out, document, clock)
     return document
 
@@ -72,7 +72,7 @@ def eda(
 def _about(config: Config, seed: int, looked: Looked, desk: Desk | None) -> dict[str, Any]:
     digests = {path: sha for path, sha, _ in desk.log.files} if desk is not None else {}
     return {
-        "format": FORMAT,
+        "format": EDA_FORMAT,
         "version": VERSION,
         "graphdet": __version__,
         "config": config.name,
@@ -80,7 +80,7 @@ def _about(config: Config, seed: int, looked: Looked, desk: Desk | None) -> dict
         "seed": seed,
         "inputs": [{"file": path, "sha256": digests.get(path), "n_rows": n} for path, n, _ in looked.files],
         "warnings": list(desk.log.warnings) if desk is not None else [],
-        "columns": columns_of(looked, config),
+        "columns": describe_columns(looked, config),
     }
 
 
@@ -111,7 +111,7 @@ def _looks(
     progress.done()
     progress.start("drift")
     with clock.stage("drift"):
-        found["drift"] = features.drift(desk, found["counts"], zone)
+        found["drift"] = features.feature_drift(desk, found["counts"], zone)
     progress.done()
     found["labels"] = None
     if given is not None:
@@ -122,23 +122,26 @@ def _looks(
     return found | {"outlier_rows": write_rows}
 
 
-def _labels_of(sheet: features.Sheet, given: Labels | None) -> NDArray[np.int8] | None:
+def _labels_of(sheet: features.FeatureSheet, given: Labels | None) -> NDArray[np.int8] | None:
     return aligned(sheet.ids, given) if given is not None and given.key == f"{sheet.of}_id" else None
 
 
 def _compare(
-    users: features.Sheet, items: features.Sheet, label: dict[str, NDArray[np.int8] | None], seed: int
+    users: features.FeatureSheet,
+    items: features.FeatureSheet,
+    label: dict[str, NDArray[np.int8] | None],
+    seed: int,
 ) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     found: dict[str, Any] = {"correlation": [], "outliers": [], "scatter": [], "outlier_rows": []}
     pairs = {"user": (("n_events", "n_items"), ("n_events", "span_h")), "item": (("n_events", "n_users"),)}
     for sheet in (users, items):
-        found["correlation"].append(features.correlation(sheet, rng))
+        found["correlation"].append(features.rank_correlations(sheet, rng))
         far = features.outliers(sheet)
         found["outliers"].append(far.found)
         found["outlier_rows"] += [far.table] if far.table is not None else []
         for across, up in pairs[sheet.of]:
-            one = features.scatter(sheet, across, up, far, label[sheet.of], rng)
+            one = features.scatter_sample(sheet, across, up, far, label[sheet.of], rng)
             found["scatter"] += [one] if one is not None else []
     return found
 

@@ -14,18 +14,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graphdet.errors import InputError, UsageError
-from graphdet.evaluation.compare import LEAST_EACH, Costs, Scored, measure
+from graphdet.evaluation.compare import LEAST_EACH, Costs, ScoredRows, measure_scores
 from graphdet.evaluation.cuts import Order, cheapest
 from graphdet.files import make_folder, write_json
-from graphdet.learn.measurements import Rows, Threshold, one_score, slices, whole
+from graphdet.learn.measurements import LabelledScores, Threshold, one_score, slices, whole
 from graphdet.logs.labels import LABEL
 from graphdet.logs.score_files import (
     FLAGGED,
     SCORE,
-    LabelFile,
+    LabelColumns,
     ScoreFile,
     read_label_rows,
-    read_scores,
+    read_score_file,
 )
 from graphdet.progress import Progress, Silent
 from graphdet.reports.evaluation_page import write_evaluation_page
@@ -71,7 +71,7 @@ def evaluate(
     _check(paths, wanted)
     progress.start("read scores and labels")
     extra = [name for name in (wanted.group, wanted.by) if name is not None]
-    files = [read_scores(path, extra) for path in paths]
+    files = [read_score_file(path, extra) for path in paths]
     given = read_label_rows(labels, files[0].key, extra)
     warnings = [line for path in paths for line in _of_training(path, labels)]
     rows, said = _joined(files, given, wanted)
@@ -80,12 +80,12 @@ def evaluate(
     progress.done()
     make_folder(out)
     scored = [
-        Scored(rows.score[place], _flags(rows, place, threshold))
+        ScoredRows(rows.score[place], _flags(rows, place, threshold))
         for place, threshold in enumerate(thresholds)
     ]
     warnings += _doubts(rows, scored, files)
     progress.start("draw groups anew", wanted.n_draws)
-    measured = measure(
+    measured = measure_scores(
         scored, rows.y, rows.group, wanted.ks, wanted.costs, wanted.n_draws, wanted.seed, progress.advance
     )
     progress.done()
@@ -131,7 +131,9 @@ def _check(paths: Sequence[Path], wanted: Wanted) -> None:
         raise UsageError(f"--draws must be 0 or more, not {wanted.n_draws}")
 
 
-def _joined(files: Sequence[ScoreFile], given: LabelFile, wanted: Wanted) -> tuple[Rows, list[str]]:
+def _joined(
+    files: Sequence[ScoreFile], given: LabelColumns, wanted: Wanted
+) -> tuple[LabelledScores, list[str]]:
     """Labelled ids that every file scores, and what was left out."""
     key, warnings = given.key, []
     for file in files:
@@ -178,7 +180,9 @@ def _joined(files: Sequence[ScoreFile], given: LabelFile, wanted: Wanted) -> tup
     own = pc.binary_join_element_wise("id ", table[key].combine_chunks(), "")
     named = own if group is None else pc.coalesce(pc.binary_join_element_wise("of ", group, ""), own)
     codes = named.dictionary_encode().indices.to_numpy().astype(np.int64)
-    return Rows(table[key].combine_chunks(), y, codes, by, scores, flags, len(given.table) - len(y)), warnings
+    return LabelledScores(
+        table[key].combine_chunks(), y, codes, by, scores, flags, len(given.table) - len(y)
+    ), warnings
 
 
 def _only_scored(table: pa.Table, key: str, file: ScoreFile, labels: str) -> tuple[pa.Table, list[str]]:
@@ -219,7 +223,7 @@ def _column(name: str | None, table: pa.Table, files: Sequence[ScoreFile], key: 
     )
 
 
-def _threshold(file: ScoreFile, rows: Rows, place: int, wanted: Wanted) -> Threshold:
+def _threshold(file: ScoreFile, rows: LabelledScores, place: int, wanted: Wanted) -> Threshold:
     """What is flagged: as asked, as other labels make it cheapest, as the file says, or from .5 on."""
     if wanted.threshold is not None:
         return Threshold("given", wanted.threshold)
@@ -246,7 +250,7 @@ def _threshold(file: ScoreFile, rows: Rows, place: int, wanted: Wanted) -> Thres
     return Threshold("half", HALF)
 
 
-def _flags(rows: Rows, place: int, threshold: Threshold) -> NDArray[np.bool_]:
+def _flags(rows: LabelledScores, place: int, threshold: Threshold) -> NDArray[np.bool_]:
     if threshold.value is None:
         return rows.flagged[place]
     return np.asarray(rows.score[place] >= threshold.value)
@@ -276,7 +280,7 @@ def _of_training(scores: Path, labels: Path) -> list[str]:
     ]
 
 
-def _doubts(rows: Rows, scored: Sequence[Scored], files: Sequence[ScoreFile]) -> list[str]:
+def _doubts(rows: LabelledScores, scored: Sequence[ScoredRows], files: Sequence[ScoreFile]) -> list[str]:
     """What the figures cannot bear."""
     warnings = []
     for value, name in ((1, "frauds"), (0, "clean things")):

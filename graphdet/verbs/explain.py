@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from graphdet.arrays import Int
 from graphdet.casework.disclosure import Disclosure, Listener, disclose
 from graphdet.detect.what_if import WhatIf
 from graphdet.errors import UsageError
@@ -18,15 +18,13 @@ from graphdet.features.pairs import find_pairs
 from graphdet.features.titles import gnn_inputs
 from graphdet.gnn.explain import Attribution, GnnExplainer
 from graphdet.gnn.heterodata import graph_in_pyg
-from graphdet.gnn.words import MOST_MEMBERS, TOLD, features, strongest, sums, three
+from graphdet.gnn.words import MOST_MEMBERS, MOST_TOLD, features, largest_effects, sums, three
 from graphdet.graph.encode import read_graph
 from graphdet.learn.models import load_models
 from graphdet.ports import Store
 from graphdet.progress import Progress, Silent
 from graphdet.tables import GraphArrays
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 ITEMS_NAMED = 3
 
 
@@ -146,7 +144,7 @@ def told(explainer: GnnExplainer, made: Attribution, graph: GraphArrays) -> dict
         "features": features(explainer, made, inputs),
         "ties": [],
     }
-    for place in strongest(made.pair_effect):
+    for place in largest_effects(made.pair_effect):
         a, b = (int(row) for row in made.pairs[place])
         common = shared_items(graph, a, b)
         document["ties"].append(
@@ -158,12 +156,12 @@ def told(explainer: GnnExplainer, made: Attribution, graph: GraphArrays) -> dict
             }
         )
     if len(made.users) == 1:
-        found = items(explainer, made, graph)
-        document |= {"items": found[:TOLD], "all_items": found}
+        found = item_effects(explainer, made, graph)
+        document |= {"items": found[:MOST_TOLD], "all_items": found}
     return document
 
 
-def items(explainer: GnnExplainer, made: Attribution, graph: GraphArrays) -> list[dict[str, Any]]:
+def item_effects(explainer: GnnExplainer, made: Attribution, graph: GraphArrays) -> list[dict[str, Any]]:
     """What each item of one user adds, strongest first."""
     rows, direct = explainer.by_item(made)
     through = np.zeros(len(rows))

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
+from graphdet.arrays import Float, Float32
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.evaluation.columns import spearman
 from graphdet.evaluation.splits import user_folds
 from graphdet.features.behaviour import behaviour
 from graphdet.features.pairs import find_pairs
-from graphdet.files import explain, make_folder
+from graphdet.files import explain_os_error, make_folder
 from graphdet.gnn.inputs import closest_ties
 from graphdet.graph.encode import read_graph
 from graphdet.judge.model import RingJudge
@@ -26,27 +27,26 @@ from graphdet.ports import Store
 from graphdet.progress import Progress, Silent
 from graphdet.scores.trees import Trees, TreeSettings
 from graphdet.serving.build import inputs_of
-from graphdet.serving.inputs import Matrix, TieTable
+from graphdet.serving.inputs import TieTable
 from graphdet.serving.network import DOCUMENT, EXPORTED, WEIGHTS, Network, load_network
 from graphdet.serving.onnx_file import to_onnx
 from graphdet.serving.packing import Form, Precision, pack, unpack
 from graphdet.serving.student import STUDENT, Student, student_inputs
 
-Float = NDArray[np.float64]
 ONNX, EXPORT = "gnn.onnx", "export.json"
 SCALING = ("user_scores", "item_scores", "session_scores")
-TOP_SHARE = 0.01  # of accounts: are those with the highest logits still the same?
+TOP_LOGIT_SHARE = 0.01  # of accounts: are those with the highest logits still the same?
 MOST_TAUGHT = 60_000  # accounts that the student learns from: half of them those with the highest logits
 STUDENT_SETTINGS = TreeSettings(rounds=300, learning_rate=0.08, leaves=31)
-N_FOLDS = 2
+N_STUDENT_FOLDS = 2
 _CHUNK = 16_384
 
 
 @dataclass(frozen=True)
-class Seen:
+class NetworkView:
     """A log as the network sees it: inputs float32[n_users, n_inputs], ties, a fold per account by its id int64[n]."""
 
-    x: Matrix
+    x: Float32
     ties: TieTable
     fold: NDArray[np.int64]
 
@@ -120,12 +120,12 @@ def export(
         }
         (out / EXPORT).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise explain(error, out) from error
+        raise explain_os_error(error, out) from error
     progress.done()
     return document
 
 
-def look_at(store: Store, network: Network, progress: Progress) -> Seen:
+def look_at(store: Store, network: Network, progress: Progress) -> NetworkView:
     """Read a log as the network sees it."""
     graph = read_graph(store, progress)
     windows = find_pairs(graph, store.bench, progress)
@@ -133,7 +133,7 @@ def look_at(store: Store, network: Network, progress: Progress) -> Seen:
     found = closest_ties(graph, windows)
     x, _ = inputs_of(graph, users, items, found.n_partners, network.scaling)
     ties = TieTable.of(found.src, found.dst, found.attributes, graph.n_users)
-    return Seen(x, ties, user_folds(graph.user_ids, N_FOLDS))
+    return NetworkView(x, ties, user_folds(graph.user_ids, N_STUDENT_FOLDS))
 
 
 def lost(teacher: Float, other: Float) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def lost(teacher: Float, other: Float) -> dict[str, Any]:
 
     rank_correlation is Spearman's; same_at_top the share of the 1 % with the highest logits that stay among them.
     """
-    n_top = max(round(TOP_SHARE * len(teacher)), 1)
+    n_top = max(round(TOP_LOGIT_SHARE * len(teacher)), 1)
     tops = [set(np.lexsort((np.arange(len(each)), -each))[:n_top].tolist()) for each in (teacher, other)]
     off = np.abs(teacher - other)
     rank = float(spearman(np.column_stack([teacher, other]))[0, 1])
@@ -154,7 +154,7 @@ def lost(teacher: Float, other: Float) -> dict[str, Any]:
     }
 
 
-def teach(network: Network, seen: Seen, seed: int = 0) -> tuple[Student, dict[str, Any]]:
+def teach(network: Network, seen: NetworkView, seed: int = 0) -> tuple[Student, dict[str, Any]]:
     """Grow trees that give the network's logits, and what is lost on accounts of the other fold.
 
     Raises:
@@ -162,17 +162,17 @@ def teach(network: Network, seen: Seen, seed: int = 0) -> tuple[Student, dict[st
     """
     teacher = network.logits_of_all(seen.x, seen.ties)
     guessed = np.zeros(len(teacher))
-    for k in range(N_FOLDS):
+    for k in range(N_STUDENT_FOLDS):
         trees = grow(teacher, seen, np.flatnonzero(seen.fold != k), seed)
         mine = np.flatnonzero(seen.fold == k)
         guessed[mine] = guess(trees, seen, mine)
     loss = lost(teacher, guessed)
     trees = grow(teacher, seen, np.arange(len(teacher)), seed)
-    about = {"loss_out_of_fold": loss, "n_folds": N_FOLDS}
+    about = {"loss_out_of_fold": loss, "n_folds": N_STUDENT_FOLDS}
     return Student(trees, network.scaling, network.n_inputs, about), loss
 
 
-def grow(teacher: Float, seen: Seen, rows: NDArray[np.int64], seed: int) -> Trees:
+def grow(teacher: Float, seen: NetworkView, rows: NDArray[np.int64], seed: int) -> Trees:
     """Learn the teacher's logits from some accounts, or of very many from those with the highest and a sample."""
     if len(rows) > MOST_TAUGHT:
         order = rows[np.argsort(-teacher[rows], kind="stable")]
@@ -183,14 +183,14 @@ def grow(teacher: Float, seen: Seen, rows: NDArray[np.int64], seed: int) -> Tree
     return Trees.fit_values(x, teacher[rows], seed, STUDENT_SETTINGS)
 
 
-def guess(trees: Trees, seen: Seen, rows: NDArray[np.int64]) -> Float:
+def guess(trees: Trees, seen: NetworkView, rows: NDArray[np.int64]) -> Float:
     """The student's logits of some accounts, float64[len(rows)]."""
     return np.concatenate(
         [np.zeros(0), *(trees.logits(_student_inputs(seen, part)) for part in _chunks(rows))]
     )
 
 
-def _student_inputs(seen: Seen, rows: NDArray[np.int64]) -> Matrix:
+def _student_inputs(seen: NetworkView, rows: NDArray[np.int64]) -> Float32:
     layer = seen.ties.layer(rows)
     return student_inputs(seen.x[layer.nodes], layer)
 

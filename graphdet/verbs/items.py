@@ -6,8 +6,14 @@ from pathlib import Path
 import pyarrow as pa
 
 from graphdet.files import make_folder
-from graphdet.items.scan import ITEM_SCAN, ITEM_SCAN_ACCOUNTS, KINDS, scan_items, tabulate_items
-from graphdet.learn.labelled_blocks import read_acts
+from graphdet.items.scan import (
+    ITEM_FINDING_KINDS,
+    ITEM_SCAN_ACCOUNTS,
+    ITEM_SCAN_COLUMNS,
+    scan_items,
+    tabulate_items,
+)
+from graphdet.learn.labelled_blocks import read_item_acts
 from graphdet.ports import Store
 from graphdet.progress import Progress, Silent
 from graphdet.reports.csv_tables import write_csv
@@ -35,14 +41,14 @@ def find_items(
     """
     progress = progress or Silent()
     progress.start("read the acts")
-    acts, item_ids, user_ids, said = read_acts(store)
+    acts, item_ids, user_ids, said = read_item_acts(store)
     progress.done()
-    progress.start("scan items", len(KINDS) * len(acts.scales_ms()))
+    progress.start("scan items", len(ITEM_FINDING_KINDS) * len(acts.scales_ms()))
     findings = scan_items(acts, fdr, step=progress.advance)
     items, accounts = tabulate_items(acts, findings, item_ids, user_ids)
     progress.done()
     if out is not None:
         make_folder(out)
-        write_csv(out / ITEMS_FILE, items, ITEM_SCAN)
+        write_csv(out / ITEMS_FILE, items, ITEM_SCAN_COLUMNS)
         write_csv(out / ACCOUNTS_FILE, accounts, ITEM_SCAN_ACCOUNTS)
     return ScannedItems(items, accounts, acts.n_items, said)

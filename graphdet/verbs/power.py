@@ -13,7 +13,7 @@ from graphdet.errors import UsageError
 from graphdet.files import make_folder, write_json, write_text
 from graphdet.graph.encode import read_graph
 from graphdet.lab import power as summary
-from graphdet.lab.power import CAMOUFLAGE, N_TARGETS, Trial, grid, measure_power
+from graphdet.lab.power import CAMOUFLAGE, N_TARGETS, PowerTrial, grid, measure_power
 from graphdet.learn.insufficient import size_of
 from graphdet.progress import Progress, Silent
 from graphdet.reports.power_page import write_power_page
@@ -21,7 +21,7 @@ from graphdet.store import open_store
 from graphdet.tables import GraphArrays
 from graphdet.verbs.ingest import ingest
 
-LARGE = 100_000  # users, from which a copy holds as many campaigns as three of a small log
+LARGE_LOG_USERS = 100_000  # users, from which a copy holds as many campaigns as three of a small log
 COPIES_LARGE, COPIES_SMALL = 3, 12
 
 
@@ -55,7 +55,7 @@ def power(
     try:
         ingest(store, paths, config, rejects=out / "rejects.csv", progress=progress)
         graph = read_graph(store, progress)
-        copies = copies or (COPIES_LARGE if graph.n_users >= LARGE else COPIES_SMALL)
+        copies = copies or (COPIES_LARGE if graph.n_users >= LARGE_LOG_USERS else COPIES_SMALL)
         trials = measure_power(graph, store.bench, fdr=fdr, copies=copies, seed=seed, progress=progress)
     finally:
         store.close()
@@ -104,7 +104,7 @@ def _how(graph: GraphArrays, n_trials: int, copies: int, seed: int) -> list[str]
     ]
 
 
-def _headline(trials: Sequence[Trial], fdr: float) -> str:
+def _headline(trials: Sequence[PowerTrial], fdr: float) -> str:
     beyond = [trial for trial in trials if trial.margin > 0]
     found = sum(trial.found for trial in beyond)
     return (

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from graphdet import reports, schema
+from graphdet import schema
 from graphdet.casework.disclosure import Disclosure, Listener, disclose
 from graphdet.detect.ring_sources import acts_queries, ring_sources
 from graphdet.errors import UsageError
 from graphdet.learn.digests import MODEL_DIGEST
 from graphdet.ports import Store
 from graphdet.progress import Progress, Silent
-from graphdet.reports.csv_tables import write_sheets
-from graphdet.reports.drift import of_folder, of_tables, settle
+from graphdet.reports.csv_tables import write_sheets, write_tables
+from graphdet.reports.drift import keep_drift, of_folder, of_tables
 from graphdet.reports.pseudonyms import Pseudonyms, hide_column, hide_rings, hide_words, known_ids
-from graphdet.reports.ring_names import FORMATS, USUAL, flagged_ids, page_name
+from graphdet.reports.ring_names import DEFAULT_RING_FORMATS, RING_FORMATS, flagged_ids, page_name
 from graphdet.reports.run_facts import run_facts
 from graphdet.tables import RingTables
 from graphdet.verbs.ingest import earlier_ingests
@@ -35,7 +35,7 @@ class Asked:
     """What to report: rings (none: all findings), in which formats, pseudonyms where there are names, a narrator."""
 
     ring_ids: tuple[str, ...] = ()
-    formats: tuple[str, ...] = USUAL
+    formats: tuple[str, ...] = DEFAULT_RING_FORMATS
     names: Pseudonyms | None = None
     narrator: "Narrator | None" = None
 
@@ -45,11 +45,11 @@ class Asked:
         Raises:
             UsageError: there is no such format; says which there are.
         """
-        unknown = [form for form in self.formats if form not in FORMATS]
+        unknown = [form for form in self.formats if form not in RING_FORMATS]
         if unknown or not self.formats:
             raise UsageError(
                 f"there is no format {', '.join(map(repr, unknown)) or 'without a name'}; "
-                f"there are {', '.join(FORMATS)}"
+                f"there are {', '.join(RING_FORMATS)}"
             )
 
 
@@ -93,9 +93,12 @@ def report(
         listener,
     )
     facts = run_facts(info, acts_queries())
+    # What draws the pages is loaded only now, while a thread numbers the acts of the log (see ring_sources).
+    from graphdet.reports.ring_files import remove_old, write_rings
+
     if whole:
-        reports.remove_old(out / "rings", keep={page_name(ring_id) for ring_id in ring_ids})
-    written = reports.write_rings(
+        remove_old(out / "rings", keep={page_name(ring_id) for ring_id in ring_ids})
+    written = write_rings(
         out / "rings",
         sources,
         ring_ids,
@@ -161,6 +164,8 @@ def _findings(
     progress: Progress,
 ) -> Path:
     """Write the tables and the overview; returns report.html."""
+    from graphdet.reports.report_page import overview
+
     progress.start("report")
     labelled = store.labelled()
     if asked.names is not None:
@@ -169,12 +174,12 @@ def _findings(
         rings = hide_rings(rings, asked.names)
         labelled = {kind: hide_column(t, f"{kind}_id", kind, asked.names) for kind, t in labelled.items()}
     before, now = of_folder(out), of_tables(scores, rings)
-    reports.write_tables(out, scores, rings, labelled)
+    write_tables(out, scores, rings, labelled)
     if "csv" in asked.formats:
         write_sheets(out / "spreadsheet", scores, rings, labelled)
     for kind in set(schema.LABELLED_KINDS) - set(labelled):  # of an earlier run into this folder
         (out / f"{kind}_scores.csv").unlink(missing_ok=True)
-    drift = settle(out, before, now)
-    page = reports.overview(out, scores, rings, info, drift, asked.names is not None)
+    drift = keep_drift(out, before, now)
+    page = overview(out, scores, rings, info, drift, asked.names is not None)
     progress.done()
     return page

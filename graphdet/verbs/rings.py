@@ -13,7 +13,7 @@ from graphdet.ports import Store
 from graphdet.progress import Progress, Silent
 from graphdet.rings.find import ring_candidates
 
-SHIPPED = f"of the judge shipped with graphdet {__version__}"
+SHIPPED_JUDGE = f"of the judge shipped with graphdet {__version__}"
 
 
 def find_rings(
@@ -40,6 +40,8 @@ def find_rings(
     progress.done()
     progress.start("write rings")
     store.write_rings(known.rings, known.history)
-    store.set_meta(MODEL_DIGEST, (model_digest(model_dir) if model_dir is not None else None) or SHIPPED)
+    store.set_meta(
+        MODEL_DIGEST, (model_digest(model_dir) if model_dir is not None else None) or SHIPPED_JUDGE
+    )
     progress.done()
     return known

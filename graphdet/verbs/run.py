@@ -11,7 +11,7 @@ import narwhals as nw
 import pyarrow as pa
 
 from graphdet.casework.disclosure import Listener
-from graphdet.casework.memory import Remembered, remember, settle
+from graphdet.casework.memory import Remembered, remember, settle_scores
 from graphdet.config import Config, config_digest
 from graphdet.detect.score import score_graph
 from graphdet.errors import NotEnoughData, UsageError
@@ -26,7 +26,7 @@ from graphdet.learn.models import load_models
 from graphdet.logs.labels import read_labels
 from graphdet.ports import Store
 from graphdet.progress import Clock, Progress, Silent
-from graphdet.reports import write_run_json
+from graphdet.reports.run_facts import write_run_json
 from graphdet.rings.find import ring_candidates
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
@@ -34,7 +34,7 @@ from graphdet.verbs.ingest import IngestResult, ingest
 from graphdet.verbs.report import RUN_INFO, report
 from graphdet.verbs.train import train
 
-PACKAGES = (
+RECORDED_PACKAGES = (
     "duckdb",
     "narwhals",
     "numpy",
@@ -45,7 +45,7 @@ PACKAGES = (
     "torch-geometric",
     "igraph",
 )
-TOP = 20
+TOP_IN_SUMMARY = 20
 NOT_ENOUGH = "not_enough_data"  # key of run.json: why no finding is possible
 NO_MEANING = "There was not enough data to score anybody: every score is 0 and says nothing."
 
@@ -99,7 +99,7 @@ def run(
             graph = read_graph(store, progress)
         if NOT_ENOUGH in learned:
             scores, rings = no_findings(graph)
-            scores, known = settle(scores, remember(store, rings))
+            scores, known = settle_scores(scores, remember(store, rings))
             known = replace(known, history=None)  # nobody looked for rings, so none is gone
         else:
             scores, known = _find(store, graph, model_dir, fdr, review, seed, device, clock, progress)
@@ -126,15 +126,15 @@ def run(
         with clock.stage("report"):
             page = report(store, out, run_info=info, listener=listener, progress=progress)[0]
         info["stages"] = clock.stages
-        info["versions"] = {name: version(name) for name in PACKAGES}
+        info["versions"] = {name: version(name) for name in RECORDED_PACKAGES}
         write_run_json(out, info)
     finally:
         store.close()
-    suspects = scores.filter(scores["flagged"]).slice(0, TOP).to_pylist()
+    suspects = scores.filter(scores["flagged"]).slice(0, TOP_IN_SUMMARY).to_pylist()
     return {
         "counts": info["counts"],
         "suspects": suspects,
-        "rings": known.rings.rings.filter(known.rings.rings["flagged"]).slice(0, TOP).to_pylist(),
+        "rings": known.rings.rings.filter(known.rings.rings["flagged"]).slice(0, TOP_IN_SUMMARY).to_pylist(),
         "warnings": [*info["warnings"], *_too_little(learned)],
         "report": str(page),
     }

@@ -21,7 +21,7 @@ from graphdet.rings.find import ring_candidates
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoreResult:
     """Scores (schema.SCORE_COLUMNS, most suspicious first; None: no model of users), and notes for people.
 
     Notes say what decisions of analysts changed in the scores, and what was missing.
@@ -41,7 +41,7 @@ def score(
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
-) -> Scored:
+) -> ScoreResult:
     """Score every user, item, session and event that the folder has a trained model of.
 
     Labels of items, sessions or events: where the folder has a model of their kind they only say what is known as
@@ -90,4 +90,4 @@ def score(
     store.write_labelled(found)
     store.set_meta(MODEL_DIGEST, model_digest(model_dir) or "")
     progress.done()
-    return Scored(scores, said)
+    return ScoreResult(scores, said)

@@ -20,15 +20,15 @@ from graphdet.errors import UsageError
 from graphdet.files import replacing
 from graphdet.ports import Store
 from graphdet.simulation import (
-    KINDS,
+    CAMPAIGN_KINDS,
     LEVELS,
     Campaign,
     Planted,
     PlantedGroup,
     RowValues,
     benchmark_plan,
+    campaign_of_level,
     innocent_plan,
-    level,
     organic,
     organic_values,
     plant,
@@ -42,11 +42,11 @@ from graphdet.simulation import (
 )
 from graphdet.tables import GraphArrays
 
-FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
-PLANS = ("benchmark", "training", "unseen", *LEVELS, *KINDS, "none")
-DEFAULT_CAMPAIGNS = {"training": 12, "unseen": 10, **dict.fromkeys((*LEVELS, *KINDS), 3)}
-ENTITY_COLUMNS = {"device": "device_id", "ip": "ip"}
-BATCH_ROWS = 100_000
+LOG_FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
+PLANS = ("benchmark", "training", "unseen", *LEVELS, *CAMPAIGN_KINDS, "none")
+DEFAULT_CAMPAIGNS = {"training": 12, "unseen": 10, **dict.fromkeys((*LEVELS, *CAMPAIGN_KINDS), 3)}
+SIMULATED_ENTITY_COLUMNS = {"device": "device_id", "ip": "ip"}
+WRITE_BATCH_ROWS = 100_000
 REPEAT_MS = 1000  # an interaction that stands for n events is written as n rows, a second apart
 
 
@@ -127,9 +127,9 @@ def check_ending(out: Path) -> None:
     Raises:
         UsageError: it ends like no format that can be written.
     """
-    if not str(out.name).endswith(FORMATS):
+    if not str(out.name).endswith(LOG_FORMATS):
         raise UsageError(
-            f"cannot tell how to write {out.name}; end the name with one of {', '.join(FORMATS)}"
+            f"cannot tell how to write {out.name}; end the name with one of {', '.join(LOG_FORMATS)}"
         )
 
 
@@ -187,7 +187,7 @@ def write(out: Path, made: Made) -> SimulateResult:
     """
     check_ending(out)
     with replacing(out) as path:
-        _WRITERS[next(ending for ending in FORMATS if out.name.endswith(ending))](made.log, path)
+        _WRITERS[next(ending for ending in LOG_FORMATS if out.name.endswith(ending))](made.log, path)
     beside = {name: out.parent / f"{name}.csv" for name in ("truth", "truth_items", "innocents")}
     for name, file in beside.items():
         with replacing(file) as path:
@@ -233,10 +233,10 @@ def _campaigns(plan: str, n: int | None, seed: int) -> list[Campaign]:
         return training_plan(seed, wanted)
     if plan == "unseen":
         return unseen_plan(seed, wanted)
-    if plan in KINDS:
+    if plan in CAMPAIGN_KINDS:
         return [campaign_kind(plan)] * wanted
     rng = np.random.default_rng((seed, LEVELS.index(plan)))
-    return [level(plan, rng) for _ in range(wanted)]
+    return [campaign_of_level(plan, rng) for _ in range(wanted)]
 
 
 def read_values(store: Store, graph: GraphArrays, rating: str | None = None) -> RowValues:
@@ -304,7 +304,7 @@ def _log(graph: GraphArrays, values: RowValues, seed: int) -> pa.Table:
         "timestamp": pa.array(at_ms),
         "action": pa.array(graph.actions, pa.string()).take(pa.array(graph.action_ix[row])),
     }
-    for kind, name in ENTITY_COLUMNS.items():
+    for kind, name in SIMULATED_ENTITY_COLUMNS.items():
         entity = _entity_of_session(graph, kind, np.random.default_rng((seed, 49_979_687)))
         if entity is not None:
             columns[name] = graph.entity_ids.take(
@@ -386,7 +386,7 @@ def _innocents(planted: Planted) -> pa.Table:
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
     """Write Parquet."""
-    pq.write_table(table, path, compression="zstd", row_group_size=BATCH_ROWS)
+    pq.write_table(table, path, compression="zstd", row_group_size=WRITE_BATCH_ROWS)
 
 
 @contextmanager
@@ -409,7 +409,7 @@ def _write_csv_gz(table: pa.Table, path: Path) -> None:
 
 def _json_lines(table: pa.Table) -> Iterator[bytes]:
     """Give JSON lines in batches."""
-    for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+    for batch in table.to_batches(max_chunksize=WRITE_BATCH_ROWS):
         rows = batch.to_pylist()
         yield "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 

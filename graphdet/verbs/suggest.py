@@ -19,18 +19,18 @@ from graphdet.logs.score_files import read_label_rows
 from graphdet.ports import Store
 from graphdet.progress import Progress, Silent
 from graphdet.reports.csv_tables import write_csv
-from graphdet.scores.suggest import Suggested, suggest
+from graphdet.scores.suggest import Suggested, suggest_rows
 from graphdet.words import plural
-from graphdet.words import score as written
+from graphdet.words import score_in_words as written
 
-COLUMNS = ("user_id", "label", "score", "ring_id", "doubt", "stands_for", "reason")
+SUGGESTION_COLUMNS = ("user_id", "label", "score", "ring_id", "doubt", "stands_for", "reason")
 HALF = 0.5
-NO_RING = -1
+NO_RING_ROW = -1
 
 
 @dataclass(frozen=True)
 class Suggestions:
-    """Who to ask about, the most telling first (COLUMNS; `label` is empty, to be filled in), and facts for people."""
+    """Who to ask about, the most telling first (SUGGESTION_COLUMNS, `label` to be filled in), and facts for people."""
 
     table: pa.Table
     threshold: float
@@ -81,11 +81,11 @@ def suggest_users(
     ids = graph.user_ids.to_pylist()
     known = np.fromiter((name in known_ids for name in ids), bool, len(ids))
     ring = _ring_rows(scores["ring_id"])
-    found = suggest(score, threshold, _normal(own), ring, known, n)
+    found = suggest_rows(score, threshold, _normal(own), ring, known, n)
     table = _table(found, scores, ring, threshold)
     progress.done()
     if out is not None:
-        write_csv(out, table, COLUMNS)
+        write_csv(out, table, SUGGESTION_COLUMNS)
     return Suggestions(table, threshold, int(known.sum()), len(ids))
 
 
@@ -96,7 +96,7 @@ def _threshold(score: NDArray[np.float64], flagged: NDArray[np.bool_]) -> float:
 
 def _ring_rows(ring_id: pa.ChunkedArray) -> NDArray[np.int64]:
     codes = ring_id.combine_chunks().dictionary_encode().indices
-    return np.asarray(pc.fill_null(codes, NO_RING).to_numpy(zero_copy_only=False), np.int64)
+    return np.asarray(pc.fill_null(codes, NO_RING_ROW).to_numpy(zero_copy_only=False), np.int64)
 
 
 def _normal(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from graphdet.learn.labelled_train import train_labelled
 from graphdet.learn.models import Models
 from graphdet.learn.ring_lessons import PlantedTask, plant_and_judge
 from graphdet.learn.train_settings import TrainSettings, load_train_settings
-from graphdet.learn.user_labels import given_labels, label_task, with_verdicts
+from graphdet.learn.user_labels import given_labels, user_label_task, with_verdicts
 from graphdet.learn.user_learning import learn_planted, learn_users
 from graphdet.logs.labels import Labels, read_labels
 from graphdet.ports import Store
@@ -75,7 +75,7 @@ def train(
             raise
         warnings.append(f"rings are not judged, accounts only by their labels: {error}")
     if given is not None:
-        task = label_task(graph, given, verdicts)
+        task = user_label_task(graph, given, verdicts)
         models, learned = learn_users(
             store, graph, task, planted, judge, how,
             path=given.path, seed=seed, device=device, progress=progress,

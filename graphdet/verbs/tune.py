@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet import __version__
+from graphdet.arrays import Float
 from graphdet.errors import UsageError
-from graphdet.evaluation.compare import Costs, Measured, Scored, difference, measure
+from graphdet.evaluation.compare import Costs, Measured, ScoredRows, difference, measure_scores
 from graphdet.evaluation.cuts import Order, average_precision
 from graphdet.evaluation.splits import SplitPlan
 from graphdet.files import write_json, write_text
@@ -25,12 +26,12 @@ from graphdet.lab.tune_validation import Validation, of_things, of_users_by_netw
 from graphdet.lab.tuning import (
     SAMPLERS,
     Choice,
-    Parts,
     Range,
     Settings,
     Space,
-    Trial,
-    importance,
+    TrialParts,
+    TuneTrial,
+    setting_importance,
     tune_settings,
 )
 from graphdet.learn.labelled import kind_of
@@ -40,12 +41,11 @@ from graphdet.progress import Progress, Silent
 from graphdet.reports.tune_page import write_tune_page
 from graphdet.scores.trees import TreeSettings
 
-Float = NDArray[np.float64]
-SCHEMA = "graphdet.tune/1"
-N_DRAWS = 500
+TUNE_SCHEMA = "graphdet.tune/1"
+N_TUNE_DRAWS = 500
 N_HALVES = 10
-LEARNERS = ("trees", "gnn")
-TREES: Space = {
+TUNED_LEARNERS = ("trees", "gnn")
+TREE_SPACE: Space = {
     "learning_rate": Range(0.01, 0.3, True, (0.02, 0.05, 0.15)),
     "leaves": Range(4, 63, True, (7, 15, 31)),
     "l2": Range(0.01, 100.0, True, (0.1, 1.0, 10.0)),
@@ -100,8 +100,8 @@ def tune(
         raise UsageError(f"--trials must be at least 1, not {n_trials}")
     if sampler not in SAMPLERS:
         raise UsageError(f"--sampler must be one of {', '.join(SAMPLERS)}, not {sampler!r}")
-    if learner not in LEARNERS:
-        raise UsageError(f"--learner must be one of {', '.join(LEARNERS)}, not {learner!r}")
+    if learner not in TUNED_LEARNERS:
+        raise UsageError(f"--learner must be one of {', '.join(TUNED_LEARNERS)}, not {learner!r}")
     given = read_labels(labels)
     kind = kind_of(given)
     if learner == "gnn" and kind != "user":
@@ -116,7 +116,7 @@ def tune(
     else:
         validation = of_users_by_trees(store, labels, seed, progress)
     everything, usual = (
-        (NETWORK, asdict(GnnSettings())) if learner == "gnn" else (TREES, asdict(TreeSettings()))
+        (NETWORK, asdict(GnnSettings())) if learner == "gnn" else (TREE_SPACE, asdict(TreeSettings()))
     )
     space = _chosen(everything, over or (GRID_OVER[validation.learner] if sampler == "grid" else ()))
     default: Settings = {name: _within(usual[name], each) for name, each in space.items()}
@@ -128,7 +128,7 @@ def tune(
 
     halves = halves_of(validation.group, seed)
 
-    def objective(settings: Settings) -> tuple[float, Parts]:
+    def objective(settings: Settings) -> tuple[float, TrialParts]:
         score = validation.judge(settings)
         of_half = [_value(score, validation.y, rows) if validation.y[rows].any() else None for rows in halves]
         return _value(score, validation.y, np.arange(len(score))), tuple(of_half)
@@ -157,7 +157,7 @@ def halves_of(group: NDArray[np.int64], seed: int) -> list[NDArray[np.int64]]:
     return out
 
 
-def gain_elsewhere(trials: Sequence[Trial]) -> float | None:
+def gain_elsewhere(trials: Sequence[TuneTrial]) -> float | None:
     """What the best settings of one half gain over the defaults on the other, mean over all halves; None of too few.
 
     The best of many trials is a little lucky where it was picked, and only there.
@@ -177,7 +177,7 @@ def _value(score: Float, y: NDArray[np.int8], rows: NDArray[np.int64]) -> float:
     return round(average_precision(Order.of(score[rows], y[rows]).cuts()), 6)
 
 
-def best_toml(learner: str, best: Trial) -> str:
+def best_toml(learner: str, best: TuneTrial) -> str:
     """Settings as `train --settings` takes them."""
     lines = [
         f"# Trial {best.place}: average precision {best.value:.4f} on the validation part.",
@@ -190,8 +190,8 @@ def best_toml(learner: str, best: Trial) -> str:
 def _document(
     validation: Validation,
     space: Space,
-    trials: Sequence[Trial],
-    best: Trial,
+    trials: Sequence[TuneTrial],
+    best: TuneTrial,
     about: Mapping[str, Any],
     seed: int,
     progress: Progress,
@@ -200,9 +200,9 @@ def _document(
     if best.place:
         progress.start("is the best better than the defaults?")
         judged = [validation.judge(one.settings) for one in (trials[0], best)]
-        measured: list[Measured] = measure(
-            [Scored(score, np.zeros(len(score), bool)) for score in judged],
-            validation.y, validation.group, [], Costs(), N_DRAWS, seed,
+        measured: list[Measured] = measure_scores(
+            [ScoredRows(score, np.zeros(len(score), bool)) for score in judged],
+            validation.y, validation.group, [], Costs(), N_TUNE_DRAWS, seed,
         )  # fmt: skip
         value, between, _ = difference(measured[0], measured[1], "auprc")
         gain = {
@@ -213,7 +213,7 @@ def _document(
         progress.done()
     gain["elsewhere"] = gain_elsewhere(trials)
     return {
-        "schema": SCHEMA,
+        "schema": TUNE_SCHEMA,
         **about,
         "how": validation.how,
         "n_learned": validation.n_learned,
@@ -226,11 +226,11 @@ def _document(
         "default": _told(trials[0]),
         "best": _told(best),
         "gain": gain,
-        "importance": importance(space, trials, seed),
+        "importance": setting_importance(space, trials, seed),
     }
 
 
-def _told(trial: Trial) -> dict[str, Any]:
+def _told(trial: TuneTrial) -> dict[str, Any]:
     return {name: value for name, value in asdict(trial).items() if name != "parts"}
 
 

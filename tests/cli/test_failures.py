@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from graphdet.cli.guard import explain, guarded
+from graphdet.cli.guard import explain_failure, guarded
 from graphdet.cli.progress import Bars, Lines
 from graphdet.errors import InputError, StoreBusy
 from tests.cli.command_line import (
@@ -63,7 +63,7 @@ def test_a_signal_ends_with_one_message_and_the_work_can_be_repeated(
 SWALLOWED = """
 import os, signal, sys, time
 import duckdb
-from graphdet.cli.guard import catch_signals, explain
+from graphdet.cli.guard import catch_signals, explain_failure
 
 def ask():
     os.kill(os.getpid(), signal.{name})
@@ -167,7 +167,7 @@ def test_a_disk_that_is_full_is_said() -> None:
 def test_every_error_has_its_words(
     error: BaseException, code: int, wanted: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert explain(error) == code
+    assert explain_failure(error) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert wanted in err

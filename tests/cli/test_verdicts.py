@@ -10,7 +10,7 @@ import pytest
 
 from graphdet import schema
 from graphdet.audit import utc_now
-from graphdet.casework.memory import remember, settle
+from graphdet.casework.memory import remember, settle_scores
 from graphdet.config import load_config
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.tables import RingTables
@@ -139,7 +139,7 @@ def test_lists_and_snoozes(url: str, path: Path) -> None:
 
     store = DuckDBStore(path)
     found = remember(store, rings(*MEMBERS))
-    table, found = settle(scores(), found)
+    table, found = settle_scores(scores(), found)
     store.close()
     flagged = dict(zip(table["user_id"].to_pylist(), table["flagged"].to_pylist(), strict=True))
     assert (flagged["u0"], flagged["u1"], flagged["u9"]) == (False, True, True)

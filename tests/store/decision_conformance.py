@@ -8,8 +8,8 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
-from graphdet.audit import Draft, Head, iso, storable, utc_now, verify
-from graphdet.casework.decisions import give_verdict, put_on_list, snooze, standing_of
+from graphdet.audit import Draft, Head, iso_utc, storable, utc_now, verify
+from graphdet.casework.decisions import give_verdict, put_on_list, snooze_ring, standing_of
 from graphdet.casework.memory import remember
 from graphdet.errors import UsageError
 from graphdet.ports import Store
@@ -91,7 +91,7 @@ class DecisionConformance:
         documents = [entry.document() for entry in audit.entries]
         assert [document["subject"] for document in documents] == ["ring-1", "s", "ring-2"]
         assert documents[1]["previous"] == audit.entries[0].hash
-        assert documents[0]["at"] <= documents[2]["at"] <= iso(utc_now())
+        assert documents[0]["at"] <= documents[2]["at"] <= iso_utc(utc_now())
         assert store.append_audit([]) == last
         assert store.audit() == audit
 
@@ -194,21 +194,21 @@ class DecisionConformance:
         store.write_rings(rings)
         put_on_list(store, "allow", ["u0", "not there"], who="Ann")
         put_on_list(store, "deny", ["u0"], note="n", until=utc_now() + timedelta(days=1), who="Bo")
-        snooze(store, "ring-1", utc_now() + timedelta(days=1), who="Ann")
+        snooze_ring(store, "ring-1", utc_now() + timedelta(days=1), who="Ann")
         now = standing_of(store).at(utc_now())
         assert {user: one.list for user, one in now.listed.items()} == {"u0": "deny", "not there": "allow"}
         assert list(now.snoozed) == ["ring-1"]
         before = [entry.document()["before"] for entry in store.audit().entries]
         assert before[2]["list"] == "allow"
         put_on_list(store, "deny", ["u0"], remove=True, who="Bo")
-        snooze(store, "ring-1", None, who="Ann")
+        snooze_ring(store, "ring-1", None, who="Ann")
         now = standing_of(store).at(utc_now())
         assert (list(now.listed), now.snoozed) == (["not there"], {})
         for wrong in (
             lambda: put_on_list(store, "deny", ["u0"], remove=True, who="Bo"),
             lambda: put_on_list(store, "deny", [""], who="Bo"),
-            lambda: snooze(store, "ring-1", None, who="Ann"),
-            lambda: snooze(store, "ring-9", utc_now(), who="Ann"),
+            lambda: snooze_ring(store, "ring-1", None, who="Ann"),
+            lambda: snooze_ring(store, "ring-9", utc_now(), who="Ann"),
             lambda: give_verdict(store, "ring", "ring-9", "guilty", "paid-engagement", "", "Ann"),
             lambda: give_verdict(store, "user", "nobody", "guilty", "paid-engagement", "", "Ann"),
             lambda: give_verdict(store, "user", "u0", "guilty", "fan-club", "", "Ann"),

@@ -14,7 +14,7 @@ from graphdet.casework.decisions import note_loose, standing_of
 from graphdet.progress import Silent
 from graphdet.store.neo4j import Neo4jStore, browser, server
 from graphdet.store.neo4j.guide import GuideServer, case_of
-from graphdet.store.neo4j.statements import text_of
+from graphdet.store.neo4j.statements import cypher_text
 from tests.store.chromium import FLAGS
 from tests.store.sample_logs import findings, log_tables, source
 
@@ -67,12 +67,12 @@ def run(page: object, statement: str) -> None:
 
 
 def test_saved_queries_run_in_the_browser(page: object, tmp_path: Path) -> None:
-    run(page, text_of("browser/top-suspects"))
+    run(page, cypher_text("browser/top-suspects"))
     page.get_by_text('acts "in step"').first.wait_for()  # type: ignore[attr-defined]
     page.screenshot(path=tmp_path / "top-suspects.png")  # type: ignore[attr-defined]
     run(page, ":param ring_id => 'ring-1'")
     page.get_by_text('"ring_id": "ring-1"').first.wait_for()  # type: ignore[attr-defined]
-    run(page, text_of("browser/draw-ring"))
+    run(page, cypher_text("browser/draw-ring"))
     page.locator("svg .node").first.wait_for()  # type: ignore[attr-defined]
     page.wait_for_timeout(3000)  # type: ignore[attr-defined]  # the drawing comes to rest
     page.screenshot(path=tmp_path / "draw-ring.png")  # type: ignore[attr-defined]
@@ -104,7 +104,7 @@ def drop(page: object, name: str, content: bytes) -> None:
 def test_favourites_and_style_are_taken_by_dropping_a_file(page: object, tmp_path: Path) -> None:
     drop(page, browser.FAVOURITES_NAME, browser.favourites())
     page.get_by_test_id("navigationFavorites").click()  # type: ignore[attr-defined]
-    page.get_by_text(browser.FOLDER, exact=True).first.click()  # type: ignore[attr-defined]
+    page.get_by_text(browser.FAVOURITES_FOLDER, exact=True).first.click()  # type: ignore[attr-defined]
     page.get_by_text("00 Set the parameters first").wait_for()  # type: ignore[attr-defined]
     for start in ("01 Today", "10 Data quality", "19 Give a verdict"):
         page.get_by_text(start).first.wait_for()  # type: ignore[attr-defined]
@@ -155,7 +155,7 @@ def test_a_verdict_is_given_in_the_browser(page: object, neo4j_url: str, tmp_pat
     said = "verdict: 'innocent', reason: 'fan-club', note: 'a forum', who: 'Ann'"
     run(page, f":params {{ring_id: 'ring-1', {said}}}")
     page.get_by_text('"ring_id": "ring-1"').first.wait_for()  # type: ignore[attr-defined]
-    run(page, text_of("browser/give-verdict"))
+    run(page, cypher_text("browser/give-verdict"))
     page.get_by_text('"a forum"').last.wait_for()  # type: ignore[attr-defined]
     page.wait_for_timeout(2000)  # type: ignore[attr-defined]
     page.screenshot(path=tmp_path / "give-verdict.png")  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from graphdet.audit import SHOWN, Draft, verify
+from graphdet.audit import SHOWN_FIELDS, Draft, verify
 from graphdet.errors import GraphdetError
 from graphdet.store.duckdb import DuckDBStore, tables
 from tests.store.audit_tests import check_notes, filled, note_from_many_processes
@@ -27,7 +27,7 @@ def store(path: Path) -> Iterator[DuckDBStore]:
 
 
 EDITS = [
-    *(f"UPDATE audit SET \"{name}\" = 'x' WHERE seq = 3" for name in ("entry", "hash", *SHOWN)),
+    *(f"UPDATE audit SET \"{name}\" = 'x' WHERE seq = 3" for name in ("entry", "hash", *SHOWN_FIELDS)),
     "UPDATE audit SET verdict = NULL WHERE seq = 3",
     "UPDATE audit SET entry = replace(entry, 'guilty', 'unsure') WHERE seq = 3",
     "UPDATE audit SET entry = replace(entry, 'R2', 'R3'), subject = 'R3' WHERE seq = 3",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from graphdet.audit import SHOWN, verify
+from graphdet.audit import SHOWN_FIELDS, verify
 from graphdet.casework.decisions import give_verdict, note_loose, standing_of
 from graphdet.casework.memory import remember
 from graphdet.errors import GraphdetError, UsageError
@@ -27,7 +27,7 @@ def store(neo4j_url: str) -> Iterator[Neo4jStore]:
 
 E = "MATCH (e:AuditEntry {seq: 3}) "
 EDITS = [
-    *(f"{E} SET e.{name} = 'x'" for name in ("entry", "hash", *SHOWN)),
+    *(f"{E} SET e.{name} = 'x'" for name in ("entry", "hash", *SHOWN_FIELDS)),
     f"{E} SET e.verdict = null",
     f"{E} SET e.entry = null",
     f"{E} SET e.note = 7",

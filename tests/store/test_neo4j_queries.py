@@ -59,7 +59,7 @@ def test_nodes_have_a_name_and_a_band_that_every_run_makes_anew(store: Neo4jStor
     assert shown(client, "Device", "entityId") == {"d1": ("device d1", "none")}
 
 
-@pytest.mark.parametrize("name", saved.titles())
+@pytest.mark.parametrize("name", saved.cypher_titles())
 def test_queries_start_from_an_index_or_the_counts_that_the_database_keeps(
     store: Neo4jStore, client: Client, name: str
 ) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from graphdet.config import load_config
 from graphdet.features.behaviour import behaviour
 from graphdet.features.pairs import find_pairs
-from graphdet.gnn.folds import folds
+from graphdet.gnn.folds import user_folds
 from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.settings import GnnSettings
 from graphdet.gnn.training import train_gnn
@@ -20,8 +20,8 @@ from graphdet.learn.models import Models
 from graphdet.learn.user_told import finer
 from graphdet.learn.user_trees import UserTrees, fit_user_trees, user_columns
 from graphdet.progress import Silent
-from graphdet.scores.fused import Fusion, Parts
-from graphdet.scores.labelled_fusion import Evidence, fit_labelled
+from graphdet.scores.fused import Fusion, ScoreParts
+from graphdet.scores.labelled_fusion import Evidence, fit_labelled_fusion
 from graphdet.scores.trees import TreeSettings
 from graphdet.scores.unsupervised import Clusters, Density
 from graphdet.simulation.campaigns import kind
@@ -91,13 +91,13 @@ def make_world(folder: Path, labelled: bool = False) -> World:
     gnn = train_gnn(data, y, campaign, SETTINGS, device="cpu")
     density, clusters = Density.fit(users), Clusters.fit(users, 0)
     ring = np.where(y == 1, 0.5, 0.0) * (np.arange(len(y)) % 2)
-    parts = Parts(gnn.out_of_fold, clusters.score(users), density.score(users), ring)
+    parts = ScoreParts(gnn.out_of_fold, clusters.score(users), density.score(users), ring)
     trees: UserTrees | None = None
     if labelled:
-        fold = finer(folds(y, campaign, SETTINGS.n_folds, 0), y, campaign, SETTINGS.n_folds, 0)
+        fold = finer(user_folds(y, campaign, SETTINGS.n_folds, 0), y, campaign, SETTINGS.n_folds, 0)
         columns = user_columns(store, graph, windows, users)
         trees, out_of_fold = fit_user_trees(columns, y, fold, y, TreeSettings(rounds=30))
-        fusion = fit_labelled(replace(parts, trees=out_of_fold), Evidence(y), (), None)
+        fusion = fit_labelled_fusion(replace(parts, trees=out_of_fold), Evidence(y), (), None)
     else:
         fusion = Fusion.fit(parts, y)
     Models(shipped_judge(), gnn, density, clusters, fusion, trees).save(folder / "model")

@@ -7,7 +7,18 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from graphdet.audit import GENESIS, SHOWN, AuditLog, Draft, Entry, Head, chained, digest, storable, verify
+from graphdet.audit import (
+    GENESIS,
+    SHOWN_FIELDS,
+    AuditLog,
+    Draft,
+    Entry,
+    Head,
+    chained,
+    digest,
+    storable,
+    verify,
+)
 
 HOSTILE = [
     "plain",
@@ -76,7 +87,7 @@ def test_any_flipped_byte_of_any_field_is_found(data: st.DataObject) -> None:
     log = log_of()
     at = data.draw(st.integers(0, len(log.entries) - 1))
     entry = log.entries[at]
-    field = data.draw(st.sampled_from(["entry", "hash", *SHOWN]))
+    field = data.draw(st.sampled_from(["entry", "hash", *SHOWN_FIELDS]))
     value = getattr(entry, field) if field in ("entry", "hash") else entry.shown[field]
     if not value:
         changed: str | None = "x"
@@ -85,7 +96,7 @@ def test_any_flipped_byte_of_any_field_is_found(data: st.DataObject) -> None:
         place = data.draw(st.integers(0, len(raw) - 1))
         raw[place] ^= data.draw(st.integers(1, 255))
         changed = raw.decode("utf-8", "surrogateescape")
-    if field in SHOWN:
+    if field in SHOWN_FIELDS:
         broken = with_entry(log, at, shown={**entry.shown, field: changed})
     else:
         broken = with_entry(log, at, **{field: changed})

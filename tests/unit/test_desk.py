@@ -6,9 +6,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from graphdet.casework.effects import in_words, precision_of, settle_rings, settle_users
+from graphdet.casework.effects import muted_in_words, precision_of, settle_rings, settle_users
 from graphdet.casework.labels import merge, verdict_labels
-from graphdet.casework.standing import REASONS, VERDICTS, Standing, check_reason, read_standing
+from graphdet.casework.standing import VERDICT_REASONS, VERDICTS, Standing, check_reason, read_standing
 from graphdet.errors import UsageError
 from graphdet.ports import LooseVerdict
 from graphdet.tables import RingTables
@@ -137,7 +137,7 @@ def test_names_in_reasons_are_short_and_show_what_they_hide() -> None:
 # --- reasons ---------------------------------------------------------------------------------------------
 def test_every_reason_goes_with_its_verdict_only() -> None:
     for verdict in VERDICTS:
-        for other, codes in REASONS.items():
+        for other, codes in VERDICT_REASONS.items():
             for code in codes:
                 if verdict == other:
                     check_reason(verdict, code, "")
@@ -221,7 +221,7 @@ def test_with_no_decision_nothing_changes() -> None:
     assert settle_rings(found, Standing()).rings == found
     table = scores(a=True)
     assert settle_users(table, Standing(), found) == (table, {})
-    assert in_words({}) == []
+    assert muted_in_words({}) == []
 
 
 # --- labels ----------------------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ def test_the_same_log_gives_the_same_bytes(looked: tuple[dict[str, Any], str, Pa
 def test_a_page_can_be_made_again_from_its_numbers(looked: tuple[dict[str, Any], str, Path]) -> None:
     document, page, folder = looked
     assert eda_page(json.loads((folder / "out/eda.json").read_text(encoding="utf-8"))) == page
-    assert story.findings(document) == document["findings"]
+    assert story.eda_findings(document) == document["findings"]
 
 
 def event(user: int, item: int, at: int, amount: object = "") -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ from scipy import stats
 
 from graphdet.evaluation.columns import ecod_parts, iqr_distances, ks, moved, psi, spearman, z_scores
 from graphdet.evaluation.tails import expected_tail, fit_power_law, gini, top_share
-from graphdet.scores.importance import importance
+from graphdet.scores.importance import permutation_importance
 
 RNG = np.random.default_rng(7)
 
@@ -105,18 +105,18 @@ def test_importance_names_the_feature_that_counts() -> None:
     x = RNG.normal(size=(n, 4)).astype(np.float32)
     x[:, 2] += 2 * y
     x[::7, 1] = np.nan
-    found = importance(x, y, np.arange(n) // 2, seed=1)
+    found = permutation_importance(x, y, np.arange(n) // 2, seed=1)
     assert found is not None
     assert found.permutation.argmax() == found.impurity.argmax() == 2
     assert found.permutation[2] > 0.2
     assert np.abs(np.delete(found.permutation, 2)).max() < 0.05
     assert found.auroc > 0.85
-    again = importance(x, y, np.arange(n) // 2, seed=1)
+    again = permutation_importance(x, y, np.arange(n) // 2, seed=1)
     assert again is not None
     assert (again.permutation == found.permutation).all()
 
 
 def test_no_importance_of_one_group_or_few_labels() -> None:
     x, y = RNG.normal(size=(200, 2)).astype(np.float32), np.arange(200) % 2
-    assert importance(x, y.astype(np.int8), np.zeros(200, np.int64), 0) is None
-    assert importance(x, (np.arange(200) < 6).astype(np.int8), np.arange(200), 0) is None
+    assert permutation_importance(x, y.astype(np.int8), np.zeros(200, np.int64), 0) is None
+    assert permutation_importance(x, (np.arange(200) < 6).astype(np.int8), np.arange(200), 0) is None

@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from graphdet.errors import InputError, UsageError
 from graphdet.evaluation.compare import Costs
-from graphdet.reports.evaluation_page import SCHEMA_FILE
+from graphdet.reports.evaluation_page import EVALUATION_SCHEMA_FILE
 from graphdet.verbs.evaluate import Wanted, evaluate
 
 HOSTILE = '<script>alert("x")</script>'
@@ -79,7 +79,9 @@ def test_the_document_follows_its_schema_and_repeats(
     for name in ("evaluation.json", "evaluation.html"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     document = json.loads((tmp_path / "one" / "evaluation.json").read_text())
-    schema = json.loads((resources.files("graphdet.reports") / "schemas" / SCHEMA_FILE).read_text())
+    schema = json.loads(
+        (resources.files("graphdet.reports") / "schemas" / EVALUATION_SCHEMA_FILE).read_text()
+    )
     jsonschema.validate(document, schema)
     assert document["n_groups"] == 171  # one ring of thirty, and those of no ring alone
     assert {row["value"] for row in document["scores"][0]["by"]["rows"]} == {"b", HOSTILE}
@@ -159,7 +161,7 @@ def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
     assert np.isnan(metrics["precision"]["value"])  # nothing is flagged
     jsonschema.validate(
         json.loads((tmp_path / "out" / "evaluation.json").read_text()),
-        json.loads((resources.files("graphdet.reports") / "schemas" / SCHEMA_FILE).read_text()),
+        json.loads((resources.files("graphdet.reports") / "schemas" / EVALUATION_SCHEMA_FILE).read_text()),
     )
 
 

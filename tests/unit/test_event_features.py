@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from graphdet.features.events import Past, Seen, event_feature_names, event_features, own_past
+from graphdet.features.events import Past, PastSeen, event_feature_names, event_features, own_past
 
 pytestmark = pytest.mark.slow
 
@@ -159,7 +159,7 @@ def test_what_is_seen_is_what_a_plain_loop_counts_also_where_times_are_far_apart
     at_ms[:20] += far
     asked_key, asked_ms = draw.integers(-1, 6, 60), draw.integers(0, 60, 60) * 500
     for delay in (0, 1500):
-        seen = Seen(Past(key, at_ms), asked_key, asked_ms, delay)
+        seen = PastSeen(Past(key, at_ms), asked_key, asked_ms, delay)
         got = seen.count(seen.since(4))
         for place, (k, t) in enumerate(zip(asked_key, asked_ms, strict=True)):
             in_span = (key == k) & (at_ms >= t - delay - 4000) & (at_ms < t - delay)

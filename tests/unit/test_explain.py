@@ -10,14 +10,14 @@ import pytest
 
 from graphdet.judge.shipped import shipped_judge
 from graphdet.progress import Silent
-from graphdet.reports.evidence import findings, read_evidence
+from graphdet.reports.evidence import evidence_findings, read_evidence
 from graphdet.reports.reasons import read_explanation
 from graphdet.rings.evidence import EVIDENCE
 from graphdet.rings.find import Candidates, Judged, judge_rings, ring_candidates
-from graphdet.rings.why.explain import CODES, Explanation, explain_rings
+from graphdet.rings.why.explain import CODES, RingExplanation, explain_rings
 from graphdet.rings.why.ring_view import LogView, RingView
 from graphdet.rings.why.tables import tabulate, told_of_members
-from graphdet.rings.why.without import NO_RING, fewest_members, logits_without, without_acts
+from graphdet.rings.why.without import NO_RING_LOGIT, fewest_members, logits_without, without_acts
 from graphdet.simulation.assemble import Planted
 from graphdet.simulation.campaigns import kind
 from graphdet.simulation.organic import organic
@@ -37,7 +37,7 @@ class Case:
     candidates: Candidates
     judged: Judged
     rows: list[int]
-    why: list[Explanation]
+    why: list[RingExplanation]
     tables: RingTables
 
 
@@ -78,7 +78,7 @@ def test_nothing_is_left_of_a_ring_without_its_acts(case: Case) -> None:
     ring = RingView(LogView(case.candidates.model, case.planted.graph), case.judged.blocks.take(slice(0, 1)))
     gone = [ring.act]
     logits = logits_without(case.judged, [0], gone, case.candidates.model, case.planted.graph, JUDGE)
-    assert logits[0] == NO_RING
+    assert logits[0] == NO_RING_LOGIT
 
 
 def test_the_threshold_parts_flagged_rings_from_others(case: Case) -> None:
@@ -127,7 +127,7 @@ def test_the_evidence_column_holds_numbers_and_explanations(case: Case) -> None:
         *(case.tables.rings[name].to_pylist() for name in ("ring_id", "reason", "evidence")), strict=True
     ):
         assert set(read_evidence(text)) == set(EVIDENCE)
-        assert {finding.name for finding in findings(read_evidence(text))} == set(EVIDENCE)
+        assert {finding.name for finding in evidence_findings(read_evidence(text))} == set(EVIDENCE)
         explained = read_explanation({"evidence": text}, reason)
         members = case.tables.members.filter(pc.equal(case.tables.members["ring_id"], ring_id))
         assert set(explained.members) == set(members["user_id"].to_pylist())

@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from graphdet.scores.fused import RING, Fusion, Parts
-from graphdet.scores.labelled_fusion import Evidence, fit_labelled
+from graphdet.scores.fused import RING_PART, Fusion, ScoreParts
+from graphdet.scores.labelled_fusion import Evidence, fit_labelled_fusion
 
 
-def sample(n: int, n_planted: int, seed: int, in_ring: float = 0.7) -> tuple[Parts, NDArray[np.int64]]:
+def sample(n: int, n_planted: int, seed: int, in_ring: float = 0.7) -> tuple[ScoreParts, NDArray[np.int64]]:
     """Planted accounts have higher GNN logits; of them a share is in a ring that was found."""
     rng = np.random.default_rng(seed)
     y = np.zeros(n, np.int64)
     y[:n_planted] = 1
     ring = np.where((y == 1) & (rng.random(n) < in_ring), 0.97, 0.0)
     behaviour = rng.random((2, n))
-    return Parts(rng.normal(-4 + 5 * y, 1.5), behaviour[0], behaviour[1], ring), y
+    return ScoreParts(rng.normal(-4 + 5 * y, 1.5), behaviour[0], behaviour[1], ring), y
 
 
-def fitted(parts: Parts, y: NDArray[np.int64], labelled: bool) -> Fusion:
-    return fit_labelled(parts, Evidence(y)) if labelled else Fusion.fit(parts, y)
+def fitted(parts: ScoreParts, y: NDArray[np.int64], labelled: bool) -> Fusion:
+    return fit_labelled_fusion(parts, Evidence(y)) if labelled else Fusion.fit(parts, y)
 
 
 @pytest.mark.parametrize("labelled", [False, True])
@@ -49,7 +49,7 @@ def test_more_suspicion_never_lowers_a_score(labelled: bool, name: str) -> None:
     fusion = fitted(*sample(20_000, 400, 0), labelled)
     parts, _ = sample(500, 20, 2)
     fields = {part: getattr(parts, part) for part in ("gnn", "cluster_distance", "probability", "ring")}
-    more = Parts(**{**fields, name: fields[name] + (1 if name == "gnn" else (1 - fields[name]) / 2)})
+    more = ScoreParts(**{**fields, name: fields[name] + (1 if name == "gnn" else (1 - fields[name]) / 2)})
     if name == "ring" and not labelled:  # the ring's share in the log scales the rest; hold it still
         fusion = Fusion(fusion.weights, fusion.bias, fusion.mean, fusion.scale, 1e-12, False)
     assert (fusion.score(more) >= fusion.score(parts)).all()
@@ -57,10 +57,10 @@ def test_more_suspicion_never_lowers_a_score(labelled: bool, name: str) -> None:
 
 def test_a_ring_speaks_for_itself() -> None:
     fusion = fitted(*sample(20_000, 400, 0), False)
-    parts = Parts(np.array([-9.0, 9.0]), np.zeros(2), np.zeros(2), np.array([0.9, 0.0]))
-    assert fusion.weights[RING] == 0
+    parts = ScoreParts(np.array([-9.0, 9.0]), np.zeros(2), np.zeros(2), np.array([0.9, 0.0]))
+    assert fusion.weights[RING_PART] == 0
     assert fusion.score(parts)[0] == pytest.approx(0.9, abs=1e-3)
-    assert fusion.strongest_part(parts).tolist() == [RING, 0]
+    assert fusion.strongest_part(parts).tolist() == [RING_PART, 0]
 
 
 def test_nothing_missed_is_nothing_learned() -> None:

@@ -15,8 +15,8 @@ from graphdet.evaluation.tails import adaptive_q_values, benjamini_hochberg
 from graphdet.items.acts import ItemActs, over_scales, visits
 from graphdet.items.crowds import cells, throwaways
 from graphdet.items.repeats import ItemVisits, RepeatLaw, repeat_p_values
-from graphdet.items.scan import REPEATS, THROWAWAY, accounts_of, scan_items, tabulate_items
-from graphdet.learn.labelled_blocks import ItemScanBlock, read_acts
+from graphdet.items.scan import REPEATED_ACTS, THROWAWAY, accounts_of, scan_items, tabulate_items
+from graphdet.learn.labelled_blocks import ItemScanBlock, read_item_acts
 from graphdet.learn.labelled_sheets import kept_sheet, with_blocks
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.ingest import ingest
@@ -148,7 +148,7 @@ def test_few_buyers_that_order_again_and_again_are_named() -> None:
     for item in (3, 50, 120):
         rows.append(bought(item, 40 + item, 9, (2 + item % 10) * DAY, 4 * MINUTE))
     acts = acts_of(*rows)
-    repeats = scan_items(acts, 0.05, (REPEATS,))[0]
+    repeats = scan_items(acts, 0.05, (REPEATED_ACTS,))[0]
     assert set(np.flatnonzero(repeats.flagged)) == {3, 50, 120}
     behind = accounts_of(acts, repeats, 50)
     assert behind.user.tolist() == [90]
@@ -245,7 +245,7 @@ def test_a_store_gives_files_and_features(tmp_path: Path) -> None:
     assert [(row["user_id"], row["n_acts"]) for row in accounts] == [("u1", "12")]
     assert found.said == ()
 
-    acts, item_ids, _, _ = read_acts(store)
+    acts, item_ids, _, _ = read_item_acts(store)
     assert item_ids.to_pylist() == sorted(item_ids.to_pylist())
     assert len(acts.item_ix) == len(item)
     sheet = with_blocks(store, kept_sheet(store, "item"), [ItemScanBlock()])

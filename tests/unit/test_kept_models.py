@@ -11,18 +11,19 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from graphdet.errors import GraphdetError, InputError, UsageError
-from graphdet.evaluation.splits import DAY_MS, TEST, SplitPlan
+from graphdet.evaluation.splits import TEST, SplitPlan
 from graphdet.lab.leakage import audit_leakage, own_label_check
 from graphdet.learn.labelled_model import kept_kinds, load_kept
 from graphdet.learn.labelled_score import score_kept
 from graphdet.learn.labelled_sheets import Sheet, event_sheet
-from graphdet.learn.labelled_task import LabelTask, label_task
+from graphdet.learn.labelled_task import LabelTask, make_label_task
 from graphdet.learn.labelled_train import train_labelled
 from graphdet.logs.labels import read_labels
 from graphdet.ports import Store
 from graphdet.progress import Silent
 from graphdet.scores.trees import TreeSettings
 from graphdet.store.duckdb import DuckDBStore
+from graphdet.units import DAY_MS
 from tests.unit.labelled_files import labels_in, store_with
 from tests.unit.test_labelled_pipeline import CONFIG, Line, some_log
 
@@ -176,7 +177,9 @@ def test_a_feature_that_sees_the_future_fails_the_audit(tmp_path: Path) -> None:
 def test_a_feature_that_holds_the_row_s_own_label_fails_the_audit(tmp_path: Path) -> None:
     lines, events, *_ = some_log(1)
     store = store_of(tmp_path / "one", lines)
-    task = label_task(event_sheet(store), read_labels(labels_in(tmp_path, "event_id", events)), PLAN, 0, True)
+    task = make_label_task(
+        event_sheet(store), read_labels(labels_in(tmp_path, "event_id", events)), PLAN, 0, True
+    )
     store.close()
     assert own_label_check(task, 0).passed
     told = Told(**vars(task))
@@ -190,14 +193,14 @@ def test_test_labels_that_are_not_known_yet_reach_no_feature(tmp_path: Path) -> 
     store = store_of(tmp_path / "one", lines)
     sheet = event_sheet(store)
     store.close()
-    random_split = label_task(
+    random_split = make_label_task(
         sheet, read_labels(labels_in(tmp_path, "event_id", events)), SplitPlan("random"), 0, True
     )
     rows, test = np.arange(len(sheet.ids)), random_split.part == TEST
     turned = np.where(test, 1 - random_split.y, random_split.y).astype(np.int8)
     same = replace(random_split, y=turned).scored(rows)
     assert np.array_equal(random_split.scored(rows), same, equal_nan=True)
-    in_time = label_task(sheet, read_labels(labels_in(tmp_path, "event_id", events)), PLAN, 0, True)
+    in_time = make_label_task(sheet, read_labels(labels_in(tmp_path, "event_id", events)), PLAN, 0, True)
     late = sheet.at_ms >= np.quantile(sheet.at_ms, 0.9)
     turned = np.where(late, 1 - in_time.y, in_time.y).astype(np.int8)
     known = sheet.at_ms <= sheet.at_ms[late].min() + in_time.delay_ms

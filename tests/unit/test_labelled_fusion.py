@@ -9,47 +9,49 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from graphdet.evaluation.calibration import best_bin_share
-from graphdet.scores.fused import PARTS, TREES, ZERO_SHOT, Fusion, Parts
-from graphdet.scores.labelled_fusion import Evidence, cross_fitted, fit_labelled
+from graphdet.scores.fused import PARTS, TREES_PART, ZERO_SHOT, Fusion, ScoreParts
+from graphdet.scores.labelled_fusion import Evidence, cross_fitted, fit_labelled_fusion
 
 Float = NDArray[np.float64]
 
 
-def sample(n: int, share: float, seed: int, by_trees: float = 2.0) -> tuple[Parts, NDArray[np.int64]]:
+def sample(n: int, share: float, seed: int, by_trees: float = 2.0) -> tuple[ScoreParts, NDArray[np.int64]]:
     """Frauds have higher logits of the trees, and the other parts say nothing."""
     rng = np.random.default_rng(seed)
     y = (rng.random(n) < share).astype(np.int64)
     behaviour = rng.random((2, n))
-    return Parts(rng.normal(0, 1, n), behaviour[0], behaviour[1], np.zeros(n), rng.normal(by_trees * y, 1)), y
+    return ScoreParts(
+        rng.normal(0, 1, n), behaviour[0], behaviour[1], np.zeros(n), rng.normal(by_trees * y, 1)
+    ), y
 
 
 def zero_shot_of(n: int, seed: int) -> Fusion:
     """A fusion without labels that trusts the network."""
     rng = np.random.default_rng(seed)
     y = (rng.random(n) < 0.05).astype(np.int64)
-    parts = Parts(rng.normal(4 * y, 1), rng.random(n), rng.random(n), np.zeros(n))
+    parts = ScoreParts(rng.normal(4 * y, 1), rng.random(n), rng.random(n), np.zeros(n))
     return Fusion.fit(parts, y)
 
 
 def test_trees_are_a_part_with_a_weight() -> None:
     parts, y = sample(4_000, 0.2, 0)
-    fusion = fit_labelled(parts, Evidence(y))
+    fusion = fit_labelled_fusion(parts, Evidence(y))
     assert fusion.names == PARTS[:5]
-    assert fusion.weights.argmax() == fusion.names.index(TREES)
+    assert fusion.weights.argmax() == fusion.names.index(TREES_PART)
     other, truth = sample(4_000, 0.2, 1)
     score = fusion.score(other)
     assert roc_auc_score(truth, score) > 0.88
     assert score.mean() == pytest.approx(truth.mean(), abs=0.03)
     again = Fusion.from_json(json.loads(json.dumps(fusion.to_json())))
     np.testing.assert_array_equal(again.score(other), score)
-    assert (fusion.strongest_part(other)[score > 0.9] == PARTS.index(TREES)).all()
+    assert (fusion.strongest_part(other)[score > 0.9] == PARTS.index(TREES_PART)).all()
 
 
 def test_a_fusion_of_trees_needs_trees() -> None:
     parts, y = sample(200, 0.3, 0)
-    fusion = fit_labelled(parts, Evidence(y))
+    fusion = fit_labelled_fusion(parts, Evidence(y))
     with pytest.raises(ValueError, match="there are none"):
-        fusion.score(Parts(parts.gnn, parts.cluster_distance, parts.probability, parts.ring))
+        fusion.score(ScoreParts(parts.gnn, parts.cluster_distance, parts.probability, parts.ring))
 
 
 def test_the_fewer_labels_the_nearer_to_the_zero_shot_score() -> None:
@@ -63,7 +65,7 @@ def test_the_fewer_labels_the_nearer_to_the_zero_shot_score() -> None:
         for value in (0, 1):
             rows = rng.choice(np.flatnonzero(y == value), n, replace=False)
             told[rows] = value
-        fusion = fit_labelled(parts, Evidence(told), (TREES, ZERO_SHOT), zero)
+        fusion = fit_labelled_fusion(parts, Evidence(told), (TREES_PART, ZERO_SHOT), zero)
         again = Fusion.from_json(json.loads(json.dumps(fusion.to_json())))
         np.testing.assert_array_equal(again.score(parts), fusion.score(parts))
         away.append(1 - np.corrcoef(np.log(base / (1 - base)), _logit(fusion.score(parts)))[0, 1])
@@ -75,7 +77,7 @@ def test_without_a_label_the_order_is_that_of_the_zero_shot_score() -> None:
     parts, y = sample(2_000, 0.2, 3)
     parts = replace(parts, trees=np.zeros(len(y)))
     zero = zero_shot_of(2_000, 4)
-    fusion = fit_labelled(parts, Evidence(np.full(len(y), -1)), (TREES, ZERO_SHOT), zero)
+    fusion = fit_labelled_fusion(parts, Evidence(np.full(len(y), -1)), (TREES_PART, ZERO_SHOT), zero)
     order = np.argsort(zero.score(parts))
     assert (np.diff(fusion.score(parts)[order]) >= -1e-12).all()
     # What speaks for a suspect is then what speaks for it without labels.
@@ -88,8 +90,8 @@ def test_frauds_alone_give_probabilities_at_their_share() -> None:
     rng = np.random.default_rng(0)
     told = np.where((y == 1) & (rng.random(len(y)) < 0.5), 1, 0)  # half of the frauds are known
     hidden = (told == 0) & (y == 1)
-    by_share = fit_labelled(parts, Evidence(told, share=float(y.mean()))).score(parts)
-    as_clean = fit_labelled(parts, Evidence(told)).score(parts)
+    by_share = fit_labelled_fusion(parts, Evidence(told, share=float(y.mean()))).score(parts)
+    as_clean = fit_labelled_fusion(parts, Evidence(told)).score(parts)
     assert by_share.mean() == pytest.approx(y.mean(), abs=0.01)
     error = [float(((score - y) ** 2).mean()) for score in (by_share, as_clean)]
     assert error[0] < 0.9 * error[1]

@@ -10,19 +10,20 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from graphdet.errors import GraphdetError, InputError
-from graphdet.evaluation.splits import DAY_MS, SplitPlan
+from graphdet.evaluation.splits import SplitPlan
 from graphdet.lab.leakage import audit_leakage, own_label_check
 from graphdet.learn.labelled import check_against
 from graphdet.learn.labelled_blocks import full_sheet
 from graphdet.learn.labelled_model import load_kept
 from graphdet.learn.labelled_score import score_kept
-from graphdet.learn.labelled_task import label_task
+from graphdet.learn.labelled_task import make_label_task
 from graphdet.learn.labelled_train import train_labelled
 from graphdet.logs.labels import read_labels
 from graphdet.progress import Silent
 from graphdet.scores.text_folds import ReadTexts, TextModels
 from graphdet.scores.trees import TreeSettings
 from graphdet.store.duckdb import DuckDBStore
+from graphdet.units import DAY_MS
 from tests.unit.labelled_files import labels_in, store_with
 
 FEW = TreeSettings(rounds=30)
@@ -121,14 +122,14 @@ def test_a_label_turned_over_moves_no_score_of_its_own_and_no_text_of_a_test_row
     given, _ = check_against(store, read_labels(labels_in(tmp_path, "event_id", labels)))
     sheet, _ = full_sheet(store, "event", None)
     store.close()
-    task = label_task(sheet, given, PLAN, 0, True)
+    task = make_label_task(sheet, given, PLAN, 0, True)
     assert own_label_check(task, 0).passed
     learned, texts = task.learned, task.sheet.texts
     assert texts is not None
     odd = [
         "zyxwv " * 5 if own else text for own, text in zip((~learned).tolist(), texts.documents, strict=True)
     ]
-    moved = label_task(replace(sheet, texts=replace(texts, documents=odd)), given, PLAN, 0, True)
+    moved = make_label_task(replace(sheet, texts=replace(texts, documents=odd)), given, PLAN, 0, True)
     assert np.array_equal(task.text_fit.models.ngrams.rarity, moved.text_fit.models.ngrams.rarity)
     assert np.array_equal(task.text_fit.models.weight, moved.text_fit.models.weight)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graphdet.reports.gather import Sources, gather
+from graphdet.reports.gather import Sources, gather_rings
 from graphdet.reports.narrative import fact_sheet, holds, messages, read_narrative
 from graphdet.reports.ring_data import RingData
 from tests.unit.report_findings import HOSTILE, make_findings
@@ -10,7 +10,7 @@ from tests.unit.report_findings import HOSTILE, make_findings
 
 def ring(ring_id: str) -> RingData:
     rings, scores, acts, items = make_findings()
-    return next(iter(gather(Sources(rings, acts, scores, items), [ring_id])))
+    return next(iter(gather_rings(Sources(rings, acts, scores, items), [ring_id])))
 
 
 @pytest.mark.parametrize("ring_id", ["R0001", "R0002"])

@@ -14,18 +14,18 @@ from graphdet.features.neighbours import (
     user_neighbour_features,
     user_relations,
 )
-from graphdet.features.relations import Columns, Relations, place_features
+from graphdet.features.relations import NamedColumns, Relations, place_features
 from graphdet.tables import PairArrays
 from tests.unit.small_graphs import graph_of
 
 
-def graph(seed: int, n: int = 40, m: int = 90) -> tuple[Columns, Relations, np.ndarray]:
+def graph(seed: int, n: int = 40, m: int = 90) -> tuple[NamedColumns, Relations, np.ndarray]:
     """Random nodes of three columns (one constant) under two relations; the last two nodes are alone."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, 3)).astype(np.float32)
     x[:, 2] = 4
     edges = {name: rng.integers(n - 2, size=(2, m)) for name in ("same_user", "same_day")}
-    return Columns(("a", "b", "c"), x), Relations.from_edges(n, edges), rng.integers(-1, 2, size=n)
+    return NamedColumns(("a", "b", "c"), x), Relations.from_edges(n, edges), rng.integers(-1, 2, size=n)
 
 
 def renumbered(relations: Relations, place: np.ndarray) -> Relations:
@@ -41,7 +41,7 @@ def test_renumbering_nodes_permutes_columns(seed: int) -> None:
     place = np.random.default_rng(seed + 1).permutation(relations.n_nodes)
     back = np.argsort(place)
     other = renumbered(relations, place)
-    moved = Columns(own.names, own.values[back])
+    moved = NamedColumns(own.names, own.values[back])
     first, second = neighbour_features(own, relations), neighbour_features(moved, other)
     assert first.names == second.names
     np.testing.assert_allclose(second.values[place], first.values, rtol=2e-5, atol=1e-6)
@@ -77,7 +77,7 @@ def test_a_label_does_reach_its_neighbours_of_other_folds() -> None:
 
 
 def test_values_are_what_they_say() -> None:
-    own = Columns(("a",), np.array([[1.0], [2.0], [6.0], [9.0]], np.float32))
+    own = NamedColumns(("a",), np.array([[1.0], [2.0], [6.0], [9.0]], np.float32))
     relations = Relations.from_edges(4, {"r": np.array([[0, 0, 1, 1], [1, 2, 0, 1]])})
     found = neighbour_features(own, relations, NeighbourSettings(n_bins=2))
     at = {name: found.values[:, k] for k, name in enumerate(found.names)}
@@ -121,7 +121,7 @@ def test_isolated_nodes_have_nothing_around_them_and_no_graph_gives_own_columns(
 
 def test_an_empty_graph_has_columns_and_no_rows() -> None:
     own, relations = (
-        Columns(("a",), np.zeros((0, 1), np.float32)),
+        NamedColumns(("a",), np.zeros((0, 1), np.float32)),
         Relations.from_edges(0, {"r": np.zeros((2, 0))}),
     )
     assert neighbour_features(own, relations).values.shape[0] == 0
@@ -134,9 +134,9 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(ValueError, match=r"outside 0\.\.3"):
         Relations.from_edges(4, {"r": np.array([[0], [4]])})
     with pytest.raises(ValueError, match="40 nodes"):
-        neighbour_features(Columns(own.names, own.values[1:]), relations)
+        neighbour_features(NamedColumns(own.names, own.values[1:]), relations)
     with pytest.raises(ValueError, match="finite"):
-        neighbour_features(Columns(own.names, own.values * np.float32(np.nan)), relations)
+        neighbour_features(NamedColumns(own.names, own.values * np.float32(np.nan)), relations)
     with pytest.raises(ValueError, match="fold"):
         label_messages(relations, y, np.full(len(y), -1))
 

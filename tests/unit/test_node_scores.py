@@ -13,7 +13,7 @@ from benchmarks.nodes.outliers import VIEWS, score_nodes, tail_surprise
 from benchmarks.nodes.trees import NodeTrees, TreeSettings, fit_node_trees
 from graphdet.errors import GraphdetError
 from graphdet.features.neighbours import label_folds
-from graphdet.features.relations import Columns, Relations
+from graphdet.features.relations import NamedColumns, Relations
 
 QUICK = TreeSettings(n_rounds=60, n_members=1, learning_rate=0.1)
 SMALL = NodeNetSettings(width=16, n_steps=40, eval_every=5)
@@ -46,7 +46,7 @@ def test_trees_on_neighbours_see_what_flat_trees_cannot() -> None:
     part = rng.random(len(y))
     user = np.arange(len(y)) < len(y) // 2
     known, checked, test = user & (part < 0.6), user & (part >= 0.6) & (part < 0.8), user & (part >= 0.8)
-    columns = NodeColumns.of(Columns(names(x), x), relations)
+    columns = NodeColumns.of(NamedColumns(names(x), x), relations)
     labels = np.where(known | checked, y, -1)
     found = score_by_known_nodes(columns, relations, labels, checked, 0, QUICK, SMALL)
     assert roc_auc_score(y[test], found.scores[TREES][test]) > 0.85
@@ -59,7 +59,7 @@ def test_trees_on_neighbours_see_what_flat_trees_cannot() -> None:
 @pytest.mark.slow
 def test_test_labels_change_nothing() -> None:
     x, relations, y = planted(2)
-    columns = NodeColumns.of(Columns(names(x), x), relations)
+    columns = NodeColumns.of(NamedColumns(names(x), x), relations)
     checked = np.arange(len(y)) % 5 == 1
     labels = np.where(np.arange(len(y)) % 5 < 3, y, -1)
     first = score_by_known_nodes(columns, relations, labels, checked, 0, QUICK, SMALL)
@@ -95,7 +95,7 @@ def test_one_label_only_is_an_error() -> None:
     x, relations, y = planted(0)
     with pytest.raises(GraphdetError, match="of each label"):
         fit_node_trees(names(x), x, np.zeros_like(y))
-    columns = NodeColumns.of(Columns(names(x), x), relations)
+    columns = NodeColumns.of(NamedColumns(names(x), x), relations)
     with pytest.raises(GraphdetError, match="checking need both"):
         score_by_known_nodes(columns, relations, y, y == 1)
 

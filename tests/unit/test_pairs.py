@@ -77,7 +77,7 @@ def test_sorting_and_the_engine_agree_on_every_value(
     monkeypatch: pytest.MonkeyPatch, min_items: int, budget: float
 ) -> None:
     monkeypatch.setattr("graphdet.features.pairs.MIN_PAIRS", 0)
-    monkeypatch.setattr("graphdet.features.pairs.AT_ONCE", 7)
+    monkeypatch.setattr("graphdet.features.pairs.MEETINGS_AT_ONCE", 7)
     for seed in range(5):
         graph, window = random_log(seed, 400), Window(span_s=4, min_items=min_items, budget=budget)
         one, other = by_engine(graph, window), by_sorting(graph, window)

@@ -6,10 +6,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from graphdet.rings.why.counter import doubts
-from graphdet.rings.why.explain import CODES, COUNTER_CODES, Natural, measured
+from graphdet.rings.why.counter import innocent_explanations
+from graphdet.rings.why.explain import CODES, COUNTER_CODES, Natural, strongest_measures
 from graphdet.rings.why.measures import Measure
-from graphdet.rings.why.measures_time import WINDOWS_S
+from graphdet.rings.why.measures_time import LOCKSTEP_WINDOWS_S
 from graphdet.rings.why.member_reasons import member_reasons
 from graphdet.rings.why.reasons import member_words, ring_words
 from graphdet.rings.why.ring_view import RingView
@@ -145,7 +145,7 @@ TRUE: dict[str, Callable[[], RingView]] = {
 
 
 def named(ring: RingView) -> dict[str, Measure]:
-    return {measure.code: measure for _, measure in measured(ring, NOTHING_KNOWN)}
+    return {measure.code: measure for _, measure in strongest_measures(ring, NOTHING_KNOWN)}
 
 
 def test_every_reason_has_a_log_where_it_is_true() -> None:
@@ -196,9 +196,9 @@ def test_a_group_of_strangers_shares_no_targets() -> None:
 
 
 def test_what_natural_groups_show_as_well_is_no_reason() -> None:
-    alike = {("lockstep", f"{window:g}"): 1e12 for window in WINDOWS_S}
+    alike = {("lockstep", f"{window:g}"): 1e12 for window in LOCKSTEP_WINDOWS_S}
     natural = Natural(alike, None)
-    codes = [measure.code for _, measure in measured(together(), natural)]
+    codes = [measure.code for _, measure in strongest_measures(together(), natural)]
     assert "lockstep" not in codes
 
 
@@ -216,7 +216,7 @@ def against(ring: RingView, **evidence: float) -> dict[str, float]:
     found = named(ring)
     window = float(found["lockstep"].numbers["window_s"]) if "lockstep" in found else None
     strengths = dict.fromkeys(found, 10.0)
-    return {measure.code: nats for nats, measure in doubts(ring, evidence, strengths, window)}
+    return {measure.code: nats for nats, measure in innocent_explanations(ring, evidence, strengths, window)}
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_a_burst_of_the_whole_audience_speaks_against() -> None:
     assert "lockstep" in named(with_crowd(False))
     assert "natural_burst" not in against(with_crowd(False))
     crowd = with_crowd(True)
-    alone = doubts(crowd, {}, {}, 60.0)
+    alone = innocent_explanations(crowd, {}, {}, 60.0)
     assert "natural_burst" in {measure.code for _, measure in alone}
 
 

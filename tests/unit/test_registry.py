@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.lab.models import compare
+from graphdet.lab.models import compare_models
 from graphdet.lab.registry import HISTORY, INDEX, Measurement, Registry, index_of, resolve
 from graphdet.learn.digests import model_digest
 
@@ -204,15 +204,15 @@ def figures(value: float) -> dict[str, dict[str, float | None]]:
 
 def test_only_the_same_test_part_ranks_models(registry: Registry) -> None:
     one, two, three = ids(registry)
-    assert "never measured" in compare(registry, [one, two]).refused
+    assert "never measured" in compare_models(registry, [one, two]).refused
     registry.measure(one, Measurement("A" * 64, "ten", figures(0.5)), "Ann")
     registry.measure(two, Measurement("B" * 64, "nine", figures(0.9)), "Ann")
-    found = compare(registry, [one, two])
+    found = compare_models(registry, [one, two])
     assert found.best is None
     assert "different test parts" in found.refused
     assert [cell["value"] for cell in found.metrics["auprc"]] == [0.5, 0.9]
     registry.measure(two, Measurement("A" * 64, "ten", figures(0.6)), "Ann")
-    found = compare(registry, [one, two])
+    found = compare_models(registry, [one, two])
     assert found.best == two
     assert [cell["value"] for cell in found.metrics["auprc"]] == [0.5, 0.6]
-    assert compare(registry, [one, two, three]).best is None
+    assert compare_models(registry, [one, two, three]).best is None

@@ -6,7 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from graphdet.reports.context import N_SLICES, Acts, look_around, matched_null, organic_null, poisson_binomial
+from graphdet.reports.context import (
+    N_CONTEXT_SLICES,
+    LogActs,
+    look_around,
+    matched_null,
+    organic_null,
+    poisson_binomial,
+)
 from graphdet.reports.figures.in_time import TimeAxis
 
 START = 1_506_826_800_000
@@ -26,12 +33,14 @@ def random_log(
     return first
 
 
-def acts_of(first: dict[tuple[str, str], int], shuffle: int | None = None) -> Acts:
+def acts_of(first: dict[tuple[str, str], int], shuffle: int | None = None) -> LogActs:
     rows = [(u, i, at) for (u, i), at in first.items()]
     if shuffle is not None:
         np.random.default_rng(shuffle).shuffle(rows)
     users, items, at = zip(*rows, strict=True)
-    return Acts.of(pa.table({"user_id": list(users), "item_id": list(items), "at_ms": [int(a) for a in at]}))
+    return LogActs.of(
+        pa.table({"user_id": list(users), "item_id": list(items), "at_ms": [int(a) for a in at]})
+    )
 
 
 def with_ring(
@@ -86,7 +95,7 @@ def test_acts_are_in_order_whatever_their_times(least: int, most: int) -> None:
 
 def test_an_empty_log_and_one_act_have_no_surroundings() -> None:
     types = {"user_id": pa.string(), "item_id": pa.string(), "at_ms": pa.int64()}
-    empty = Acts.of(pa.Table.from_pylist([], schema=pa.schema(list(types.items()))))
+    empty = LogActs.of(pa.Table.from_pylist([], schema=pa.schema(list(types.items()))))
     assert look_around(empty, ["u"], ["i"], 0, 1) is None
     one = acts_of({("u", "i"): START})
     found = look_around(one, ["u"], ["i"], START, START)
@@ -122,7 +131,7 @@ def test_the_organic_model_is_the_sum_it_says() -> None:
     users, items = acts.rows_of_users(people), acts.rows_of_items(things)
     got = organic_null(acts, users, items)
     times = np.array(sorted(first.values()))
-    cuts = np.quantile(times, np.linspace(0, 1, N_SLICES + 1)[1:-1])
+    cuts = np.quantile(times, np.linspace(0, 1, N_CONTEXT_SLICES + 1)[1:-1])
     of_slice = {key: int(np.searchsorted(cuts, at, side="right")) for key, at in first.items()}
     total = Counter(of_slice.values())
     met = 0.0

@@ -12,8 +12,9 @@ import pytest
 
 from graphdet import schema
 from graphdet.errors import GraphdetError
-from graphdet.files import explain, write_text
-from graphdet.reports import write_csv, write_run_json, write_tables
+from graphdet.files import explain_os_error, write_text
+from graphdet.reports.csv_tables import write_csv, write_tables
+from graphdet.reports.run_facts import write_run_json
 from graphdet.tables import RingTables
 from tests.unit.report_findings import HOSTILE, make_findings
 
@@ -113,7 +114,7 @@ def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_said_with_what_to_do() -> None:
-    message = str(explain(OSError(errno.ENOSPC, "No space left on device"), Path("out/rings.csv")))
+    message = str(explain_os_error(OSError(errno.ENOSPC, "No space left on device"), Path("out/rings.csv")))
     assert message.startswith("cannot write out/rings.csv: no space left")
     assert "free some space" in message
 

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from graphdet.reports import overview, write_rings
-from graphdet.reports.evidence import counter_evidence, findings
+from graphdet.reports.evidence import counter_evidence, evidence_findings
 from graphdet.reports.figures.layout import crossings, two_columns
-from graphdet.reports.gather import Sources, gather
+from graphdet.reports.gather import Sources, gather_rings
 from graphdet.reports.html import template_text
-from graphdet.reports.ring_files import remove_old
+from graphdet.reports.report_page import overview
+from graphdet.reports.ring_files import remove_old, write_rings
 from graphdet.reports.ring_names import flagged_ids, page_name
 from graphdet.reports.ring_page import ring_page
 from graphdet.tables import RingTables
@@ -190,7 +190,7 @@ def test_ring_ids_make_safe_file_names(ring_id: str) -> None:
 
 def test_a_ring_without_acts_still_has_a_page() -> None:
     rings, scores, acts, items = make_findings()
-    ring = next(gather(Sources(rings, acts.slice(0, 0), scores, items), ["R0001"]))
+    ring = next(gather_rings(Sources(rings, acts.slice(0, 0), scores, items), ["R0001"]))
     assert "nothing to draw" in ring_page(ring)
 
 
@@ -214,7 +214,7 @@ def test_counter_evidence_follows_the_numbers() -> None:
 
 
 def test_evidence_of_any_kind_is_listed_once() -> None:
-    rows = findings({"zeta": float("nan"), "lift": 2.0, "alpha": 1.0})
+    rows = evidence_findings({"zeta": float("nan"), "lift": 2.0, "alpha": 1.0})
     assert [row.name for row in rows] == ["lift", "alpha", "zeta"]
     assert rows[2].shown == "–"
 

@@ -12,9 +12,9 @@ from graphdet import schema
 from graphdet.casework.disclosure import make_key, read_key
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.learn.digests import model_digest
-from graphdet.reports import write_tables
-from graphdet.reports.drift import compare, of_folder, of_tables, settle
-from graphdet.reports.gather import Sources, gather
+from graphdet.reports.csv_tables import write_tables
+from graphdet.reports.drift import compare_findings, keep_drift, of_folder, of_tables
+from graphdet.reports.gather import Sources, gather_rings
 from graphdet.reports.pseudonyms import PREFIX, Pseudonyms, find, hide_ring, hide_rings, is_pseudonym
 from graphdet.reports.ring_data import RingData
 from graphdet.reports.ring_files import write_ring
@@ -64,7 +64,7 @@ def a_ring(evidence: dict | None = None) -> RingData:
             "n": [1, 1, 1],
         }
     )
-    return next(gather(Sources(rings, acts, scores, items, entities), ["R0001"]))
+    return next(gather_rings(Sources(rings, acts, scores, items, entities), ["R0001"]))
 
 
 def test_reasons_of_the_rings_are_taken_and_told() -> None:
@@ -196,17 +196,17 @@ def test_a_key_beside_the_store_or_among_the_findings_is_refused(tmp_path: Path)
 def test_drift_tells_new_gone_and_grown_rings_whatever_their_ids(tmp_path: Path) -> None:
     rings, scores, _, _ = make_findings()
     assert of_folder(tmp_path) is None
-    assert settle(tmp_path, None, of_tables(scores, rings)) is None
+    assert keep_drift(tmp_path, None, of_tables(scores, rings)) is None
     write_tables(tmp_path, scores, rings)
     before = of_folder(tmp_path)
     assert before == of_tables(scores, rings)  # hostile ids and all
     assert before is not None
-    assert settle(tmp_path, before, before) is None  # nothing changed: nothing is told, no file
+    assert keep_drift(tmp_path, before, before) is None  # nothing changed: nothing is told, no file
     now = type(before)(
         {"X1": before.rings["R0001"] | {"new1", "new2"}, "X2": frozenset({"a", "b", "c"})},
         before.suspects | {"new1"},
     )
-    drift = settle(tmp_path, before, now)
+    drift = keep_drift(tmp_path, before, now)
     assert drift is not None
     assert drift.new == ("X2",)
     assert [old for old, _ in drift.gone] == ["R0002"]
@@ -215,7 +215,7 @@ def test_drift_tells_new_gone_and_grown_rings_whatever_their_ids(tmp_path: Path)
     ]
     assert (drift.new_suspects, drift.gone_suspects) == (1, 0)
     bytes_then = (tmp_path / "drift.json").read_bytes()
-    assert settle(tmp_path, now, now) == drift  # the same findings again: the same is told
+    assert keep_drift(tmp_path, now, now) == drift  # the same findings again: the same is told
     assert (tmp_path / "drift.json").read_bytes() == bytes_then
 
 
@@ -223,7 +223,7 @@ def test_of_two_that_could_be_one_the_more_alike_is() -> None:
     kind = type(of_tables(*[make_findings()[k] for k in (1, 0)]))
     before = kind({"A": frozenset("abcd"), "B": frozenset("abefgh")}, frozenset())
     now = kind({"N": frozenset("abefg")}, frozenset())
-    drift = compare(before, now)
+    drift = compare_findings(before, now)
     assert [(k.before, k.now) for k in drift.kept] == [("B", "N")]
     assert drift.gone == (("A", 4),)
 

@@ -5,7 +5,7 @@ import random
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from graphdet.rings.identity import SAME, Shape, affinity, recognise
+from graphdet.rings.identity import SAME_RING, Shape, affinity, recognise
 
 USERS = [f"u{n}" for n in range(14)]
 ITEMS = [f"i{n}" for n in range(8)]
@@ -97,7 +97,7 @@ def test_a_ring_that_grew_shrank_or_changed_half_its_members_is_known_again() ->
     assert moved.ring_id == "R0007"
     (other,) = recognise(known, [shape("abWXYZUV")])
     assert (other.ring_id, other.earlier) == ("R0008", None)
-    assert affinity(known["R0007"], shape("abWXYZUV")) < SAME
+    assert affinity(known["R0007"], shape("abWXYZUV")) < SAME_RING
     (same_targets,) = recognise(known, [shape("mnopqrst")])
     assert same_targets.earlier is None
 

@@ -30,10 +30,10 @@ from graphdet.rings.find import (
     JUDGE_SHARE,
     Candidates,
     acts_sketch,
+    campaign_overlap,
     find_candidates,
     judge_rings,
-    overlap,
-    strongest,
+    strongest_blocks,
     told_apart,
 )
 from graphdet.rings.margin import naming_margins
@@ -41,7 +41,7 @@ from graphdet.rings.membership import user_membership
 from graphdet.rings.organic import organic_model
 from graphdet.rings.refine import refine
 from graphdet.rings.why.tables import tabulate
-from graphdet.scores.fused import Fusion, Parts
+from graphdet.scores.fused import Fusion, ScoreParts
 from graphdet.simulation.assemble import Planted
 from graphdet.simulation.campaigns import kind
 from graphdet.simulation.organic import organic
@@ -62,7 +62,7 @@ def candidates(planted: Planted) -> Candidates:
 
 @pytest.mark.slow
 def test_planted_campaigns_become_candidates(planted: Planted, candidates: Candidates) -> None:
-    campaign, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
+    campaign, jaccard = campaign_overlap(candidates.blocks, planted.campaign_of_user)
     best = [float(jaccard[campaign == k].max(initial=0)) for k in range(2)]
     assert min(best) >= 0.5, best
 
@@ -182,14 +182,14 @@ def test_communities_are_cliques_of_a_caveman_graph() -> None:
 def test_rings_share_few_members() -> None:
     users = membership([np.arange(10), np.arange(8), np.arange(8, 18)], 20)
     blocks = Blocks(users, membership([np.arange(3)] * 3, 5))
-    assert strongest(blocks, np.array([2.0, 1.0, 0.5])).tolist() == [0, 2]
+    assert strongest_blocks(blocks, np.array([2.0, 1.0, 0.5])).tolist() == [0, 2]
 
 
 @pytest.mark.parametrize(("logit_of_whole", "named"), [(3.5, [0]), (2.0, [1, 2]), (-0.5, [1, 2])])
 def test_the_whole_is_named_before_its_parts(logit_of_whole: float, named: list[int]) -> None:
     users = membership([np.arange(20), np.arange(10), np.arange(11, 20)], 20)
     blocks = Blocks(users, membership([np.arange(3)] * 3, 5))
-    assert strongest(blocks, np.array([logit_of_whole, 4.0, 3.8])).tolist() == named
+    assert strongest_blocks(blocks, np.array([logit_of_whole, 4.0, 3.8])).tolist() == named
 
 
 def test_slices_of_a_crowd_and_chance_meetings_are_not_told_apart() -> None:
@@ -315,7 +315,7 @@ def test_what_a_judge_of_other_logs_would_flag_is_no_example_of_innocence(
     planted: Planted, candidates: Candidates
 ) -> None:
     """The campaigns as a user's log has them: nobody knows, so their blocks look like natural groups."""
-    _, jaccard = overlap(candidates.blocks, planted.campaign_of_user)
+    _, jaccard = campaign_overlap(candidates.blocks, planted.campaign_of_user)
     nobody = np.full_like(planted.campaign_of_user, -1)
     unknown = replace(planted, campaign_of_user=nobody, innocent_of_user=nobody)
     assert lessons_of(unknown, candidates).is_natural.all()
@@ -334,7 +334,7 @@ def test_members_of_what_looks_like_a_ring_of_the_log_are_no_examples_of_ordinar
 ) -> None:
     """The log's own ring is the second campaign, which nobody knows of; the first was planted for training."""
     of_user = planted.campaign_of_user
-    _, jaccard = overlap(candidates.blocks, of_user)
+    _, jaccard = campaign_overlap(candidates.blocks, of_user)
     judge = Elder.blind()
     object.__setattr__(judge, "sure", (jaccard >= 0.5) & told_apart(candidates.evidence))
     known = np.where(of_user == 0, 0, -1).astype(np.int32)
@@ -359,10 +359,10 @@ def test_a_ring_that_is_not_flagged_vouches_for_no_member(candidates: Candidates
     judged = replace(judged, flagged=np.arange(len(judged.score)) == 0)
     n = candidates.model.n_users
     ring, row = user_membership(judged, candidates.model)
-    parts = Parts(np.full(n, -9.0), np.zeros(n), np.zeros(n), ring)
+    parts = ScoreParts(np.full(n, -9.0), np.zeros(n), np.zeros(n), ring)
     rng = np.random.default_rng(0)
     y = (rng.random(4_000) < 0.01).astype(np.int64)
-    fit = Parts(rng.normal(-9 + 9 * y, 1.0), rng.random(4_000), rng.random(4_000), np.where(y, 0.9, 0.0))
+    fit = ScoreParts(rng.normal(-9 + 9 * y, 1.0), rng.random(4_000), rng.random(4_000), np.where(y, 0.9, 0.0))
     fusion = Fusion.fit(fit, y)
     value = fusion.score(parts)
     q_value = posterior_q_values(value)

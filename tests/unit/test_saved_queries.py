@@ -14,11 +14,11 @@ from graphdet.errors import UsageError
 from graphdet.reports.csv_tables import original
 from graphdet.store.duckdb import twins
 from graphdet.store.neo4j import browser, saved
-from graphdet.store.neo4j.statements import names, text_literal, text_of
+from graphdet.store.neo4j.statements import cypher_text, names, text_literal
 from graphdet.store.queries import declared, fill_parameters, needed
 
-ALL = {name: text_of(f"browser/{name}") for name in names("browser")}
-IN_BOTH = [name for name in saved.titles() if not name.startswith("draw-")]
+ALL = {name: cypher_text(f"browser/{name}") for name in names("browser")}
+IN_BOTH = [name for name in saved.cypher_titles() if not name.startswith("draw-")]
 
 
 def test_every_script_has_a_title_and_a_limit() -> None:
@@ -28,24 +28,24 @@ def test_every_script_has_a_title_and_a_limit() -> None:
 
 
 def test_the_ten_of_an_investigation_have_parameters_that_their_comments_declare() -> None:
-    for name, title in saved.titles().items():
+    for name, title in saved.cypher_titles().items():
         used = set(re.findall(r"\$(\w+)", ALL[name]))
         assert used == set(declared(ALL[name])), name
         assert used or title > "11", name
 
 
 def test_both_stores_have_the_same_titles_parameters_and_defaults() -> None:
-    assert list(twins.titles()) == IN_BOTH
+    assert list(twins.sql_titles()) == IN_BOTH
     for name in IN_BOTH:
-        assert twins.titles()[name] == saved.titles()[name]
-        assert declared(twins.text_of(name)) == declared(ALL[name])
+        assert twins.sql_titles()[name] == saved.cypher_titles()[name]
+        assert declared(twins.sql_text(name)) == declared(ALL[name])
         ids = {key: "x" for key in declared(ALL[name]) if needed(key)}
-        assert twins.load(name, ids)[1] == saved.statement_of(name, ids)[1]
+        assert twins.load_query(name, ids)[1] == saved.statement_of(name, ids)[1]
 
 
 def test_a_parameter_means_the_same_in_all_queries() -> None:
     defaults: dict[str, object] = {}
-    for name in saved.titles():
+    for name in saved.cypher_titles():
         for key, value in declared(ALL[name]).items():
             assert defaults.setdefault(key, value) == value or needed(key), (name, key)
 

@@ -17,7 +17,7 @@ from graphdet.gnn.network import TrainedGnn, build, infer
 from graphdet.gnn.sampling import TieIndex
 from graphdet.gnn.settings import GnnSettings
 from graphdet.serving.accounts import N_ENTITY_FEATURES
-from graphdet.serving.acts import Acts, NewAct, read_acts, with_new
+from graphdet.serving.acts import AccountActs, NewAct, parse_acts, with_new
 from graphdet.serving.inputs import OwnTies, TieTable
 from graphdet.serving.network import DOCUMENT, WEIGHTS, load_network
 from graphdet.serving.onnx_file import to_onnx
@@ -207,7 +207,9 @@ def test_a_damaged_folder_is_told_as_such(damage, wanted: str, tmp_path: Path) -
     assert str(tmp_path) in str(caught.value)
 
 
-OLD = Acts(*(np.array(v) for v in ([0, 1], [0, 0], [0, 0], [1_000, 61_000], [2, 1])), np.zeros(2, bool))
+OLD = AccountActs(
+    *(np.array(v) for v in ([0, 1], [0, 0], [0, 0], [1_000, 61_000], [2, 1])), np.zeros(2, bool)
+)
 
 
 def acts_of(*new: NewAct) -> list[tuple[int, ...]]:
@@ -250,4 +252,4 @@ def test_what_acts_do_not_change_are_the_last_features() -> None:
 )
 def test_bad_acts_are_named(found: object, wanted: str) -> None:
     with pytest.raises(InputError, match=wanted):
-        read_acts(found)
+        parse_acts(found)

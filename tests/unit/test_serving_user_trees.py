@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from graphdet.features.neighbours import label_messages, neighbour_features
-from graphdet.features.relations import PLACES, Columns, Relations, place_features
+from graphdet.features.relations import PLACES, NamedColumns, Relations, place_features
 from graphdet.learn.user_trees import AROUND, UserColumns, UserTrees, fit_user_trees
-from graphdet.scores.fused import TREES, ZERO_SHOT, Fusion, Parts
+from graphdet.scores.fused import TREES_PART, ZERO_SHOT, Fusion, ScoreParts
 from graphdet.scores.trees import TreeSettings
 from graphdet.serving import user_trees
 from graphdet.serving.build import account_trees
@@ -31,11 +31,11 @@ def world(together: NDArray[np.int64], n: int = N) -> UserColumns:
     own = rng.normal(size=(N + 1, N_FEATURES))[:n].astype(np.float32)
     relations = Relations.from_edges(n, {"together": together, "shared": edges(2, 60)})
     names = tuple(f"f{j}" for j in range(N_FEATURES))
-    around = neighbour_features(Columns(names, own).beside(place_features(relations)), relations, AROUND)
+    around = neighbour_features(NamedColumns(names, own).beside(place_features(relations)), relations, AROUND)
     text = rng.normal(size=(N + 1, 3))[:n].astype(np.float32)
     text[::2] = np.nan
     ids = pa.array([f"u{row}" for row in range(n)])
-    return UserColumns(ids, around.beside(Columns(("text: a", "text: b", "text: c"), text)), relations)
+    return UserColumns(ids, around.beside(NamedColumns(("text: a", "text: b", "text: c"), text)), relations)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_a_stranger_without_partners_is_alone(served: AccountTrees) -> None:
     d = N_FEATURES + 2 * len(PLACES)
     alone = served.own[N - 1, N_FEATURES:d]
     np.testing.assert_allclose(found[N_FEATURES:d], alone, atol=1e-6)
-    assert np.isnan(found[d : d * (1 + 2 * user_trees.KINDS)]).all()
+    assert np.isnan(found[d : d * (1 + 2 * user_trees.NEIGHBOUR_KINDS)]).all()
     assert np.isfinite(served.logit_of(N, np.zeros(N_FEATURES), nobody))
 
 
@@ -133,9 +133,9 @@ def test_the_zero_shot_part_of_one_account_knows_the_share_of_rings_of_the_log()
     rng = np.random.default_rng(0)
     n = 50
     ring = np.where(np.arange(n) < 5, 0.9, 0.0)
-    parts = Parts(rng.normal(size=n), rng.random(n), rng.random(n), ring, rng.normal(size=n))
+    parts = ScoreParts(rng.normal(size=n), rng.random(n), rng.random(n), ring, rng.normal(size=n))
     ones, zero = np.ones(6), np.zeros(6)
-    names = ("gnn", "cluster_distance", "probability", "ring", TREES, ZERO_SHOT)
+    names = ("gnn", "cluster_distance", "probability", "ring", TREES_PART, ZERO_SHOT)
     basic = Fusion(np.array([1.0, 0.5, 0.5, 0.0]), -2.0, np.zeros(4), np.ones(4), 0.3, labelled=False)
     fusion = Fusion(ones, 0.0, zero, ones, 0.3, labelled=True, names=names, zero_shot=basic)
     whole = fusion.score(parts)

@@ -9,17 +9,17 @@ import pytest
 
 from graphdet.errors import NotEnoughData, UsageError
 from graphdet.simulation import (
+    CAMPAIGN_KINDS,
     INNOCENT_KINDS,
-    KINDS,
     LEVELS,
-    TRAINED,
+    TRAINED_KINDS,
     Campaign,
     Planted,
     benchmark_plan,
+    campaign_of_level,
     innocent,
     innocent_plan,
     kind,
-    level,
     organic,
     plant,
     training_plan,
@@ -176,7 +176,7 @@ def month() -> GraphArrays:
     return organic(4_000, 800, 28, seed=2)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", CAMPAIGN_KINDS)
 def test_every_kind_looks_like_itself(month: GraphArrays, name: str) -> None:
     log, planted = month, plant(month, [kind(name)], 5)
     group, graph = planted.campaigns[0], planted.graph
@@ -287,7 +287,11 @@ def test_tiny_logs_are_planted_or_refused_clearly(seed: int) -> None:
     refusals = []
     for n_users, n_items, days in ((1, 1, 1), (20, 8, 1), (40, 30, 2), (200, 40, 3)):
         log = organic(n_users, n_items, days, seed)
-        for campaign in (kind("burst"), kind("throwaway"), level("L4", np.random.default_rng(seed))):
+        for campaign in (
+            kind("burst"),
+            kind("throwaway"),
+            campaign_of_level("L4", np.random.default_rng(seed)),
+        ):
             try:
                 planted = plant(log, [campaign], seed)
             except NotEnoughData as error:
@@ -306,7 +310,7 @@ def test_plans_hold_what_they_promise() -> None:
     assert 400 <= sum(campaign.n_accounts for campaign in plan) <= 480
     training = training_plan(0, 60)
     assert {c.level for c in training} >= set(LEVELS)
-    assert {c.kind for c in training} >= set(TRAINED)
+    assert {c.kind for c in training} >= set(TRAINED_KINDS)
     assert not set(training) & set(plan)
     assert training_plan(0, 60) == training
     assert training_plan(1, 60) != training
@@ -319,7 +323,7 @@ def test_impossible_knobs_are_refused() -> None:
     with pytest.raises(UsageError, match="pace is 'lazy'"):
         Campaign("x", 5, 5, 0.5, 60.0, pace="lazy")
     with pytest.raises(UsageError, match="no level 'L9'"):
-        level("L9", np.random.default_rng(0))
+        campaign_of_level("L9", np.random.default_rng(0))
     with pytest.raises(UsageError, match="no campaign kind 'brust'"):
         kind("brust")
     with pytest.raises(UsageError, match="no kind of log 'blog'"):

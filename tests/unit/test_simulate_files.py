@@ -14,7 +14,7 @@ import pytest
 from graphdet.errors import UsageError
 from graphdet.simulation import organic
 from graphdet.tables import GraphArrays
-from graphdet.verbs.simulate import FORMATS, SimulateResult, simulate
+from graphdet.verbs.simulate import LOG_FORMATS, SimulateResult, simulate
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ def columns_of(path: Path) -> dict[str, list[object]]:
 
 def test_every_format_holds_the_same_log(tmp_path: Path) -> None:
     logs = []
-    for ending in FORMATS:
+    for ending in LOG_FORMATS:
         result = small(tmp_path / ending.replace(".", "_") / f"log{ending}", innocents=False)
         logs.append(columns_of(result.log))
         assert len(logs[-1]["user_id"]) == result.n_events
@@ -47,7 +47,7 @@ def test_every_format_holds_the_same_log(tmp_path: Path) -> None:
     assert logs[0]["timestamp"] == sorted(logs[0]["timestamp"])
 
 
-@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("ending", LOG_FORMATS)
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, ending: str) -> None:
     names = (f"log{ending}", "truth.csv", "truth_items.csv", "innocents.csv")
     for folder, seed in (("one", 1), ("two", 1), ("three", 2)):

@@ -9,9 +9,9 @@ import pytest
 
 from graphdet.errors import UsageError
 from graphdet.simulation import (
-    KINDS,
+    CAMPAIGN_KINDS,
     LEVELS,
-    TRAINED,
+    TRAINED_KINDS,
     Campaign,
     Planted,
     RowValues,
@@ -63,7 +63,7 @@ def test_a_campaign_is_of_its_kind_and_of_what_it_was_varied_into() -> None:
 
 
 def test_the_unseen_plan_holds_every_kind_that_is_not_trained_on() -> None:
-    new = set(KINDS) - set(TRAINED)
+    new = set(CAMPAIGN_KINDS) - set(TRAINED_KINDS)
     assert new == {"disposable", "demote", "mule_fan_in", "mule_fan_out", "mule_cycle"}
     assert {campaign.kind for campaign in unseen_plan(0, 10)} == new
     assert unseen_plan(0, 10) == unseen_plan(0, 10)

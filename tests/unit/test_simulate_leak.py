@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from graphdet.graph.encode import encode
-from graphdet.simulation import kind, level, organic, plant
+from graphdet.simulation import campaign_of_level, kind, organic, plant
 from graphdet.tables import GraphArrays
 from tests.unit.simulator_leaks import leak
 
@@ -19,7 +19,7 @@ N_OF_EACH = 7
 
 def stealthy_leak(log: GraphArrays, seed: int) -> tuple[float, dict[str, float]]:
     rng = np.random.default_rng(seed)
-    found = leak(plant(log, [level(name, rng) for name in STEALTHY * N_OF_EACH], seed))
+    found = leak(plant(log, [campaign_of_level(name, rng) for name in STEALTHY * N_OF_EACH], seed))
     return found.auroc, found.single
 
 
@@ -50,7 +50,7 @@ def test_mules_are_not_told_by_their_ids_or_the_shape_of_their_sessions() -> Non
 def test_the_leak_test_sees_a_leak() -> None:
     """Scripted bursts do stand out, so a low figure above means something."""
     rng = np.random.default_rng(0)
-    planted = plant(organic(4_000, 800, 14), [level("L1", rng) for _ in range(5)], 0)
+    planted = plant(organic(4_000, 800, 14), [campaign_of_level("L1", rng) for _ in range(5)], 0)
     assert leak(planted).auroc > 0.8
 
 

@@ -13,7 +13,7 @@ from graphdet.config import load_config
 from graphdet.errors import UsageError
 from graphdet.graph.encode import encode
 from graphdet.simulation import RowValues
-from graphdet.simulation.organic import KINDS as KINDS_OF_LOG
+from graphdet.simulation.organic import ORGANIC_KINDS as KINDS_OF_LOG
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
 from graphdet.verbs.ingest import ingest

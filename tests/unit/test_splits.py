@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from graphdet.evaluation.ranking import best_cut, figures, figures_at, ranking_measures
-from graphdet.evaluation.splits import DAY_MS, DELAY, LATER, TEST, TRAIN, SplitPlan, split
+from graphdet.evaluation.splits import DELAY, LATER, TEST, TRAIN, SplitPlan, split_rows
+from graphdet.units import DAY_MS
 
 AT_MS = np.arange(100) * DAY_MS
 GROUP = np.arange(100) // 4
@@ -12,13 +13,13 @@ GROUP = np.arange(100) // 4
 
 def test_in_time_a_delay_lies_between_training_and_test() -> None:
     plan = SplitPlan(train_until_ms=60 * DAY_MS, delay_ms=7 * DAY_MS, test_until_ms=97 * DAY_MS)
-    part = split(AT_MS, GROUP, plan, 0).part
+    part = split_rows(AT_MS, GROUP, plan, 0).part
     assert [int((part == which).sum()) for which in (TRAIN, DELAY, TEST, LATER)] == [60, 7, 30, 3]
     assert AT_MS[part == TEST].min() - AT_MS[part == TRAIN].max() > 7 * DAY_MS
 
 
 def test_left_open_the_cut_comes_from_the_labels() -> None:
-    found = split(AT_MS, GROUP, SplitPlan(), 0)
+    found = split_rows(AT_MS, GROUP, SplitPlan(), 0)
     plan = found.plan
     assert plan.test_from_ms is not None
     assert plan.train_until_ms is not None
@@ -35,16 +36,16 @@ def test_left_open_the_cut_comes_from_the_labels() -> None:
 )
 def test_a_plan_that_would_leak_is_refused(plan: SplitPlan, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        split(AT_MS, GROUP, plan, 0)
+        split_rows(AT_MS, GROUP, plan, 0)
 
 
 def test_at_random_and_by_group() -> None:
-    part = split(AT_MS, GROUP, SplitPlan("random"), 3).part
+    part = split_rows(AT_MS, GROUP, SplitPlan("random"), 3).part
     assert (part == TEST).sum() == 30
-    assert not np.array_equal(part, split(AT_MS, GROUP, SplitPlan("random"), 4).part)
-    part = split(AT_MS, GROUP, SplitPlan("group"), 3).part
+    assert not np.array_equal(part, split_rows(AT_MS, GROUP, SplitPlan("random"), 4).part)
+    part = split_rows(AT_MS, GROUP, SplitPlan("group"), 3).part
     assert all(len(np.unique(part[one == GROUP])) == 1 for one in np.unique(GROUP))
-    assert (split(AT_MS, GROUP, SplitPlan("none"), 3).part == TRAIN).all()
+    assert (split_rows(AT_MS, GROUP, SplitPlan("none"), 3).part == TRAIN).all()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -10,9 +10,9 @@ from sklearn.metrics import average_precision_score
 
 from graphdet.errors import UsageError
 from graphdet.progress import Silent
-from graphdet.scores.suggest import doubt_of, suggest
+from graphdet.scores.suggest import doubt_of, suggest_rows
 from graphdet.store.duckdb import DuckDBStore
-from graphdet.verbs.suggest import COLUMNS, suggest_users
+from graphdet.verbs.suggest import SUGGESTION_COLUMNS, suggest_users
 
 NONE = np.full(300, -1)
 
@@ -35,10 +35,10 @@ def test_no_ring_is_asked_fifty_times() -> None:
     ring = NONE.copy()
     ring[:100] = 7  # a hundred members, all as doubtful as can be
     score[:100] = 0.5
-    found = suggest(score, 0.5, x, ring, np.zeros(300, bool), 30)
+    found = suggest_rows(score, 0.5, x, ring, np.zeros(300, bool), 30)
     assert ring[found.rows[0]] == 7
     assert (ring[found.rows] == 7).sum() <= 3
-    without = suggest(score, 0.5, x, NONE, np.zeros(300, bool), 30)
+    without = suggest_rows(score, 0.5, x, NONE, np.zeros(300, bool), 30)
     assert (without.rows < 100).sum() >= 8
 
 
@@ -46,23 +46,23 @@ def test_the_choice_is_greedy_diverse_and_free_of_the_known() -> None:
     score, x = world(1)
     x[:150] *= 0.01  # half of them alike
     score[:] = 0.5
-    found = suggest(score, 0.5, x, NONE, np.zeros(300, bool), 20)
+    found = suggest_rows(score, 0.5, x, NONE, np.zeros(300, bool), 20)
     assert (np.diff(found.gain) <= 1e-4).all()
     assert len(set(found.rows.tolist())) == 20
     assert (found.rows < 150).sum() <= 3
     assert found.n_like[0] >= 140 or (found.rows[0] < 150)
     known = np.zeros(300, bool)
     known[found.rows[:5]] = True
-    again = suggest(score, 0.5, x, NONE, known, 15)
+    again = suggest_rows(score, 0.5, x, NONE, known, 15)
     assert not set(again.rows.tolist()) & set(np.flatnonzero(known).tolist())
     assert again.gain[0] < found.gain[0]  # what is known speaks for those like it
 
 
 def test_small_and_empty_worlds() -> None:
     score, x = world()
-    assert len(suggest(score[:3], 0.5, x[:3], NONE[:3], np.zeros(3, bool), 10).rows) == 3
-    assert len(suggest(score, 0.5, x, NONE, np.ones(300, bool), 10).rows) == 0
-    assert len(suggest(score[:1], 0.5, x[:1] * 0, NONE[:1], np.zeros(1, bool), 1).rows) == 1
+    assert len(suggest_rows(score[:3], 0.5, x[:3], NONE[:3], np.zeros(3, bool), 10).rows) == 3
+    assert len(suggest_rows(score, 0.5, x, NONE, np.ones(300, bool), 10).rows) == 0
+    assert len(suggest_rows(score[:1], 0.5, x[:1] * 0, NONE[:1], np.zeros(1, bool), 1).rows) == 1
 
 
 def test_suggested_labels_teach_more_than_random_ones() -> None:
@@ -78,7 +78,7 @@ def test_suggested_labels_teach_more_than_random_ones() -> None:
         pool, held = np.arange(0, 600), np.arange(600, 1200)
         values = []
         for rows in (
-            suggest(first[pool], 0.3, x[pool], np.full(600, -1), np.zeros(600, bool), 40).rows,
+            suggest_rows(first[pool], 0.3, x[pool], np.full(600, -1), np.zeros(600, bool), 40).rows,
             rng.choice(600, 40, replace=False),
         ):
             label = y[pool[rows]]
@@ -111,7 +111,7 @@ def test_a_store_gives_a_labels_file_to_fill_in(store: DuckDBStore, tmp_path: Pa
     users = store.scores()["user_id"].to_pylist()
     found = suggest_users(store, 2, out=tmp_path / "ask.csv")
     table = pyarrow.csv.read_csv(tmp_path / "ask.csv")
-    assert tuple(table.column_names) == COLUMNS
+    assert tuple(table.column_names) == SUGGESTION_COLUMNS
     assert table["label"].null_count == 2
     assert found.n_known == 0
     assert all("score" in reason for reason in table["reason"].to_pylist())

@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from graphdet.errors import ConfigError, InputError
-from graphdet.gnn.folds import folds
+from graphdet.gnn.folds import user_folds
 from graphdet.gnn.layers import RingNet
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.settings import LEARNING_RATES, SCHEDULES, GnnSettings
@@ -180,7 +180,7 @@ def test_wrong_settings_are_told(text: str, wanted: str, tmp_path: Path) -> None
 def test_clean_users_in_one_fold_only_are_told() -> None:
     data, y = world()
     group = np.where(y == 1, np.arange(len(y)), -1)
-    first = np.flatnonzero((y == 0) & (folds(y, group, SMALL.n_folds, 0) == 0))[:5]
+    first = np.flatnonzero((y == 0) & (user_folds(y, group, SMALL.n_folds, 0) == 0))[:5]
     given = np.where(y == 1, 1, -1)
     given[first] = 0
     with pytest.raises(InputError, match="clean users in at least two folds"):

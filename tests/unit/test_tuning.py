@@ -14,15 +14,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.lab.tuning import (
-    JOURNAL,
-    Choice,
-    Range,
-    Settings,
-    Trial,
-    importance,
-    tune_settings,
-)
+from graphdet.lab.tuning import JOURNAL, Choice, Range, Settings, TuneTrial, setting_importance, tune_settings
 from graphdet.progress import Silent
 from graphdet.verbs.tune import N_HALVES, gain_elsewhere, halves_of
 
@@ -41,7 +33,7 @@ def hill(settings: Settings) -> float:
 
 def run(
     out: Path, n: int, sampler: str = "tpe", seed: int = 0, about: object = "x", tried: list | None = None
-) -> list[Trial]:
+) -> list[TuneTrial]:
     def objective(settings: Settings) -> tuple[float, tuple[float | None, ...]]:
         if tried is not None:
             tried.append(settings)
@@ -90,11 +82,11 @@ def test_bayesian_search_gets_nearer_than_chance(tmp_path: Path) -> None:
 
 
 def test_what_mattered_is_named(tmp_path: Path) -> None:
-    found = importance(SPACE, run(tmp_path, 25, "random"), 0)
+    found = setting_importance(SPACE, run(tmp_path, 25, "random"), 0)
     assert next(iter(found)) == "rate"
     assert found["rate"] > 0.7
     assert sum(found.values()) == pytest.approx(1, abs=0.01)
-    assert importance(SPACE, run(tmp_path, 25, "random")[:3], 0) == {}
+    assert setting_importance(SPACE, run(tmp_path, 25, "random")[:3], 0) == {}
 
 
 def test_other_or_changed_trials_are_refused(tmp_path: Path) -> None:
@@ -151,10 +143,10 @@ def test_luck_of_the_best_of_many_is_seen_on_the_other_halves() -> None:
         assert sorted([*first, *second]) == list(range(2_000))
         assert not set(group[first]) & set(group[second])
 
-    def trial(place: int, score: np.ndarray) -> Trial:
+    def trial(place: int, score: np.ndarray) -> TuneTrial:
         value = float(average_precision_score(y, score))
         of_half = tuple(float(average_precision_score(y[rows], score[rows])) for rows in halves)
-        return Trial(place, {}, value, 0.0, of_half)
+        return TuneTrial(place, {}, value, 0.0, of_half)
 
     alike = [trial(place, 0.5 * y + rng.normal(size=2_000)) for place in range(50)]
     assert max(one.value for one in alike) - alike[0].value > 0.015

@@ -10,19 +10,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from graphdet.errors import GraphdetError, InputError
-from graphdet.features.relations import Columns, Relations
+from graphdet.features.relations import NamedColumns, Relations
 from graphdet.learn.scorers import USER_TREES
 from graphdet.learn.train_settings import TrainSettings
 from graphdet.learn.user_learning import choose
 from graphdet.learn.user_told import FINER, Told, finer, hidden_frauds
-from graphdet.learn.user_trees import (
-    UserColumns,
-    UserTrees,
-    fit_user_trees,
-    load_user_trees,
-    text_columns,
-)
-from graphdet.scores.fused import Parts
+from graphdet.learn.user_trees import UserColumns, UserTrees, fit_user_trees, load_user_trees, text_columns
+from graphdet.scores.fused import ScoreParts
 from graphdet.scores.labelled_fusion import Evidence
 from graphdet.scores.trees import TreeSettings
 from graphdet.store.duckdb import DuckDBStore
@@ -42,7 +36,7 @@ def log(n: int = 240, seed: int = 0, rings: int = 6) -> tuple[UserColumns, NDArr
     ]
     edges = np.array([*ends, *rng.integers(0, n, (n, 2)).tolist()]).T
     ids = pa.array([f"u{place}" for place in range(n)])
-    columns = Columns(("acts", "b", "c"), own.astype(np.float32))
+    columns = NamedColumns(("acts", "b", "c"), own.astype(np.float32))
     return UserColumns(ids, columns, Relations.from_edges(n, {"together": edges})), y
 
 
@@ -63,7 +57,7 @@ def test_trees_rank_users_they_have_not_seen_and_are_kept(tmp_path: Path) -> Non
     again = load_user_trees(tmp_path)
     np.testing.assert_array_equal(again.logits(given), trees.logits(given))
     assert "together_share1" in trees.strongest()
-    fewer = replace(given, columns=Columns(("acts", "b"), given.columns.values[:, :2]))
+    fewer = replace(given, columns=NamedColumns(("acts", "b"), given.columns.values[:, :2]))
     with pytest.raises(InputError, match="differ in c"):
         again.logits(fewer)
     (tmp_path / USER_TREES).write_text('{"format": 1, "names": ["x"], "members": ["tree\\nnothing"]}')
@@ -146,7 +140,7 @@ def test_what_ranks_best_is_used(by: str, wanted: str) -> None:
     gnn, trees = {
         "trees": (misled, good), "gnn": (good, misled), "both": (good, rng.normal(2.0 * y, 1))
     }[by]  # fmt: skip
-    parts = Parts(gnn, rng.random(n), rng.random(n), np.zeros(n), trees)
+    parts = ScoreParts(gnn, rng.random(n), rng.random(n), np.zeros(n), trees)
     told = Told(y, np.where(y == 1, np.arange(n), -1).astype(np.int32))
     fusion, facts = choose(parts, Evidence(y), told, fold, None, few=False, seed=0)
     assert facts["chosen"] == wanted

@@ -10,7 +10,7 @@ import pytest
 
 from graphdet.audit import Draft
 from graphdet.casework.labels import VerdictLabels
-from graphdet.learn.user_labels import Task, given_labels, label_task, with_verdicts
+from graphdet.learn.user_labels import Task, given_labels, user_label_task, with_verdicts
 from graphdet.logs.labels import LABEL
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.tables import GraphArrays
@@ -76,7 +76,7 @@ def test_labels_of_a_file_and_verdicts_are_merged_and_disagreement_is_told(
     (warning,) = found.warnings
     assert "disagree on 1 user" in warning
     assert "u2 (the label says fraud, the verdict clean)" in warning
-    task = label_task(graph(*(f"u{i}" for i in range(6))), found.labels, found.verdicts)
+    task = user_label_task(graph(*(f"u{i}" for i in range(6))), found.labels, found.verdicts)
     assert task.y.tolist() == [1, 0, -1, 1, 1, -1]
     assert task.campaign[0] == task.campaign[3] == task.campaign[4] >= 0
     store.close()

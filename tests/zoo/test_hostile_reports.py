@@ -11,14 +11,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from graphdet import schema
-from graphdet.reports import overview
-from graphdet.reports.context import Context, Matched, Organic, Outsider
+from graphdet.reports.context import Matched, OrganicNull, Outsider, Surroundings
 from graphdet.reports.csv_tables import FORMULA, original, write_sheets
 from graphdet.reports.reasons import Reason
-from graphdet.reports.ring_data import Act, Item, Member, RingData, SharedEntity, Sitting
+from graphdet.reports.report_page import overview
+from graphdet.reports.ring_data import Act, Item, Member, RingData, RingSession, SharedEntity
 from graphdet.reports.ring_files import write_ring
 from graphdet.reports.ring_json import ring_schema
-from graphdet.reports.ring_names import FORMATS
+from graphdet.reports.ring_names import RING_FORMATS
 from graphdet.reports.run_facts import Query, RunFacts
 from graphdet.tables import RingTables
 from tests.store.chromium import watched_pages
@@ -42,7 +42,9 @@ def hostile_ring(names: tuple[str, ...] = NAMES) -> RingData:
             if (k + j) % 3
         ]
         acts += mine
-        sittings.append(Sitting(name, f"{name} session", tuple((a.at_ms, a.item_id, a.action) for a in mine)))
+        sittings.append(
+            RingSession(name, f"{name} session", tuple((a.at_ms, a.item_id, a.action) for a in mine))
+        )
         reasons = (Reason("rare", f"Because of {name}", 3.0, {"name": name}),)
         members.append(
             Member(
@@ -51,7 +53,7 @@ def hostile_ring(names: tuple[str, ...] = NAMES) -> RingData:
         )  # fmt: skip
     import numpy as np
 
-    context = Context(
+    context = Surroundings(
         outsiders=tuple(
             Outsider(name, tuple(i.item_id for i in items[:2]), START, START + 5) for name in names[:12]
         ),
@@ -60,7 +62,7 @@ def hostile_ring(names: tuple[str, ...] = NAMES) -> RingData:
         band_items={2: {items[0].item_id: 12}, 1: {items[1].item_id: 40}},
         audience_ms=(START, START + 10_000),
         n_audience=52,
-        organic=Organic(9, 1.0, np.array([0.4, 0.6]), 0.0),
+        organic=OrganicNull(9, 1.0, np.array([0.4, 0.6]), 0.0),
         matched=Matched(9, np.array([1, 2, 2], np.int64)),
         log_first_ms=START,
         log_last_ms=START + 10_000_000,
@@ -100,7 +102,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         labels=NAMES[1],
         queries=(Query(NAMES[2], NAMES[3], NAMES[4].replace("{", ""), NAMES[5]),),
     )
-    forms = [form for form in FORMATS if form != "pdf"]
+    forms = [form for form in RING_FORMATS if form != "pdf"]
     write_ring(folder / "rings", hostile_ring(), forms, facts)
     few = hostile_ring(NAMES[:9])
     write_ring(folder / "few", few, forms, facts)

@@ -9,16 +9,16 @@ from pathlib import Path
 from graphdet.judge.examples import Lessons
 from graphdet.judge.model import RingJudge
 
-FOLDER = Path(__file__).parent
+SHIPPED_FOLDER = Path(__file__).parent
 LESSONS = "ring_lessons.safetensors"
 
 
 @cache
 def shipped_lessons() -> Lessons:
     """The lessons of other logs, for logs that have too few natural groups to learn from alone."""
-    return Lessons.load(FOLDER / LESSONS)
+    return Lessons.load(SHIPPED_FOLDER / LESSONS)
 
 
 def shipped_judge() -> RingJudge:
     """The judge of logs that nobody trained on."""
-    return RingJudge.load(FOLDER)
+    return RingJudge.load(SHIPPED_FOLDER)

@@ -1,6 +1,6 @@
-"""What numbers and features are called on the page.
+"""What numbers and features are called on the page, and the scales of its drawings.
 
-Scales of the drawings, linear or logarithmic, with round ticks.
+Scales are linear or logarithmic, with round ticks.
 """
 
 import math
@@ -159,14 +159,14 @@ def signed(value: float) -> str:
 
 def offset_ms(at_ms: float, zone: str) -> int:
     """How far a zone is ahead of UTC at a moment, in milliseconds."""
-    ahead = words.moment(at_ms).astimezone(ZoneInfo(zone)).utcoffset() or timedelta()
+    ahead = words.utc_moment(at_ms).astimezone(ZoneInfo(zone)).utcoffset() or timedelta()
     return round(ahead / timedelta(milliseconds=1))
 
 
 def period(at_ms: float, width_s: int, zone: str) -> str:
     """Name a period by its start, in a zone."""
     style = "%d %b %Y" if width_s >= 28 * 86400 else "%d %b" if width_s >= 86400 else "%d %b %H:%M"
-    return words.moment(at_ms + offset_ms(at_ms, zone)).strftime(style)
+    return words.utc_moment(at_ms + offset_ms(at_ms, zone)).strftime(style)
 
 
 Tick = tuple[float, str]

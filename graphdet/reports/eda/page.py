@@ -1,7 +1,4 @@
-"""The page of `graphdet eda`: the document of eda.json as one self-contained HTML file.
-
-The tables of `graphdet eda` as CSV that is safe to open in a spreadsheet.
-"""
+"""The page of `graphdet eda`, one self-contained HTML file made from eda.json, and its tables as safe CSV."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,10 +10,10 @@ from markupsafe import Markup
 from graphdet import words
 from graphdet.files import write_text
 from graphdet.reports import html
-from graphdet.reports.csv_tables import Cell, sheet
+from graphdet.reports.csv_tables import CsvCell, sheet
 from graphdet.reports.eda import grids, labels, spread, story, when
+from graphdet.reports.eda.story import Document
 
-Document = Mapping[str, Any]
 _MOST_COLUMNS = 100
 
 
@@ -72,7 +69,9 @@ def _parts(document: Document) -> dict[str, Any]:
         "tails": [
             _panel(story.tail_title(one), spread.tail(one), story.tail_note(one)) for one in document["tails"]
         ],
-        "scatters": [_panel(story.scatter_title(one), spread.scatter(one)) for one in document["scatter"]],
+        "scatters": [
+            _panel(story.scatter_title(one), spread.draw_scatter(one)) for one in document["scatter"]
+        ],
         "scatter_note": _scatter_note(document["scatter"]),
         "values": [
             _panel(_value_title(one, counts["events"]), grids.commonest(one, counts["events"]))
@@ -82,13 +81,13 @@ def _parts(document: Document) -> dict[str, Any]:
         "outliers": [_outlier(one) for one in document["outliers"]],
         "drift": drift,
         "drift_title": story.drift_title(drift),
-        "drift_picture": grids.drift(drift) if drift["rows"] else Markup(""),
-        "drift_more": max(0, n_moved - grids.MOST_ROWS),
+        "drift_picture": grids.draw_drift(drift) if drift["rows"] else Markup(""),
+        "drift_more": max(0, n_moved - grids.MOST_GRID_ROWS),
         "drift_next": story.step_words(drift),
         "n_left_out": sum(not one["compared"] for one in drift["periods"]),
         "labels": found,
         "label_title": story.label_title(found),
-        "label_picture": grids.importance(found) if found and found["note"] is None else Markup(""),
+        "label_picture": grids.draw_importance(found) if found and found["note"] is None else Markup(""),
         "feature": labels.feature,
         "methods": labels.METHODS,
     }
@@ -182,7 +181,7 @@ def _correlation(one: Mapping[str, Any]) -> dict[str, Any]:
         "n": one["n"],
         "note": one["note"],
         "title": story.correlation_title(one) if shown else "",
-        "picture": grids.correlation(one) if shown else Markup(""),
+        "picture": grids.draw_correlation(one) if shown else Markup(""),
         "constant": [labels.feature(name) for name in one["constant"]],
         "close": [
             f"{labels.feature(a)} and {labels.feature(b)} ({labels.signed(value)})"
@@ -212,7 +211,17 @@ def _ranks(r: list[list[float | None]]) -> str:
     return ", ".join(known) or "not to be told, as all have equal scores"
 
 
-COLUMNS = ("column", "used_as", "type", "n", "n_missing", "missing_share", "n_distinct", "low", "high")
+COLUMN_SHEET_COLUMNS = (
+    "column",
+    "used_as",
+    "type",
+    "n",
+    "n_missing",
+    "missing_share",
+    "n_distinct",
+    "low",
+    "high",
+)
 OUTLIERS = ("of", "rank", "id", "in_top", "z", "z_by", "iqr", "iqr_by", "ecod", "ecod_by")
 DRIFT = ("name", "what", "from_ms", "to_ms", "psi", "ks")
 IMPORTANCE = ("name", "permutation", "permutation_std", "impurity")
@@ -226,8 +235,11 @@ def write_eda_sheets(out: Path, document: Mapping[str, Any], outliers: Sequence[
     Raises:
         GraphdetError: a file cannot be written.
     """
-    wanted: dict[str, tuple[Sequence[str], list[Sequence[Cell]]]] = {
-        "columns": (COLUMNS, [[row[name] for name in COLUMNS] for row in document["columns"]]),
+    wanted: dict[str, tuple[Sequence[str], list[Sequence[CsvCell]]]] = {
+        "columns": (
+            COLUMN_SHEET_COLUMNS,
+            [[row[name] for name in COLUMN_SHEET_COLUMNS] for row in document["columns"]],
+        ),
         "outliers": (
             OUTLIERS,
             [[row[name] for name in OUTLIERS] for table in outliers for row in table.to_pylist()],
@@ -249,7 +261,7 @@ def write_eda_sheets(out: Path, document: Mapping[str, Any], outliers: Sequence[
             path.unlink(missing_ok=True)
 
 
-def _drift(found: Mapping[str, Any] | None) -> list[Sequence[Cell]]:
+def _drift(found: Mapping[str, Any] | None) -> list[Sequence[CsvCell]]:
     if not found:
         return []
     return [

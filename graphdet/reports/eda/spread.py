@@ -13,7 +13,7 @@ from graphdet.reports import svg
 from graphdet.reports.eda import labels
 from graphdet.reports.eda.labels import Scale, Tick, across, linear_ticks, upward
 
-WIDTH = 360.0
+SPREAD_WIDTH = 360.0
 _LEFT, _RIGHT, _TOP = 46.0, 350.0, 26.0
 _BINS_A_DECADE = 5
 _MOST_BARS = 50
@@ -62,8 +62,9 @@ def histogram(one: Mapping[str, Any]) -> Markup:
     marks = labels.time_ticks(scale.low, scale.high) if is_time else scale.ticks(6)
     parts += across(scale, marks, bottom, f"{unit} (log scale)")
     parts += _median(one, scale, bottom)
-    told = f"{words.plural(total, 'value')}, half of them at most {labels.sized(one['name'], one['quantiles']['0.5'])}."
-    return svg.picture(parts, WIDTH, 218, title, told, "figure-panel")
+    median = labels.sized(one["name"], one["quantiles"]["0.5"])
+    caption = f"{words.plural(total, 'value')}, half of them at most {median}."
+    return svg.picture(parts, SPREAD_WIDTH, 218, title, caption, "figure-panel")
 
 
 def _median(one: Mapping[str, Any], scale: Scale, bottom: float) -> list[Markup]:
@@ -123,8 +124,8 @@ def tail(one: Mapping[str, Any]) -> Markup:
         )
         note = f"from {words.plural(law['x_min'], 'event')} on"
         parts.append(svg.tag("text", note, x=_LEFT + 18, y=bottom - 13, css="small halo"))
-    told = f"{words.plural(one['n'], one['of'])}, the busiest with {words.plural(one['most'], 'event')}."
-    return svg.picture(parts, WIDTH, 278, f"Tail of events per {one['of']}", told, "figure-panel")
+    caption = f"{words.plural(one['n'], one['of'])}, the busiest with {words.plural(one['most'], 'event')}."
+    return svg.picture(parts, SPREAD_WIDTH, 278, f"Tail of events per {one['of']}", caption, "figure-panel")
 
 
 def _with_zero(values: NDArray[np.float64], start: float, end: float) -> tuple[Scale, list[Tick]]:
@@ -138,7 +139,7 @@ def _with_zero(values: NDArray[np.float64], start: float, end: float) -> tuple[S
     return scale, [(scale.low, "0"), *ticks] if zeros else ticks
 
 
-def scatter(one: Mapping[str, Any]) -> Markup:
+def draw_scatter(one: Mapping[str, Any]) -> Markup:
     """Draw two features against each other: a sample as dots, far-out ones as rings, labelled fraud as diamonds."""
     bottom = 256.0
     dots = np.array(one["dots"], float)
@@ -165,5 +166,5 @@ def scatter(one: Mapping[str, Any]) -> Markup:
         hover = svg.tag("title", f"{one['of']} {words.shorten(str(name), 60)}")
         parts.append(svg.tag("circle", hover, cx=x(a), cy=y(b), r=5.0, css="ring"))
     title = f"{labels.feature(one['y'])} by {labels.feature(one['x'])} of {one['of']}s"
-    told = f"{words.plural(len(dots), 'dot')} of {words.plural(one['n'], one['of'])}."
-    return svg.picture(parts, WIDTH, 298, title, told, "figure-panel")
+    caption = f"{words.plural(len(dots), 'dot')} of {words.plural(one['n'], one['of'])}."
+    return svg.picture(parts, SPREAD_WIDTH, 298, title, caption, "figure-panel")

@@ -11,7 +11,7 @@ Document = Mapping[str, Any]
 _SHOWN = 200  # characters of a reason
 
 
-def findings(document: Document) -> list[str]:
+def eda_findings(document: Document) -> list[str]:
     """The few sentences that a reader needs first."""
     lines = [_size(document["counts"]), _cleaning(document)]
     lines += [_concentration(document["tails"]), week_title(document["time"]), _texts(document["repeats"])]

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from graphdet import words
 from graphdet.reports import svg
-from graphdet.reports.context import Context
+from graphdet.reports.context import Surroundings
 from graphdet.reports.ring_data import RingData
 
-WIDTH, HEIGHT = 1000.0, 236.0
+CHANCE_WIDTH, CHANCE_HEIGHT = 1000.0, 236.0
 _INDENT, _PANEL, _BETWEEN = 14.0, 456.0, 60.0
 _TOP, _BOTTOM = 58.0, 196.0
 _MOST_BARS = 60
@@ -42,10 +42,10 @@ def draw_chance(ring: RingData) -> Markup:
         parts += _draw(panel, _INDENT + place * (_PANEL + _BETWEEN))
     described = " ".join(f"{panel.title}: {panel.result}" for panel in panels)
     title = f"Ring {words.visible(ring.ring_id)} against expectation"
-    return svg.picture(parts, WIDTH, HEIGHT, title, described, "figure-chance")
+    return svg.picture(parts, CHANCE_WIDTH, CHANCE_HEIGHT, title, described, "figure-chance")
 
 
-def _organic(context: Context) -> _Panel:
+def _organic(context: Surroundings) -> _Panel:
     organic = context.organic
     values, width, heights = _binned(np.arange(len(organic.chance)), organic.chance, organic.observed)
     return _Panel(
@@ -60,7 +60,7 @@ def _organic(context: Context) -> _Panel:
     )
 
 
-def _matched(context: Context) -> _Panel:
+def _matched(context: Surroundings) -> _Panel:
     matched = context.matched
     assert matched is not None
     counted = np.bincount(matched.groups).astype(np.float64)

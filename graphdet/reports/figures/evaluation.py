@@ -1,8 +1,7 @@
-"""The drawings of `graphdet evaluate`: ROC, precision and recall, calibration, scores by class, cost.
+"""The drawings of `graphdet evaluate` and `graphdet tune`, in a frame of two axes.
 
-A frame to draw curves in: two axes, linear or logarithmic, with grid, ticks and titles.
-
-The drawings of `graphdet tune`: values trial by trial, what mattered, and the value by each setting.
+Evaluate: ROC, precision and recall, calibration, scores by class, cost. Tune: values trial by trial, what mattered, and
+the value by each setting.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from markupsafe import Markup
 from graphdet import words
 from graphdet.reports import svg
 
-WIDTH, HEIGHT = 480.0, 372.0
+CURVE_WIDTH, CURVE_HEIGHT = 480.0, 372.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 464.0, 40.0, 322.0
 
 
@@ -54,7 +53,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Frame:
+class PlotFrame:
     """Where curves are drawn."""
 
     across: Axis
@@ -109,13 +108,13 @@ class Frame:
         return parts
 
 
-Document = Mapping[str, Any]
+ScoreFigures = Mapping[str, Any]
 _SHARE = (0.0, 1.0)
 
 
-def draw_roc(scores: Sequence[Document]) -> Markup:
+def draw_roc(scores: Sequence[ScoreFigures]) -> Markup:
     """Draw true against false positive rate, with 95 % bands and the line of chance."""
-    frame = Frame(
+    frame = PlotFrame(
         Axis(*_SHARE, "clean things flagged (false positive rate)", share=True),
         Axis(*_SHARE, "frauds found (true positive rate)", share=True),
     )
@@ -128,38 +127,38 @@ def draw_roc(scores: Sequence[Document]) -> Markup:
                 frame, place, _rate(one, "false_flags", "left_alone"), _rate(one, "true_flags", "missed")
             )
         )
-    told = ", ".join(
+    caption = ", ".join(
         f"{one['name']}: area {words.figure(one['metrics']['auroc']['value'])}" for one in scores
     )
-    return _picture(parts, "ROC curve", f"{told}. The dashed diagonal is chance.")
+    return _picture(parts, "ROC curve", f"{caption}. The dashed diagonal is chance.")
 
 
-def draw_precision(scores: Sequence[Document], base_rate: float) -> Markup:
+def draw_precision(scores: Sequence[ScoreFigures], base_rate: float) -> Markup:
     """Draw precision by recall, with 95 % bands and the base rate."""
-    frame = Frame(
+    frame = PlotFrame(
         Axis(*_SHARE, "frauds found (recall)", share=True),
         Axis(*_SHARE, "frauds among the flagged (precision)", share=True),
     )
-    y, told = frame.y(base_rate), f"base rate {words.percent(base_rate)}"
+    y, caption = frame.y(base_rate), f"base rate {words.percent(base_rate)}"
     parts = [
         *frame.draw(),
         svg.tag("path", d=frame.path([(0, base_rate), (1, base_rate)]), css="curve grey"),
-        svg.tag("text", told, x=frame.left + 8, y=y - 6 if base_rate < 0.9 else y + 16, css="axis"),
+        svg.tag("text", caption, x=frame.left + 8, y=y - 6 if base_rate < 0.9 else y + 16, css="axis"),
     ]
     for place, one in enumerate(scores):
         parts += _band(frame, one["curves"]["pr_band"], place)
         parts.append(_line(frame.steps(one["curves"]["pr"]), place, one["name"]))
         metrics = one["metrics"]
         parts.append(_operating(frame, place, metrics["recall"]["value"], metrics["precision"]["value"]))
-    told = ", ".join(
+    caption = ", ".join(
         f"{one['name']}: area {words.figure(one['metrics']['auprc']['value'])}" for one in scores
     )
-    return _picture(parts, "Precision and recall", f"{told}. The dashed line is the base rate.")
+    return _picture(parts, "Precision and recall", f"{caption}. The dashed line is the base rate.")
 
 
-def draw_calibration(scores: Sequence[Document]) -> Markup:
+def draw_calibration(scores: Sequence[ScoreFigures]) -> Markup:
     """Draw the share of frauds by score, each bin with its 95 % interval; the area of a mark grows with its rows."""
-    frame = Frame(Axis(*_SHARE, "score"), Axis(*_SHARE, "share of frauds", share=True))
+    frame = PlotFrame(Axis(*_SHARE, "score"), Axis(*_SHARE, "share of frauds", share=True))
     parts = [*frame.draw(), svg.tag("path", d=frame.path([(0, 0), (1, 1)]), css="curve grey")]
     for place, one in enumerate(scores):
         bins = one["calibration"]["bins"] if one["calibration"] else []
@@ -187,7 +186,7 @@ def draw_calibration(scores: Sequence[Document]) -> Markup:
     )
 
 
-def draw_histogram(one: Document) -> Markup:
+def draw_histogram(one: ScoreFigures) -> Markup:
     """Draw how many frauds (above) and clean things (below) have each score, on a scale of powers of ten."""
     found = one["histogram"]
     edges, fraud, clean = found["edges"], found["n_fraud"], found["n_clean"]
@@ -200,7 +199,7 @@ def draw_histogram(one: Document) -> Markup:
         (clean, "null", "clean", middle, 322.0),
     ):
         up = top < 100
-        frame = Frame(across, Axis(1.0, most, ""), top, bottom)
+        frame = PlotFrame(across, Axis(1.0, most, ""), top, bottom)
         scale = (bottom - top - 12) / log10(most)
         bars = ""
         for k, n in enumerate(counts):
@@ -223,7 +222,7 @@ def draw_histogram(one: Document) -> Markup:
         parts.append(
             svg.tag("text", f"{n} {name}", x=frame.right, y=top + 2 if up else bottom - 2, css="head end")
         )
-    frame = Frame(across, Axis(0, 1, ""), 40.0, 322.0)
+    frame = PlotFrame(across, Axis(0, 1, ""), 40.0, 322.0)
     parts.append(svg.tag("path", d=f"M{frame.left:.1f} {middle:.1f}H{frame.right:.1f}", css="axis-line"))
     for value, text in across.ticks():
         parts.append(svg.tag("text", text, x=frame.x(value), y=338, css="axis middle"))
@@ -239,11 +238,11 @@ def draw_histogram(one: Document) -> Markup:
     return _picture(parts, f"Scores by class, {one['name']}", "Frauds above the line, clean things below it.")
 
 
-def draw_cost(scores: Sequence[Document]) -> Markup:
+def draw_cost(scores: Sequence[ScoreFigures]) -> Markup:
     """Draw the cost by how many things are flagged, against that of flagging nobody (1)."""
     n = max(one["curves"]["cost"][-1][0] for one in scores)
     highest = max(min(max(point[1] for point in one["curves"]["cost"]), 2.0) for one in scores)
-    frame = Frame(
+    frame = PlotFrame(
         Axis(1.0, max(n, 10.0), "things flagged, the highest scores first", log=True),
         Axis(0.0, max(highest, 1.05), "cost, of what flagging nobody costs", share=True),
     )
@@ -280,7 +279,7 @@ def _line(d: str, place: int, name: str, more: str = "") -> Markup:
     return svg.tag("path", svg.tag("title", name), d=d, css=f"curve s{place} {more}".rstrip())
 
 
-def _band(frame: Frame, band: Sequence[Sequence[float]] | None, place: int) -> list[Markup]:
+def _band(frame: PlotFrame, band: Sequence[Sequence[float]] | None, place: int) -> list[Markup]:
     """The area between low and high, given as (across, low, high)."""
     if not band:
         return []
@@ -289,20 +288,20 @@ def _band(frame: Frame, band: Sequence[Sequence[float]] | None, place: int) -> l
     return [svg.tag("path", d=frame.path([*there, *back]) + "z", css=f"band c{place}")]
 
 
-def _operating(frame: Frame, place: int, x: float | None, y: float | None) -> Markup:
+def _operating(frame: PlotFrame, place: int, x: float | None, y: float | None) -> Markup:
     """Mark what is flagged as the file or the threshold says."""
     if x is None or y is None:
         return Markup("")
     return svg.mark(place, frame.x(x), frame.y(y), 6, "what is flagged", f"c{place}")
 
 
-def _rate(one: Document, part: str, rest: str) -> float | None:
+def _rate(one: ScoreFigures, part: str, rest: str) -> float | None:
     total = one["confusion"][part] + one["confusion"][rest]
     return one["confusion"][part] / total if total else None
 
 
 def _picture(parts: Sequence[Markup], title: str, described: str) -> Markup:
-    return svg.picture(parts, WIDTH, HEIGHT, title, described, "plot")
+    return svg.picture(parts, CURVE_WIDTH, CURVE_HEIGHT, title, described, "plot")
 
 
 Trials = Sequence[Mapping[str, Any]]  # of place, settings, value, seconds
@@ -312,7 +311,7 @@ _SMALL_BOTTOM = 230.0
 
 def draw_history(trials: Trials) -> Markup:
     """Draw each trial's value and the best so far; the defaults are the first, drawn as a square."""
-    frame = Frame(_places(trials), _values(trials, "average precision on the validation part"))
+    frame = PlotFrame(_places(trials), _values(trials, "average precision on the validation part"))
     best, points = trials[0]["value"], []
     for one in trials:
         best = max(best, one["value"])
@@ -321,15 +320,15 @@ def draw_history(trials: Trials) -> Markup:
     parts += [_mark(frame, one["place"], one, trials) for one in trials]
     return svg.picture(
         parts,
-        WIDTH,
-        HEIGHT,
+        CURVE_WIDTH,
+        CURVE_HEIGHT,
         "Trials",
         f"The best of {len(trials)} trials has {max(t['value'] for t in trials):.4f}.",
         "plot",
     )
 
 
-def draw_importance(importance: Mapping[str, float]) -> Markup:
+def draw_setting_importance(importance: Mapping[str, float]) -> Markup:
     """Draw the share of the spread that each setting explains, the largest first."""
     parts = []
     for row, (name, share) in enumerate(sorted(importance.items(), key=lambda item: -item[1])):
@@ -343,7 +342,7 @@ def draw_importance(importance: Mapping[str, float]) -> Markup:
         )
     height = 20 + _BAR * len(importance)
     return svg.picture(
-        parts, WIDTH, height, "What mattered", "Share of the values' spread, by setting.", "plot"
+        parts, CURVE_WIDTH, height, "What mattered", "Share of the values' spread, by setting.", "plot"
     )
 
 
@@ -360,15 +359,17 @@ def draw_slice(name: str, log: bool, trials: Trials) -> Markup:
         log = log and low > 0 and high / low > 3
         pad = 0.0 if high > low else max(abs(high), 1.0) * 0.1
         across = Axis(low - pad, high + pad, name, log=log and not pad)
-    frame = Frame(across, up, bottom=_SMALL_BOTTOM)
+    frame = PlotFrame(across, up, bottom=_SMALL_BOTTOM)
     parts = frame.draw() if not names else _named(frame, names, name)
     for one, value in zip(trials, values, strict=True):
         x = float(names.index(str(value)) if names else value)
         parts.append(_mark(frame, x, one, trials))
-    return svg.picture(parts, WIDTH, _SMALL_BOTTOM + 48, f"Value by {name}", f"{len(trials)} trials.", "plot")
+    return svg.picture(
+        parts, CURVE_WIDTH, _SMALL_BOTTOM + 48, f"Value by {name}", f"{len(trials)} trials.", "plot"
+    )
 
 
-def _named(frame: Frame, names: Sequence[str], title: str) -> list[Markup]:
+def _named(frame: PlotFrame, names: Sequence[str], title: str) -> list[Markup]:
     """The frame with names in place of numbers across."""
     parts = []
     for value, text in frame.up.ticks():
@@ -385,7 +386,7 @@ def _named(frame: Frame, names: Sequence[str], title: str) -> list[Markup]:
     return parts
 
 
-def _mark(frame: Frame, x: float, one: Mapping[str, Any], trials: Trials) -> Markup:
+def _mark(frame: PlotFrame, x: float, one: Mapping[str, Any], trials: Trials) -> Markup:
     """The defaults as a square, the best as a diamond, others as dots."""
     best = max(trials, key=lambda each: each["value"])
     kind, colour, radius = (0, "cx", 3.5)
@@ -393,8 +394,8 @@ def _mark(frame: Frame, x: float, one: Mapping[str, Any], trials: Trials) -> Mar
         kind, colour, radius = (1, "c1", 5.0)
     if one["place"] == best["place"]:
         kind, colour, radius = (2, "c0", 6.5)
-    told = ", ".join(f"{key} {value}" for key, value in one["settings"].items())
-    return svg.mark(kind, frame.x(x), frame.y(one["value"]), radius, f"{one['value']:.4f}: {told}", colour)
+    caption = ", ".join(f"{key} {value}" for key, value in one["settings"].items())
+    return svg.mark(kind, frame.x(x), frame.y(one["value"]), radius, f"{one['value']:.4f}: {caption}", colour)
 
 
 def _places(trials: Trials) -> Axis:

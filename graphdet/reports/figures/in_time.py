@@ -1,10 +1,8 @@
-"""A time axis that leaves out long silences: one scale throughout, and a mark where time was cut.
+"""A ring in time: its growth, and its lockstep, on an axis that leaves out long silences.
 
-The growth of a ring: members, acts and the rest of the audience, each as the share reached over time.
-
-The lockstep timeline of a ring: rows are members, columns are time, colour and shape are the target.
-
-Acts in step stand in one line. Long silences are cut out, so the scale is fine enough to see it.
+The axis has one scale throughout, and a mark where time was cut. Growth draws members, acts and the rest of the
+audience, each as the share reached over time. In the lockstep timeline rows are members, columns are time, colour and
+shape are the target; acts in step stand in one line.
 """
 
 from bisect import bisect_right
@@ -22,7 +20,7 @@ from graphdet.reports.figures.layout import COLOURS, Presence, colour, similar_o
 from graphdet.reports.ring_data import Act, RingData
 
 SILENCE = 0.08  # share of the time drawn from which a silence is cut out of it
-MOST_PIECES = 14
+MOST_SEGMENTS = 14
 CUT = 14.0  # width of a cut
 _STEPS_S = (1, 2, 5, 10, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
 _DAYS = (1, 2, 7, 14, 28, 91, 182, 364, 728)
@@ -95,8 +93,8 @@ class TimeAxis:
     def _cut(self, one: Piece, other: Piece, top: float, bottom: float) -> Markup:
         silent = words.duration((other.first - one.last) / 1000)
         x, width = one.x1 + 3, other.x0 - one.x1 - 6
-        told = svg.tag("title", f"{silent} without an act on a target left out")
-        return svg.tag("rect", told, x=x, y=top, width=width, height=bottom - top, css="cut")
+        caption = svg.tag("title", f"{silent} without an act on a target left out")
+        return svg.tag("rect", caption, x=x, y=top, width=width, height=bottom - top, css="cut")
 
 
 def _pieces(times: NDArray[np.int64], left: float, right: float, cut: bool) -> list[Piece]:
@@ -125,7 +123,7 @@ def _pieces(times: NDArray[np.int64], left: float, right: float, cut: bool) -> l
 def _silences(gaps: NDArray[np.float64], left: float) -> list[int]:
     """Which gaps are cut, in their order in time: the longest in turn, while one is much of the time that is left."""
     found: list[int] = []
-    for k in np.argsort(-gaps, kind="stable")[: MOST_PIECES - 1].tolist():
+    for k in np.argsort(-gaps, kind="stable")[: MOST_SEGMENTS - 1].tolist():
         if gaps[k] <= max(SILENCE * left, 5_000):
             break
         found.append(k)
@@ -145,10 +143,10 @@ def _round_times(piece: Piece, step: float) -> list[float]:
 
 def _label(at_ms: float, step: float) -> str:
     style = "%d %b %H:%M:%S" if step < 60 else "%d %b %H:%M" if step < 86400 else "%d %b %Y"
-    return words.moment(at_ms).strftime(style)
+    return words.utc_moment(at_ms).strftime(style)
 
 
-WIDTH, HEIGHT = 1000.0, 262.0
+TIME_WIDTH, GROWTH_HEIGHT = 1000.0, 262.0
 _TOP, _BOTTOM = 30.0, 226.0
 _WHOLE, _CLOSE = (48.0, 410.0), (470.0, 800.0)  # left and right of the two panels
 _LEGEND = 826.0
@@ -196,7 +194,7 @@ def draw_growth(ring: RingData) -> Markup:
         f"all by {words.clock(int(joined[-1]))} UTC."
     )
     title = f"Growth of ring {words.visible(ring.ring_id)}"
-    return svg.picture(parts, WIDTH, HEIGHT, title, described, "figure-growth")
+    return svg.picture(parts, TIME_WIDTH, GROWTH_HEIGHT, title, described, "figure-growth")
 
 
 def _panel(
@@ -237,8 +235,8 @@ def _steps(times: NDArray[np.int64], axis: TimeAxis, first_ms: float, last_ms: f
     return path + f"H{axis.right:.0f}"
 
 
-ROWS_NAMED = 60
-BANDS = 150
+LOCKSTEP_ROWS_NAMED = 60
+LOCKSTEP_BANDS = 150
 SLOTS = 260  # columns of time where acts are gathered
 WIDTH_LOCKSTEP = 1000.0
 _LEFT, _RIGHT = 150.0, 990.0
@@ -252,14 +250,16 @@ def draw_lockstep(ring: RingData) -> Markup:
         return Markup("")
     order = _order(ring)
     row_of = {ring.members[row].user_id: place for place, row in enumerate(order)}
-    n_rows = len(order) if len(order) <= BANDS else BANDS
-    step = 18.0 if n_rows <= 24 else 12.5 if n_rows <= ROWS_NAMED else max(4.0, min(8.0, 600 / n_rows))
+    n_rows = len(order) if len(order) <= LOCKSTEP_BANDS else LOCKSTEP_BANDS
+    step = (
+        18.0 if n_rows <= 24 else 12.5 if n_rows <= LOCKSTEP_ROWS_NAMED else max(4.0, min(8.0, 600 / n_rows))
+    )
     top = _STRIP + 64
     bottom = top + n_rows * step
     axis = TimeAxis([act.at_ms for act in ring.acts], _LEFT, _RIGHT)
     parts = [*_strip(ring), *axis.draw(top - 6, bottom + 4)]
     parts.append(svg.tag("text", "members, acts on targets", x=0, y=top - 14, css="head"))
-    if n_rows <= ROWS_NAMED:
+    if n_rows <= LOCKSTEP_ROWS_NAMED:
         for place, row in enumerate(order):
             y = top + (place + 0.5) * step
             parts.append(svg.tag("path", d=f"M{_LEFT:.0f} {y:.1f}H{_RIGHT:.0f}", css="row"))
@@ -268,8 +268,8 @@ def draw_lockstep(ring: RingData) -> Markup:
             )
         parts += _marks(ring, row_of, axis, top, step)
     else:
-        told = (words.plural(len(order), "member") + ",", "the earliest on top")
-        for k, text in enumerate(told):
+        caption = (words.plural(len(order), "member") + ",", "the earliest on top")
+        for k, text in enumerate(caption):
             parts.append(svg.tag("text", text, x=_LEFT - 10, y=top + 14 + 15 * k, css="axis end"))
         parts += _gathered(ring, row_of, axis, top, step, n_rows)
     described = (
@@ -306,13 +306,13 @@ def _marks(ring: RingData, row_of: dict[str, int], axis: TimeAxis, top: float, s
 
 def _mark(act: Act, ring: RingData, item: int, x: float, y: float, size: float) -> Markup:
     times = f" × {act.n}" if act.n > 1 else ""
-    told = (
+    caption = (
         f"{words.visible(act.user_id)}, {words.visible(act.action)}{times}: target {item + 1}, "
         f"{words.shorten(ring.items[item].title, 60)}, {words.clock(act.at_ms)} UTC"
     )
     if item >= COLOURS:
-        return svg.mark(0, x, y, size * 0.6, told, colour(item))
-    return svg.mark(item, x, y, size, told, colour(item))
+        return svg.mark(0, x, y, size * 0.6, caption, colour(item))
+    return svg.mark(item, x, y, size, caption, colour(item))
 
 
 def _gathered(

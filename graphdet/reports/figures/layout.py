@@ -1,6 +1,6 @@
-"""Where the members and items of a ring are drawn: two columns with few crossings.
+"""Where the members and items of a ring are drawn, and in which order.
 
-In which order rows are drawn, and how many rows become few: by the targets that members share.
+Two columns with few crossings; rows ordered by the targets that members share, many rows drawn as few.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
 from scipy.spatial.distance import pdist
 
+from graphdet.arrays import Int
 from graphdet.reports.ring_data import RingData
 
 
@@ -74,7 +75,6 @@ def _by_neighbours(
 
 COLOURS = 7  # targets with a colour of their own; the others share one (style.css)
 MOST_PATTERNS = 1_200  # distinct rows that are compared with each other; more are ordered by their size
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Presence:
     """Who acted on what: touched bool[n_members, n_items], rows as ring.members, columns as ring.items."""
 
     touched: NDArray[np.bool_]
-    first_ms: Ints  # per member, the first act on a target; a large number where there is none
+    first_ms: Int  # per member, the first act on a target; a large number where there is none
 
     @classmethod
     def of(cls, ring: RingData) -> "Presence":
@@ -101,12 +101,12 @@ def colour(item: int) -> str:
     return f"c{item}" if item < COLOURS else "cx"
 
 
-def _patterns(touched: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Ints]:
+def _patterns(touched: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Int]:
     patterns, of_row = np.unique(touched, axis=0, return_inverse=True)
     return patterns, of_row.reshape(-1).astype(np.int64)
 
 
-def similar_order(presence: Presence) -> Ints:
+def similar_order(presence: Presence) -> Int:
     """Order members so that those with the same targets are together, int64[n_members].
 
     Leaves of average linkage over the share of targets that differ; ties by first act, then by row.
@@ -123,7 +123,7 @@ def similar_order(presence: Presence) -> Ints:
     return np.lexsort((np.arange(len(of_row)), presence.first_ms, rank[of_row])).astype(np.int64)
 
 
-def groups(presence: Presence, at_most: int) -> list[Ints]:
+def groups(presence: Presence, at_most: int) -> list[Int]:
     """Gather members into at most so many groups with much the same targets; rows of each, the largest first."""
     patterns, of_row = _patterns(presence.touched)
     if len(patterns) <= at_most:

@@ -12,10 +12,10 @@ from graphdet.reports import svg
 from graphdet.reports.figures.layout import Presence, colour, similar_order
 from graphdet.reports.ring_data import RingData
 
-ITEMS_DRAWN = 60
-ROWS_NAMED = 60  # up to so many members have a row with a name
-BANDS = 150  # more members than this share rows
-WIDTH = 1000.0
+MATRIX_ITEMS_DRAWN = 60
+MATRIX_ROWS_NAMED = 60  # up to so many members have a row with a name
+MATRIX_BANDS = 150  # more members than this share rows
+MATRIX_WIDTH = 1000.0
 _LEFT, _TOP, _RIGHT = 190.0, 40.0, 880.0
 _LEVELS = (0.25, 0.5, 0.75, 1.0)  # how full a band is, in steps
 
@@ -24,14 +24,14 @@ def draw_matrix(ring: RingData) -> Markup:
     """Draw the grid as inline SVG."""
     presence = Presence.of(ring)
     order = similar_order(presence)
-    n_items = min(len(ring.items), ITEMS_DRAWN)
+    n_items = min(len(ring.items), MATRIX_ITEMS_DRAWN)
     n_rows, step = _rows(len(order))
     wide = min(72.0, (_RIGHT - _LEFT) / max(n_items, 1))
     bottom = _TOP + n_rows * step
     parts = [_column(item, _LEFT + (item + 0.5) * wide, wide) for item in range(n_items)]
     full = presence.touched[order][:, :n_items]
     parts += _filled(_shares(full, n_rows), wide, step)
-    if len(order) <= ROWS_NAMED:
+    if len(order) <= MATRIX_ROWS_NAMED:
         parts += _names(ring, order, presence, step)
     else:
         parts += _counts(presence.touched.sum(axis=1), order, n_rows, step, len(ring.items))
@@ -49,16 +49,16 @@ def draw_matrix(ring: RingData) -> Markup:
         f"Below the line, the accounts outside that come nearest."
     )
     title = f"Grid of ring {words.visible(ring.ring_id)}"
-    return svg.picture(parts, WIDTH, height, title, described, "figure-matrix")
+    return svg.picture(parts, MATRIX_WIDTH, height, title, described, "figure-matrix")
 
 
 def _rows(n: int) -> tuple[int, float]:
     """How many rows are drawn for n members, and how high each is."""
     if n <= 24:
         return n, 18.0
-    if n <= ROWS_NAMED:
+    if n <= MATRIX_ROWS_NAMED:
         return n, 13.0
-    return (n, min(8.0, 600.0 / n)) if n <= BANDS else (BANDS, 4.0)
+    return (n, min(8.0, 600.0 / n)) if n <= MATRIX_BANDS else (MATRIX_BANDS, 4.0)
 
 
 def _shares(full: NDArray[np.bool_], n_rows: int) -> NDArray[np.float64]:
@@ -107,7 +107,7 @@ def _names(ring: RingData, order: NDArray[np.int64], presence: Presence, step: f
         y = _TOP + (place + 0.5) * step + 4
         parts.append(svg.label(svg.Label(_LEFT - 12, y, ring.members[row].user_id, 22, "label end small")))
         count = f"{int(presence.touched[row].sum())} of {len(ring.items)}"
-        parts.append(svg.tag("text", count, x=WIDTH - 6, y=y, css="axis end"))
+        parts.append(svg.tag("text", count, x=MATRIX_WIDTH - 6, y=y, css="axis end"))
     return parts
 
 
@@ -117,7 +117,7 @@ def _counts(
     """Draw on the right how many targets the members of each band touch, as bars."""
     band = np.arange(len(order)) * n_rows // len(order)
     mean = np.bincount(band, n_targets[order], minlength=n_rows) / np.bincount(band, minlength=n_rows)
-    room = WIDTH - _RIGHT - 16
+    room = MATRIX_WIDTH - _RIGHT - 16
     path = "".join(
         f"M{_RIGHT + 10:.1f} {_TOP + row * step:.1f}h{room * share / max(n_items, 1):.1f}v{step:.2f}"
         f"H{_RIGHT + 10:.1f}z"
@@ -125,7 +125,7 @@ def _counts(
     )
     return [
         svg.tag("path", d=path, css="bar"),
-        svg.tag("text", "targets touched", x=WIDTH - 6, y=_TOP - 8, css="axis end"),
+        svg.tag("text", "targets touched", x=MATRIX_WIDTH - 6, y=_TOP - 8, css="axis end"),
     ]
 
 
@@ -136,7 +136,7 @@ def _outside(ring: RingData, wide: float, bottom: float, n_items: int) -> tuple[
     step, top = 14.0, bottom + 30
     column = {item.item_id: place for place, item in enumerate(ring.items)}
     parts = [
-        svg.tag("path", d=f"M0 {bottom + 9:.1f}H{WIDTH:.0f}", css="edge"),
+        svg.tag("path", d=f"M0 {bottom + 9:.1f}H{MATRIX_WIDTH:.0f}", css="edge"),
         svg.tag("text", "outside the ring, same time", x=_LEFT, y=bottom + 23, css="axis"),
     ]
     for place, outsider in enumerate(context.outsiders):
@@ -149,16 +149,16 @@ def _outside(ring: RingData, wide: float, bottom: float, n_items: int) -> tuple[
         )
         parts.append(svg.tag("path", d=path, css="hollow"))
         count = f"{len(outsider.item_ids)} of {len(ring.items)}"
-        parts.append(svg.tag("text", count, x=WIDTH - 6, y=y + 10, css="axis end"))
+        parts.append(svg.tag("text", count, x=MATRIX_WIDTH - 6, y=y + 10, css="axis end"))
     y = top + len(context.outsiders) * step
     listed = [len(outsider.item_ids) for outsider in context.outsiders]
     rest = [(band, n - listed.count(band)) for band, n in sorted(context.bands.items(), reverse=True)]
-    told = "; ".join(
+    caption = "; ".join(
         f"{words.thousands(n)} more with {words.plural(band, 'target')}" for band, n in rest if n > 0
     )
     if not context.bands:
-        told = "nobody else touched any of the targets"
-    if told:
-        parts.append(svg.tag("text", told, x=_LEFT, y=y + 12, css="axis"))
+        caption = "nobody else touched any of the targets"
+    if caption:
+        parts.append(svg.tag("text", caption, x=_LEFT, y=y + 12, css="axis"))
         y += 16
     return parts, y + 6

@@ -11,13 +11,13 @@ from markupsafe import Markup
 
 from graphdet import words
 from graphdet.reports import svg
-from graphdet.reports.context import Context
+from graphdet.reports.context import Surroundings
 from graphdet.reports.figures.layout import Presence, colour, groups, two_columns
 from graphdet.reports.ring_data import RingData
 
-MEMBERS_DRAWN, GROUPS_DRAWN, ITEMS_DRAWN = 24, 12, 30
+MEMBERS_DRAWN, GROUPS_DRAWN, NETWORK_ITEMS_DRAWN = 24, 12, 30
 OUTSIDERS_DRAWN = 5
-WIDTH = 1000.0
+NETWORK_WIDTH = 1000.0
 _LEFT, _ITEM_LEFT, _ITEM_RIGHT, _RIGHT = 226.0, 372.0, 652.0, 786.0
 _MIDDLE = (_ITEM_LEFT + _ITEM_RIGHT) / 2
 _TOP = 30.0
@@ -29,7 +29,7 @@ class _Box:
 
     label: str
     note: str
-    told: str
+    caption: str
     touched: dict[int, float]
     css: str
     ids: tuple[str, ...] = field(default=())
@@ -38,7 +38,7 @@ class _Box:
 def draw_network(ring: RingData) -> Markup:
     """Draw the graph of a ring as inline SVG."""
     presence = Presence.of(ring)
-    drawn = len(ring.items) if len(ring.items) <= ITEMS_DRAWN else ITEMS_DRAWN - 1
+    drawn = len(ring.items) if len(ring.items) <= NETWORK_ITEMS_DRAWN else NETWORK_ITEMS_DRAWN - 1
     left = _members(ring, presence)
     right = [] if ring.context is None else _others(ring, ring.context)
     n_rows = drawn + (drawn < len(ring.items))
@@ -73,7 +73,7 @@ def draw_network(ring: RingData) -> Markup:
         f"the middle, {words.thousands(len(right))} of other accounts on the right. The tables hold the same data."
     )
     title = f"Graph of ring {words.visible(ring.ring_id)}"
-    return svg.picture(parts, WIDTH, height, title, described, "figure-network")
+    return svg.picture(parts, NETWORK_WIDTH, height, title, described, "figure-network")
 
 
 def _spread(order: list[int], height: float) -> dict[int, float]:
@@ -88,7 +88,7 @@ def _members(ring: RingData, presence: Presence) -> list[_Box]:
             _Box(
                 label=member.user_id,
                 note=f"{member.n_targets} of {ring.n_items}",
-                told=f"{words.visible(member.user_id)}: {member.n_targets} of {ring.n_items} targets",
+                caption=f"{words.visible(member.user_id)}: {member.n_targets} of {ring.n_items} targets",
                 touched={int(item): 1.0 for item in np.flatnonzero(presence.touched[row])},
                 css="member" if member.user_score is None or member.user_score >= 0.5 else "member low",
                 ids=(member.user_id,),
@@ -105,7 +105,7 @@ def _members(ring: RingData, presence: Presence) -> list[_Box]:
             _Box(
                 label=ring.members[int(rows[0])].user_id if alone else words.plural(len(rows), "account"),
                 note=f"{words.figure(typical)} of {ring.n_items}",
-                told=f"{words.plural(len(rows), 'account')} with much the same targets: {some}"
+                caption=f"{words.plural(len(rows), 'account')} with much the same targets: {some}"
                 + (" …" if len(rows) > 5 else ""),
                 touched={int(item): float(share[item]) for item in np.flatnonzero(share > 0)},
                 css="member",
@@ -114,7 +114,7 @@ def _members(ring: RingData, presence: Presence) -> list[_Box]:
     return boxes
 
 
-def _others(ring: RingData, context: Context) -> list[_Box]:
+def _others(ring: RingData, context: Surroundings) -> list[_Box]:
     """Accounts outside: the nearest ones alone, the others by how many targets they touched."""
     column = {item.item_id: place for place, item in enumerate(ring.items)}
     boxes, alone = [], context.outsiders[:OUTSIDERS_DRAWN]
@@ -124,7 +124,7 @@ def _others(ring: RingData, context: Context) -> list[_Box]:
             _Box(
                 label=outsider.user_id,
                 note=f"{n} of {ring.n_items}",
-                told=f"{words.visible(outsider.user_id)}, not a member: {words.plural(n, 'target')}",
+                caption=f"{words.visible(outsider.user_id)}, not a member: {words.plural(n, 'target')}",
                 touched={column[item]: 1.0 for item in outsider.item_ids if item in column},
                 css="other",
                 ids=(outsider.user_id,),
@@ -141,7 +141,7 @@ def _others(ring: RingData, context: Context) -> list[_Box]:
             _Box(
                 label=f"{words.thousands(n)}{more} {'account' if n == 1 else 'accounts'}",
                 note=f"{band} of {ring.n_items}",
-                told=f"{words.plural(n, 'account')} outside the ring with {each} each",
+                caption=f"{words.plural(n, 'account')} outside the ring with {each} each",
                 touched={column[item]: float(k) for item, k in context.band_items[band].items() if item in column},
                 css="other",
             )
@@ -188,12 +188,12 @@ def _outside(box: _Box, y: float, item_y: dict[int, float], drawn: int, scale: f
         )
         for item, n in sorted(_folded(box.touched, drawn).items())
     ]
-    return svg.group([*lines, *_box(box, _RIGHT - 4, WIDTH, y)], css=f"m {box.css}")
+    return svg.group([*lines, *_box(box, _RIGHT - 4, NETWORK_WIDTH, y)], css=f"m {box.css}")
 
 
 def _box(box: _Box, x0: float, x1: float, y: float) -> list[Markup]:
     frame = svg.tag(
-        "rect", svg.tag("title", box.told), x=x0, y=y - 9, width=x1 - x0, height=18.0, rx=4.0, css="box"
+        "rect", svg.tag("title", box.caption), x=x0, y=y - 9, width=x1 - x0, height=18.0, rx=4.0, css="box"
     )
     return [
         frame,
@@ -213,14 +213,14 @@ def _item(ring: RingData, row: int, drawn: int, y: float) -> Markup:
         )
     item = ring.items[row]
     counts = f"{words.thousands(item.n_users)} in"
-    told = f"Target {row + 1}, {words.visible(item.title)}: {words.plural(item.n_users, 'member')}"
+    caption = f"Target {row + 1}, {words.visible(item.title)}: {words.plural(item.n_users, 'member')}"
     if ring.context is not None and item.item_id in ring.context.outside_by_item:
         n = ring.context.outside_by_item[item.item_id][0]
         counts += f" · {words.thousands(n)} out"
-        told += f" and {words.plural(n, 'other account')} in the ring's time"
+        caption += f" and {words.plural(n, 'other account')} in the ring's time"
     frame = svg.tag(
         "rect",
-        svg.tag("title", told),
+        svg.tag("title", caption),
         x=_ITEM_LEFT,
         y=y - 9,
         width=width,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from graphdet import words
 from graphdet.reports import svg
 
-WIDTH = 1000.0
+OVERVIEW_WIDTH = 1000.0
 _BINS = 50
 _LEFT, _RIGHT = 70.0, 985.0
 _SURE = 4.2  # logits at which certainty ends in the map: 0.985
@@ -51,13 +51,12 @@ def draw_scores(scores: NDArray[np.float64], threshold: float | None) -> Markup:
     if threshold is not None:
         x = _LEFT + threshold * (_RIGHT - _LEFT)
         parts.append(svg.tag("path", d=f"M{x:.1f} 14V{bottom:.1f}", css="threshold"))
-        text = f"lowest score flagged: {words.score(threshold)}"
+        text = f"lowest score flagged: {words.score_in_words(threshold)}"
         parts.append(svg.tag("text", text, x=x - 8, y=22, css="label end") if threshold > 0.3
                      else svg.tag("text", text, x=x + 8, y=22, css="label"))  # fmt: skip
-    told = (
-        f"{words.plural(len(known), 'user')}; half have a score below {words.score(float(np.median(known)))}."
-    )
-    return svg.picture(parts, WIDTH, 250, "Distribution of user scores", told, "figure-scores")
+    median = words.score_in_words(float(np.median(known)))
+    caption = f"{words.plural(len(known), 'user')}; half have a score below {median}."
+    return svg.picture(parts, OVERVIEW_WIDTH, 250, "Distribution of user scores", caption, "figure-scores")
 
 
 def draw_ring_map(rings: Sequence[Mapping[str, Any]], files: Mapping[str, str]) -> Markup:
@@ -77,18 +76,18 @@ def draw_ring_map(rings: Sequence[Mapping[str, Any]], files: Mapping[str, str]) 
     for ring in order:
         x = _LEFT + (np.log10(max(int(ring["n_users"]), 1)) - low) / (high - low) * (_RIGHT - _LEFT)
         y = _certainty(float(ring["score"] or 0), top, bottom)
-        told = (
-            f"Ring {words.visible(ring['ring_id'])}: score {words.score(ring['score'])}, "
+        caption = (
+            f"Ring {words.visible(ring['ring_id'])}: score {words.score_in_words(ring['score'])}, "
             f"q {words.chance(ring['q_value'])}, "
             f"{words.plural(ring['n_users'], 'member')}, {words.plural(ring['n_items'], 'target')}"
         )
         size = 4.0 + 8.0 * float(np.sqrt(int(ring["n_items"]) / most))
         css = "dot" if ring["flagged"] else "dot unflagged"
-        dot = svg.tag("circle", svg.tag("title", told), cx=float(x), cy=y, r=size, css=css)
+        dot = svg.tag("circle", svg.tag("title", caption), cx=float(x), cy=y, r=size, css=css)
         page = files.get(ring["ring_id"])
         parts.append(dot if page is None else svg.tag("a", dot, href=f"rings/{page}.html"))
-    told = f"{words.plural(len(rings), 'ring')}; the table below holds the same numbers."
-    return svg.picture(parts, WIDTH, 344, "Rings by size and certainty", told, "figure-ring-map")
+    caption = f"{words.plural(len(rings), 'ring')}; the table below holds the same numbers."
+    return svg.picture(parts, OVERVIEW_WIDTH, 344, "Rings by size and certainty", caption, "figure-ring-map")
 
 
 def _certainty(score: float, top: float, bottom: float) -> float:

@@ -9,18 +9,18 @@ from markupsafe import Markup
 from graphdet import words
 from graphdet.reports import svg
 from graphdet.reports.figures.layout import colour
-from graphdet.reports.ring_data import RingData, Sitting, target_order
+from graphdet.reports.ring_data import RingData, RingSession, target_order
 
 ROWS_DRAWN = 18
 STEPS_DRAWN = 11
-WIDTH = 1000.0
+SCRIPTS_WIDTH = 1000.0
 _LEFT, _TILE, _GAP = 210.0, 26.0, 42.0
 _HIGH, _TOP = 25.0, 24.0
 
 
 def draw_scripts(ring: RingData) -> Markup:
     """Draw the scripts of the sessions with two targets or more; equal ones share a row and say how many they are."""
-    scripts: dict[tuple[str, ...], list[Sitting]] = defaultdict(list)
+    scripts: dict[tuple[str, ...], list[RingSession]] = defaultdict(list)
     for sitting in ring.sittings:
         order = target_order(sitting)
         if len(order) >= 2:
@@ -39,16 +39,16 @@ def draw_scripts(ring: RingData) -> Markup:
         parts += _row(ring, order, sittings, place, _TOP + (k + 0.5) * _HIGH)
     if len(rows) < len(scripts):
         rest = total - sum(len(sittings) for _, sittings in rows)
-        told = f"and {words.plural(rest, 'session')} with {words.plural(len(scripts) - len(rows), 'other script')}"
-        parts.append(svg.tag("text", told, x=_LEFT, y=height - 5, css="axis"))
+        caption = f"and {words.plural(rest, 'session')} with {words.plural(len(scripts) - len(rows), 'other script')}"
+        parts.append(svg.tag("text", caption, x=_LEFT, y=height - 5, css="axis"))
     described = f"{words.plural(total, 'session')} follow {words.plural(len(scripts), 'script')}."
     title = f"Session scripts of ring {words.visible(ring.ring_id)}"
-    return svg.picture(parts, WIDTH, height, title, described, "figure-scripts")
+    return svg.picture(parts, SCRIPTS_WIDTH, height, title, described, "figure-scripts")
 
 
 def _chosen(
-    scripts: dict[tuple[str, ...], list[Sitting]], place: dict[str, int]
-) -> list[tuple[tuple[str, ...], list[Sitting]]]:
+    scripts: dict[tuple[str, ...], list[RingSession]], place: dict[str, int]
+) -> list[tuple[tuple[str, ...], list[RingSession]]]:
     """The scripts of most sessions, then the longest; drawn with those that begin alike together."""
     ranked = sorted(scripts.items(), key=lambda pair: (-len(pair[1]), -len(pair[0]), _places(pair[0], place)))
     chosen = ranked[:ROWS_DRAWN]
@@ -59,7 +59,7 @@ def _places(order: Sequence[str], place: dict[str, int]) -> tuple[int, ...]:
     return tuple(place[item] for item in order)
 
 
-def _gaps_s(sittings: Sequence[Sitting]) -> list[float]:
+def _gaps_s(sittings: Sequence[RingSession]) -> list[float]:
     """Median time between a target's first act and the next target's, over sessions of one script."""
     steps = []
     for sitting in sittings:
@@ -73,17 +73,19 @@ def _gaps_s(sittings: Sequence[Sitting]) -> list[float]:
 
 
 def _row(
-    ring: RingData, order: tuple[str, ...], sittings: list[Sitting], place: dict[str, int], y: float
+    ring: RingData, order: tuple[str, ...], sittings: list[RingSession], place: dict[str, int], y: float
 ) -> list[Markup]:
     n = len(sittings)
     if n == 1:
-        told = f"{words.visible(sittings[0].user_id)}, session {words.visible(sittings[0].session_id)}"
+        caption = f"{words.visible(sittings[0].user_id)}, session {words.visible(sittings[0].session_id)}"
         name = svg.label(svg.Label(_LEFT - 14, y + 4, sittings[0].user_id, 24, "label end small"))
     else:
         users = len({sitting.user_id for sitting in sittings})
-        told = f"{words.plural(n, 'session')} of {words.plural(users, 'member')} with exactly this script"
+        caption = f"{words.plural(n, 'session')} of {words.plural(users, 'member')} with exactly this script"
         text = f"{words.plural(n, 'session')}, {words.plural(users, 'member')}"
-        name = svg.tag("text", svg.tag("title", told) + text, x=_LEFT - 14, y=y + 4, css="label end strong")
+        name = svg.tag(
+            "text", svg.tag("title", caption) + text, x=_LEFT - 14, y=y + 4, css="label end strong"
+        )
     parts = [name]
     gaps = _gaps_s(sittings)
     for k, item in enumerate(order[:STEPS_DRAWN]):

@@ -10,18 +10,18 @@ from graphdet.rings.why.measures import NONE, Measure, sharing
 from graphdet.rings.why.measures_time import chance_in_step
 from graphdet.rings.why.ring_view import RingView
 
-LEAST_LIFT = 2.0  # of what outsiders share, and of what members share elsewhere
+LEAST_TASTE_LIFT = 2.0  # of what outsiders share, and of what members share elsewhere
 LONG_SHARE = 0.7  # of an account's acts outside the targets …
 LONG_ACTS = 3  # … so many of them outside the ring's own time: a history of its own
-SMALL = 6  # members
+SMALL_RING = 6  # members
 HOUSEHOLD = 8
-MOSTLY = 0.8
+MOST_OF_MEMBERS = 0.8
 OPEN = 0.3  # share of the audience inside, below which the targets are everybody's
 
 Doubt = tuple[float, Measure]  # nats that it would take away, and what was counted
 
 
-def doubts(
+def innocent_explanations(
     ring: RingView, evidence: Mapping[str, float], strengths: Mapping[str, float], window_s: float | None
 ) -> list[Doubt]:
     """All innocent explanations that the ring's numbers leave open.
@@ -48,7 +48,7 @@ def _tastes(ring: RingView, evidence: Mapping[str, float]) -> list[Doubt]:
     out = []
     for code, name in (("common_taste", "halo_lift"), ("taste_elsewhere", "elsewhere_lift")):
         lift = float(evidence.get(name, 1.0))
-        if lift >= LEAST_LIFT:
+        if lift >= LEAST_TASTE_LIFT:
             out.append((_nats(ring) - _nats(ring, lift), Measure(code, lift, 1.0, numbers={"lift": lift})))
     return out
 
@@ -97,12 +97,12 @@ def _histories(ring: RingView) -> list[Doubt]:
 def _small(ring: RingView) -> list[Doubt]:
     """In a small group two accounts carry much of it."""
     m = len(ring.members)
-    if m >= SMALL:
+    if m >= SMALL_RING:
         return []
     n = np.sort(np.bincount(ring.user, minlength=m))[::-1]
     share = float(n[:2].sum() / max(n.sum(), 1))
     numbers = {"n_members": m, "share_of_two": share}
-    return [(_nats(ring) * share, Measure("small", float(m), float(SMALL), numbers=numbers))]
+    return [(_nats(ring) * share, Measure("small", float(m), float(SMALL_RING), numbers=numbers))]
 
 
 def _household(ring: RingView, nats: float) -> list[Doubt]:
@@ -113,7 +113,7 @@ def _household(ring: RingView, nats: float) -> list[Doubt]:
     kinds = ring.log.graph.entity_kinds
     groups = {e: who for e, who in groups.items() if kinds[e].as_py() != schema.TEMPLATE}
     entity = max(groups, key=lambda row: (len(groups[row]), -row), default=-1)
-    if m > HOUSEHOLD or entity < 0 or len(groups[entity]) < MOSTLY * m:
+    if m > HOUSEHOLD or entity < 0 or len(groups[entity]) < MOST_OF_MEMBERS * m:
         return []
     kind = ring.log.graph.entity_kinds[entity].as_py()
     size = len(groups[entity])

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from graphdet.arrays import Int
 from graphdet.rings.find import Judge, Judged
 from graphdet.rings.organic import Organic
 from graphdet.rings.own_time import MIDDLE
-from graphdet.rings.why.counter import doubts
+from graphdet.rings.why.counter import innocent_explanations
 from graphdet.rings.why.measures import (
     NONE,
     Measure,
@@ -35,7 +36,7 @@ from graphdet.rings.why.measures import (
 from graphdet.rings.why.measures_time import coattail, lockstep, one_sitting, scripted
 from graphdet.rings.why.member_reasons import as_reason, member_nats, member_reasons, rounded
 from graphdet.rings.why.reasons import ring_words, sentence
-from graphdet.rings.why.ring_view import Int, LogView, RingView
+from graphdet.rings.why.ring_view import LogView, RingView
 from graphdet.rings.why.without import MOST_ACTS, fewest_members, logit_drops
 from graphdet.tables import GraphArrays
 
@@ -58,19 +59,19 @@ JUDGED_BY: dict[str, tuple[str, ...]] = {
     "focus": ("focus",),
     "shared_entities": ("shared_entity_share",),
 }
-LEAST = 3.0  # nats, for a reason to be told: twenty to one
-LEAST_SHARE = 0.3  # of the acts, members or targets that it could be true of
+LEAST_REASON_NATS = 3.0  # nats, for a reason to be told: twenty to one
+LEAST_SHARE_TRUE = 0.3  # of the acts, members or targets that it could be true of
 LEAST_ODDS = 2.0
 MOST_NATURAL = 60  # natural groups looked at
-FEW_NATURAL = 5.0  # from which what they show counts more than nothing
+FEW_NATURAL_GROUPS = 5.0  # from which what they show counts more than nothing
 UPPER = 0.75  # quantile of natural groups that is held for natural
 MOST_RATIO = 20.0
-TOLD = 4  # reasons in the one sentence …
+MOST_REASONS_IN_SENTENCE = 4  # reasons in the one sentence …
 DOUBTED = 0.25  # … with the counter-evidence that would take away this share of the strongest
 
 
 @dataclass(frozen=True)
-class Reason:
+class RingReason:
     """A reason, or what speaks against: a code of CODES or COUNTER_CODES, nats, words, and the numbers in them.
 
     acts: the rows of Organic.acts that it rests on, those that carry it most first.
@@ -88,11 +89,11 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class RingExplanation:
     """All that explains a ring. members: per member (in the order of its block) its reasons as plain data."""
 
-    reasons: list[Reason]
-    counter: list[Reason]
+    reasons: list[RingReason]
+    counter: list[RingReason]
     members: list[list[dict[str, Any]]]
     would_change: dict[str, Any] | None = None
 
@@ -103,7 +104,7 @@ class Explanation:
         told = [reason for reason in self.reasons if reason.code == "shared_targets"]
         told += [reason for reason in self.reasons if reason.code != "shared_targets"]
         but = [reason.text for reason in self.counter if reason.strength >= DOUBTED * top]
-        return sentence([reason.text for reason in told[:TOLD]], but[:2])
+        return sentence([reason.text for reason in told[:MOST_REASONS_IN_SENTENCE]], but[:2])
 
     def plain(self, user_ids: Sequence[str]) -> dict[str, Any]:
         """As plain data; user_ids: those of the members, in the order of the block."""
@@ -141,12 +142,12 @@ def natural_groups(judged: Judged, log: LogView) -> Natural:
                 seen.setdefault((measure.code, measure.variant), []).append(ratio)
     ratios = {}
     for key, values in seen.items():
-        shrunk = len(values) / (len(values) + FEW_NATURAL) * np.log(np.quantile(values, UPPER))
+        shrunk = len(values) / (len(values) + FEW_NATURAL_GROUPS) * np.log(np.quantile(values, UPPER))
         ratios[key] = float(np.clip(np.exp(shrunk), 1.0, MOST_RATIO))
     return Natural(ratios, evidence)
 
 
-def measured(ring: RingView, natural: Natural) -> list[tuple[float, Measure]]:
+def strongest_measures(ring: RingView, natural: Natural) -> list[tuple[float, Measure]]:
     """The strongest variant of each measure that is worth telling, strongest first: nats and the measure, its
     expectation now that of natural groups.
     """
@@ -162,18 +163,18 @@ def measured(ring: RingView, natural: Natural) -> list[tuple[float, Measure]]:
             share = measure.observed / measure.trials if measure.trials else 1.0
             numbers = {**measure.numbers, "by_chance": measure.expected}
             kept = replace(measure, expected=expected, numbers=numbers)
-            enough = share >= LEAST_SHARE and measure.observed >= measure.least_lift * expected
+            enough = share >= LEAST_SHARE_TRUE and measure.observed >= measure.least_lift * expected
             if enough and measure.odds_ratio(ratio) >= LEAST_ODDS:
                 found.append((strength, kept))
         if found:
             strength, best = max(found, key=lambda pair: pair[0])
             strength -= float(np.log(len(found)))  # several variants were tried
-            if strength >= LEAST:
+            if strength >= LEAST_REASON_NATS:
                 out.append((strength, best))
     return sorted(out, key=lambda pair: (-pair[0], pair[1].code))
 
 
-def _reason(strength: float, measure: Measure, more: Mapping[str, Number]) -> Reason:
+def _reason(strength: float, measure: Measure, more: Mapping[str, Number]) -> RingReason:
     numbers: dict[str, Number] = {
         "observed": measure.observed,
         "expected": measure.expected,
@@ -181,16 +182,16 @@ def _reason(strength: float, measure: Measure, more: Mapping[str, Number]) -> Re
         **more,
     }
     numbers = {name: rounded(value) for name, value in numbers.items()}
-    return Reason(measure.code, strength, ring_words(measure.code, numbers), numbers, measure.acts)
+    return RingReason(measure.code, strength, ring_words(measure.code, numbers), numbers, measure.acts)
 
 
 def explain_ring(
     judged: Judged, row: int, log: LogView, natural: Natural, judge: Judge | None = None
-) -> Explanation:
+) -> RingExplanation:
     """Explain one ring (a row of judged)."""
     ring = RingView(log, judged.blocks.take(np.array([row])))
     evidence = {name: float(values[row]) for name, values in judged.evidence.items()}
-    found = measured(ring, natural)
+    found = strongest_measures(ring, natural)
     span_s = float(np.diff(np.quantile(ring.at_s, MIDDLE))[0])
     drops: dict[str, float] = {}
     if judge is not None and natural.evidence is not None:
@@ -205,19 +206,23 @@ def explain_ring(
         reasons.append(_reason(strength, measure, more))
     by_code = {reason.code: reason for reason in reasons}
     window = float(by_code["lockstep"].numbers["window_s"]) if "lockstep" in by_code else None
-    against = doubts(ring, evidence, {reason.code: reason.strength for reason in reasons}, window)
-    counter = [_reason(strength, measure, {}) for strength, measure in against if strength >= LEAST]
+    against = innocent_explanations(
+        ring, evidence, {reason.code: reason.strength for reason in reasons}, window
+    )
+    counter = [
+        _reason(strength, measure, {}) for strength, measure in against if strength >= LEAST_REASON_NATS
+    ]
     counter.sort(key=lambda reason: (-reason.strength, reason.code))
     usual = focus(ring)[0]
     members = member_reasons(
         ring, evidence["margin_touched_nats"], window, usual.expected / max(len(ring.members), 1)
     )
-    return Explanation(reasons, counter, members)
+    return RingExplanation(reasons, counter, members)
 
 
 def explain_rings(
     judged: Judged, rows: Sequence[int], model: Organic, graph: GraphArrays, judge: Judge | None = None
-) -> list[Explanation]:
+) -> list[RingExplanation]:
     """Explain rings (rows of judged). With the judge also: what would change the verdict of those that are flagged."""
     if not len(rows):
         return []

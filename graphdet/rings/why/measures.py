@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.arrays import Bool, Int
 from graphdet.rings.organic import surprise
-from graphdet.rings.why.ring_view import Bool, Int, RingView
+from graphdet.rings.why.ring_view import RingView
 
 RARE_SHARES = (0.02, 0.05, 0.1, 0.2)  # of all acts, on the rarest items
 Number = float | int | str
@@ -144,7 +145,7 @@ def acts_by(weight: NDArray[np.float64], which: NDArray[np.bool_], ring: RingVie
     return ring.act[chosen[np.lexsort((-weight[chosen], turn))]]
 
 
-PRIOR_ACTS = 20.0  # by which USUAL_FOCUS counts beside others who share two targets
+PRIOR_FOCUS_ACTS = 20.0  # by which USUAL_FOCUS counts beside others who share two targets
 USUAL_FOCUS = 0.3
 LEAST_SHARING = 3  # members on shared entities, and …
 SHARING = 0.1  # … share of the members: two who share one are a couple
@@ -212,7 +213,7 @@ def focus(ring: RingView) -> list[Measure]:
     _, user, _ = ring.audience
     others, count = np.unique(user[ring.outsider], return_counts=True)
     others, count = others[count >= 2], count[count >= 2]
-    usual = (count.sum() + PRIOR_ACTS * USUAL_FOCUS) / (degree[others].sum() + PRIOR_ACTS)
+    usual = (count.sum() + PRIOR_FOCUS_ACTS * USUAL_FOCUS) / (degree[others].sum() + PRIOR_FOCUS_ACTS)
     n = np.bincount(ring.user, minlength=len(ring.members))
     share = n / np.maximum(degree[ring.members], 1)
     m = len(ring.members)

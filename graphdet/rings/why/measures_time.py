@@ -3,14 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.rings.organic import Float
+from graphdet.arrays import Bool, Float, Int
 from graphdet.rings.why.measures import Measure, acts_by
-from graphdet.rings.why.ring_view import QUARTER_MS, Bool, Int, RingView
+from graphdet.rings.why.ring_view import QUARTER_MS, RingView
 
-WINDOWS_S = (10.0, 60.0, 600.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0)
+LOCKSTEP_WINDOWS_S = (10.0, 60.0, 600.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0)
 WIDEST = 1 / 20  # of the log: what comes together in a longer time is not in step
 PRIOR_VISITS = 2.0  # by which the log's own hours count beside the visits of a target's outsiders
-LEAST_LIFT = 3.0  # visitors of an item come in bursts that hours do not show
+LEAST_LOCKSTEP_LIFT = 3.0  # visitors of an item come in bursts that hours do not show
 PACE = 1.25  # gaps within this factor of the usual one keep the pace
 SAMPLE = 400  # acts of the log that say how often an act follows on a hot item
 HOT = 12
@@ -19,7 +19,9 @@ HOT = 12
 def windows(ring: RingView) -> list[float]:
     """The windows, in seconds, that the log's resolution and length allow."""
     log = ring.log
-    return [w for w in WINDOWS_S if log.resolution_s <= w <= max(log.span_s * WIDEST, log.resolution_s)]
+    return [
+        w for w in LOCKSTEP_WINDOWS_S if log.resolution_s <= w <= max(log.span_s * WIDEST, log.resolution_s)
+    ]
 
 
 def nearest_member_s(ring: RingView) -> Float:
@@ -41,7 +43,7 @@ def chance_in_step(ring: RingView, window_s: float, evenly: bool = False) -> Flo
     place, _, at_s = ring.audience
     place, at_s = place[ring.outsider], at_s[ring.outsider]
     origin = ring.log.model.acts_by_item_time.origin_ms / 1000
-    stride = ring.log.span_s + 4 * WINDOWS_S[-1]
+    stride = ring.log.span_s + 4 * LOCKSTEP_WINDOWS_S[-1]
     key = place * stride + (at_s - origin)
     at = ring.item * stride + (ring.at_s - origin)
     near = np.searchsorted(key, at + window_s, side="right") - np.searchsorted(key, at - window_s)
@@ -76,7 +78,7 @@ def lockstep(ring: RingView) -> list[Measure]:
                 trials=len(ring.act),
                 per_trial=2 * ring.per_sitting,  # of a pair that meets both are counted
                 variant=f"{window:g}",
-                least_lift=LEAST_LIFT,
+                least_lift=LEAST_LOCKSTEP_LIFT,
                 numbers=numbers,
                 acts=acts_by(-np.where(together, near, 0.0), together, ring),
             )

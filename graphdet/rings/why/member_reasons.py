@@ -4,17 +4,18 @@ from typing import Any
 
 import numpy as np
 
+from graphdet.arrays import Float
 from graphdet.rings.blocks import Blocks, membership
 from graphdet.rings.margin import naming_margins
-from graphdet.rings.organic import Float, Organic, surprise
+from graphdet.rings.organic import Organic, surprise
 from graphdet.rings.why.measures import Number, sharing
 from graphdet.rings.why.measures_time import chance_in_step, nearest_member_s
 from graphdet.rings.why.reasons import member_words
 from graphdet.rings.why.ring_view import RingView
 
-LEAST = 1.0  # nats, for a reason of a member to be told
+LEAST_MEMBER_NATS = 1.0  # nats, for a reason of a member to be told
 MOST_WITHOUT = 300  # members of a ring, beyond which the margin without each is not computed
-MOST_NAMED = 5  # members that an entity is shared with
+MOST_SHARERS_NAMED = 5  # members that an entity is shared with
 
 
 def rounded(value: Number) -> Number:
@@ -81,7 +82,7 @@ def member_reasons(
         together = np.bincount(ring.user, nearest_member_s(ring) <= window_s, minlength=m)
         chance = np.bincount(ring.user, chance_in_step(ring, window_s), minlength=m).astype(np.float64)
         for place, strength in enumerate(surprise(together.astype(np.float64), chance)):
-            if strength >= LEAST:
+            if strength >= LEAST_MEMBER_NATS:
                 add(
                     place,
                     "lockstep",
@@ -96,7 +97,7 @@ def member_reasons(
     _add_shared(ring, add)
     degree = ring.log.model.degree[ring.members]
     for place, strength in enumerate(surprise(n.astype(float), usual_focus * degree)):
-        if strength >= LEAST:
+        if strength >= LEAST_MEMBER_NATS:
             add(
                 place,
                 "focus",
@@ -138,5 +139,7 @@ def _add_shared(ring: RingView, add: Any) -> None:
         reason = add(
             place, "shared_entities", strength, {"observed": len(others), "expected": usual, "kind": kind}
         )
-        reason["with"] = [graph.user_ids[int(ring.members[other])].as_py() for other in others[:MOST_NAMED]]
+        reason["with"] = [
+            graph.user_ids[int(ring.members[other])].as_py() for other in others[:MOST_SHARERS_NAMED]
+        ]
         reason["entity_id"] = graph.entity_ids[entity].as_py()

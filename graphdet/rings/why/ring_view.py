@@ -11,14 +11,13 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from graphdet.arrays import Bool, Float, Int
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts, outside_appeal
 from graphdet.rings.evidence import entity_links
-from graphdet.rings.organic import Float, Organic
+from graphdet.rings.organic import Organic
 from graphdet.rings.own_time import own_time, ranges
 from graphdet.tables import GraphArrays
 
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
 QUARTER_MS = 900_000
 NEAR_ACTS = 400  # of the whole log, around an act, that say what is hot at that time
 

@@ -7,12 +7,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from graphdet import schema
+from graphdet.arrays import Float
 from graphdet.evaluation.rounding import six
 from graphdet.rings.blocks import block_acts
 from graphdet.rings.find import Judge, Judged
-from graphdet.rings.membership import listed, member_strength, ring_ids
-from graphdet.rings.organic import Float, Organic
-from graphdet.rings.why.explain import Explanation, explain_rings
+from graphdet.rings.membership import listed_rings, member_strength, ring_ids
+from graphdet.rings.organic import Organic
+from graphdet.rings.why.explain import RingExplanation, explain_rings
 from graphdet.tables import GraphArrays, RingTables, typed_table
 from graphdet.words import iso
 
@@ -23,7 +24,7 @@ def tabulate(judged: Judged, model: Organic, graph: GraphArrays, judge: Judge | 
     The evidence of a ring is a JSON object of its numbers and of the ranked `reasons`, `counter_evidence`,
     `member_reasons` (per user id) and `would_change`, the last only with the judge.
     """
-    rows = listed(judged)
+    rows = listed_rings(judged)
     explained = explain_rings(judged, rows.tolist(), model, graph, judge)
     names = dict(zip(rows.tolist(), ring_ids(len(rows)), strict=True))
     acts = block_acts(judged.blocks, model)
@@ -58,7 +59,7 @@ def tabulate(judged: Judged, model: Organic, graph: GraphArrays, judge: Judge | 
 
 
 def _document(
-    evidence: dict[str, float], why: Explanation, members: NDArray[np.int32], graph: GraphArrays
+    evidence: dict[str, float], why: RingExplanation, members: NDArray[np.int32], graph: GraphArrays
 ) -> str:
     ids = [graph.user_ids[int(member)].as_py() for member in members]
     return json.dumps({**evidence, **why.plain(ids)})

@@ -7,17 +7,16 @@ such log serves all rings at once, each without acts of its own.
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from graphdet.arrays import Float, Int
 from graphdet.rings.blocks import MIN_ITEMS, MIN_USERS, Blocks, block_acts, membership
 from graphdet.rings.evidence import gather_evidence, judge_inputs
 from graphdet.rings.find import Judge, Judged, told_apart
 from graphdet.rings.margin import naming_margins
-from graphdet.rings.organic import Acts, Float, Organic, organic_of
+from graphdet.rings.organic import Acts, Organic, organic_of
 from graphdet.tables import GraphArrays
 
-Int = NDArray[np.int64]
-NO_RING = -np.inf  # the logit of what is left of a ring that is too small, or too blurred, to be one
+NO_RING_LOGIT = -np.inf  # the logit of what is left of a ring that is too small, or too blurred, to be one
 MOST_ACTS = 10_000_000  # in a log, beyond which it is not written again
 FEW_ACTS = 2_000_000  # up to which a log is written again for each of its rings, all together: seconds
 
@@ -55,9 +54,9 @@ def logits_without(
 ) -> Float:
     """The logits of rings (rows of judged), each without acts of its own (rows of Organic.acts): float64[len(rows)].
 
-    Members and targets that are left without an act leave the ring; NO_RING where too few are left.
+    Members and targets that are left without an act leave the ring; NO_RING_LOGIT where too few are left.
     """
-    out = np.full(len(rows), NO_RING)
+    out = np.full(len(rows), NO_RING_LOGIT)
     everything = np.concatenate([*gone, np.zeros(0, np.int64)]).astype(np.int64)
     there = without_acts(model, everything)
     blocks = judged.blocks.take(np.asarray(rows, np.int64))
@@ -74,7 +73,7 @@ def logits_without(
         left = Blocks(membership(users, model.n_users), membership(items, model.n_items))
         evidence = gather_evidence(left, there, graph, naming_margins(left, there))
         logits = judge(judge_inputs(evidence), judged.fold[np.asarray(rows, np.int64)[kept]])
-        out[kept] = np.where(told_apart(evidence), logits, NO_RING)
+        out[kept] = np.where(told_apart(evidence), logits, NO_RING_LOGIT)
     return out
 
 
@@ -107,7 +106,7 @@ def fewest_members(
     """
     low = np.zeros(len(rows), np.int64)
     high = np.array([len(members) for members in order], np.int64)
-    left = np.full(len(rows), NO_RING)
+    left = np.full(len(rows), NO_RING_LOGIT)
     while (high - low > 1).any():
         middle = (low + high) // 2
         gone = [

@@ -7,31 +7,32 @@ from contextlib import AbstractContextManager
 
 import duckdb
 
-from graphdet.audit import SHOWN, AuditLog, Draft, Entry, Head, chained, iso, utc_now
+from graphdet.audit import SHOWN_FIELDS, AuditLog, Draft, Entry, Head, chained, iso_utc, utc_now
 from graphdet.errors import GraphdetError, StoreError
 from graphdet.store.duckdb.tables import quoted
 
-TRIES = 50  # another connection of this process may be noting something: one of the two is refused and tries again
-HEADLESS = (
+# Another connection of this process may be noting something: one of the two is refused and tries again.
+APPEND_TRIES = 50
+NO_HEAD_MESSAGE = (
     "the audit log has no head: somebody removed it; nothing is noted on top of that. "
     "Look with: graphdet audit verify"
 )
-Transaction = Callable[[str], AbstractContextManager[duckdb.DuckDBPyConnection]]
+OpenTransaction = Callable[[str], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 
-def append(transaction: Transaction, drafts: Sequence[Draft]) -> Head:
+def append_entries(transaction: OpenTransaction, drafts: Sequence[Draft]) -> Head:
     """Add entries in one transaction that changes the head first, so that of two at a time one is refused.
 
     Raises:
         GraphdetError: the log has no head.
         StoreError: other connections of this process never stopped noting things.
     """
-    for attempt in range(TRIES):
+    for attempt in range(APPEND_TRIES):
         try:
             with transaction("writing the audit log of") as connection:
                 return _append(connection, drafts)
         except StoreError as error:
-            if not isinstance(error.__cause__, duckdb.TransactionException) or attempt == TRIES - 1:
+            if not isinstance(error.__cause__, duckdb.TransactionException) or attempt == APPEND_TRIES - 1:
                 raise
             time.sleep(random.uniform(0, 0.02 * (attempt + 1)))
     raise AssertionError("the last try returned or raised")
@@ -40,13 +41,13 @@ def append(transaction: Transaction, drafts: Sequence[Draft]) -> Head:
 def _append(connection: duckdb.DuckDBPyConnection, drafts: Sequence[Draft]) -> Head:
     head = _head(connection)
     if head is None:
-        raise GraphdetError(HEADLESS)
-    entries, after = chained(drafts, head, iso(utc_now()))
+        raise GraphdetError(NO_HEAD_MESSAGE)
+    entries, after = chained(drafts, head, iso_utc(utc_now()))
     connection.execute("UPDATE audit_head SET count = ?, hash = ?", [after.count, after.hash])
-    columns = ("seq", "entry", "hash", *SHOWN)
+    columns = ("seq", "entry", "hash", *SHOWN_FIELDS)
     listed, places = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
     for entry in entries:
-        values = [entry.seq, entry.entry, entry.hash, *(entry.shown[name] for name in SHOWN)]
+        values = [entry.seq, entry.entry, entry.hash, *(entry.shown[name] for name in SHOWN_FIELDS)]
         connection.execute(f"INSERT INTO audit ({listed}) VALUES ({places})", values)
     return after
 
@@ -56,11 +57,12 @@ def _head(connection: duckdb.DuckDBPyConnection) -> Head | None:
     return Head(*rows[0]) if len(rows) == 1 else None
 
 
-def read(connection: duckdb.DuckDBPyConnection) -> AuditLog:
+def read_audit_log(connection: duckdb.DuckDBPyConnection) -> AuditLog:
     """The log as it stands, by seq."""
-    listed = ", ".join(quoted(name) for name in ("seq", "entry", "hash", *SHOWN))
+    listed = ", ".join(quoted(name) for name in ("seq", "entry", "hash", *SHOWN_FIELDS))
     rows = connection.execute(f"SELECT {listed} FROM audit ORDER BY seq, rowid").fetchall()
     entries = [
-        Entry(seq, text, hashed, dict(zip(SHOWN, shown, strict=True))) for seq, text, hashed, *shown in rows
+        Entry(seq, text, hashed, dict(zip(SHOWN_FIELDS, shown, strict=True)))
+        for seq, text, hashed, *shown in rows
     ]
     return AuditLog(tuple(entries), _head(connection))

@@ -54,7 +54,7 @@ def read_labelled(kind: str) -> str:
     return f"SELECT {listed} FROM {kind}_scores ORDER BY score DESC, p_value, {kind}_id"
 
 
-def append(
+def append_rows(
     connection: duckdb.DuckDBPyConnection, name: str, columns: tuple[str, ...], table: pa.Table
 ) -> None:
     """Add rows to a table; columns are taken by name, others are left out.
@@ -77,4 +77,4 @@ def replace(connection: duckdb.DuckDBPyConnection, name: str, types: dict[str, s
     """
     require_columns(table.column_names, tuple(types), name)
     connection.execute(f"DELETE FROM {name}")
-    append(connection, name, tuple(types), table)
+    append_rows(connection, name, tuple(types), table)

@@ -67,7 +67,7 @@ def wal_of(path: Path) -> Path:
 
 
 @contextmanager
-def in_words(path: Path, doing: str) -> Iterator[None]:
+def duckdb_problem(path: Path, doing: str) -> Iterator[None]:
     """Turn DuckDB's errors about file, disk and memory into graphdet's; let mistakes of ours through.
 
     Raises:
@@ -77,7 +77,7 @@ def in_words(path: Path, doing: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        known = translate(error, path, doing)
+        known = translate_duckdb_error(error, path, doing)
         if known is None:
             raise
         raise known from error
@@ -87,7 +87,7 @@ def in_words(path: Path, doing: str) -> Iterator[None]:
         raise
 
 
-def translate(error: duckdb.Error, path: Path, doing: str) -> GraphdetError | None:
+def translate_duckdb_error(error: duckdb.Error, path: Path, doing: str) -> GraphdetError | None:
     """Say a DuckDB error in graphdet's words; None when it is no matter of files, disk or memory."""
     text = str(error)
     lower = text.lower()

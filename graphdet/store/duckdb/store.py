@@ -17,13 +17,13 @@ from graphdet.errors import UsageError
 from graphdet.ports import LooseVerdict, Source
 from graphdet.progress import Progress, without_bar
 from graphdet.store.duckdb import audit_log, findings, tables, twins, writing
-from graphdet.store.duckdb.problems import check_file, in_words
+from graphdet.store.duckdb.problems import check_file, duckdb_problem
 from graphdet.store.neighbourhood import in_window, neighbourhood
 from graphdet.tables import Frame, LogTables, RingTables
 
 # DuckDB's newer string compression is both smaller and faster to write; the package needs DuckDB 1.5 anyway.
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.5.0"}
-MEMORY_LIMIT = "4GiB"  # beyond this DuckDB spills to disk
+DUCKDB_MEMORY_LIMIT = "4GiB"  # beyond this DuckDB spills to disk
 SEEDS = "graphdet_seeds"  # the users of whom is read
 READ_INTERACTIONS = "graphdet_interactions"  # temporary table: the view, computed once per opened store
 
@@ -46,10 +46,10 @@ class DuckDBStore:
         self.read_only = read_only
         may_create = create and not read_only
         check_file(self.path, may_create)
-        with in_words(self.path, "opening"):
+        with duckdb_problem(self.path, "opening"):
             self._connection = duckdb.connect(str(self.path), read_only=read_only, config=CONFIG)
         try:
-            with in_words(self.path, "opening"):
+            with duckdb_problem(self.path, "opening"):
                 self._settle()
                 tables.prepare(self._connection, self.path, may_create)
                 tables.add_later_tables(self._connection, read_only)
@@ -69,7 +69,7 @@ class DuckDBStore:
         for setting in (
             "SET TimeZone = 'UTC'",
             "SET autoinstall_known_extensions = false",
-            f"SET memory_limit = '{MEMORY_LIMIT}'",
+            f"SET memory_limit = '{DUCKDB_MEMORY_LIMIT}'",
         ):
             self._connection.execute(setting)
         without_bar(self._connection)
@@ -84,7 +84,7 @@ class DuckDBStore:
     def _transaction(self, doing: str) -> Iterator[duckdb.DuckDBPyConnection]:
         if self.read_only:
             raise UsageError(f"{self.path} was opened only for reading; open it without read_only to write")
-        with in_words(self.path, doing):
+        with duckdb_problem(self.path, doing):
             self._connection.execute("BEGIN")
             try:
                 yield self._connection
@@ -98,13 +98,13 @@ class DuckDBStore:
                 raise
 
     def _arrow(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        with in_words(self.path, "reading"):
+        with duckdb_problem(self.path, "reading"):
             return self._connection.sql(sql, params=dict(parameters or {}) or None).to_arrow_table()
 
     def _of_users(self, sql: str, user_ids: Sequence[str]) -> pa.Table:
         """Read what `sql` says, with the ids of some users in the table SEEDS."""
         seeds = pa.table({"user_id": pa.array(sorted(set(user_ids)), pa.string())})
-        with in_words(self.path, "reading"):
+        with duckdb_problem(self.path, "reading"):
             self._connection.register(SEEDS, seeds)
             try:
                 return self._connection.sql(sql).to_arrow_table()
@@ -112,7 +112,7 @@ class DuckDBStore:
                 self._connection.unregister(SEEDS)
 
     def _frame(self, sql: str) -> Frame:
-        with in_words(self.path, "reading"):
+        with duckdb_problem(self.path, "reading"):
             return nw.from_native(self._connection.sql(sql))
 
     # --- the log ------------------------------------------------------------------------------------------
@@ -132,10 +132,10 @@ class DuckDBStore:
         """
         if source.digest in self.sources():
             return
-        progress.start("write to the store", len(writing.STEPS))
+        progress.start("write to the store", len(writing.WRITING_STEPS))
         try:
             with self._transaction("writing") as connection:
-                for step in writing.STEPS:
+                for step in writing.WRITING_STEPS:
                     step(connection, log, source)
                     progress.advance()
         finally:
@@ -152,7 +152,7 @@ class DuckDBStore:
         Grouped from the events once per opened store (a spillable temporary table), then only scanned.
         """
         if not self._has_read_interactions:
-            with in_words(self.path, "reading"):
+            with duckdb_problem(self.path, "reading"):
                 self._connection.execute(
                     f"CREATE OR REPLACE TEMP TABLE {READ_INTERACTIONS} AS "
                     f"SELECT {', '.join(schema.INTERACTION_COLUMNS)} FROM interactions"
@@ -175,7 +175,7 @@ class DuckDBStore:
     def _interactions_of(self, user_ids: Sequence[str]) -> Frame:
         """The interactions of some users, read at once: they are chosen before the events are grouped."""
         found = self._of_users(tables.interactions_of(SEEDS), user_ids)
-        with in_words(self.path, "reading"):
+        with duckdb_problem(self.path, "reading"):
             return nw.from_native(self._connection.from_arrow(found))
 
     def events(self) -> Frame:
@@ -225,7 +225,7 @@ class DuckDBStore:
 
     def labelled(self) -> dict[str, pa.Table]:
         """Scores of items, sessions and events as last written, most suspicious first."""
-        with in_words(self.path, "reading"):
+        with duckdb_problem(self.path, "reading"):
             kinds = findings.labelled_kinds(self._connection)
         return {kind: self._arrow(findings.read_labelled(kind)) for kind in kinds}
 
@@ -236,7 +236,7 @@ class DuckDBStore:
             findings.replace(connection, "ring_members", tables.RING_MEMBER_TYPES, rings.members)
             findings.replace(connection, "ring_items", tables.RING_ITEM_TYPES, rings.items)
             if history is not None:
-                findings.append(connection, "ring_history", schema.RING_HISTORY_COLUMNS, history)
+                findings.append_rows(connection, "ring_history", schema.RING_HISTORY_COLUMNS, history)
 
     def rings(self) -> RingTables:
         """Rings as last written, by score, their members and items in the same order."""
@@ -254,12 +254,12 @@ class DuckDBStore:
         Raises:
             GraphdetError: the log has entries and no head.
         """
-        return audit_log.append(self._transaction, drafts)
+        return audit_log.append_entries(self._transaction, drafts)
 
     def audit(self) -> AuditLog:
         """The audit log as it stands, unchecked."""
-        with in_words(self.path, "reading"):
-            return audit_log.read(self._connection)
+        with duckdb_problem(self.path, "reading"):
+            return audit_log.read_audit_log(self._connection)
 
     def loose_verdicts(self) -> list[LooseVerdict]:
         """None: only Neo4j Browser writes past the log."""
@@ -281,7 +281,7 @@ class DuckDBStore:
 
     def queries(self) -> dict[str, str]:
         """Titles of the saved queries by name, in the order of an investigation."""
-        return twins.titles()
+        return twins.sql_titles()
 
     def query(self, name: str, parameters: Mapping[str, Any]) -> pa.Table:
         """Run the SQL twin of a saved query; `limit` defaults to 100.
@@ -289,11 +289,11 @@ class DuckDBStore:
         Raises:
             UsageError: no such query, a parameter is missing, unknown or no number.
         """
-        sql, filled = twins.load(name, parameters)
+        sql, filled = twins.load_query(name, parameters)
         return self._arrow(sql, filled)
 
     def close(self) -> None:
         """Release the file; closing twice is closing once."""
-        with in_words(self.path, "closing"), contextlib.suppress(duckdb.ConnectionException):
+        with duckdb_problem(self.path, "closing"), contextlib.suppress(duckdb.ConnectionException):
             self._connection.interrupt()  # a query left by Ctrl-C would keep close waiting
             self._connection.close()

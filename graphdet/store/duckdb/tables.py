@@ -19,7 +19,7 @@ SCHEMA_VERSION = "1"
 VERSION_KEY = "graphdet.schema_version"
 INCOMING = "graphdet_incoming"  # what a frame or table being written is called in SQL
 SOURCE_COLUMN = "source_ix"  # of events, beside schema.EVENT_COLUMNS: which row of `sources`
-PACKED_IDS = ("user_id", "item_id", "session_id")  # BIGINT or VARCHAR in event_log
+PACKED_ID_COLUMNS = ("user_id", "item_id", "session_id")  # BIGINT or VARCHAR in event_log
 
 EVENT_TYPES = {
     "event_id": "VARCHAR",
@@ -105,7 +105,7 @@ LATER_TABLES = {
         "seq": "BIGINT NOT NULL",
         "entry": "VARCHAR NOT NULL",
         "hash": "VARCHAR NOT NULL",
-        **dict.fromkeys(audit.SHOWN, "VARCHAR"),
+        **dict.fromkeys(audit.SHOWN_FIELDS, "VARCHAR"),
     },
     "audit_head": {"count": "BIGINT NOT NULL", "hash": "VARCHAR NOT NULL"},
 }
@@ -138,7 +138,7 @@ def interactions_of(users: str) -> str:
 
 def show_events(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the view `events` anew, after a column of event_log came or changed."""
-    shown = {name: f"CAST({name} AS VARCHAR)" for name in PACKED_IDS}
+    shown = {name: f"CAST({name} AS VARCHAR)" for name in PACKED_ID_COLUMNS}
     shown["event_id"] = "coalesce(event_id, CAST(event_row AS VARCHAR))"
     names = [*schema.EVENT_COLUMNS, *attributes_of(connection), SOURCE_COLUMN]
     listed = ", ".join(f"{shown.get(name, quoted(name))} AS {quoted(name)}" for name in names)

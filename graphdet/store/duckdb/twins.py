@@ -15,22 +15,22 @@ def _texts() -> dict[str, str]:
     return {name.removesuffix(".sql"): found[name] for name in sorted(found) if name.endswith(".sql")}
 
 
-def titles() -> dict[str, str]:
+def sql_titles() -> dict[str, str]:
     """Titles of the queries by name, in the order of an investigation."""
     return in_order({name: title_of(text) for name, text in _texts().items()})
 
 
-def load(name: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def load_query(name: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Read a query and fill its parameters.
 
     Raises:
         UsageError: no such query; a parameter is missing, unknown or no number.
     """
-    check_name(name, titles())
+    check_name(name, sql_titles())
     text = _texts()[name]
     return text, fill_parameters(name, text, parameters)
 
 
-def text_of(name: str) -> str:
+def sql_text(name: str) -> str:
     """The whole text of a query, with its title."""
     return _texts()[name]

@@ -10,7 +10,7 @@ from graphdet.ports import Source
 from graphdet.store.duckdb.tables import (
     EVENT_TYPES,
     INCOMING,
-    PACKED_IDS,
+    PACKED_ID_COLUMNS,
     SOURCE_COLUMN,
     attributes_of,
     column_types,
@@ -47,7 +47,7 @@ def write_events(connection: duckdb.DuckDBPyConnection, log: LogTables, source: 
     attributes = [name for name in types if name not in schema.EVENT_COLUMNS]
     _fit_columns(connection, types, attributes)
     kept = column_types(connection)
-    given = {name: f"CAST({name} AS {kept[name]})" for name in PACKED_IDS}
+    given = {name: f"CAST({name} AS {kept[name]})" for name in PACKED_ID_COLUMNS}
     given["event_id"] = "nullif(event_id, CAST(event_row AS VARCHAR))"
     names = [*schema.EVENT_COLUMNS, *attributes]
     listed = ", ".join(map(quoted, names))
@@ -66,7 +66,7 @@ def _fit_columns(connection: duckdb.DuckDBPyConnection, types: dict[str, str], a
     """Add the columns of new attributes; pack ids as integers while every source gives them so."""
     kept = column_types(connection)
     first = not connection.execute("SELECT 1 FROM event_log LIMIT 1").fetchall()
-    for name in PACKED_IDS:
+    for name in PACKED_ID_COLUMNS:
         kind = "BIGINT" if types[name] in INTEGERS and (first or kept[name] == "BIGINT") else "VARCHAR"
         if kind != kept[name]:
             connection.execute(f"ALTER TABLE event_log ALTER {name} TYPE {kind}")
@@ -114,5 +114,5 @@ def write_source(connection: duckdb.DuckDBPyConnection, log: LogTables, source: 
     connection.execute("INSERT INTO sources VALUES (?, ?, ?, ?, ?)", row)
 
 
-Step = Callable[[duckdb.DuckDBPyConnection, LogTables, Source], None]
-STEPS: tuple[Step, ...] = (write_events, write_items, write_entities, write_source)
+WritingStep = Callable[[duckdb.DuckDBPyConnection, LogTables, Source], None]
+WRITING_STEPS: tuple[WritingStep, ...] = (write_events, write_items, write_entities, write_source)

@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from uuid import uuid4
 
-from graphdet.audit import SHOWN, AuditLog, Draft, Entry, Head, chained, iso, utc_now
+from graphdet.audit import SHOWN_FIELDS, AuditLog, Draft, Entry, Head, chained, iso_utc, utc_now
 from graphdet.errors import GraphdetError
 from graphdet.ports import LooseVerdict
 from graphdet.store.neo4j.client import Client, Transaction
 from graphdet.store.neo4j.statements import cypher
 
 CONSTRAINTS = ("schema/audit-entry", "schema/audit-head")
-HEADLESS = (
+NO_HEAD = (
     "the audit log has entries and no head: somebody removed it; nothing is noted on top of that. "
     "Look with: graphdet audit verify"
 )
 
 
-def append(client: Client, drafts: Sequence[Draft]) -> Head:
+def append_audit(client: Client, drafts: Sequence[Draft]) -> Head:
     """Add entries in one transaction that holds the head's lock; see graphdet.ports.
 
     Raises:
@@ -31,13 +31,13 @@ def append(client: Client, drafts: Sequence[Draft]) -> Head:
         found = tx.run(cypher("write/lock-audit")).data()[0]
         if found["count"] is None:
             if tx.run(cypher("read/audit-size")).data()[0]["n"]:
-                raise GraphdetError(HEADLESS)
+                raise GraphdetError(NO_HEAD)
             head = Head()
         else:
             head = Head(found["count"], found["hash"])
         if found["token"] == token:  # the driver tries again what was committed, when the answer was lost
             return head
-        at = iso(utc_now())
+        at = iso_utc(utc_now())
         for draft in drafts:
             (entry,), after = chained([draft], head, at)
             row = {"seq": entry.seq, "entry": entry.entry, "hash": entry.hash, **entry.shown}
@@ -52,13 +52,13 @@ def append(client: Client, drafts: Sequence[Draft]) -> Head:
     return client.write(write, "writing the audit log of")
 
 
-def read(client: Client) -> AuditLog:
+def read_audit(client: Client) -> AuditLog:
     """The log as it stands; a property that is none of an entry's comes as a copy too many."""
     entries = []
     for row in client.rows(cypher("read/audit")):
         values = dict(row["entry"])
         seq, text, hashed = values.pop("seq"), values.pop("entry", ""), values.pop("hash", "")
-        shown = {**dict.fromkeys(SHOWN), **{name: _text(value) for name, value in values.items()}}
+        shown = {**dict.fromkeys(SHOWN_FIELDS), **{name: _text(value) for name, value in values.items()}}
         entries.append(Entry(_whole(seq), _text(text), _text(hashed), shown))
     found = client.rows(cypher("read/audit-head"))
     head = Head(_whole(found[0]["count"]), _text(found[0]["hash"])) if found else None

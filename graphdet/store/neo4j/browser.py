@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from importlib import resources
 
 from graphdet.store.neo4j import saved
-from graphdet.store.neo4j.statements import names, text_literal, text_of
+from graphdet.store.neo4j.statements import cypher_text, names, text_literal
 from graphdet.store.queries import in_order, title_of
 
-FOLDER = "graphdet"  # of the favourites
+FAVOURITES_FOLDER = "graphdet"  # of the favourites
 STYLE_NAME, FAVOURITES_NAME = "graphdet.grass", "graphdet-favourites.zip"
 _RULE = re.compile(r"([\w.]+)\s*\{([^{}]*(?:\{\w+\}[^{}]*)*)\}")
 _STAMP = (2020, 1, 1, 0, 0, 0)  # the same queries give the same bytes
@@ -76,14 +76,14 @@ def favourites() -> bytes:
 
     The first sets the parameters, for servers that do not.
     """
-    texts = {name: text_of(f"browser/{name}") for name in names("browser")}
+    texts = {name: cypher_text(f"browser/{name}") for name in names("browser")}
     titles = in_order({name: title_of(text) for name, text in texts.items()})
     files = [("00-parameters", f"// 00 Set the parameters first\n:{parameters_command()}\n")]
     files += [(f"{title.partition(' ')[0]}-{name}", texts[name]) for name, title in titles.items()]
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in files:
-            entry = zipfile.ZipInfo(f"{FOLDER}/{name}.cypher", date_time=_STAMP)
+            entry = zipfile.ZipInfo(f"{FAVOURITES_FOLDER}/{name}.cypher", date_time=_STAMP)
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, text)
     return packed.getvalue()

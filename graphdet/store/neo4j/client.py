@@ -70,7 +70,7 @@ class Client:
         try:
             yield
         except (exceptions.Neo4jError, exceptions.DriverError) as error:
-            raise translate(error, self.url, doing) from error
+            raise translate_neo4j_error(error, self.url, doing) from error
         except OSError as error:
             raise StoreError(f"{doing} {self.url}: {error}; is the server up?") from error
 
@@ -120,7 +120,7 @@ def _check_port(url: str) -> None:
         raise UsageError(f"{url} is not a Neo4j URL ({error}); for example neo4j://localhost:7687") from None
 
 
-def translate(error: Exception, url: str, doing: str) -> GraphdetError:
+def translate_neo4j_error(error: Exception, url: str, doing: str) -> GraphdetError:
     """Say an error of the driver or the server: what is wrong, where, what to do."""
     said = str(getattr(error, "message", None) or error).partition("\n")[0].strip()
     code = str(getattr(error, "code", None) or "")

@@ -12,7 +12,7 @@ from graphdet.store.neo4j.home import USERNAME, Home, Memory
 from graphdet.store.neo4j.java import server_version
 
 ASK_S = 20.0
-STOP_S = 120
+DOCKER_STOP_S = 120
 
 
 def image(version: str) -> str:
@@ -41,7 +41,7 @@ def is_there() -> bool:
     return done.returncode == 0
 
 
-def check() -> None:
+def check_docker() -> None:
     """Check that Docker can be used.
 
     Raises:
@@ -79,7 +79,7 @@ def run_command(place: Home, ports: tuple[int, int], memory: Memory) -> list[str
     return [*command, image(server_version())]
 
 
-def run(place: Home, ports: tuple[int, int], memory: Memory, progress: Progress) -> None:
+def run_container(place: Home, ports: tuple[int, int], memory: Memory, progress: Progress) -> None:
     """Make and start the container anew; the data are in the home.
 
     Raises:
@@ -107,9 +107,9 @@ def runs(place: Home) -> bool:
     return told.strip() == "true"
 
 
-def stop(place: Home) -> None:
+def stop_container(place: Home) -> None:
     """Stop the container and wait for its clean end."""
-    _docker("stop", "--time", str(STOP_S), container(place))
+    _docker("stop", "--time", str(DOCKER_STOP_S), container(place))
 
 
 def last_words(place: Home) -> str:

@@ -112,7 +112,7 @@ def check_found(found: int, wanted: int, what: str) -> None:
         )
 
 
-def read_scores(client: Client, user_ids: Sequence[str] | None = None) -> pa.Table:
+def read_user_scores(client: Client, user_ids: Sequence[str] | None = None) -> pa.Table:
     """Scores as last written, of all users or of some, most suspicious first, ties by user_id.
 
     Raises:
@@ -139,7 +139,7 @@ def read_scores(client: Client, user_ids: Sequence[str] | None = None) -> pa.Tab
     return table.sort_by([("score", "descending"), ("user_id", "ascending")])
 
 
-def write_rings(client: Client, rings: RingTables, history: pa.Table | None = None) -> None:
+def write_ring_nodes(client: Client, rings: RingTables, history: pa.Table | None = None) -> None:
     """Replace all rings, their members and items, and add to their history, in one transaction.
 
     Raises:
@@ -215,7 +215,7 @@ def _down(value: float | None) -> tuple[bool, float]:
     return (value is None, -(value or 0.0))
 
 
-KINDS = ("item", "session")
+LABELLED_KINDS = ("item", "session")
 
 
 def write(client: Client, labelled: Mapping[str, pa.Table]) -> None:
@@ -227,7 +227,7 @@ def write(client: Client, labelled: Mapping[str, pa.Table]) -> None:
     """
     if "event" in labelled:
         raise UsageError(f"{client.url} keeps no events; scores of events need a DuckDB store")
-    for kind in KINDS:
+    for kind in LABELLED_KINDS:
         repeat(client, cypher(f"write/clear-{kind}-scores"))
     for kind, table in labelled.items():
         columns = (f"{kind}_id", *schema.LABELLED_COLUMNS)
@@ -239,10 +239,10 @@ def write(client: Client, labelled: Mapping[str, pa.Table]) -> None:
             check_found(found, len(rows), f"scored {kind}s")
 
 
-def read(client: Client) -> dict[str, pa.Table]:
+def read_labelled(client: Client) -> dict[str, pa.Table]:
     """Scores as last written, most suspicious first, ties by id; only kinds that have any."""
     out = {}
-    for kind in KINDS:
+    for kind in LABELLED_KINDS:
         columns = schema_of((f"{kind}_id", *schema.LABELLED_COLUMNS))
         rows = [record[0] for record in client.stream(cypher(f"read/{kind}-scores"))]
         if not rows:

@@ -17,7 +17,7 @@ from graphdet.errors import StoreError, UsageError
 from graphdet.ports import Store
 from graphdet.reports import html
 from graphdet.store.neo4j import browser, saved
-from graphdet.store.neo4j.statements import text_of
+from graphdet.store.neo4j.statements import cypher_text
 
 GUIDE_NAME = "guide.html"
 HOST = "127.0.0.1"
@@ -86,7 +86,7 @@ def guide_page(case: Case) -> str:
         parameters=":" + browser.params(saved.browser_defaults() | ids),
         guilty=":" + browser.params(saved.browser_defaults() | ids | guilty),
         innocent=":" + browser.params(saved.browser_defaults() | ids | innocent),
-        queries={name.replace("-", "_"): text_of(f"browser/{name}").strip() for name in names},
+        queries={name.replace("-", "_"): cypher_text(f"browser/{name}").strip() for name in names},
     )
 
 

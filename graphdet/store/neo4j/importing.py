@@ -33,7 +33,7 @@ ISO = "'%Y-%m-%dT%H:%M:%S.%gZ'"
 QUOTE_ALL = "(FORMAT csv, HEADER, DELIMITER ',', QUOTE '\"', ESCAPE '\"', FORCE_QUOTE ({}))"
 
 
-def write_import_files(
+def write_bulk_files(
     bench: duckdb.DuckDBPyConnection,
     log: LogTables,
     directory: Path,
@@ -237,7 +237,7 @@ def _copy_relationships(bench: duckdb.DuckDBPyConnection, directory: Path) -> No
     )
 
 
-def load(place: Home, arguments: list[str], directory: Path, progress: Progress) -> None:
+def load_files(place: Home, arguments: list[str], directory: Path, progress: Progress) -> None:
     """Load the files into the empty database of a home's server, which is down meanwhile.
 
     Killed in between, the next start of the server removes what was half loaded.

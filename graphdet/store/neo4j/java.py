@@ -17,12 +17,12 @@ INSTALL = (
 OLDEST_JAVA, NEWEST_JAVA = 17, 21
 COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 OPENED = ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent")  # the server reaches into these
-SHIPPED = resources.files("graphdet.store.neo4j")
+SHIPPED_JAVA = resources.files("graphdet.store.neo4j")
 
 
 def server_version() -> str:
     """The pinned version of the server, read from the shipped pom."""
-    found = re.search(r"<neo4j\.version>([^<]+)<", (SHIPPED / "pom.xml").read_text(encoding="utf-8"))
+    found = re.search(r"<neo4j\.version>([^<]+)<", (SHIPPED_JAVA / "pom.xml").read_text(encoding="utf-8"))
     if found is None:
         raise ValueError("pom.xml names no neo4j.version")
     return found[1]
@@ -83,7 +83,7 @@ def ensure_jars(progress: Progress) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as scratch:
             pom = Path(scratch, "pom.xml")
-            pom.write_bytes((SHIPPED / "pom.xml").read_bytes())
+            pom.write_bytes((SHIPPED_JAVA / "pom.xml").read_bytes())
             fetched = Path(scratch, "lib")
             command = [maven, "--batch-mode", "--quiet", "--file", str(pom), COPY_GOAL]
             _run_maven([*command, f"-DoutputDirectory={fetched}"])

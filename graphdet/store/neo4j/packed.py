@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 CHUNK_RECORDS = 20_000
-CHUNK = "graphdet_chunk"
+CHUNK_TABLE = "graphdet_chunk"
 
-INTERACTIONS = """
+PACKED_INTERACTIONS_SQL = """
     SELECT key AS user_id, substr(packed, start, n_chars) AS session_id, substr(packed, start + n_chars) AS
     item_id,
            kind AS action, CAST(parts[1] AS BIGINT) AS at_ms, coalesce(CAST(parts[3] AS BIGINT), 1) AS n,
@@ -25,22 +25,22 @@ INTERACTIONS = """
         FROM (
             SELECT key, kind, packed, string_split(head, ':') AS parts, length(head) AS n_head
             FROM (SELECT key, kind, packed, split_part(packed, ' ', 1) AS head FROM graphdet_chunk)))"""
-SESSIONS = """
+PACKED_SESSIONS_SQL = """
     SELECT substr(packed, length(start_text) + length(end_text) + 3) AS session_id, key AS user_id,
            CAST(start_text AS BIGINT) AS started_ms, CAST(end_text AS BIGINT) AS ended_ms
     FROM (SELECT key, packed, split_part(packed, ' ', 1) AS start_text, split_part(packed, ' ', 2) AS end_text
           FROM graphdet_chunk)"""
-ENTITIES = """
+PACKED_ENTITIES_SQL = """
     SELECT key AS user_id, kind, substr(packed, length(first_text) + length(n_text) + 3) AS entity_id,
            CAST(first_text AS BIGINT) AS first_ms, CAST(n_text AS BIGINT) AS n
     FROM (SELECT key, kind, packed, split_part(packed, ' ', 1) AS first_text, split_part(packed, ' ', 2) AS
     n_text
           FROM graphdet_chunk)"""
 
-Record = tuple[str, str, Sequence[str]]  # key, kind (an action, or an entity's kind), packed texts
+PackedRecord = tuple[str, str, Sequence[str]]  # key, kind (an action, or an entity's kind), packed texts
 
 
-def pour(bench: duckdb.DuckDBPyConnection, table: str, select: str, records: Iterable[Record]) -> None:
+def pour(bench: duckdb.DuckDBPyConnection, table: str, select: str, records: Iterable[PackedRecord]) -> None:
     """Make a table of the workbench from packed records; `select` (one of the above) cuts the texts up.
 
     A second thread cuts up one chunk while the driver decodes the next: DuckDB and Arrow let go of the
@@ -56,21 +56,21 @@ def pour(bench: duckdb.DuckDBPyConnection, table: str, select: str, records: Ite
             busy = worker.submit(_insert, bench, insert, chunk)
         if busy is not None:
             busy.result()
-    bench.unregister(CHUNK)
+    bench.unregister(CHUNK_TABLE)
 
 
-def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+def _chunks(records: Iterable[PackedRecord]) -> Iterator[list[PackedRecord]]:
     flow = iter(records)
     while chunk := list(islice(flow, CHUNK_RECORDS)):
         yield chunk
 
 
-def _insert(bench: duckdb.DuckDBPyConnection, statement: str, chunk: list[Record]) -> None:
-    bench.register(CHUNK, _flat(chunk))
+def _insert(bench: duckdb.DuckDBPyConnection, statement: str, chunk: list[PackedRecord]) -> None:
+    bench.register(CHUNK_TABLE, _flat(chunk))
     bench.execute(statement)
 
 
-def _flat(chunk: list[Record]) -> pa.Table:
+def _flat(chunk: list[PackedRecord]) -> pa.Table:
     """Records as a table of one row for each text: key, kind, packed."""
     lists = pa.array([texts for _, _, texts in chunk], pa.list_(pa.string()))
     rows = pa.array(np.repeat(np.arange(len(chunk)), lists.value_lengths().to_numpy(zero_copy_only=False)))

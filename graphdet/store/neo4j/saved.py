@@ -15,7 +15,7 @@ from neo4j.time import DateTime
 
 from graphdet.store.neo4j.client import Client
 from graphdet.store.neo4j.findings import TYPES, schema_of
-from graphdet.store.neo4j.statements import action_of_type, cypher, names, text_of
+from graphdet.store.neo4j.statements import action_of_type, cypher, cypher_text, names
 from graphdet.store.queries import check_name, declared, fill_parameters, in_order, needed, title_of
 
 KEYS = ("userId", "sessionId", "itemId", "ringId", "entityId", "digest", "key")
@@ -29,9 +29,9 @@ def reading() -> tuple[str, ...]:
     return tuple(name for name in names("browser") if not _WRITES.search(cypher(f"browser/{name}")))
 
 
-def titles() -> dict[str, str]:
+def cypher_titles() -> dict[str, str]:
     """Titles of the queries by name, in the order of an investigation."""
-    return in_order({name: title_of(text_of(f"browser/{name}")) for name in reading()})
+    return in_order({name: title_of(cypher_text(f"browser/{name}")) for name in reading()})
 
 
 def statement_of(name: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -47,20 +47,20 @@ def statement_of(name: str, parameters: Mapping[str, Any]) -> tuple[str, dict[st
 
 def statement_text(name: str) -> str:
     """The text of a saved query, comments and all, with its limit as a parameter."""
-    return _LIMIT.sub("LIMIT $limit", text_of(f"browser/{name}").rstrip())
+    return _LIMIT.sub("LIMIT $limit", cypher_text(f"browser/{name}").rstrip())
 
 
 def browser_defaults() -> dict[str, str | int | float]:
     """Every parameter of the saved queries that has a default, with it, for Neo4j Browser."""
     return {
         key: value
-        for name in titles()
-        for key, value in declared(text_of(f"browser/{name}")).items()
+        for name in cypher_titles()
+        for key, value in declared(cypher_text(f"browser/{name}")).items()
         if not needed(key)
     }
 
 
-def run(client: Client, name: str, parameters: Mapping[str, Any]) -> pa.Table:
+def run_saved_query(client: Client, name: str, parameters: Mapping[str, Any]) -> pa.Table:
     """Run a saved query; `limit` defaults to 100.
 
     Raises:

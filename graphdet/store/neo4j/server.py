@@ -32,7 +32,7 @@ from graphdet.store.neo4j.home import (
     default_home,
 )
 from graphdet.store.neo4j.java import (
-    SHIPPED,
+    SHIPPED_JAVA,
     ensure_jars,
     find_java,
     find_maven,
@@ -73,7 +73,7 @@ def launch(place: Home, ports: tuple[int, int], memory: Memory, progress: Progre
         left.unlink(missing_ok=True)
     new = not place.has_users
     password = place.ensure_password()
-    command = [*java_command(java, jars, memory.heap_mib), str(SHIPPED / "Launch.java"), str(place.path)]
+    command = [*java_command(java, jars, memory.heap_mib), str(SHIPPED_JAVA / "Launch.java"), str(place.path)]
     pid = _spawn(command, place.launch_log, password + "\n" if new else "")
     place.write_note(
         kind="java", http_port=ports[0], bolt_port=ports[1], pid=pid, born=birth_of(pid), **asdict(memory)
@@ -100,7 +100,7 @@ def _spawn(command: list[str], log: Path, said: str) -> int:
 
 
 START_S = 180.0
-STOP_S = 120.0
+SERVER_STOP_S = 120.0
 POLL_S = 0.1
 IMPORTING, IMPORTED = "importing", "imported"
 
@@ -181,7 +181,7 @@ def start(
                 heap_mib or note.get("heap_mib", HEAP_MIB),
                 page_cache_mib or note.get("page_cache_mib", PAGE_CACHE_MIB),
             )
-            make = containers.run if kind == "docker" else launch
+            make = containers.run_container if kind == "docker" else launch
             make(place, ports, memory, progress or Silent())
             try:
                 _await(place, progress or Silent())
@@ -196,7 +196,7 @@ def _kind(last: str | None, docker: bool | None) -> str:
     """Docker or java; a home that has data of one kind is not opened by the other unless asked."""
     if docker is not None:
         if docker:
-            containers.check()
+            containers.check_docker()
         return "docker" if docker else "java"
     if last in ("docker", "java"):
         return last
@@ -227,7 +227,7 @@ def _is_half_loaded(place: Home) -> bool:
 def _recovered(place: Home) -> Iterator[None]:
     """See to what a killed bulk load left: half a graph is removed, a whole one kept."""
     if _is_half_loaded(place):
-        end_all(str(place.import_report), STOP_S)  # the tool outlives the process that ran it
+        end_all(str(place.import_report), SERVER_STOP_S)  # the tool outlives the process that ran it
         place.drop_graph()
     yield
     place.import_note.unlink(missing_ok=True)
@@ -311,7 +311,7 @@ def hold(place: Home) -> None:
         StoreError: it does not.
     """
     place.hold.touch()
-    deadline = time.monotonic() + STOP_S
+    deadline = time.monotonic() + SERVER_STOP_S
     while not place.held.exists():
         if not place.is_running() or time.monotonic() > deadline:
             raise StoreError(f"the server in {place.path} does not let go of its database; see {place.logs}")
@@ -321,13 +321,13 @@ def hold(place: Home) -> None:
 def _end(place: Home) -> None:
     note = place.note()
     if note.get("kind") == "docker":
-        containers.stop(place)
+        containers.stop_container(place)
         return
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(note["pid"]).terminate()
-    if not wait_for_end(note["pid"], note["born"], STOP_S):
+    if not wait_for_end(note["pid"], note["born"], SERVER_STOP_S):
         raise StoreError(
-            f"the server (process {note['pid']}) does not end in {STOP_S:.0f} s; "
+            f"the server (process {note['pid']}) does not end in {SERVER_STOP_S:.0f} s; "
             f"see {place.logs / 'debug.log'}"
         )
     note["pid"] = note["born"] = None

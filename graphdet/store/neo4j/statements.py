@@ -9,7 +9,7 @@ from functools import cache
 from graphdet import schema
 from graphdet.shipped_files import shipped_folder
 
-FOLDER = shipped_folder("cypher")
+CYPHER_FOLDER = shipped_folder("cypher")
 
 
 @cache
@@ -19,7 +19,7 @@ def cypher(name: str, label: str = "", rel_type: str = "", constraint: str = "")
     >>> cypher("read/items").splitlines()[0]
     'MATCH (i:Item)'
     """
-    text = (FOLDER / f"{name}.cypher").read_text(encoding="utf-8")
+    text = (CYPHER_FOLDER / f"{name}.cypher").read_text(encoding="utf-8")
     statement = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("//"))
     for place, identifier in (("LABEL_", label), ("TYPE_", rel_type), ("NAME_", constraint)):
         if identifier:
@@ -30,13 +30,13 @@ def cypher(name: str, label: str = "", rel_type: str = "", constraint: str = "")
 @cache
 def names(folder: str) -> tuple[str, ...]:
     """Names of the statements of a folder, sorted."""
-    found = (file.name for file in (FOLDER / folder).iterdir())
+    found = (file.name for file in (CYPHER_FOLDER / folder).iterdir())
     return tuple(sorted(name.removesuffix(".cypher") for name in found if name.endswith(".cypher")))
 
 
-def text_of(name: str) -> str:
+def cypher_text(name: str) -> str:
     """The whole text of a statement, with its comments."""
-    return (FOLDER / f"{name}.cypher").read_text(encoding="utf-8")
+    return (CYPHER_FOLDER / f"{name}.cypher").read_text(encoding="utf-8")
 
 
 def escaped(identifier: str) -> str:

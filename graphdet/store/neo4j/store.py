@@ -24,11 +24,11 @@ from graphdet.store.neo4j.processes import claim, is_same, read_note
 from graphdet.store.neo4j.statements import action_of_type, cypher
 from graphdet.tables import Frame, LogTables, RingTables
 
-MEMORY_LIMIT = "4GiB"  # of the workbench; beyond it DuckDB spills to disk
+WORKBENCH_MEMORY_LIMIT = "4GiB"  # of the workbench; beyond it DuckDB spills to disk
 BULK_FROM = 100_000  # interactions; below, the server's stop and start cost more than the batches
 IDS_A_READ = 5_000
-INTERACTIONS, SESSIONS = "graphdet_interactions", "graphdet_sessions"
-ENTITIES, NEAR = "graphdet_entities", "graphdet_near"
+READ_INTERACTIONS, READ_SESSIONS = "graphdet_interactions", "graphdet_sessions"
+READ_ENTITIES, NEAR_USERS = "graphdet_entities", "graphdet_near"
 
 
 class Neo4jStore:
@@ -66,7 +66,7 @@ class Neo4jStore:
         for setting in (
             "SET TimeZone = 'UTC'",
             "SET autoinstall_known_extensions = false",
-            f"SET memory_limit = '{MEMORY_LIMIT}'",
+            f"SET memory_limit = '{WORKBENCH_MEMORY_LIMIT}'",
         ):
             self._bench.execute(setting)
         without_bar(self._bench)
@@ -155,7 +155,7 @@ class Neo4jStore:
                 arguments = importing.write_staged(self._bench, folder, source, metas)
                 progress.done()
                 self._client.close()
-                importing.load(place, arguments, folder, progress)
+                importing.load_files(place, arguments, folder, progress)
                 self._client = Client(self.url, *self._login)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -173,14 +173,14 @@ class Neo4jStore:
         Raises:
             StoreError: unreachable, or an ingest is not complete.
         """
-        if INTERACTIONS not in self._kept:
+        if READ_INTERACTIONS not in self._kept:
             self._check_complete()
             records = self._packed(cypher("read/interactions"), {"since": None, "until": None})
-            packed.pour(self._bench, INTERACTIONS, packed.INTERACTIONS, records)
-            self._kept.add(INTERACTIONS)
-        return in_window(self._frame(INTERACTIONS, schema.INTERACTION_COLUMNS), since_ms, until_ms)
+            packed.pour(self._bench, READ_INTERACTIONS, packed.PACKED_INTERACTIONS_SQL, records)
+            self._kept.add(READ_INTERACTIONS)
+        return in_window(self._frame(READ_INTERACTIONS, schema.INTERACTION_COLUMNS), since_ms, until_ms)
 
-    def _packed(self, statement: str, parameters: Mapping[str, Any]) -> Iterator[packed.Record]:
+    def _packed(self, statement: str, parameters: Mapping[str, Any]) -> Iterator[packed.PackedRecord]:
         for user_id, rel_type, action, texts in self._client.stream(statement, parameters):
             yield user_id, action_of_type(rel_type) if action is None else action, texts
 
@@ -222,20 +222,23 @@ class Neo4jStore:
             record for part in _parts(ends) for record in self._packed(statement, {"ids": part, **window})
         )
         self._near += 1  # frames that were given out stay as they are
-        table = f"{NEAR}_{self._near}"
-        packed.pour(self._bench, table, packed.INTERACTIONS, records)
+        table = f"{NEAR_USERS}_{self._near}"
+        packed.pour(self._bench, table, packed.PACKED_INTERACTIONS_SQL, records)
         return self._frame(table, schema.INTERACTION_COLUMNS)
 
     def entities(self) -> Frame:
         """Links of users to shared entities (schema.ENTITY_COLUMNS)."""
-        if ENTITIES not in self._kept:
+        if READ_ENTITIES not in self._kept:
             self._check_complete()
             records = self._client.stream(cypher("read/entities"))
             packed.pour(
-                self._bench, ENTITIES, packed.ENTITIES, ((key, kind, texts) for key, kind, texts in records)
+                self._bench,
+                READ_ENTITIES,
+                packed.PACKED_ENTITIES_SQL,
+                ((key, kind, texts) for key, kind, texts in records),
             )
-            self._kept.add(ENTITIES)
-        return self._frame(ENTITIES, schema.ENTITY_COLUMNS)
+            self._kept.add(READ_ENTITIES)
+        return self._frame(READ_ENTITIES, schema.ENTITY_COLUMNS)
 
     def items(self) -> Frame:
         """Items (schema.ITEM_COLUMNS)."""
@@ -261,11 +264,16 @@ class Neo4jStore:
 
     def sessions(self) -> Frame:
         """Sessions (schema.SESSION_COLUMNS) of complete ingests."""
-        if SESSIONS not in self._kept:
+        if READ_SESSIONS not in self._kept:
             records = self._client.stream(cypher("read/sessions"))
-            packed.pour(self._bench, SESSIONS, packed.SESSIONS, ((key, "", texts) for key, texts in records))
-            self._kept.add(SESSIONS)
-        return self._frame(SESSIONS, schema.SESSION_COLUMNS)
+            packed.pour(
+                self._bench,
+                READ_SESSIONS,
+                packed.PACKED_SESSIONS_SQL,
+                ((key, "", texts) for key, texts in records),
+            )
+            self._kept.add(READ_SESSIONS)
+        return self._frame(READ_SESSIONS, schema.SESSION_COLUMNS)
 
     def counts(self) -> dict[str, int]:
         """How many users, items, sessions, interactions, entities (distinct ones), rings, suspects."""
@@ -279,7 +287,7 @@ class Neo4jStore:
 
     def scores(self, user_ids: Sequence[str] | None = None) -> pa.Table:
         """Scores as last written, of all users or of some, most suspicious first, ties by user_id."""
-        return findings.read_scores(self._client, user_ids)
+        return findings.read_user_scores(self._client, user_ids)
 
     def write_labelled(self, labelled: Mapping[str, pa.Table]) -> None:
         """Replace all scores of items and sessions: properties of their nodes.
@@ -291,7 +299,7 @@ class Neo4jStore:
 
     def labelled(self) -> dict[str, pa.Table]:
         """Scores of items and sessions as last written, most suspicious first."""
-        return labelled_scores.read(self._client)
+        return labelled_scores.read_labelled(self._client)
 
     def write_rings(self, rings: RingTables, history: pa.Table | None = None) -> None:
         """Replace all rings, their members and items, and add to their history, in one transaction.
@@ -299,7 +307,7 @@ class Neo4jStore:
         A store that an older version filled gets the indexes that it lacks.
         """
         writing.create_constraints(self._client, [])
-        findings.write_rings(self._client, rings, history)
+        findings.write_ring_nodes(self._client, rings, history)
 
     def rings(self) -> RingTables:
         """Rings as last written, most suspicious first."""
@@ -316,11 +324,11 @@ class Neo4jStore:
         Raises:
             GraphdetError: the log has entries and no head.
         """
-        return audit_log.append(self._client, drafts)
+        return audit_log.append_audit(self._client, drafts)
 
     def audit(self) -> AuditLog:
         """The audit log as it stands, unchecked."""
-        return audit_log.read(self._client)
+        return audit_log.read_audit(self._client)
 
     def loose_verdicts(self) -> list[LooseVerdict]:
         """Verdicts given in Neo4j Browser that are not in the audit log yet, the oldest first."""
@@ -339,7 +347,7 @@ class Neo4jStore:
 
     def queries(self) -> dict[str, str]:
         """Titles of the saved queries by name, in the order of an investigation."""
-        return saved.titles()
+        return saved.cypher_titles()
 
     def query(self, name: str, parameters: Mapping[str, Any]) -> pa.Table:
         """Run a saved query of cypher/browser; `limit` defaults to 100.
@@ -347,7 +355,7 @@ class Neo4jStore:
         Raises:
             UsageError: no such query, a parameter is missing, unknown or no number.
         """
-        return saved.run(self._client, name, parameters)
+        return saved.run_saved_query(self._client, name, parameters)
 
     def close(self) -> None:
         """Release the connections and the workbench; closing twice is closing once."""

@@ -25,7 +25,7 @@ SORTED = "graphdet_sorted"
 
 
 @dataclass(frozen=True)
-class Step:
+class StatementStep:
     """Rows that one statement writes: those of `select`, sorted, in batches."""
 
     statement: str
@@ -127,18 +127,18 @@ def fingerprint(bench: duckdb.DuckDBPyConnection) -> str:
     return "; ".join(parts)
 
 
-def _steps(bench: duckdb.DuckDBPyConnection) -> Iterator[Step]:
-    yield Step(cypher("write/items"), f"FROM {VIEW}_items ORDER BY item_id", {})
-    yield Step(cypher("write/sessions"), f"FROM {VIEW}_sessions ORDER BY user_id, session_id", {})
+def _steps(bench: duckdb.DuckDBPyConnection) -> Iterator[StatementStep]:
+    yield StatementStep(cypher("write/items"), f"FROM {VIEW}_items ORDER BY item_id", {})
+    yield StatementStep(cypher("write/sessions"), f"FROM {VIEW}_sessions ORDER BY user_id, session_id", {})
     for kind in kinds_of(bench):
-        yield Step(
+        yield StatementStep(
             cypher("write/entities", label=entity_label(kind)),
             f"FROM {VIEW}_entities WHERE kind = $of ORDER BY user_id, entity_id",
             {"kind": kind},
         )
     for action in actions_of(bench):
         rel_type, kept = type_of_action(action)
-        yield Step(
+        yield StatementStep(
             cypher("write/interactions", rel_type=rel_type),
             f"FROM {VIEW}_interactions WHERE action = $of ORDER BY user_id, session_id, item_id",
             {"action": kept, "of": action},
@@ -228,7 +228,9 @@ def _write_steps(
             progress.advance(last - first)
 
 
-def _batch(step: Step, rows: list[dict[str, Any]], digest: str, batch: int) -> Callable[[Transaction], None]:
+def _batch(
+    step: StatementStep, rows: list[dict[str, Any]], digest: str, batch: int
+) -> Callable[[Transaction], None]:
     def write(tx: Transaction) -> None:
         locked = tx.run(cypher("write/take-batch"), digest=digest).single()
         if locked is None:
