@@ -192,7 +192,7 @@ def simulate(
         NotEnoughData: the log is too small for the plan.
 
     >>> import graphdet
-    >>> made = graphdet.simulation(n_users=200, n_items=80, days=5, plan="L1", n_campaigns=1, seed=3)
+    >>> made = graphdet.simulate(n_users=200, n_items=80, days=5, plan="L1", n_campaigns=1, seed=3)
     >>> list(made.log.columns)
     ['user_id', 'item_id', 'session_id', 'timestamp', 'action', 'device_id', 'ip']
     >>> made.truth["campaign_id"].unique().tolist()

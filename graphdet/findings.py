@@ -171,7 +171,7 @@ class Ring:
     ring_id, score, p_value, q_value, flagged, first_seen, last_seen (UTC), reason (one sentence) are attributes.
 
     >>> import graphdet
-    >>> made = graphdet.simulation(n_users=300, n_items=100, days=7, plan="L1", n_campaigns=1, seed=2)
+    >>> made = graphdet.simulate(n_users=300, n_items=100, days=7, plan="L1", n_campaigns=1, seed=2)
     >>> findings = graphdet.run(made.log)
     >>> ring = findings.ring("R0001")
     >>> ring.flagged, set(ring.members["user_id"]) >= set(made.truth["user_id"])
@@ -292,7 +292,7 @@ class Ring:
 
 @dataclass(frozen=True)
 class Simulation:
-    """A made log and the truth about it. Made by `graphdet.simulation`.
+    """A made log and the truth about it. Made by `graphdet.simulate`.
 
     Shapes: log has user_id, item_id, session_id, timestamp (datetime, UTC), action, and device_id, ip, amount, rating
     where the kind of log has them, by time; truth user_id, campaign_id, kind, level, hijacked (bool), one row per
@@ -300,7 +300,7 @@ class Simulation:
     kind.
 
     >>> import graphdet
-    >>> made = graphdet.simulation(n_users=100, n_items=40, days=3, plan="none", seed=1)
+    >>> made = graphdet.simulate(n_users=100, n_items=40, days=3, plan="none", seed=1)
     >>> len(made.truth), str(made.log["timestamp"].dt.tz)
     (0, 'UTC')
     """
