@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import narwhals as nw
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -53,7 +52,7 @@ def ring_sources(
 def _among(store: Store, frame: Frame, column: str, ids: Sequence[str]) -> Frame:
     """The rows of a frame whose column is one of some ids."""
     wanted = pa.table({column: pa.array(list(ids), pa.string())})
-    return frame.join(nw.from_native(store.bench.from_arrow(wanted)).lazy(), on=column, how="semi")
+    return frame.join(store.bench.from_arrow(wanted), on=column, how="semi")
 
 
 def ring_events(store: Store, user_ids: Sequence[str], item_ids: Sequence[str]) -> pa.Table:

@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-import duckdb
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from graphdet.arrays import Int
 from graphdet.graph.encode import edges_frame
 from graphdet.progress import Progress
 from graphdet.tables import Frame, GraphArrays, PairArrays
+from graphdet.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -303,7 +303,7 @@ def _slot(key: Int) -> NDArray[np.uint64]:
 MOST_MEETINGS = 2**28  # that are sorted in memory, at nine bytes each: 2.4 GB
 
 
-def find_pairs(graph: GraphArrays, bench: duckdb.DuckDBPyConnection, progress: Progress) -> list[PairArrays]:
+def find_pairs(graph: GraphArrays, bench: Workbench, progress: Progress) -> list[PairArrays]:
     """Co-action pairs at every window: in memory where their meetings fit, else by DuckDB, which spills to disk."""
     progress.start("co-action pairs", len(WINDOWS))
     windows = []
@@ -320,19 +320,10 @@ def find_pairs(graph: GraphArrays, bench: duckdb.DuckDBPyConnection, progress: P
     return windows
 
 
-def _pairs_on_disk(graph: GraphArrays, bench: duckdb.DuckDBPyConnection, window: Window) -> PairArrays:
-    acts = _kept(bench, "acts", first_acts(edges_frame(graph, bench)))
-    quiet = _kept(bench, "quiet", quiet_acts(acts, window, largest_crowd(acts, window)))
+def _pairs_on_disk(graph: GraphArrays, bench: Workbench, window: Window) -> PairArrays:
+    acts = bench.keep("graphdet_acts", first_acts(edges_frame(graph, bench)))
+    quiet = bench.keep("graphdet_quiet", quiet_acts(acts, window, largest_crowd(acts, window)))
     pairs = pair_arrays(co_action_pairs(quiet, window))
-    for name in ("acts", "quiet"):
-        bench.execute(f"DROP TABLE temp.graphdet_{name}")
+    for name in ("graphdet_acts", "graphdet_quiet"):
+        bench.drop(name)
     return pairs
-
-
-def _kept(bench: duckdb.DuckDBPyConnection, name: str, frame: Frame) -> Frame:
-    """Compute a frame once, as the temporary table graphdet_NAME of the bench."""
-    # By a view, as frames over arrays have no SQL of their own.
-    native: duckdb.DuckDBPyRelation = frame.to_native()
-    native.query("graphdet_frame", f"CREATE OR REPLACE TEMP TABLE graphdet_{name} AS FROM graphdet_frame")
-    bench.execute("DROP VIEW IF EXISTS graphdet_frame")
-    return nw.from_native(bench.table(f"temp.graphdet_{name}"))

@@ -7,7 +7,6 @@ From a store to candidates: the steps that training, scoring and ring finding sh
 
 from typing import Any
 
-import duckdb
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ from graphdet import schema
 from graphdet.ports import Store
 from graphdet.progress import Progress
 from graphdet.tables import Frame, GraphArrays, require_columns
+from graphdet.workbench import Workbench
 
 
 def _dense(frame: Frame, column: str, ix: str) -> Frame:
@@ -108,8 +108,8 @@ def _encode_entities(entities: Frame, user_ids: pa.Array) -> dict[str, Any]:
     }
 
 
-def edges_frame(arrays: GraphArrays, con: duckdb.DuckDBPyConnection) -> Frame:
-    """The edges of an encoded graph as a frame (schema.EDGE_COLUMNS) over a DuckDB connection."""
+def edges_frame(arrays: GraphArrays, bench: Workbench) -> Frame:
+    """The edges of an encoded graph as a frame (schema.EDGE_COLUMNS) of a workbench."""
     table = pa.table(
         {
             "user_ix": arrays.user_ix,
@@ -120,7 +120,7 @@ def edges_frame(arrays: GraphArrays, con: duckdb.DuckDBPyConnection) -> Frame:
             "n": arrays.n,
         }
     )
-    return nw.from_native(con.from_arrow(table)).lazy()
+    return bench.from_arrow(table)
 
 
 def read_graph(store: Store, progress: Progress) -> GraphArrays:

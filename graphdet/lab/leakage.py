@@ -135,11 +135,8 @@ class WithFuture:
             values = values if isinstance(values, pa.ChunkedArray) else pa.array(values)
             table = table.set_column(place, name, values.cast(kind))
         # A table of the engine: it cannot push its own filters into a scan of arrays.
-        name = f"graphdet_injected_{len(shuffled)}"
-        found = self._store.bench.from_arrow(table)
-        found.query("graphdet_frame", f"CREATE OR REPLACE TEMP TABLE {name} AS FROM graphdet_frame")
-        self._store.bench.execute("DROP VIEW IF EXISTS graphdet_frame")
-        more: Frame = nw.from_native(self._store.bench.table(f"temp.{name}")).lazy()
+        bench = self._store.bench
+        more = bench.keep(f"graphdet_injected_{len(shuffled)}", bench.from_arrow(table))
         return nw.concat([own, more.select(*own.collect_schema().names())], how="vertical")
 
 

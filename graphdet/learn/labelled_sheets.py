@@ -254,7 +254,7 @@ def _items(
     table = pa.table(
         {"user_ix": np.arange(graph.n_users, dtype=np.int32)} | dict(zip(FEATURE_NAMES, own.T, strict=True))
     )
-    frame: Frame = nw.from_native(store.bench.from_arrow(table)).lazy()
+    frame = store.bench.from_arrow(table)
     names: tuple[str, ...] = ITEM_FEATURES
     x = _by_row(group_item_features(edges, frame), "item_ix", names, n)
     if logit is not None:

@@ -6,13 +6,9 @@ What was ingested into a store before; apart from ingesting, so that a report ne
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-
-import duckdb
-import narwhals as nw
 
 from graphdet.config import Config, config_digest
 from graphdet.errors import GraphdetError
@@ -105,9 +101,9 @@ def ingest(
     if not new:
         result = _repeat(store, files, config, digest, earlier, rejects, progress)
         return replace(result, read_s=time.perf_counter() - started)
-    with _passing_tables(store.bench):
+    with store.bench.borrow() as connection:
         clean = read_log(
-            store.bench,
+            connection,
             [file.path for file in new],
             config,
             rejects=rejects,
@@ -181,8 +177,8 @@ def _repeat(
     ]
     if not parts or (rejects is not None and any(part.rejects_by_reason for part in parts)):
         paths = [file.path for file in files]
-        with _passing_tables(store.bench):
-            result = _result(read_log(store.bench, paths, config, rejects=rejects, progress=progress), config)
+        with store.bench.borrow() as connection:
+            result = _result(read_log(connection, paths, config, rejects=rejects, progress=progress), config)
         if digest.digest in earlier:
             note_ingest(store, result)
     else:
@@ -222,29 +218,5 @@ def _existing_sessions(store: Store) -> Frame | None:
     """A copy of the store's sessions, which must not change while events are written; None if it has none."""
     if not store.sources():
         return None
-    native: duckdb.DuckDBPyRelation = store.sessions().to_native()
-    store.bench.execute(f"DROP TABLE IF EXISTS temp.{EXISTING}")
-    # A name of its own: the Neo4j store's bench has a table of sessions.
-    view = f"{EXISTING}_read"
-    native.query(view, f"CREATE TEMP TABLE {EXISTING} AS SELECT * FROM {view}")
-    store.bench.execute(f"DROP VIEW IF EXISTS {view}")
-    return nw.from_native(store.bench.table(f"temp.{EXISTING}"))
-
-
-@contextmanager
-def _passing_tables(bench: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Drop the temporary tables and views that reading leaves on the bench; they are as large as the log."""
-    before = _temporary(bench)
-    try:
-        yield
-    finally:
-        for kind, name in sorted(_temporary(bench) - before):
-            bench.execute(f'DROP {kind} IF EXISTS temp."{name}"')
-
-
-def _temporary(bench: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
-    found = bench.execute(
-        "SELECT 'TABLE', table_name FROM duckdb_tables() WHERE temporary UNION ALL "
-        "SELECT 'VIEW', view_name FROM duckdb_views() WHERE temporary AND NOT internal"
-    )
-    return {(kind, name) for kind, name in found.fetchall()}
+    # A name of its own: the Neo4j store's workbench has a table of sessions.
+    return store.bench.keep(EXISTING, store.sessions())

@@ -341,9 +341,10 @@ def test_bulk_needs_a_server_of_ours(neo4j_url: str, neo4j_server: server.Server
 def test_import_files_are_the_same_each_time(tmp_path: Path, store: Neo4jStore) -> None:
     log = weird_log()
     for name in ("one", "two"):
-        arguments = importing.write_bulk_files(
-            store.bench, log_tables(store.bench, log), tmp_path / name, source("weird", log)
-        )
+        with store.bench.borrow() as connection:
+            arguments = importing.write_bulk_files(
+                connection, log_tables(store.bench, log), tmp_path / name, source("weird", log)
+            )
     files = sorted(file.name for file in (tmp_path / "one").iterdir())
     assert {"users.csv", "interactions.csv", importing.COMMAND_FILE} <= set(files)
     for file in files:

@@ -48,7 +48,7 @@ def write_labelled(connection: duckdb.DuckDBPyConnection, labelled: Mapping[str,
         replace(connection, f"{kind}_scores", types, table)
 
 
-def read_labelled(kind: str) -> str:
+def labelled_query(kind: str) -> str:
     """Write the query of the scores of a kind."""
     listed = ", ".join((f"{kind}_id", *schema.LABELLED_COLUMNS))
     return f"SELECT {listed} FROM {kind}_scores ORDER BY score DESC, p_value, {kind}_id"

@@ -53,7 +53,7 @@ def check_docker() -> None:
         raise StoreError("no Docker daemon answers; start it, or go without it (--no-docker)")
 
 
-def run_command(place: Home, ports: tuple[int, int], memory: Memory) -> list[str]:
+def docker_run_command(place: Home, ports: tuple[int, int], memory: Memory) -> list[str]:
     """The command that makes the container; the password is in a mounted file, not in it."""
     settings = {
         "NEO4J_AUTH_FILE": "/run/secrets/neo4j_auth",
@@ -93,7 +93,7 @@ def run_container(place: Home, ports: tuple[int, int], memory: Memory, progress:
     _docker("rm", "--force", container(place), may_fail=True)
     progress.start("start the Neo4j container (the image is fetched once)")
     try:
-        _docker(*run_command(place, ports, memory)[1:])
+        _docker(*docker_run_command(place, ports, memory)[1:])
         place.write_note(kind="docker", http_port=ports[0], bolt_port=ports[1], **asdict(memory))
     finally:
         progress.done()

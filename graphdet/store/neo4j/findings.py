@@ -215,10 +215,10 @@ def _down(value: float | None) -> tuple[bool, float]:
     return (value is None, -(value or 0.0))
 
 
-LABELLED_KINDS = ("item", "session")
+LABELLED_NODE_KINDS = ("item", "session")  # of schema.LABELLED_KINDS those that are nodes of the graph
 
 
-def write(client: Client, labelled: Mapping[str, pa.Table]) -> None:
+def write_labelled_nodes(client: Client, labelled: Mapping[str, pa.Table]) -> None:
     """Replace the scores of items and sessions; a kind that is not given loses those it had.
 
     Raises:
@@ -227,7 +227,7 @@ def write(client: Client, labelled: Mapping[str, pa.Table]) -> None:
     """
     if "event" in labelled:
         raise UsageError(f"{client.url} keeps no events; scores of events need a DuckDB store")
-    for kind in LABELLED_KINDS:
+    for kind in LABELLED_NODE_KINDS:
         repeat(client, cypher(f"write/clear-{kind}-scores"))
     for kind, table in labelled.items():
         columns = (f"{kind}_id", *schema.LABELLED_COLUMNS)
@@ -242,7 +242,7 @@ def write(client: Client, labelled: Mapping[str, pa.Table]) -> None:
 def read_labelled(client: Client) -> dict[str, pa.Table]:
     """Scores as last written, most suspicious first, ties by id; only kinds that have any."""
     out = {}
-    for kind in LABELLED_KINDS:
+    for kind in LABELLED_NODE_KINDS:
         columns = schema_of((f"{kind}_id", *schema.LABELLED_COLUMNS))
         rows = [record[0] for record in client.stream(cypher(f"read/{kind}-scores"))]
         if not rows:
