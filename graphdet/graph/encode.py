@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from graphdet import schema
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.progress import Progress
 from graphdet.tables import Frame, GraphArrays, require_columns
 from graphdet.workbench import Workbench
@@ -123,7 +123,7 @@ def edges_frame(arrays: GraphArrays, bench: Workbench) -> Frame:
     return bench.from_arrow(table)
 
 
-def read_graph(store: Store, progress: Progress) -> GraphArrays:
+def read_graph(store: GraphStore, progress: Progress) -> GraphArrays:
     """Read the whole graph of a store as arrays."""
     progress.start("read the graph")
     graph = encode(store.interactions(), store.entities())

@@ -14,7 +14,7 @@ from graphdet.config import Config, config_digest
 from graphdet.errors import GraphdetError
 from graphdet.logs import CleanLog, read_log
 from graphdet.logs.files import LogDigest, LogFile, find_files, log_digest
-from graphdet.ports import Source, Store
+from graphdet.ports import GraphStore, MetaStore, Source, Store
 from graphdet.progress import Progress, Silent
 from graphdet.tables import Frame
 
@@ -51,7 +51,7 @@ class IngestResult:
         return self.read_s + self.write_s
 
 
-def note_ingest(store: Store, result: IngestResult) -> None:
+def note_ingest(store: MetaStore, result: IngestResult) -> None:
     """Keep in the store what an ingest was; how long it took is not kept."""
     kept = asdict(replace(result, read_s=0.0, write_s=0.0))
     store.set_meta(META_PREFIX + result.digest, json.dumps(kept, ensure_ascii=False, sort_keys=True))
@@ -214,7 +214,7 @@ def _write_empty(rejects: Path) -> None:
         raise GraphdetError(f"cannot write {rejects}: {error.strerror}; check room and permission") from error
 
 
-def _existing_sessions(store: Store) -> Frame | None:
+def _existing_sessions(store: GraphStore) -> Frame | None:
     """A copy of the store's sessions, which must not change while events are written; None if it has none."""
     if not store.sources():
         return None
