@@ -18,7 +18,8 @@ from graphdet.progress import Silent
 from graphdet.store import open_store
 from graphdet.store.duckdb import DuckDBStore, tables
 from graphdet.tables import LogTables
-from tests.store.conformance import StoreConformance, check_graph, write
+from tests.store.checks import check_graph, write
+from tests.store.conformance import StoreConformance
 from tests.store.sample_logs import (
     SampleLog,
     event_rows,
@@ -242,7 +243,7 @@ def test_writing_to_a_reader_is_a_usage_error(store: DuckDBStore) -> None:
 # --- killed, full, interrupted ---------------------------------------------------------------------------
 WRITE = """
 import sys
-from tests.store.conformance import write
+from tests.store.checks import write
 from tests.store.sample_logs import findings, random_log
 from graphdet.store.duckdb import DuckDBStore
 store = DuckDBStore(sys.argv[1])
@@ -288,7 +289,7 @@ def test_killed_anywhere_and_repeated_is_as_if_never_killed(tmp_path: Path) -> N
 
 FULL = """
 import resource, sys
-from tests.store.conformance import write
+from tests.store.checks import write
 from tests.store.sample_logs import random_log
 from graphdet.errors import StoreError
 from graphdet.store.duckdb import DuckDBStore

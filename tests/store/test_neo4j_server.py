@@ -19,7 +19,7 @@ from graphdet.store.neo4j import Neo4jStore, importing, server, writing
 from graphdet.store.neo4j.home import Home
 from graphdet.store.neo4j.processes import birth_of, wait_for_end, write_note
 from graphdet.store.neo4j.statements import action_of_type, cypher
-from tests.store.conformance import INTERACTION_KEY, check_graph, rows_of, same_rows, write
+from tests.store.checks import INTERACTION_KEY, check_graph, rows_of, same_rows, write
 from tests.store.neo4j_client import SEED
 from tests.store.neo4j_server import free_port, wipe
 from tests.store.sample_logs import INTERACTIONS, WEIRD_IDS, SampleLog, log_tables, random_log, source
