@@ -1,8 +1,8 @@
 """The one place that every report, export and revealed pseudonym goes through before it is handed out.
 
-An audit log hooks in here: what cannot be noted must not be given out, so `disclose` is called first and may raise.
-
-The key of pseudonyms: a file that lies neither beside the store nor among the findings, and only its owner reads.
+The audit log hooks in here: what cannot be noted must not be given out, so `disclose` is called first and may raise.
+The key of pseudonyms is kept here too: a file that lies neither beside the store nor among the findings, and that only
+its owner can read.
 """
 
 import logging

@@ -1,14 +1,11 @@
-"""What a user does, and what happens to an item, as one chain of whole-log expressions each.
+"""Behaviour features: what a user does, and what happens to an item, as one chain of whole-log expressions each.
 
-All features are functions of the edges handed in. Cut the edges with `since_ms` and `until_ms` and nothing
-outside the half-open span can touch a feature: features at a time are causal by construction.
+Training, scoring and serving share them. All features are functions of the edges handed in. Cut the edges with
+`since_ms` and `until_ms` and nothing outside the half-open span can touch a feature: features at a time are causal by
+construction.
 
-Sums of real numbers are taken in fixed point (see `fixed`), because an engine that adds on several threads adds
-in no fixed order and floating-point sums would differ in their last bits from run to run.
-
-Sums that do not depend on the order in which threads add: fixed point, in steps of 2⁻²⁰.
-
-Behaviour features, which training, scoring and serving share.
+Sums of real numbers are taken in fixed point, in steps of 2⁻²⁰ (see `fixed`): an engine that adds on several threads
+adds in no fixed order, and floating-point sums would differ in their last bits from run to run.
 """
 
 import math

@@ -1,15 +1,10 @@
-"""Co-action pairs: users who act on the same items within a window, as one Narwhals expression.
+"""Co-action pairs: users who act on the same items within a window. `find_pairs` finds them in one of two ways.
 
-The same expression runs on DuckDB today and on Spark when a log outgrows one machine; nothing is looped in
-Python.
-
-Co-action pairs of a log whose meetings fit into memory: what pairs.py defines, by sorting instead of grouping.
-
-A meeting is two users' first acts on an item within a window. Nearly all pairs meet once and are dropped, so their
-keys alone are written down and sorted, and only those that come up often enough are summed. Measured to be needed: a
-hash table of all pairs, as an engine groups them, takes three times as long (docs/decisions/0002-narwhals.md).
-
-Co-action pairs of a whole log, in memory where they fit, else by DuckDB.
+* As one Narwhals expression (`co_action_pairs`), which DuckDB runs, and Spark can when a log outgrows one machine.
+* By sorting in memory (`pairs_in_memory`), where the meetings of a log fit: the same pairs, to the same bits. A meeting
+  is two users' first acts on an item within a window. Nearly all pairs meet once and are dropped, so only the keys of
+  meetings are written down and sorted, and only pairs that come up often enough are summed. A hash table of all pairs,
+  as an engine groups them, was measured to take three times as long (docs/decisions/0002-narwhals.md).
 """
 
 import os

@@ -1,8 +1,7 @@
 """From ids to dense rows: the encoded log as a frame and as arrays.
 
 Rows are given in the byte order of the ids, so the same log in any order, from either store, encodes alike.
-
-From a store to candidates: the steps that training, scoring and ring finding share.
+`read_graph` encodes the whole graph of a store: the first step of training, scoring and finding rings.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""k-hop neighbourhoods of users as semi-joins over the interactions, for frames that live on a workbench."""
+"""Windows of interactions, and k-hop neighbourhoods, where the interactions lie in a workbench."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,8 @@ from graphdet.errors import UsageError
 from graphdet.tables import Frame
 from graphdet.workbench import Workbench
 
-READ_INTERACTIONS = (
-    "graphdet_interactions"  # table of the workbench: interactions, read once per opened store
-)
+# Table of the workbench with all interactions, read once per opened store.
+READ_INTERACTIONS = "graphdet_interactions"
 
 
 def in_window(interactions: Frame, since_ms: int | None, until_ms: int | None) -> Frame:

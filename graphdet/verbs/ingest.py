@@ -1,6 +1,6 @@
 """ingest: read and clean log files, and add them to a store.
 
-What was ingested into a store before; apart from ingesting, so that a report need not load the readers of logs.
+The store remembers what every ingest was (`note_ingest`, `earlier_ingests`), so that a file is never added twice.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The store over one DuckDB file; answers `graphdet.ports.Store`."""
+"""The store in one DuckDB file: all ports of `graphdet.ports.Store`."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ from graphdet.workbench import Workbench
 # DuckDB's newer string compression is both smaller and faster to write; the package needs DuckDB 1.5 anyway.
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.5.0"}
 DUCKDB_MEMORY_LIMIT = "4GiB"  # beyond this DuckDB spills to disk
-SEEDS = "graphdet_seeds"  # the users of whom is read
+SEEDS = "graphdet_seeds"  # table of the users whose rows are read
 
 
 class DuckDBStore:
@@ -78,7 +78,7 @@ class DuckDBStore:
 
     @property
     def bench(self) -> Workbench:
-        """The workbench over the store's own connection."""
+        """The workbench, on the connection to the file: what is kept there is temporary and never in the file."""
         return self._bench
 
     @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The same server as a container of the official image, for machines with a Docker daemon."""
+"""Run the Neo4j server as a container of its official image, on machines with a Docker daemon."""
 
 import hashlib
 import os
@@ -16,12 +16,12 @@ DOCKER_STOP_S = 120
 
 
 def image(version: str) -> str:
-    """The pinned image."""
+    """Name the image of a version."""
     return f"neo4j:{version}-community"
 
 
 def container(place: Home) -> str:
-    """The container's name: one for each home."""
+    """Name the container of a home: one for each."""
     return f"graphdet-neo4j-{hashlib.sha256(str(place.path).encode()).hexdigest()[:12]}"
 
 
@@ -54,7 +54,7 @@ def check_docker() -> None:
 
 
 def docker_run_command(place: Home, ports: tuple[int, int], memory: Memory) -> list[str]:
-    """The command that makes the container; the password is in a mounted file, not in it."""
+    """Give the command that makes the container; the password is in a mounted file, not in the command."""
     settings = {
         "NEO4J_AUTH_FILE": "/run/secrets/neo4j_auth",
         "NEO4J_server_memory_heap_max__size": f"{memory.heap_mib}m",

@@ -1,4 +1,4 @@
-"""The store over a Neo4j server; answers `graphdet.ports.Store`."""
+"""The store in a Neo4j server: all ports of `graphdet.ports.Store`."""
 
 import shutil
 import tempfile
@@ -24,10 +24,11 @@ from graphdet.store.neo4j.statements import action_of_type, cypher
 from graphdet.tables import Frame, LogTables, RingTables
 from graphdet.workbench import Workbench
 
-WORKBENCH_MEMORY_LIMIT = "4GiB"  # of the workbench; beyond it DuckDB spills to disk
+WORKBENCH_MEMORY_LIMIT = "4GiB"  # beyond this DuckDB spills to disk
 BULK_FROM = 100_000  # interactions; below, the server's stop and start cost more than the batches
 IDS_A_READ = 5_000
-# Tables of the workbench, beside READ_INTERACTIONS: what is read once, and the interactions near some users.
+# Tables of the workbench, beside READ_INTERACTIONS: sessions and entities, read once, and the interactions of
+# neighbourhoods, a table for each.
 READ_SESSIONS, READ_ENTITIES = "graphdet_sessions", "graphdet_entities"
 NEAR_USERS = "graphdet_near"
 
@@ -87,7 +88,7 @@ class Neo4jStore:
 
     @property
     def bench(self) -> Workbench:
-        """The workbench: DuckDB in memory, which spills to disk."""
+        """The workbench: a DuckDB database in memory that spills to disk."""
         return self._bench
 
     # --- the log ------------------------------------------------------------------------------------------
