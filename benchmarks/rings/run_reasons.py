@@ -15,7 +15,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 
 from benchmarks.recording import record
@@ -28,6 +27,7 @@ from graphdet.rings.find import Candidates, Judged, campaign_overlap, judge_ring
 from graphdet.rings.why.explain import CODES, JUDGED_BY, RingExplanation, explain_rings
 from graphdet.rings.why.without import logits_without
 from graphdet.tables import GraphArrays
+from graphdet.workbench import Workbench
 
 TOP = 3
 CUT = 0.25  # of a ring's acts, taken away to see what a reason is worth
@@ -49,7 +49,7 @@ class Told:
 
 def told(graph: GraphArrays, of_user: np.ndarray, seed: int) -> Told:
     """Find, match and explain."""
-    with duckdb.connect() as bench:
+    with Workbench.in_memory() as bench:
         _, candidates = ring_candidates(graph, bench, seed, Silent())
     judge = shipped_judge().logits
     judged = judge_rings(candidates, judge, 0.05)

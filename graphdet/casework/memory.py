@@ -11,7 +11,7 @@ from graphdet.casework.decisions import decision_doubts, note_loose, standing_of
 from graphdet.casework.effects import muted_in_words, settle_rings, settle_users
 from graphdet.casework.standing import Standing
 from graphdet.casework.subjects import known_rings, ring_shapes
-from graphdet.ports import Store
+from graphdet.ports import CaseworkStore, FindingsStore
 from graphdet.rings.identity import Identity, Shape, recognise
 from graphdet.tables import RingTables
 
@@ -42,7 +42,7 @@ class Remembered:
         return {"muted": dict(self.counts), "ring_changes": dict(self.changes)}
 
 
-def remember(store: Store, found: RingTables) -> Remembered:
+def remember(store: CaseworkStore, found: RingTables) -> Remembered:
     """Know the rings of a run again, and apply what was decided on them; of the store only the audit log is written.
 
     `found` has provisional ids, the strongest ring first. What was decided in Neo4j Browser is noted first.
@@ -94,7 +94,7 @@ _TYPES |= {"members": pa.list_(pa.string()), "items": pa.list_(pa.string())}
 
 
 def _history(
-    store: Store, rings: RingTables, identities: list[Identity], earlier: dict[str, Shape], at: str
+    store: FindingsStore, rings: RingTables, identities: list[Identity], earlier: dict[str, Shape], at: str
 ) -> pa.Table:
     """Rows of schema.RING_HISTORY_COLUMNS for this run."""
     runs = store.ring_history()["run"].to_pylist()

@@ -3,14 +3,14 @@
 from graphdet.casework.memory import Remembered, remember
 from graphdet.detect.held_back import held_back, with_counter_evidence, with_doubts
 from graphdet.judge.model import RingJudge, judged_by
-from graphdet.ports import Store
+from graphdet.ports import CaseworkStore
 from graphdet.rings.find import Candidates, Judged
 from graphdet.rings.why.tables import tabulate
 from graphdet.tables import GraphArrays
 
 
 def judge_and_remember(
-    store: Store,
+    store: CaseworkStore,
     graph: GraphArrays,
     candidates: Candidates,
     judge: RingJudge,

@@ -20,7 +20,7 @@ from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.words import with_gnn
 from graphdet.learn.models import Models
 from graphdet.learn.user_trees import UserColumns, user_columns
-from graphdet.ports import Store
+from graphdet.ports import CaseworkStore
 from graphdet.progress import Progress
 from graphdet.rings.blocks import entry_rows
 from graphdet.rings.find import LEAST_SCORE, Candidates, Judged
@@ -36,7 +36,7 @@ KEPT_QUIET = "Not flagged, though it would be: in {ring}, {why}."
 
 
 def score_graph(
-    store: Store,
+    store: CaseworkStore,
     graph: GraphArrays,
     windows: list[PairArrays],
     candidates: Candidates,

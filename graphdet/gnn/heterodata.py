@@ -15,7 +15,7 @@ from graphdet.errors import UsageError
 from graphdet.gnn.inputs import MAX_PARTNERS, closest_ties, network_session_features, started_sessions
 from graphdet.gnn.pyg import HeteroData
 from graphdet.graph.encode import encode
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.progress import Progress
 from graphdet.tables import GraphArrays, PairArrays
 
@@ -124,7 +124,7 @@ def graph_in_pyg(
 
 
 def extract(
-    store: Store,
+    store: GraphStore,
     user_ids: Sequence[str] | None = None,
     *,
     hops: int = 2,

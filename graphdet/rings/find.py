@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
@@ -29,6 +28,7 @@ from graphdet.rings.margin import naming_margins, worth_naming
 from graphdet.rings.organic import Organic, organic_model
 from graphdet.rings.refine import refine
 from graphdet.tables import GraphArrays, PairArrays
+from graphdet.workbench import Workbench
 
 MOST_TAKEN = 0.3  # a block is a ring of its own when at most this share of its users is in a stronger one
 MOST_CONNECTED = 60  # blocks; a ring leads to a few dozen variants at most
@@ -285,7 +285,7 @@ def campaign_overlap(blocks: Blocks, campaign_of_user: NDArray[np.int32]) -> tup
 
 
 def ring_candidates(
-    graph: GraphArrays, bench: duckdb.DuckDBPyConnection, seed: int, progress: Progress
+    graph: GraphArrays, bench: Workbench, seed: int, progress: Progress
 ) -> tuple[list[PairArrays], Candidates]:
     """Pairs and the blocks they lead to."""
     windows = find_pairs(graph, bench, progress)

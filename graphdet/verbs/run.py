@@ -24,7 +24,7 @@ from graphdet.learn.labelled import check_against, kind_of
 from graphdet.learn.labelled_score import score_labelled
 from graphdet.learn.models import load_models
 from graphdet.logs.labels import read_labels
-from graphdet.ports import Store
+from graphdet.ports import CaseworkStore, GraphStore
 from graphdet.progress import Clock, Progress, Silent
 from graphdet.reports.run_facts import write_run_json
 from graphdet.rings.find import ring_candidates
@@ -141,7 +141,7 @@ def run(
 
 
 def _learn(
-    store: Store, model_dir: Path, labels: Path | None, seed: int, device: str, progress: Progress
+    store: CaseworkStore, model_dir: Path, labels: Path | None, seed: int, device: str, progress: Progress
 ) -> dict[str, Any]:
     """Train and give the facts; of a log that is too small to learn from, NOT_ENOUGH says why."""
     try:
@@ -157,7 +157,7 @@ def _too_little(learned: dict[str, Any]) -> list[str]:
 
 
 def _find(
-    store: Store,
+    store: CaseworkStore,
     graph: GraphArrays,
     model_dir: Path,
     fdr: float,
@@ -178,7 +178,7 @@ def _find(
 
 
 def _about(
-    store: Store,
+    store: GraphStore,
     read: IngestResult,
     config: Config,
     learned: dict[str, Any],

@@ -12,7 +12,7 @@ from graphdet.errors import GraphdetError, UsageError
 from graphdet.store.neo4j import Neo4jStore
 from graphdet.store.neo4j.statements import cypher
 from tests.store.audit_tests import check_notes, filled, note_from_many_processes
-from tests.store.conformance import write
+from tests.store.checks import write
 from tests.store.sample_logs import findings
 
 pytestmark = pytest.mark.neo4j

@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 
-import duckdb
 import numpy as np
 import pyarrow.compute as pc
 import pytest
@@ -23,6 +22,7 @@ from graphdet.simulation.campaigns import kind
 from graphdet.simulation.organic import organic
 from graphdet.simulation.plant import plant
 from graphdet.tables import RingTables
+from graphdet.workbench import Workbench
 
 pytestmark = pytest.mark.slow
 
@@ -44,8 +44,8 @@ class Case:
 @pytest.fixture(scope="module")
 def case() -> Case:
     planted = plant(organic(4_000, 1_500, 20, seed=3), [kind("burst"), kind("camouflage"), kind("slow")], 5)
-    with duckdb.connect() as con:
-        _, candidates = ring_candidates(planted.graph, con, 0, Silent())
+    with Workbench.in_memory() as bench:
+        _, candidates = ring_candidates(planted.graph, bench, 0, Silent())
     judged = judge_rings(candidates, JUDGE, 0.05)
     rows = np.flatnonzero(judged.flagged).tolist()
     why = explain_rings(judged, rows, candidates.model, planted.graph, JUDGE)

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import duckdb
 import networkx as nx
 import numpy as np
 import pyarrow as pa
@@ -46,6 +45,7 @@ from graphdet.simulation.assemble import Planted
 from graphdet.simulation.campaigns import kind
 from graphdet.simulation.organic import organic
 from graphdet.simulation.plant import plant
+from graphdet.workbench import Workbench
 from tests.unit.small_graphs import graph_of
 
 
@@ -56,8 +56,8 @@ def planted() -> Planted:
 
 @pytest.fixture(scope="module")
 def candidates(planted: Planted) -> Candidates:
-    with duckdb.connect() as con:
-        return find_candidates(planted.graph, find_pairs(planted.graph, con, Silent()), 0)
+    with Workbench.in_memory() as bench:
+        return find_candidates(planted.graph, find_pairs(planted.graph, bench, Silent()), 0)
 
 
 @pytest.mark.slow
@@ -69,8 +69,8 @@ def test_planted_campaigns_become_candidates(planted: Planted, candidates: Candi
 
 @pytest.mark.slow
 def test_candidates_repeat(planted: Planted, candidates: Candidates) -> None:
-    with duckdb.connect() as con:
-        again = find_candidates(planted.graph, find_pairs(planted.graph, con, Silent()), 0)
+    with Workbench.in_memory() as bench:
+        again = find_candidates(planted.graph, find_pairs(planted.graph, bench, Silent()), 0)
     assert np.array_equal(again.inputs, candidates.inputs)
     assert np.array_equal(again.blocks.users.indices, candidates.blocks.users.indices)
 
