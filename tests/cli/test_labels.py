@@ -10,9 +10,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tests.cli.command_line import assert_one_clear_message, inside, small_log
+from tests.helpers.paths import CONFIGS, DATA
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
-CONFIGS = Path(__file__).parents[2] / "configs"
 needs_data = [
     pytest.mark.data,
     pytest.mark.skipif(not DATA.exists(), reason="needs ../shared/data"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command_line import COMMAND, assert_one_clear_message, environment, inside
-from tests.unit.serving_world import World, make_world
+from tests.helpers.serving_world import World, make_world
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,11 @@
 """Each log of ../shared/data with its shipped config: every row is accounted for."""
 
-from pathlib import Path
-
 import pytest
 
 from graphdet.config import load_config
+from tests.helpers.paths import DATA
 from tests.logs.log_desk import Desk
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 pytestmark = [
     pytest.mark.data,
     pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is absent"),

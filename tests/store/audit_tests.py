@@ -2,12 +2,10 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 from graphdet.audit import AuditLog, Draft, verify
 from graphdet.ports import Store
 
-ROOT = Path(__file__).parents[2]
 N_PROCESSES, N_TIMES = 3, 5
 
 

@@ -18,6 +18,7 @@ from graphdet.progress import Silent
 from graphdet.store import open_store
 from graphdet.store.duckdb import DuckDBStore, tables
 from graphdet.tables import LogTables
+from tests.helpers.paths import ROOT
 from tests.store.checks import check_graph, write
 from tests.store.conformance import StoreConformance
 from tests.store.sample_logs import (
@@ -28,8 +29,6 @@ from tests.store.sample_logs import (
     random_log,
     source,
 )
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from graphdet.store import open_store
 from graphdet.tables import Frame
 from graphdet.verbs.ingest import ingest
 from graphdet.verbs.query import list_queries, run_query
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 START_S = 1_700_000_000
 CONFIG = Config(
     name="test",

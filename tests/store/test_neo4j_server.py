@@ -25,7 +25,6 @@ from tests.store.neo4j_server import free_port, wipe
 from tests.store.sample_logs import INTERACTIONS, WEIRD_IDS, SampleLog, log_tables, random_log, source
 
 pytestmark = pytest.mark.neo4j
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

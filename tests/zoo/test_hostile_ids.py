@@ -9,7 +9,7 @@ import networkx
 import pytest
 
 from tests.cli.command_line import inside
-from tests.unit.serving_world import make_world
+from tests.helpers.serving_world import make_world
 from tests.zoo.hostile import N_NUL, HostileRun, write_hostile_log
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

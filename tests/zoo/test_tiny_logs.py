@@ -10,7 +10,7 @@ import pytest
 
 from graphdet import schema
 from tests.cli.command_line import assert_one_clear_message, inside, write_log
-from tests.unit.serving_world import make_world
+from tests.helpers.serving_world import make_world
 
 START = 1_506_826_800_000
 Row = tuple[str, str, str, int, str]

@@ -1,0 +1,259 @@
+"""Ring pages and the overview: complete, byte-stable, and harmless whatever the names are."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import networkx
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from graphdet.reports.evidence import counter_evidence, evidence_findings
+from graphdet.reports.figures.layout import crossings, two_columns
+from graphdet.reports.gather import Sources, gather_rings
+from graphdet.reports.html import template_text
+from graphdet.reports.report_page import overview
+from graphdet.reports.ring_files import remove_old, write_rings
+from graphdet.reports.ring_names import flagged_ids, page_name
+from graphdet.reports.ring_page import ring_page
+from graphdet.tables import RingTables
+from graphdet.words import visible
+from tests.reports.report_findings import HOSTILE, make_findings
+
+SUFFIXES = ("html", "json", "graphml")
+
+
+class Page(HTMLParser):
+    """Collects what a browser would see: tags, attributes and texts."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.texts: list[str] = []
+        self.scripts: list[str] = []
+        self.open: list[str] = []
+        source = path.read_text(encoding="utf-8")
+        assert "\x00" not in source
+        self.feed(source)
+        self.close()
+        self.text = "\n".join(self.texts)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += attrs
+        self.open.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] == ["script"]:
+            self.scripts.append(data)
+        elif self.open[-1:] != ["style"]:
+            self.texts.append(data)
+
+
+def assert_harmless(page: Page) -> None:
+    assert not page.tags & {"i", "iframe", "object", "embed", "form", "base", "img", "link"}
+    assert page.open.count("script") == 1
+    assert "".join(page.scripts).rstrip("\n") == template_text("script.js").rstrip("\n")  # ours and no other
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    links = [value for name, value in page.attributes if name in ("href", "src", "action", "xlink:href")]
+    assert all(
+        value and not value.lower().startswith(("javascript:", "http", "data:", "//")) for value in links
+    )
+    policy = dict(page.attributes).get("content")
+    contents = [value or "" for name, value in page.attributes if name == "content"]
+    assert policy is not None
+    assert any("default-src 'none'" in value and "unsafe" not in value for value in contents)
+
+
+def write(folder: Path, rings: RingTables, scores: pa.Table, acts: pa.Table, items: pa.Table) -> list[Path]:
+    """The pages of the flagged rings, as a run writes them."""
+    ids = flagged_ids(rings)
+    remove_old(folder / "rings", keep={page_name(ring_id) for ring_id in ids})
+    return write_rings(folder / "rings", Sources(rings, acts, scores, items), ids)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("findings")
+    rings, scores, acts, items = make_findings()
+    pages = write(folder, rings, scores, acts, items)
+    assert [page.name for page in pages if page.suffix == ".html"] == ["R0001.html", "R0002.html"]
+    info = {
+        "counts": {"users": 70, "interactions": 90},
+        "n_rows": 100,
+        "n_rejects": 3,
+        "rejects_by_reason": {HOSTILE[0]: 3},
+        "inputs": [{"file": HOSTILE[1], "sha256": "ab" * 32, "n_rows": 100}],
+        "warnings": [HOSTILE[7]],
+        "config": {"name": HOSTILE[3]},
+        "fdr": 0.05,
+    }
+    overview(folder, scores, rings, info)
+    return folder
+
+
+def test_every_flagged_ring_has_its_three_files(out: Path) -> None:
+    names = sorted(path.name for path in (out / "rings").iterdir())
+    assert names == sorted(f"{ring}.{suffix}" for ring in ("R0001", "R0002") for suffix in SUFFIXES)
+
+
+@pytest.mark.parametrize("name", ["report.html", "rings/R0001.html", "rings/R0002.html"])
+def test_no_name_can_become_markup(out: Path, name: str) -> None:
+    assert_harmless(Page(out / name))
+
+
+def test_hostile_names_are_shown_as_they_are_spelled(out: Path) -> None:
+    page = Page(out / "rings/R0002.html")
+    for name in HOSTILE:
+        assert visible(name) in page.text
+    assert "7*7" in page.text
+    assert "\u202e" not in page.text
+    overview_text = Page(out / "report.html").text
+    assert visible(HOSTILE[0]) in overview_text
+    assert visible(HOSTILE[7]) in overview_text
+
+
+def test_the_page_says_reason_levels_evidence_and_counter_evidence(out: Path) -> None:
+    text = Page(out / "rings/R0001.html").text
+    assert "10 accounts <b>push</b> 4 items\\x00" in text
+    assert "expected to be false alarms" in text
+    assert "Times more than expected" in text
+    assert "Brand new" in text  # a number that we have no words for yet is still shown
+    assert "targets may simply belong together" in text  # halo_lift 7
+    assert "10 boxes of members on the left, 4 of targets in the middle" in text
+    assert "What to do" in text
+    assert "in step" in text
+    assert "From 2017-10-01 03:" in text
+
+
+def test_the_json_document_holds_the_page(out: Path) -> None:
+    document = json.loads((out / "rings/R0002.json").read_text(encoding="utf-8"))
+    assert document["schema"] == "graphdet.ring/2"
+    assert {member["user_id"] for member in document["members"]} == set(HOSTILE)
+    assert {row["name"]: row["value"] for row in document["evidence"]}["lift"] == 12.5
+    assert all(act["item_id"].startswith("thing ") for act in document["acts"])
+    assert document["members"][0]["first"].startswith("2017-10-01T")
+    assert document["counter_evidence"]
+
+
+def test_graphml_reads_back_in_networkx(out: Path) -> None:
+    graph = networkx.read_graphml(out / "rings/R0002.graphml", force_multigraph=True)
+    document = json.loads((out / "rings/R0002.json").read_text(encoding="utf-8"))
+    kinds = networkx.get_node_attributes(graph, "kind")
+    assert sorted(kinds.values()).count("user") == len(HOSTILE)
+    ids = networkx.get_node_attributes(graph, "id_in_log")
+    users = {ids[node] for node, kind in kinds.items() if kind == "user"}
+    clean = {name for name in HOSTILE if name.isprintable()}
+    assert clean <= users
+    assert "nul\\x00bell\\x07esc\\x1b[31m" in users
+    assert "a'b`c\r\n,<svg/onload=alert(1)>" in users
+    acts = [data for *_, data in graph.edges(data=True) if data["type"] != "STARTED"]
+    assert len(acts) == len(document["acts"])
+    assert {data["type"] for data in acts} == {"VIEWED", "CARTED", "I_BUY"}
+    assert sum(data["n"] for data in acts) == sum(act["n"] for act in document["acts"])
+
+
+def test_the_order_of_the_rows_does_not_change_a_byte(tmp_path: Path) -> None:
+    for place in (None, 3, 4):
+        folder = tmp_path / str(place)
+        rings, scores, acts, items = make_findings(shuffle=place)
+        write(folder, rings, scores, acts, items)
+        overview(folder, scores, rings, {"counts": {"users": 70}})
+    for path in sorted((tmp_path / "None").rglob("*.*")):
+        relative = path.relative_to(tmp_path / "None")
+        assert (
+            path.read_bytes()
+            == (tmp_path / "3" / relative).read_bytes()
+            == (tmp_path / "4" / relative).read_bytes()
+        )
+
+
+def test_pages_of_an_earlier_run_go_and_foreign_files_stay(tmp_path: Path) -> None:
+    rings, scores, acts, items = make_findings()
+    write(tmp_path, rings, scores, acts, items)
+    (tmp_path / "rings" / "notes.json").write_text('{"mine": true}')
+    fewer = RingTables(rings.rings.filter(pa.array([False, True, False])), rings.members, rings.items)
+    write(tmp_path, fewer, scores, acts, items)
+    names = {path.name for path in (tmp_path / "rings").iterdir()}
+    assert names == {"R0002.html", "R0002.json", "R0002.graphml", "notes.json"}
+
+
+@pytest.mark.parametrize("ring_id", ["../../etc/passwd", "a/b", "", ".", "x" * 300, "CON:", "<R>", "\x00"])
+def test_ring_ids_make_safe_file_names(ring_id: str) -> None:
+    name = page_name(ring_id)
+    assert name.replace("-", "").replace("_", "").isalnum()
+    assert len(name) < 70
+    assert page_name(ring_id + "2") != name
+
+
+def test_a_ring_without_acts_still_has_a_page() -> None:
+    rings, scores, acts, items = make_findings()
+    ring = next(gather_rings(Sources(rings, acts.slice(0, 0), scores, items), ["R0001"]))
+    assert "nothing to draw" in ring_page(ring)
+
+
+def test_nothing_flagged_is_said_calmly(tmp_path: Path) -> None:
+    rings, scores, _, _ = make_findings()
+    empty = RingTables(rings.rings.slice(0, 0), rings.members.slice(0, 0), rings.items.slice(0, 0))
+    calm = scores.set_column(4, "flagged", pa.array([False] * scores.num_rows))
+    overview(tmp_path, calm, empty, {"counts": {"users": scores.num_rows, "interactions": 90}})
+    text = Page(tmp_path / "report.html").text
+    assert f"Nothing was flagged among {scores.num_rows} users." in text
+    assert "Not enough data" in text
+    assert "Finding nothing is no proof" in text
+
+
+def test_counter_evidence_follows_the_numbers() -> None:
+    ring = {"n_users": 30, "q_value": 0.001}
+    assert counter_evidence({"halo_lift": 1.0, "focus": 0.9, "exclusivity": 0.9}, ring, 0) == []
+    lines = counter_evidence({"exclusivity": 0.1, "spread": 0.95}, {"n_users": 4, "q_value": 0.04}, 2)
+    assert len(lines) == 5
+    assert "90 % of the targets' audience at the time is outside" in lines[0]
+
+
+def test_evidence_of_any_kind_is_listed_once() -> None:
+    rows = evidence_findings({"zeta": float("nan"), "lift": 2.0, "alpha": 1.0})
+    assert [row.name for row in rows] == ["lift", "alpha", "zeta"]
+    assert rows[2].shown == "–"
+
+
+def test_crossings_agree_with_counting_pairs() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        pairs = np.unique(rng.integers(0, 6, (12, 2)), axis=0)
+        left, right = pairs[:, 0].astype(float), pairs[:, 1].astype(float)
+        plain = sum(
+            (left[a] - left[b]) * (right[a] - right[b]) < 0 for a in range(len(pairs)) for b in range(a)
+        )
+        assert crossings(left, right) == plain
+        order_left, order_right = two_columns(6, 6, pairs[:, 0], pairs[:, 1])
+        at_left, at_right = np.argsort(order_left), np.argsort(order_right)
+        drawn = crossings(at_left[pairs[:, 0]].astype(float), at_right[pairs[:, 1]].astype(float))
+        assert drawn <= plain
+
+
+@pytest.mark.browser
+def test_a_browser_runs_nothing_and_fetches_nothing(out: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip("needs Debian's chromium")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    said: list[str] = []
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(chromium), args=flags)
+        page = browser.new_page()
+        page.on("dialog", lambda dialog: (said.append("dialog"), dialog.dismiss()))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("request", lambda request: said.append(request.url))
+        for name in ("report.html", "rings/R0002.html"):
+            address = (out / name).as_uri()
+            page.goto(address)
+            assert said == [address]
+            said.clear()
+            # Style and script are pinned by their hashes; were one wrong, the browser would not take it.
+            assert page.evaluate("getComputedStyle(document.body).paddingBottom") == "64px"
+            assert page.locator("th button").count() > 5
+        browser.close()
