@@ -4,8 +4,8 @@ Training, scoring and serving share them. All features are functions of the edge
 `since_ms` and `until_ms` and nothing outside the half-open span can touch a feature: features at a time are causal by
 construction.
 
-Sums of real numbers are taken in fixed point, in steps of 2⁻²⁰ (see `fixed`): an engine that adds on several threads
-adds in no fixed order, and floating-point sums would differ in their last bits from run to run.
+Sums of real numbers are taken in fixed point, in steps of 2⁻²⁰, because an engine that adds on several threads adds
+in no fixed order, and floating-point sums would differ in their last bits from run to run.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Co-action pairs: users who act on the same items within a window. `find_pairs` finds them in one of two ways.
 
-* As one Narwhals expression (`co_action_pairs`), which DuckDB runs, and Spark can when a log outgrows one machine.
+* As one Narwhals expression (`co_action_pairs`), which DuckDB runs and spills to disk where it must.
 * By sorting in memory (`pairs_in_memory`), where the meetings of a log fit: the same pairs, to the same bits. A meeting
   is two users' first acts on an item within a window. Nearly all pairs meet once and are dropped, so only the keys of
   meetings are written down and sorted, and only pairs that come up often enough are summed. A hash table of all pairs,

@@ -1,9 +1,4 @@
-"""From dense arrays to a validated PyG HeteroData whose nodes map back to ids.
-
-The graph in PyG, as training and scoring use it; apart from the features, so that serving loads no torch.
-
-extract: the graph of a store, or the part of it around some users, as PyTorch Geometric data.
-"""
+"""From dense arrays, or straight from a store, to a validated PyG HeteroData whose nodes map back to ids."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""From ids to dense rows: the encoded log as a frame and as arrays.
+"""From a store to dense rows: the encoded log as a frame and as arrays.
 
 Rows are given in the byte order of the ids, so the same log in any order, from either store, encodes alike.
 `read_graph` encodes the whole graph of a store: the first step of training, scoring and finding rings.

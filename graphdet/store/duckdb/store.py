@@ -15,7 +15,7 @@ from graphdet import schema
 from graphdet.audit import AuditLog, Draft, Head
 from graphdet.errors import UsageError
 from graphdet.ports import LooseVerdict, Source
-from graphdet.progress import Progress
+from graphdet.progress import Progress, without_bar
 from graphdet.store.duckdb import audit_log, findings, tables, twins, writing
 from graphdet.store.duckdb.problems import check_file, duckdb_problem
 from graphdet.store.neighbourhood import READ_INTERACTIONS, in_window, neighbourhood
@@ -70,10 +70,10 @@ class DuckDBStore:
         for setting in (
             "SET TimeZone = 'UTC'",
             "SET autoinstall_known_extensions = false",
-            "SET enable_progress_bar = false",
             f"SET memory_limit = '{DUCKDB_MEMORY_LIMIT}'",
         ):
             self._connection.execute(setting)
+        without_bar(self._connection)
         self._connection.execute("SET temp_directory = $spill", {"spill": str(spill)})
 
     @property

@@ -14,7 +14,7 @@ from graphdet import schema
 from graphdet.audit import AuditLog, Draft, Head
 from graphdet.errors import StoreError, UsageError
 from graphdet.ports import LooseVerdict, Source
-from graphdet.progress import Progress
+from graphdet.progress import Progress, without_bar
 from graphdet.store.neighbourhood import READ_INTERACTIONS, in_window
 from graphdet.store.neo4j import audit_log, findings, importing, packed, saved, server, writing
 from graphdet.store.neo4j.client import Client
@@ -68,10 +68,10 @@ class Neo4jStore:
         for setting in (
             "SET TimeZone = 'UTC'",
             "SET autoinstall_known_extensions = false",
-            "SET enable_progress_bar = false",
             f"SET memory_limit = '{WORKBENCH_MEMORY_LIMIT}'",
         ):
             self._connection.execute(setting)
+        without_bar(self._connection)
         self._connection.execute("SET temp_directory = $spill", {"spill": str(self._spill)})
         self._bench = Workbench(self._connection)
         self._kept: set[str] = set()
