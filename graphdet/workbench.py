@@ -7,6 +7,7 @@ import duckdb
 import narwhals as nw
 import pyarrow as pa
 
+from graphdet.progress import without_bar
 from graphdet.tables import Frame
 
 _PASSING_VIEW = "graphdet_frame"  # what a frame is called in SQL while it is written into a table
@@ -36,6 +37,7 @@ class Workbench:
     def in_memory(cls) -> Iterator["Workbench"]:
         """Open a workbench of its own in memory, for work without a store; it is closed at the end."""
         with duckdb.connect() as connection:
+            without_bar(connection)
             yield cls(connection)
 
     def from_arrow(self, table: pa.Table) -> Frame:
