@@ -7,6 +7,7 @@ import duckdb
 import narwhals as nw
 import pyarrow as pa
 
+from graphdet.progress import without_bar
 from graphdet.tables import Frame
 
 _PASSING_VIEW = "graphdet_frame"  # what a frame is called in SQL while it is written into a table
@@ -36,6 +37,7 @@ class Workbench:
     def in_memory(cls) -> Iterator["Workbench"]:
         """Open a workbench of its own in memory, for work without a store; it is closed at the end."""
         with duckdb.connect() as connection:
+            without_bar(connection)
             yield cls(connection)
 
     def from_arrow(self, table: pa.Table) -> Frame:
@@ -47,14 +49,14 @@ class Workbench:
         """Compute a frame of this workbench once, as a temporary table; a table of that name is replaced."""
         # By a view, as frames over arrays have no SQL of their own.
         native: duckdb.DuckDBPyRelation = frame.to_native()
-        native.query(_PASSING_VIEW, f"CREATE OR REPLACE TEMP TABLE {name} AS FROM {_PASSING_VIEW}")
+        native.query(_PASSING_VIEW, f'CREATE OR REPLACE TEMP TABLE "{name}" AS FROM {_PASSING_VIEW}')
         self._connection.execute(f"DROP VIEW IF EXISTS {_PASSING_VIEW}")
-        kept: Frame = nw.from_native(self._connection.table(f"temp.{name}"))
+        kept: Frame = nw.from_native(self._connection.table(f'temp."{name}"'))
         return kept
 
     def drop(self, name: str) -> None:
         """Drop a table that `keep` made."""
-        self._connection.execute(f"DROP TABLE temp.{name}")
+        self._connection.execute(f'DROP TABLE temp."{name}"')
 
     @contextmanager
     def borrow(self) -> Iterator[duckdb.DuckDBPyConnection]:
