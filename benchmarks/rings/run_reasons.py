@@ -24,8 +24,9 @@ from benchmarks.rings.logs import LOGS, read_log
 from graphdet.judge.shipped import shipped_judge
 from graphdet.progress import Silent
 from graphdet.rings.blocks import MIN_ITEMS, MIN_USERS, block_acts
+from graphdet.rings.evidence_table import JUDGED_BY
 from graphdet.rings.find import Candidates, Judged, campaign_overlap, judge_rings, ring_candidates
-from graphdet.rings.why.explain import CODES, JUDGED_BY, RingExplanation, explain_rings
+from graphdet.rings.why.explain import CODES, RingExplanation, explain_rings
 from graphdet.rings.why.without import logits_without
 from graphdet.tables import GraphArrays
 

@@ -11,7 +11,7 @@ from graphdet.casework.memory import Remembered
 from graphdet.judge.examples import RING_LABEL
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.rings.blocks import Blocks
-from graphdet.rings.evidence import judge_inputs
+from graphdet.rings.evidence_table import judge_inputs
 from graphdet.rings.find import Candidates, Judged
 from graphdet.rings.membership import listed_rings
 from graphdet.rings.why.member_reasons import as_reason

@@ -12,7 +12,7 @@ from graphdet.judge.shipped import shipped_judge
 from graphdet.progress import Silent
 from graphdet.reports.evidence import evidence_findings, read_evidence
 from graphdet.reports.reasons import read_explanation
-from graphdet.rings.evidence import EVIDENCE
+from graphdet.rings.evidence_table import EVIDENCE
 from graphdet.rings.find import Candidates, Judged, judge_rings, ring_candidates
 from graphdet.rings.why.explain import CODES, RingExplanation, explain_rings
 from graphdet.rings.why.ring_view import LogView, RingView

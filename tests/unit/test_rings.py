@@ -25,7 +25,8 @@ from graphdet.learn.ring_lessons import lessons_of, without_suspects
 from graphdet.learn.user_labels import Task
 from graphdet.progress import Silent
 from graphdet.rings.blocks import Blocks, block_acts, membership
-from graphdet.rings.evidence import EVIDENCE, INPUTS, gather_evidence
+from graphdet.rings.evidence import gather_evidence
+from graphdet.rings.evidence_table import EVIDENCE, INPUTS
 from graphdet.rings.find import (
     JUDGE_SHARE,
     Candidates,
@@ -33,8 +34,8 @@ from graphdet.rings.find import (
     campaign_overlap,
     find_candidates,
     judge_rings,
+    stands_out,
     strongest_blocks,
-    told_apart,
 )
 from graphdet.rings.margin import naming_margins
 from graphdet.rings.membership import user_membership
@@ -192,14 +193,14 @@ def test_the_whole_is_named_before_its_parts(logit_of_whole: float, named: list[
     assert strongest_blocks(blocks, np.array([logit_of_whole, 4.0, 3.8])).tolist() == named
 
 
-def test_slices_of_a_crowd_and_chance_meetings_are_not_told_apart() -> None:
+def test_slices_of_a_crowd_and_chance_meetings_do_not_stand_out() -> None:
     evidence = {
         "sharpness": np.array([1.0, 0.4, 1.0, 0.5, 1.0, 1.0]),
         "recurrence": np.array([0.0, 0.0, 0.9, 0.5, 0.0, 0.0]),
         "margin_nats": np.array([90.0, 90.0, 90.0, -29.0, -31.0, -40.0]),
         "margin_touched_nats": np.array([99.0, 99.0, 99.0, 4.0, 4.0, 6.0]),
     }
-    assert told_apart(evidence).tolist() == [True, False, False, True, False, True]
+    assert stands_out(evidence).tolist() == [True, False, False, True, False, True]
 
 
 @pytest.mark.slow
@@ -320,7 +321,7 @@ def test_what_a_judge_of_other_logs_would_flag_is_no_example_of_innocence(
     unknown = replace(planted, campaign_of_user=nobody, innocent_of_user=nobody)
     assert lessons_of(unknown, candidates).is_natural.all()
     elder = Elder.blind()
-    object.__setattr__(elder, "sure", (jaccard >= 0.5) & told_apart(candidates.evidence))
+    object.__setattr__(elder, "sure", (jaccard >= 0.5) & stands_out(candidates.evidence))
     assert elder.sure.any()
     taught = lessons_of(unknown, candidates, elder)
     assert not taught.is_natural[elder.sure].any()
@@ -336,7 +337,7 @@ def test_members_of_what_looks_like_a_ring_of_the_log_are_no_examples_of_ordinar
     of_user = planted.campaign_of_user
     _, jaccard = campaign_overlap(candidates.blocks, of_user)
     judge = Elder.blind()
-    object.__setattr__(judge, "sure", (jaccard >= 0.5) & told_apart(candidates.evidence))
+    object.__setattr__(judge, "sure", (jaccard >= 0.5) & stands_out(candidates.evidence))
     known = np.where(of_user == 0, 0, -1).astype(np.int32)
     task = Task(planted.graph, (known >= 0).astype(np.int8), known)
     own = np.where(known == 0, -1, np.arange(len(known))).astype(np.int32)
@@ -352,7 +353,7 @@ def test_members_of_what_looks_like_a_ring_of_the_log_are_no_examples_of_ordinar
 def test_a_ring_that_is_not_flagged_vouches_for_no_member(candidates: Candidates) -> None:
     """The judge is sure of two groups; the log's own tail, then an analyst, lets one of them not be flagged."""
     logits = np.full(len(candidates.blocks), -8.0)
-    apart = np.flatnonzero(told_apart(candidates.evidence))
+    apart = np.flatnonzero(stands_out(candidates.evidence))
     logits[apart] = np.linspace(9, 10, len(apart))
     judged = judge_rings(candidates, lambda inputs, fold: logits, 0.05)
     assert len(judged.score) >= 2

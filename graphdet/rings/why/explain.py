@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from graphdet.arrays import Int
+from graphdet.rings.evidence_table import JUDGED_BY
 from graphdet.rings.find import Judge, Judged
 from graphdet.rings.organic import Organic
 from graphdet.rings.own_time import MIDDLE
@@ -49,16 +50,6 @@ COUNTER_CODES = (
     "common_taste", "taste_elsewhere", "natural_burst", "long_histories", "small", "household", "open_targets",
     "unlike_planted", "second_judge",
 )  # fmt: skip
-# The judge's evidence that speaks of the same thing.
-JUDGED_BY: dict[str, tuple[str, ...]] = {
-    "shared_targets": ("density", "margin_nats"),
-    "exclusive_targets": ("exclusivity", "sharpness"),
-    "lockstep": ("spread",),
-    "one_sitting": ("session_share",),
-    "scripted": ("session_share",),
-    "focus": ("focus",),
-    "shared_entities": ("shared_entity_share",),
-}
 LEAST_REASON_NATS = 3.0  # nats, for a reason to be told: twenty to one
 LEAST_SHARE_TRUE = 0.3  # of the acts, members or targets that it could be true of
 LEAST_ODDS = 2.0
