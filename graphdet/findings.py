@@ -18,7 +18,7 @@ from graphdet.errors import UsageError
 from graphdet.ports import Store
 from graphdet.progress import Silent
 from graphdet.reports.gather import gather_rings
-from graphdet.reports.reasons import Reason
+from graphdet.rings.finding import Reason
 from graphdet.store import open_store
 from graphdet.verbs.report import RUN_INFO
 from graphdet.words import iso, plural

@@ -1,6 +1,5 @@
 """Blocks, evidence and judgement on a generated log with planted campaigns."""
 
-import json
 from dataclasses import replace
 
 import duckdb
@@ -41,7 +40,7 @@ from graphdet.rings.margin import naming_margins
 from graphdet.rings.membership import user_membership
 from graphdet.rings.organic import organic_model
 from graphdet.rings.refine import refine
-from graphdet.rings.why.tables import tabulate
+from graphdet.rings.why.findings import ring_findings
 from graphdet.scores.fused import Fusion, ScoreParts
 from graphdet.simulation.assemble import Planted
 from graphdet.simulation.campaigns import kind
@@ -268,38 +267,38 @@ def test_of_groups_held_back_people_are_told_which_and_why(planted: Planted, can
     judged = judge_rings(
         candidates, lambda inputs, fold: inputs[:, margin] - np.median(inputs[:, margin]), 0.05
     )
-    tables = tabulate(judged, candidates.model, planted.graph)
-    n = len(tables.rings)
+    findings = ring_findings(judged, candidates.model, planted.graph)
+    n = len(findings)
     last = len(judged.logit) - 1
     held = HeldBack(
         np.array([0, 1, last, -1]), np.array([True, False, False, False]), np.array([4.0, 5.0, 6.0, 7.0])
     )
-    told = with_counter_evidence(tables, judged, held)
+    doubted = with_counter_evidence(findings, judged, held)
     added = [
-        json.loads(after)["counter_evidence"][: -len(json.loads(before)["counter_evidence"]) or None]
-        for before, after in zip(
-            *[each.rings["evidence"].to_pylist() for each in (tables, told)], strict=True
-        )
+        after.explanation.counter_evidence[: -len(before.explanation.counter_evidence) or None]
+        for before, after in zip(findings, doubted, strict=True)
     ]
-    assert [[(row["code"], row["strength"]) for row in rows] for rows in added] == [
+    assert [[(reason.code, reason.strength) for reason in reasons] for reasons in added] == [
         [("unlike_planted", 4.0)], [("second_judge", 5.0)], *[[]] * (n - 2),
     ]  # fmt: skip
-    ids = tables.rings["ring_id"].to_pylist()
+    ids = [finding.ring_id for finding in findings]
     level = np.where(judged.flagged, 0.01, 0.5)
     level[0], level[1] = 0.061, 0.09
     judged = replace(judged, level=level, flagged=level <= 0.05, overruled=0)
-    known = Remembered(told, Standing(), {}, None)
-    said = with_doubts(known, judged, held, 0.05).said
-    assert said[0] == (
+    known = Remembered(doubted, Standing(), {}, None)
+    notes = with_doubts(known, judged, held, 0.05).notes
+    assert notes[0] == (
         f"2 groups ({ids[0]}, {ids[1]}) would be flagged at --fdr 0.09, and up to one flag in 11 may then be false."
     )
-    assert said[1].startswith(f"1 group ({ids[0]}) would be flagged, but is like no campaign")
-    assert said[2].startswith(f"3 groups ({ids[1]}) would be flagged by what was learned from this log alone")
-    overruled = with_doubts(known, replace(judged, overruled=2), held, 0.05).said[-1]
+    assert notes[1].startswith(f"1 group ({ids[0]}) would be flagged, but is like no campaign")
+    assert notes[2].startswith(
+        f"3 groups ({ids[1]}) would be flagged by what was learned from this log alone"
+    )
+    overruled = with_doubts(known, replace(judged, overruled=2), held, 0.05).notes[-1]
     assert overruled.startswith("2 groups would be flagged, but this judge was not trained on this log")
     quiet = replace(known, quiet={ids[0]: "innocent"})
-    assert with_doubts(quiet, judged, held, 0.04).said[0].startswith("1 group")
-    assert len(with_doubts(quiet, judged, held, 0.03).said) == 2
+    assert with_doubts(quiet, judged, held, 0.04).notes[0].startswith("1 group")
+    assert len(with_doubts(quiet, judged, held, 0.03).notes) == 2
 
 
 class Elder(RingJudge):
