@@ -19,7 +19,7 @@ from graphdet.ports import Store
 from graphdet.progress import Silent
 from graphdet.reports.csv_tables import RING_ORDER, SUSPECT_ORDER
 from graphdet.reports.gather import gather_rings
-from graphdet.reports.reasons import Reason
+from graphdet.rings.finding import Reason
 from graphdet.store import open_store
 from graphdet.tables import RingTables
 from graphdet.verbs.report import RUN_INFO

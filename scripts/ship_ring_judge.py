@@ -21,7 +21,7 @@ from graphdet.judge.shipped import LESSONS, SHIPPED_FOLDER, shipped_lessons
 from graphdet.judge.training import train_ring_judge
 from graphdet.learn.ring_lessons import lessons_of, planted_copy
 from graphdet.progress import Silent
-from graphdet.rings.evidence import JUDGE_DIRECTION
+from graphdet.rings.evidence_table import JUDGE_DIRECTION
 from graphdet.simulation.organic import organic
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays

@@ -24,7 +24,7 @@ from graphdet.judge.shipped import shipped_judge, shipped_lessons
 from graphdet.judge.training import train_ring_judge
 from graphdet.learn.ring_lessons import planted_copies, seconded
 from graphdet.progress import Silent
-from graphdet.rings.evidence import INPUTS, JUDGE_DIRECTION
+from graphdet.rings.evidence_table import INPUTS, JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, judge_rings, ring_candidates
 from graphdet.tables import GraphArrays
 from graphdet.workbench import Workbench

@@ -28,7 +28,7 @@ from graphdet.judge.model import RingJudge
 from graphdet.judge.training import train_ring_judge
 from graphdet.learn.ring_lessons import planted_copies
 from graphdet.progress import Silent
-from graphdet.rings.evidence import JUDGE_DIRECTION
+from graphdet.rings.evidence_table import JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, campaign_overlap, ring_candidates
 from graphdet.simulation import CAMPAIGN_KINDS, TRAINED_KINDS, Campaign, innocent_plan, is_like, plant
 from graphdet.tables import GraphArrays

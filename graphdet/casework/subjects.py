@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from graphdet.casework.standing import RING_SUBJECT
 from graphdet.errors import UsageError
 from graphdet.ports import FindingsStore, GraphAndFindings, GraphStore
-from graphdet.reports.reasons import read_explanation
+from graphdet.rings.finding import Explanation
 from graphdet.rings.identity import Shape, number_of
 from graphdet.tables import RingTables
 
@@ -82,7 +82,7 @@ def _ring(store: FindingsStore, ring_id: str) -> dict[str, Any]:
     members = rings.members.filter(pc.equal(rings.members["ring_id"], ring_id)).to_pylist()
     items = rings.items.filter(pc.equal(rings.items["ring_id"], ring_id))["item_id"].to_pylist()
     least = SURE_OF_RING_SCORE * (ring["score"] or 0.0)
-    strongest = read_explanation(ring, "").reasons[:TOP_REASONS]
+    strongest = Explanation.from_json(ring["evidence"]).reasons[:TOP_REASONS]
     return {
         "members": sorted(row["user_id"] for row in members),
         "sure_members": sorted(row["user_id"] for row in members if (row["score"] or 0.0) >= least),

@@ -15,7 +15,7 @@ from graphdet.judge.training import train_ring_judge
 from graphdet.learn.insufficient import with_size_of_log
 from graphdet.learn.user_labels import Task
 from graphdet.progress import Progress
-from graphdet.rings.evidence import JUDGE_DIRECTION
+from graphdet.rings.evidence_table import JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, acts_sketch, campaign_overlap, judge_rings, ring_candidates
 from graphdet.simulation.assemble import Planted
 from graphdet.simulation.campaigns import Campaign, training_plan

@@ -19,7 +19,7 @@ from graphdet.files import make_folder
 from graphdet.gnn.network import pick_device
 from graphdet.graph.encode import read_graph
 from graphdet.learn.digests import MODEL_DIGEST, model_digest
-from graphdet.learn.insufficient import no_findings
+from graphdet.learn.insufficient import no_scores
 from graphdet.learn.labelled import check_against, kind_of
 from graphdet.learn.labelled_score import score_labelled
 from graphdet.learn.models import load_models
@@ -98,8 +98,7 @@ def run(
         with clock.stage("read"):
             graph = read_graph(store, progress)
         if NOT_ENOUGH in learned:
-            scores, rings = no_findings(graph)
-            scores, known = settle_scores(scores, remember(store, rings))
+            scores, known = settle_scores(no_scores(graph), remember(store, ()))
             known = replace(known, history=None)  # nobody looked for rings, so none is gone
         else:
             scores, known = _find(store, graph, model_dir, fdr, review, seed, device, clock, progress)

@@ -9,6 +9,7 @@ from graphdet.casework.decisions import give_verdict, put_on_list, snooze_ring, 
 from graphdet.casework.memory import remember
 from graphdet.errors import UsageError
 from graphdet.ports import Store
+from graphdet.rings.finding import ring_findings_of
 from graphdet.tables import RingTables
 from tests.store.checks import write
 from tests.store.sample_logs import (
@@ -49,7 +50,7 @@ class CaseworkConformance:
                 *(table(p, t) for p, t in zip(parts, (RINGS, RING_MEMBERS, RING_ITEMS), strict=True))
             )
 
-        known = remember(store, found("ring-1", "ring-2"))
+        known = remember(store, ring_findings_of(found("ring-1", "ring-2")))
         store.write_rings(known.rings, known.history)
         assert known.rings.rings["ring_id"].to_pylist() == ["R0001", "R0002"]
         assert known.facts() == {"muted": {}, "ring_changes": {"known_again": 0, "new": 2, "gone": 0}}
@@ -57,7 +58,7 @@ class CaseworkConformance:
         assert given.found["members"] == ["u0", "u1", "u2"]
         assert (given.found["items"], given.found["flagged"]) == (["i0", "i1"], True)
 
-        again = remember(store, found("ring-2", "ring-1", extra="u5"))
+        again = remember(store, ring_findings_of(found("ring-2", "ring-1", extra="u5")))
         store.write_rings(again.rings, again.history)
         by_id = {row["ring_id"]: row for row in store.rings().rings.to_pylist()}
         assert (by_id["R0001"]["flagged"], by_id["R0002"]["flagged"]) == (False, True)
@@ -69,10 +70,10 @@ class CaseworkConformance:
         assert [(row["run"], row["n_joined"], row["n_left"]) for row in seen] == [(1, 0, 0), (2, 1, 0)]
         assert seen[1]["members"] == ["u0", "u1", "u2", "u5"]
 
-        gone = remember(store, found("ring-2"))
+        gone = remember(store, ring_findings_of(found("ring-2")))
         store.write_rings(gone.rings, gone.history)
         assert gone.changes == {"known_again": 1, "new": 0, "gone": 1}
-        back = remember(store, found("ring-1"))
+        back = remember(store, ring_findings_of(found("ring-1")))
         assert back.rings.rings["ring_id"].to_pylist() == ["R0001"]  # also after a run without it
         assert verify(store.audit()) == []
 
