@@ -1,5 +1,6 @@
 """Scores of all users and rings of an encoded graph, by trained models."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,8 +31,6 @@ from graphdet.scores.fused import Fusion, ScoreParts, user_reasons
 from graphdet.tables import GraphArrays, PairArrays
 
 SURE_MEMBER = 0.5  # membership from which a member of a flagged ring is a suspect
-
-
 KEPT_QUIET = "Not flagged, though it would be: in {ring}, {why}."
 
 
@@ -71,23 +70,15 @@ def score_graph(
     logits = logit(value)
     p_value = tail_p_values(logits)
     q_value = posterior_q_values(value)
-    name = dict(zip(listed_rings(judged).tolist(), (ring.ring_id for ring in known.findings), strict=True))
-    ring_id = [name.get(row) for row in ring_row.tolist()]
-    # One more for the users of no ring (row −1), who are all there is when no block was found.
-    size = np.append(np.diff(judged.blocks.users.indptr), 0)[ring_row]
-    quiet = np.array([name.get(row) in known.quiet for row in range(len(judged.score))], bool)
+    listed = listed_rings(judged).tolist()
+    ring_ids = {row: finding.ring_id for row, finding in zip(listed, known.findings, strict=True)}
+    quiet = np.array([ring_ids.get(row) in known.quiet for row in range(len(judged.score))], bool)
     flags = Flags(fdr, review, judged, candidates)
     flagged, muted_by = flags.settled(models.fusion, parts, value, q_value, ring_row, quiet)
-    texts = member_texts(known.findings)
-    did = {
-        user: texts.get((ring, graph.user_ids[user].as_py()), [])
-        for user, ring in enumerate(ring_id)
-        if ring is not None
-    }
-    reasons = user_reasons(parts, models.fusion.strongest_part(parts), ring_id, size, flagged, did)
+    reasons = _reasons(graph, judged, known, models.fusion, parts, ring_ids, ring_row, flagged)
     for user in np.flatnonzero(muted_by >= 0).tolist():
-        ring_name = name[int(muted_by[user])]
-        reasons[user] = f"{KEPT_QUIET.format(ring=ring_name, why=known.quiet[ring_name])} {reasons[user]}"
+        ring_id = ring_ids[int(muted_by[user])]
+        reasons[user] = f"{KEPT_QUIET.format(ring=ring_id, why=known.quiet[ring_id])} {reasons[user]}"
     if (muted_by >= 0).any():
         known = replace(known, counts=known.counts | {"members_of_quiet_rings": int((muted_by >= 0).sum())})
     table = pa.table(
@@ -97,7 +88,7 @@ def score_graph(
             "p_value": six_digits(p_value),
             "q_value": six_digits(q_value),
             "flagged": flagged,
-            "ring_id": pa.array(ring_id, pa.string()),
+            "ring_id": pa.array([ring_ids.get(row) for row in ring_row.tolist()], pa.string()),
             "gnn": six_digits(1 / (1 + np.exp(-np.clip(parts.gnn, -30, 30)))),
             "cluster_distance": six_digits(parts.cluster_distance),
             "probability": six_digits(parts.probability),
@@ -107,6 +98,32 @@ def score_graph(
     progress.done()
     order = [("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending")]
     return settle_scores(table.sort_by(order), known)
+
+
+def _reasons(
+    graph: GraphArrays,
+    judged: Judged,
+    known: Remembered,
+    fusion: Fusion,
+    parts: ScoreParts,
+    ring_ids: Mapping[int, str],
+    ring_row: NDArray[np.int64],
+    flagged: NDArray[np.bool_],
+) -> list[str]:
+    """Why each user has its score, in words, with what a member of a listed ring did in it.
+
+    ring_ids: the lasting ids of the listed rings, by their row in `judged`; ring_row int64[n_users], −1 for no ring.
+    """
+    ring_id = [ring_ids.get(row) for row in ring_row.tolist()]
+    # One more for the users of no ring (row −1), who are all there is when no block was found.
+    size = np.append(np.diff(judged.blocks.users.indptr), 0)[ring_row]
+    texts = member_texts(known.findings)
+    of_members = {
+        user: texts.get((ring, graph.user_ids[user].as_py()), [])
+        for user, ring in enumerate(ring_id)
+        if ring is not None
+    }
+    return user_reasons(parts, fusion.strongest_part(parts), ring_id, size, flagged, of_members)
 
 
 def parts_of(

@@ -73,13 +73,13 @@ def _member(member: Member) -> JsonRow:
     return row | {"reasons": [reason.document() for reason in member.reasons]}
 
 
-def _narrative(told: Narrative) -> JsonRow:
+def _narrative(narrative: Narrative) -> JsonRow:
     return {
-        "model": told.model,
-        "endpoint": told.endpoint,
-        "sentences": [{"text": each.text, "evidence": list(each.evidence)} for each in told.sentences],
-        "n_dropped": told.n_dropped,
-        "facts": dict(told.facts),
+        "model": narrative.model,
+        "endpoint": narrative.endpoint,
+        "sentences": [{"text": each.text, "evidence": list(each.evidence)} for each in narrative.sentences],
+        "n_dropped": narrative.n_dropped,
+        "facts": dict(narrative.facts),
     }
 
 
