@@ -24,8 +24,8 @@ JsonRow = dict[str, Any]
 def ring_schema() -> JsonRow:
     """The JSON Schema (draft 2020-12) of the document, as shipped in the package."""
     file = resources.files("graphdet.reports") / "schemas" / RING_SCHEMA_FILE
-    found: JsonRow = json.loads(file.read_text(encoding="utf-8"))
-    return found
+    document: JsonRow = json.loads(file.read_text(encoding="utf-8"))
+    return document
 
 
 def ring_document(ring: RingData, facts: RunFacts | None = None) -> JsonRow:
