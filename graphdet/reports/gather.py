@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphdet.reports.context import Surroundings
-from graphdet.reports.evidence import evidence_findings
+from graphdet.reports.evidence import explained_numbers
 from graphdet.reports.ring_data import Act, Item, Member, RingData, RingSession, SharedEntity
 from graphdet.rings.finding import Explanation, Reason
 from graphdet.rings.why.doubts import doubts_in_words
@@ -137,7 +137,7 @@ def _ring(
         first_seen=str(ring["first_seen"] or ""),
         last_seen=str(ring["last_seen"] or ""),
         reason=str(ring["reason"] or ""),
-        findings=tuple(evidence_findings(numbers)),
+        numbers=tuple(explained_numbers(numbers)),
         reasons=explanation.reasons or sentence_reasons(str(ring["reason"] or "")),
         against=against + tuple(Reason("doubt", line) for line in doubts),
         would_change=explanation.would_change,

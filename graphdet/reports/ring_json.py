@@ -56,7 +56,7 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> JsonRow:
         "would_change": None if ring.would_change is None else dict(ring.would_change),
         "gnn": None if ring.gnn is None else dict(ring.gnn),
         "narrative": None if ring.narrative is None else _narrative(ring.narrative),
-        "evidence": [asdict(finding) for finding in ring.findings],
+        "evidence": [asdict(number) for number in ring.numbers],
         "in_step": asdict(ring.step),
         "expectation": None if ring.context is None else _expectation(ring.context),
         "surroundings": None if ring.context is None else _surroundings(ring.context),

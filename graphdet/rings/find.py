@@ -123,8 +123,8 @@ JUDGE_SHARE = 0.2  # of rings among what the judge was trained on: campaigns and
 # A group stands out from the crowd (see stands_out) when at least LEAST_SHARPNESS of the accounts that act like its
 # members, while it is at work, are members. Below that it is an arbitrary slice of a larger crowd, and nobody could say
 # why these accounts are accused and not the others, however much they have in common. For the same reason it does not
-# stand out when, at another time, as many other accounts do the same (recurrence above MOST_RECURRENCE): then it is one
-# visit of a crowd that comes regularly.
+# stand out when more accounts do the same at another time than its members in theirs (recurrence above
+# MOST_RECURRENCE): then it is one visit of a crowd that comes regularly.
 #
 # Nor does it stand out when it may be a chance meeting. A group's two margins say by how many nats naming it shortens
 # the description of the log, with its items named among all of the log or among those that its members touched (see

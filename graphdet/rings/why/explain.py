@@ -60,9 +60,8 @@ FEW_NATURAL_GROUPS = 5.0
 UPPER = 0.75  # the quantile over natural groups that still counts as natural
 MOST_RATIO = 20.0  # times chance that natural groups may show at most
 MOST_REASONS_IN_SENTENCE = 4
-DOUBTED = (
-    0.25  # counter-evidence is in the sentence when it would take away this share of the strongest reason
-)
+# Counter-evidence is in the sentence when it would take away this share of the strongest reason.
+DOUBTED = 0.25
 
 
 def summary_sentence(explanation: Explanation) -> str:
