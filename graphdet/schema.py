@@ -66,7 +66,9 @@ RING_COLUMNS = (
     "last_seen",
     "reason",
 )
-RING_EVIDENCE = "evidence"  # one more column of the rings table: VARCHAR, a JSON object name → number
+RING_EVIDENCE = (
+    "evidence"  # one more column of the rings table: VARCHAR, JSON (see rings.finding.Explanation)
+)
 RING_MEMBER_COLUMNS = ("ring_id", "user_id", "score")
 RING_ITEM_COLUMNS = ("ring_id", "item_id", "n_users", "lift")
 # One row per ring and run: what a ring was when it was found, so that it is known again. `origin` says what became of

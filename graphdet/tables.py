@@ -170,7 +170,10 @@ class PairArrays:
 
 @dataclass(frozen=True)
 class RingTables:
-    """Rings as stored and reported: Arrow tables of schema.RING_COLUMNS (+ evidence), members and items."""
+    """Rings as a store keeps them: Arrow tables of schema.RING_COLUMNS and RING_EVIDENCE, of members, and of items.
+
+    rings.finding makes them of RingFinding, and reads them back.
+    """
 
     rings: pa.Table
     members: pa.Table

@@ -42,7 +42,7 @@ class RingEffects:
 
 def change_since(verdict: Verdict, members: frozenset[str], items: frozenset[str]) -> str | None:
     """Say how a ring changed materially since it was judged; None where it did not."""
-    said = []
+    changes = []
     for now, then, what in (
         (members, verdict.found.get("members"), "members"),
         (items, verdict.found.get("items"), "targets"),
@@ -50,8 +50,8 @@ def change_since(verdict: Verdict, members: frozenset[str], items: frozenset[str
         known = frozenset(then or ())
         fresh = len(now - known)
         if fresh > MATERIAL * len(known):
-            said.append(f"{fresh} of its {len(now)} {what} are new (it had {len(known)} then)")
-    return " and ".join(said) or None
+            changes.append(f"{fresh} of its {len(now)} {what} are new (it had {len(known)} then)")
+    return " and ".join(changes) or None
 
 
 def settle_rings(findings: Iterable[RingFinding], standing: Standing) -> RingEffects:
@@ -107,13 +107,13 @@ def settle_users(
         return scores, {}
     flagged_rings = _flagged_rings_of(frozenset(wanted.to_pylist()), findings)
     place = pc.index_in(scores["user_id"].cast(pa.string()), value_set=wanted)
-    rows = [row for row, found in enumerate(place.to_pylist()) if found is not None]
+    rows = [row for row, at in enumerate(place.to_pylist()) if at is not None]
     flagged, reason = scores["flagged"].to_pylist(), scores["reason"].to_pylist()
     ids = scores["user_id"].take(pa.array(rows, pa.int64())).to_pylist()
     counts: Counter[str] = Counter()
     for row, user_id in zip(rows, ids, strict=True):
-        said, keep = _user(standing, user_id, bool(flagged[row]), flagged_rings.get(user_id, set()), counts)
-        reason[row] = " ".join([*said, str(reason[row] or "")]).strip()
+        lines, keep = _user(standing, user_id, bool(flagged[row]), flagged_rings.get(user_id, set()), counts)
+        reason[row] = " ".join([*lines, str(reason[row] or "")]).strip()
         flagged[row] = keep
     for name, values in (("flagged", flagged), ("reason", reason)):
         at, kind = scores.column_names.index(name), scores.schema.field(name).type
@@ -122,16 +122,16 @@ def settle_users(
 
 
 def _user(
-    standing: Standing, user_id: str, flagged: bool, loud: set[str], counts: Counter[str]
+    standing: Standing, user_id: str, flagged: bool, flagged_rings: set[str], counts: Counter[str]
 ) -> tuple[list[str], bool]:
-    """What decisions say of one user, and whether the user is flagged; `loud` are the user's flagged rings."""
-    said = []
+    """What decisions say of one user, and whether it is flagged; `flagged_rings` are those that it is in."""
+    lines = []
     verdict, listed = standing.of_user(user_id), standing.listed.get(user_id)
     keep = flagged
     if verdict is not None:
-        fresh = sorted(loud - set(verdict.found.get("rings") or ()))
+        fresh = sorted(flagged_rings - set(verdict.found.get("rings") or ()))
         again = verdict.verdict == INNOCENT and bool(fresh)
-        said.append(
+        lines.append(
             f"{_upper(verdict.words())}"
             + (f"; but now in {', '.join(fresh)}, which is flagged." if again else ".")
         )
@@ -139,15 +139,15 @@ def _user(
             counts["users_judged_innocent"] += 1
             keep = False
     if listed is not None:
-        said.append(f"{_upper(listed.words())}.")
+        lines.append(f"{_upper(listed.words())}.")
         keep = listed.list == DENY
         if keep != flagged:
             counts["users_on_deny_list" if keep else "users_on_allow_list"] += 1
     if flagged and not keep:
-        said.append(THOUGH_IT_WOULD)
+        lines.append(THOUGH_IT_WOULD)
     elif keep and not flagged:
-        said.append("Flagged for that alone.")
-    return said, keep
+        lines.append("Flagged for that alone.")
+    return lines, keep
 
 
 def _flagged_rings_of(users: frozenset[str], findings: Iterable[RingFinding]) -> dict[str, set[str]]:

@@ -72,13 +72,13 @@ def found_of(store: GraphAndFindings, kind: str, subject: str) -> dict[str, Any]
 
 def _ring(store: FindingsStore, ring_id: str) -> dict[str, Any]:
     rings = store.rings()
-    found = rings.rings.filter(pc.equal(rings.rings["ring_id"], ring_id)).to_pylist()
-    if not found:
+    rows = rings.rings.filter(pc.equal(rings.rings["ring_id"], ring_id)).to_pylist()
+    if not rows:
         shape = known_rings(store, rings).get(ring_id)
         if shape is None:
             raise UsageError(f"there is no ring {ring_id!r}; `graphdet query rings` lists them")
         return {"members": sorted(shape.members), "items": sorted(shape.items), "flagged": False}
-    ring = found[0]
+    ring = rows[0]
     members = rings.members.filter(pc.equal(rings.members["ring_id"], ring_id)).to_pylist()
     items = rings.items.filter(pc.equal(rings.items["ring_id"], ring_id))["item_id"].to_pylist()
     least = SURE_OF_RING_SCORE * (ring["score"] or 0.0)
@@ -96,12 +96,12 @@ def _ring(store: FindingsStore, ring_id: str) -> dict[str, Any]:
 
 def _user(store: GraphAndFindings, user_id: str) -> dict[str, Any]:
     scores = store.scores()
-    found = scores.filter(pc.equal(scores["user_id"], pa.scalar(user_id))).to_pylist()
-    if not found:
+    rows = scores.filter(pc.equal(scores["user_id"], pa.scalar(user_id))).to_pylist()
+    if not rows:
         if scores.num_rows or not _in_log(store, user_id):
             raise UsageError(f"there is no user {user_id!r} in {store.url}; ids are written as in the log")
         return {"flagged": False, "rings": []}
-    row = found[0]
+    row = rows[0]
     rings = store.rings().members
     detectors = []
     if row["ring_id"] is not None:

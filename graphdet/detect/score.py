@@ -1,5 +1,6 @@
 """Scores of all users and rings of an encoded graph, by trained models."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from graphdet import schema
 from graphdet.arrays import Float
 from graphdet.casework.memory import Remembered, settle_scores
 from graphdet.detect.rings import judge_and_remember
@@ -30,9 +32,9 @@ from graphdet.scores.fused import Fusion, ScoreParts, user_reasons
 from graphdet.tables import GraphArrays, PairArrays
 
 SURE_MEMBER = 0.5  # membership from which a member of a flagged ring is a suspect
-
-
 KEPT_QUIET = "Not flagged, though it would be: in {ring}, {why}."
+
+MOST_SUSPICIOUS_FIRST = [("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending")]
 
 
 def score_graph(
@@ -54,8 +56,8 @@ def score_graph(
     that score at least as high, its p_value how often an ordinary user of this log would. Flagged are users with
     q_value at most fdr and a score of at least one half, and sure members of flagged rings; with `review`, the so many
     that score highest. Members of a ring that is kept quiet or, without labels, not flagged are flagged only for what
-    is left without that ring; then lists and verdicts have their say.
-    With `explained`, the evidence of flagged rings also says what the network sees in their members.
+    is left without that ring; then lists and verdicts are applied.
+    With `explained`, the explanation of flagged rings also says what the network sees in their members.
     """
     judged, known = judge_and_remember(store, graph, candidates, models.judge, fdr)
     users, items = behaviour(graph, store.bench, progress)
@@ -68,45 +70,70 @@ def score_graph(
         progress.start("explain rings")
         known = replace(known, findings=with_gnn(known.findings, GnnExplainer(models.gnn, data), graph))
     value = models.fusion.score(parts)
-    logits = logit(value)
-    p_value = tail_p_values(logits)
+    p_value = tail_p_values(logit(value))
     q_value = posterior_q_values(value)
-    name = dict(zip(listed_rings(judged).tolist(), (ring.ring_id for ring in known.findings), strict=True))
-    ring_id = [name.get(row) for row in ring_row.tolist()]
+    listed = listed_rings(judged).tolist()
+    ring_ids = {row: finding.ring_id for row, finding in zip(listed, known.findings, strict=True)}
+    quiet = np.array([ring_ids.get(row) in known.quiet for row in range(len(judged.score))], bool)
+    flagged, muted_by = Flags(fdr, review, judged, candidates).settled(
+        models.fusion, parts, value, q_value, ring_row, quiet
+    )
+    reasons = _reasons(graph, judged, known, models.fusion, parts, ring_ids, ring_row, flagged)
+    muted = np.flatnonzero(muted_by >= 0).tolist()
+    for user in muted:
+        ring_id = ring_ids[int(muted_by[user])]
+        reasons[user] = f"{KEPT_QUIET.format(ring=ring_id, why=known.quiet[ring_id])} {reasons[user]}"
+    if muted:
+        known = replace(known, counts=known.counts | {"members_of_quiet_rings": len(muted)})
+    of_scores = {
+        "user_id": graph.user_ids,
+        "flagged": flagged,
+        "ring_id": pa.array([ring_ids.get(row) for row in ring_row.tolist()], pa.string()),
+        "reason": reasons,
+        **_figures(parts, value, p_value, q_value),
+    }
+    table = pa.table({name: of_scores[name] for name in schema.SCORE_COLUMNS})
+    progress.done()
+    return settle_scores(table.sort_by(MOST_SUSPICIOUS_FIRST), known)
+
+
+def _figures(parts: ScoreParts, value: Float, p_value: Float, q_value: Float) -> dict[str, Float]:
+    """The columns of schema.SCORE_COLUMNS that are figures, with six digits; of the parts those that are shown."""
+    figures = {
+        "score": value,
+        "p_value": p_value,
+        "q_value": q_value,
+        "gnn": 1 / (1 + np.exp(-np.clip(parts.gnn, -30, 30))),
+        "cluster_distance": parts.cluster_distance,
+        "probability": parts.probability,
+    }
+    return {name: six_digits(values) for name, values in figures.items()}
+
+
+def _reasons(
+    graph: GraphArrays,
+    judged: Judged,
+    known: Remembered,
+    fusion: Fusion,
+    parts: ScoreParts,
+    ring_ids: Mapping[int, str],
+    ring_row: NDArray[np.int64],
+    flagged: NDArray[np.bool_],
+) -> list[str]:
+    """Why each user has its score, in words, with what a member of a listed ring did in it.
+
+    ring_ids: the lasting ids of the listed rings, by their row in `judged`; ring_row int64[n_users], −1 for no ring.
+    """
+    ring_id = [ring_ids.get(row) for row in ring_row.tolist()]
     # One more for the users of no ring (row −1), who are all there is when no block was found.
     size = np.append(np.diff(judged.blocks.users.indptr), 0)[ring_row]
-    quiet = np.array([name.get(row) in known.quiet for row in range(len(judged.score))], bool)
-    flags = Flags(fdr, review, judged, candidates)
-    flagged, muted_by = flags.settled(models.fusion, parts, value, q_value, ring_row, quiet)
     texts = member_texts(known.findings)
-    did = {
+    of_members = {
         user: texts.get((ring, graph.user_ids[user].as_py()), [])
         for user, ring in enumerate(ring_id)
         if ring is not None
     }
-    reasons = user_reasons(parts, models.fusion.strongest_part(parts), ring_id, size, flagged, did)
-    for user in np.flatnonzero(muted_by >= 0).tolist():
-        ring_name = name[int(muted_by[user])]
-        reasons[user] = f"{KEPT_QUIET.format(ring=ring_name, why=known.quiet[ring_name])} {reasons[user]}"
-    if (muted_by >= 0).any():
-        known = replace(known, counts=known.counts | {"members_of_quiet_rings": int((muted_by >= 0).sum())})
-    table = pa.table(
-        {
-            "user_id": graph.user_ids,
-            "score": six_digits(value),
-            "p_value": six_digits(p_value),
-            "q_value": six_digits(q_value),
-            "flagged": flagged,
-            "ring_id": pa.array(ring_id, pa.string()),
-            "gnn": six_digits(1 / (1 + np.exp(-np.clip(parts.gnn, -30, 30)))),
-            "cluster_distance": six_digits(parts.cluster_distance),
-            "probability": six_digits(parts.probability),
-            "reason": reasons,
-        }
-    )
-    progress.done()
-    order = [("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending")]
-    return settle_scores(table.sort_by(order), known)
+    return user_reasons(parts, fusion.strongest_part(parts), ring_id, size, flagged, of_members)
 
 
 def parts_of(

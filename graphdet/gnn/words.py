@@ -13,11 +13,13 @@ from graphdet.gnn.explain import Attribution, GnnExplainer
 from graphdet.rings.finding import RingFinding
 from graphdet.tables import GraphArrays
 
-MOST_TOLD = 10  # inputs, ties and items that are told
-TOLD_OF_RING = 5
+MOST_TOLD = 10  # inputs, ties and items that an explanation names
+MOST_RING_FEATURES = 5
 HIGH = 0.4  # of a mean of normal scores
-MOST_MEMBERS = 50  # of a ring, the surest, who stand for all
-MOST_RINGS = 30  # explained where all are scored, the strongest: about a second of CPU each
+MOST_MEMBERS = 50  # of a ring, the surest, who stand for all of them
+MOST_RINGS = (
+    30  # that are explained where all users are scored, the strongest; each takes about a second of CPU
+)
 
 
 def features(
@@ -73,7 +75,7 @@ def three(value: float) -> float:
 def sums(made: Attribution) -> dict[str, float]:
     """What logit − baseline is made of; see verbs.explain.told."""
     mine = made.reaching(made.users)
-    found = {
+    effects = {
         "inputs": made.own.sum(),
         "ties": made.pair_effect[mine].sum(),
         "ties_among_partners": made.pair_effect[~mine].sum(),
@@ -81,8 +83,8 @@ def sums(made: Attribution) -> dict[str, float]:
         "gap": made.gap,
     }
     if len(made.users) > 1:
-        found["ties_inside"] = made.pair_effect[np.isin(made.pairs, made.users).all(axis=1)].sum()
-    return {name: three(value) for name, value in found.items()}
+        effects["ties_inside"] = made.pair_effect[np.isin(made.pairs, made.users).all(axis=1)].sum()
+    return {name: three(value) for name, value in effects.items()}
 
 
 def with_gnn(
@@ -113,5 +115,5 @@ def ring_block(explainer: GnnExplainer, members: Sequence[int]) -> dict[str, Any
         "logit": three(made.logit),
         "baseline": three(made.baseline),
         "sums": sums(made),
-        "features": features(explainer, made, inputs)[:TOLD_OF_RING],
+        "features": features(explainer, made, inputs)[:MOST_RING_FEATURES],
     }

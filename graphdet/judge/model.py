@@ -1,4 +1,4 @@
-"""A trained judge of rings: small networks in NumPy, so that judging needs no torch (training: ring_judge.py)."""
+"""A trained judge of rings: small networks in NumPy, so that judging needs no torch (see training.py for training)."""
 
 import json
 from dataclasses import dataclass, field, fields
@@ -17,14 +17,18 @@ from graphdet.rings.find import Candidates, Judged, judge_rings
 N_FOLDS = 2
 N_SEEDS = 3  # networks per fold, averaged
 BLIND = -30.0  # logit of a judge that learned nothing
-# The highest logit of a group that is like no campaign planted into the log, of which the networks only guess.
+# A group that is like none of the campaigns planted into the log lies outside what the networks have learned, so their
+# answer for it is a guess. Its logit is held at this value at most, which is even odds.
 NO_OPINION = 0.0
-SECOND_PREFIX = "second."  # what the arrays of a second judge are called by in the file
-KNOWN_PREFIX = "known."  # and those of the campaigns planted into the log
-HOME = "home"  # and the sketch of its acts
-SAME_LOG = 0.5  # Jaccard index of who acted on what, from which on two logs are one: until it has doubled
-# How far, in logits, a log's own judge may go from its second opinion: who asks two judges and takes the stronger
-# answer doubles his doubt, and what the other is far from sure of nobody is accused of.
+# In the file of a judge: what the names of the second judge's arrays begin with, what those of the planted campaigns
+# begin with, and the name of the sketch of the log that the judge was trained on.
+SECOND_PREFIX, KNOWN_PREFIX, HOME = "second.", "known.", "home"
+# Two logs are taken for the same, one perhaps a little later, when the Jaccard index of their acts is at least this.
+# So a log is known again until it has doubled.
+SAME_LOG = 0.5
+# How far a log's own judge may be below and above its second judge, in logits. Below: of the two answers the stronger
+# one holds, but whoever asks two judges has to expect twice as many false alarms, so the second judge's answer counts
+# ln 2 less. Above: nobody is accused where the second judge is far from sure.
 BELOW_SECOND, ABOVE_SECOND = float(np.log(2)), 2.0
 JUDGE_FORMAT = 7
 MOST_APART = 5.0  # standard deviations from the mean that an input counts for

@@ -9,7 +9,7 @@ from graphdet.rings.evidence_table import EVIDENCE_TABLE, EvidenceNumber
 
 
 @dataclass(frozen=True)
-class Finding:
+class ExplainedNumber:
     """One number of the evidence: its name in the data and for people, its value, and what it means."""
 
     name: str
@@ -19,19 +19,19 @@ class Finding:
     meaning: str
 
 
-def evidence_findings(evidence: Mapping[str, float]) -> list[Finding]:
+def explained_numbers(evidence: Mapping[str, float]) -> list[ExplainedNumber]:
     """Explain the numbers: those of EVIDENCE_TABLE first, in its order, then any others by name."""
     known = [number for number in EVIDENCE_TABLE if number.name in evidence]
     others = sorted(evidence.keys() - {number.name for number in known})
     known += [EvidenceNumber(name, name.replace("_", " ").capitalize(), "figure", "") for name in others]
-    return [_finding(number, evidence[number.name]) for number in known]
+    return [_explained(number, evidence[number.name]) for number in known]
 
 
-def _finding(number: EvidenceNumber, value: float) -> Finding:
+def _explained(number: EvidenceNumber, value: float) -> ExplainedNumber:
     write = {"count": words.thousands, "percent": words.percent, "figure": words.figure}[number.shown_as]
     finite = math.isfinite(value)
     shown = write(value) if finite else words.figure(value)
-    return Finding(number.name, number.title, value if finite else None, shown, number.meaning)
+    return ExplainedNumber(number.name, number.title, value if finite else None, shown, number.meaning)
 
 
 def meaning_of_p(p_value: float | None) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphdet.reports.context import Surroundings
-from graphdet.reports.evidence import evidence_findings
+from graphdet.reports.evidence import explained_numbers
 from graphdet.reports.ring_data import Act, Item, Member, RingData, RingSession, SharedEntity
 from graphdet.rings.finding import Explanation, Reason
 from graphdet.rings.why.doubts import doubts_in_words
@@ -131,13 +131,13 @@ def _ring(
         for row in members
     ]
     things = [_item(row, names.get(row["item_id"]), by_item[row["item_id"]]) for row in targets]
-    found = RingData(
+    data = RingData(
         **{name: ring[name] for name in ("ring_id", "n_users", "n_items", "score", "p_value", "q_value")},
         flagged=bool(ring["flagged"]),
         first_seen=str(ring["first_seen"] or ""),
         last_seen=str(ring["last_seen"] or ""),
         reason=str(ring["reason"] or ""),
-        findings=tuple(evidence_findings(numbers)),
+        numbers=tuple(explained_numbers(numbers)),
         reasons=explanation.reasons or sentence_reasons(str(ring["reason"] or "")),
         against=against + tuple(Reason("doubt", line) for line in doubts),
         would_change=explanation.would_change,
@@ -150,8 +150,8 @@ def _ring(
         shared=shared,
     )
     if look is None or not acts:
-        return found
-    return replace(found, around=look([row["user_id"] for row in members], sorted(pushed), *found.window_ms))
+        return data
+    return replace(data, around=look([row["user_id"] for row in members], sorted(pushed), *data.window_ms))
 
 
 def sentence_reasons(sentence: str) -> tuple[Reason, ...]:
@@ -170,10 +170,10 @@ def _last(value: float | None) -> float:
 
 
 def _acts_by(acts: Sequence[Act], key: str) -> dict[str, list[Act]]:
-    found: dict[str, list[Act]] = defaultdict(list)
+    groups: dict[str, list[Act]] = defaultdict(list)
     for act in acts:
-        found[getattr(act, key)].append(act)
-    return found
+        groups[getattr(act, key)].append(act)
+    return groups
 
 
 def _member(
@@ -221,8 +221,8 @@ def _sittings(rows: Sequence[FindingRow], pushed: set[str]) -> list[RingSession]
     for row in sorted(inside, key=lambda row: (row["at_ms"], row["item_id"], row["action"])):
         target = row["item_id"] if row["item_id"] in pushed else None
         held[row["user_id"], row["session_id"]].append((row["at_ms"], target, row["action"]))
-    found = [RingSession(*session, tuple(steps)) for session, steps in held.items()]
-    return sorted(found, key=lambda sitting: (sitting.steps[0][0], sitting.user_id, sitting.session_id))
+    sittings = [RingSession(*session, tuple(steps)) for session, steps in held.items()]
+    return sorted(sittings, key=lambda sitting: (sitting.steps[0][0], sitting.user_id, sitting.session_id))
 
 
 def _shared(members: Sequence[FindingRow], links: Mapping[str, Sequence[FindingRow]]) -> list[SharedEntity]:
@@ -231,9 +231,9 @@ def _shared(members: Sequence[FindingRow], links: Mapping[str, Sequence[FindingR
     for row in members:
         for link in links.get(row["user_id"], ()):
             users[link["kind"], link["entity_id"]].add(row["user_id"])
-    found = [
+    entities = [
         SharedEntity(kind, entity_id, tuple(sorted(who)))
         for (kind, entity_id), who in users.items()
         if len(who) >= 2
     ]
-    return sorted(found, key=lambda entity: (-len(entity.user_ids), entity.kind, entity.entity_id))
+    return sorted(entities, key=lambda entity: (-len(entity.user_ids), entity.kind, entity.entity_id))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from graphdet.reports.context import Surroundings
-from graphdet.reports.evidence import Finding
+from graphdet.reports.evidence import ExplainedNumber
 from graphdet.rings.finding import Reason
 
 
@@ -186,7 +186,7 @@ class RingData:
     first_seen: str
     last_seen: str
     reason: str
-    findings: tuple[Finding, ...]
+    numbers: tuple[ExplainedNumber, ...]
     reasons: tuple[Reason, ...]
     against: tuple[Reason, ...]
     would_change: Mapping[str, Any] | None
@@ -232,4 +232,4 @@ class RingData:
     @property
     def evidence(self) -> dict[str, float]:
         """The finite numbers of the evidence by name."""
-        return {row.name: row.value for row in self.findings if row.value is not None}
+        return {row.name: row.value for row in self.numbers if row.value is not None}

@@ -24,8 +24,8 @@ JsonRow = dict[str, Any]
 def ring_schema() -> JsonRow:
     """The JSON Schema (draft 2020-12) of the document, as shipped in the package."""
     file = resources.files("graphdet.reports") / "schemas" / RING_SCHEMA_FILE
-    found: JsonRow = json.loads(file.read_text(encoding="utf-8"))
-    return found
+    document: JsonRow = json.loads(file.read_text(encoding="utf-8"))
+    return document
 
 
 def ring_document(ring: RingData, facts: RunFacts | None = None) -> JsonRow:
@@ -56,7 +56,7 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> JsonRow:
         "would_change": None if ring.would_change is None else dict(ring.would_change),
         "gnn": None if ring.gnn is None else dict(ring.gnn),
         "narrative": None if ring.narrative is None else _narrative(ring.narrative),
-        "evidence": [asdict(finding) for finding in ring.findings],
+        "evidence": [asdict(number) for number in ring.numbers],
         "in_step": asdict(ring.step),
         "expectation": None if ring.context is None else _expectation(ring.context),
         "surroundings": None if ring.context is None else _surroundings(ring.context),
@@ -73,13 +73,13 @@ def _member(member: Member) -> JsonRow:
     return row | {"reasons": [reason.document() for reason in member.reasons]}
 
 
-def _narrative(told: Narrative) -> JsonRow:
+def _narrative(narrative: Narrative) -> JsonRow:
     return {
-        "model": told.model,
-        "endpoint": told.endpoint,
-        "sentences": [{"text": each.text, "evidence": list(each.evidence)} for each in told.sentences],
-        "n_dropped": told.n_dropped,
-        "facts": dict(told.facts),
+        "model": narrative.model,
+        "endpoint": narrative.endpoint,
+        "sentences": [{"text": each.text, "evidence": list(each.evidence)} for each in narrative.sentences],
+        "n_dropped": narrative.n_dropped,
+        "facts": dict(narrative.facts),
     }
 
 

@@ -1,8 +1,8 @@
-"""Evidence for and against a block: what an analyst would ask of it, as numbers.
+"""The evidence for and against a block, as the numbers of evidence_table.EVIDENCE.
 
-Every number is computed for all blocks at once. Those that speak for a ring are high when accounts were
-steered; `halo_lift` and `elsewhere_lift` are the counter-evidence: a shared taste shows in outsiders who
-share it in part, and in what the members do elsewhere.
+Every number is computed for all blocks at once. Those that speak for a ring are large when somebody steers the
+accounts. `halo_lift` and `elsewhere_lift` speak against one: when members merely share a taste, outsiders share it in
+part, and members share other items too.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ LEAST_VARIANCE = 0.05  # of a binomial, where all members act on all targets
 
 @dataclass(frozen=True)
 class _Common:
-    """What all blocks are held against, computed once.
+    """What the evidence of all blocks is compared with, computed once.
 
     hours float64[n_acts] since the first act; audience float64[n_items], the variance of them on an item;
     user_pairs float64[n_users] and item_pairs float64[n_items], what a Gram matrix counts of a user (item) with itself.
@@ -49,11 +49,14 @@ def _in_common(model: Organic) -> _Common:
 
 
 def gather_evidence(blocks: Blocks, model: Organic, graph: GraphArrays, margins: Margins) -> dict[str, Float]:
-    """All of EVIDENCE, float64[n_blocks] each; `margins` are those of margin.naming_margins."""
+    """All of EVIDENCE by name, float64[n_blocks] each.
+
+    margins: those of the same blocks, as margin.naming_margins gives them.
+    """
     common = _in_common(model)
     parts = by_chunks(len(blocks), lambda rows: _evidence(blocks.take(rows), model, graph, common))
-    found = {name: np.concatenate([part[name] for part in parts]) for name in EVIDENCE if name in parts[0]}
-    return found | {"margin_nats": margins.among_all, "margin_touched_nats": margins.among_touched}
+    evidence = {name: np.concatenate([part[name] for part in parts]) for name in EVIDENCE if name in parts[0]}
+    return evidence | {"margin_nats": margins.among_all, "margin_touched_nats": margins.among_touched}
 
 
 def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Common) -> dict[str, Float]:
@@ -138,8 +141,10 @@ def _spread(blocks: Blocks, model: Organic, acts: BlockActs, common: _Common) ->
 def _overdispersion(acts: BlockActs, model: Organic, m: Float, k: Float) -> Float:
     """Variance of how many targets each member acts on over that of a binomial of the same mean, float64[n_blocks].
 
-    Who steers accounts deals them their targets, and each gets about as many: 1 and below. Those who follow a series of
-    stories by themselves have a core and a fringe. Shapes: m, k float64[n_blocks], members and targets.
+    Steered accounts are dealt their targets, and each gets about as many, so the ratio is 1 or less. The audience of a
+    series of stories has a core and a fringe, so there it is larger.
+
+    Shapes: m, k float64[n_blocks], members and targets.
     """
     key, targets = counted(acts.block * model.n_users + model.acts.user_ix[acts.act])
     block = key // model.n_users

@@ -13,7 +13,7 @@ import numpy as np
 from graphdet.arrays import Float
 
 ShownAs = Literal["count", "percent", "figure"]
-Scale = Literal[
+InputScale = Literal[
     "log",  # ln x: sizes and lifts
     "logit",  # ln (x / (1 - x)), kept finite by a hundredth at both ends: shares
     "log_above_one",  # ln max(x, 1): whatever is below 1 counts as 1
@@ -42,7 +42,7 @@ class EvidenceNumber:
     title: str
     shown_as: ShownAs
     meaning: str
-    scale: Scale | None = None
+    scale: InputScale | None = None
     direction: Literal[-1, 0, 1] | None = None
     supports: tuple[str, ...] = ()
     measured_by: str | None = None
@@ -246,7 +246,7 @@ def judge_inputs(evidence: dict[str, Float]) -> Float:
     return np.column_stack(columns).astype(np.float64)
 
 
-def on_scale(scale: Scale, value: Float) -> Float:
+def on_scale(scale: InputScale, value: Float) -> Float:
     """Put numbers on a scale, float64[n] to float64[n].
 
     >>> on_scale("log_above_one", np.array([0.2, 1.0])).tolist()

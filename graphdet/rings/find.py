@@ -1,8 +1,8 @@
-"""The way from pairs to judged rings, in the order of the paper: candidates, blocks, evidence, judgement, rings.
+"""From pairs of users to judged rings, in the order of the paper.
 
-Candidate groups: communities of the pair graph at several windows and resolutions.
-
-From many overlapping blocks to rings that share few members.
+1. `candidate_groups`: communities of the pair graph, at several windows and resolutions.
+2. `refine.refine`: each becomes a block of users and items (see refine.py), and `evidence.gather_evidence` measures it.
+3. `judge_rings`: a judge gives each block a logit, and of blocks that overlap the strongest is kept.
 """
 
 import zlib
@@ -31,13 +31,14 @@ from graphdet.rings.refine import refine
 from graphdet.tables import GraphArrays, PairArrays
 from graphdet.workbench import Workbench
 
-MOST_TAKEN = 0.3  # a block is a ring of its own when at most this share of its users is in a stronger one
-MOST_CONNECTED = 60  # blocks; a ring leads to a few dozen variants at most
+MOST_TAKEN = 0.3  # a block is a ring of its own when at most this share of its users is in stronger ones
+MOST_CONNECTED = 60  # blocks that are put into the same fold; a ring leads to a few dozen variants at most
 
-
-PART_OF_LARGER = 0.9  # of a block's users in a larger one make it a part of that …
-LARGER = 1.1  # … if that has this many times its users …
-MUCH_ALIKE = 1.0  # … and it gives way unless it is stronger by more than this logit
+# A block is a part of a larger block when at least PART_OF_LARGER of its users are in it, and that has more than LARGER
+# times its users. A part is left out unless its logit exceeds that of the larger block by more than MUCH_ALIKE.
+PART_OF_LARGER = 0.9
+LARGER = 1.1
+MUCH_ALIKE = 1.0
 
 
 def _parts(blocks: Blocks, strength: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -105,13 +106,13 @@ def candidate_groups(windows: Iterable[PairArrays], model: Organic, seed: int) -
     top = np.log(max(model.n_users, 3))
     for pairs in windows:
         weight = pairs.weight / top / np.sqrt(model.degree[pairs.a] * model.degree[pairs.b])
-        for found in communities(pairs.a, pairs.b, weight, RESOLUTIONS, seed):
-            size = np.bincount(found[:, 1]) if len(found) else np.zeros(0, np.int64)
+        for partition in communities(pairs.a, pairs.b, weight, RESOLUTIONS, seed):
+            size = np.bincount(partition[:, 1]) if len(partition) else np.zeros(0, np.int64)
             large = size >= MIN_USERS
             number = np.cumsum(large) - 1 + n_groups
-            kept = large[found[:, 1]] if len(found) else np.zeros(0, bool)
-            rows.append(number[found[kept, 1]])
-            users.append(found[kept, 0])
+            kept = large[partition[:, 1]] if len(partition) else np.zeros(0, bool)
+            rows.append(number[partition[kept, 1]])
+            users.append(partition[kept, 0])
             n_groups += int(large.sum())
     row, user = np.concatenate(rows), np.concatenate(users)
     return sp.csr_matrix((np.ones(len(row), np.float32), (row, user)), shape=(n_groups, model.n_users))
@@ -122,17 +123,21 @@ JUDGE_SHARE = 0.2  # of rings among what the judge was trained on: campaigns and
 # A group stands out from the crowd (see stands_out) when at least LEAST_SHARPNESS of the accounts that act like its
 # members, while it is at work, are members. Below that it is an arbitrary slice of a larger crowd, and nobody could say
 # why these accounts are accused and not the others, however much they have in common. For the same reason it does not
-# stand out when, at another time, as many other accounts do the same (recurrence above MOST_RECURRENCE): then it is one
-# visit of a crowd that comes regularly.
+# stand out when more accounts do the same at another time than its members in theirs (recurrence above
+# MOST_RECURRENCE): then it is one visit of a crowd that comes regularly.
 #
 # Nor does it stand out when it may be a chance meeting. A group's two margins say by how many nats naming it shortens
 # the description of the log, with its items named among all of the log or among those that its members touched (see
 # margin.Margins). One of the two must reach its limit here. The limits were set so that in untouched logs, those too
 # small to teach a judge better, no group reaches either.
 LEAST_MARGIN_AMONG_ALL, LEAST_MARGIN_AMONG_TOUCHED = -30.0, 5.0
-MOST_DOUBT = 2.0  # times the level that a flagged ring may be doubted by itself
-LEAST_SCORE = 0.5  # of a flagged ring or account, at any level
-LEAST_ORDINARY = 100  # ordinary groups from which on a log's own tail has a say
+# A q-value is a mean over rings, so beside it each flagged ring has to be likely by itself: 1 - score may be at most
+# MOST_DOUBT times the level, and at any level the score of a flagged ring or account is at least LEAST_SCORE.
+MOST_DOUBT = 2.0
+LEAST_SCORE = 0.5
+# A log with at least so many ordinary groups (logit below 0) may overrule a judge that was not trained on it, by the
+# tail of their logits.
+LEAST_ORDINARY = 100
 Judge = Callable[[Float, NDArray[np.int64]], Float]  # (inputs, fold) → logits
 
 
@@ -210,19 +215,21 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
 
 
 def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bool = False) -> Judged:
-    """Judge candidates and keep the strongest, of those that overlap, that stand out from the crowd.
+    """Judge candidates and keep those that stand out, of those that overlap the strongest.
 
-    score: the probability that a candidate is a campaign of the kinds planted for training, at the share of
-    such among this log's candidates (estimated by EM). q_value: the expected share of natural groups among
-    the rings at least this strong. p_value: how often a natural group of this log would look as strong (its
-    own tail). flagged: q_value at most fdr; score at least `least_score`, for sure rings do not vouch for one that is
-    not; and, where the judge is not at home in the log and there are LEAST_ORDINARY ordinary groups to compare with,
-    a false discovery rate by the log's own tail (Benjamini–Hochberg over p_value) of at most fdr too: a judge
-    to whom half of a log looks alike does not know it. Who was trained on the log has weighed its tail already.
+    score: the probability that a candidate is a campaign of the kinds planted for training, at the share of such among
+    this log's candidates (estimated by EM). q_value: the expected share of natural groups among the rings at least this
+    strong. p_value: how often a natural group of this log would look as strong (its own tail).
+
+    A ring is flagged when all of these hold. Its q_value is at most fdr. Its score is at least `least_score(fdr)`, so
+    that sure rings do not vouch for one that is not. And, unless the judge is at home in the log (was trained on it) or
+    there are fewer than LEAST_ORDINARY ordinary groups to compare with, its false discovery rate by the log's own tail
+    (Benjamini-Hochberg over p_value) is at most fdr too: a judge to whom half of a log looks like rings does not know
+    that log. A judge that was trained on the log has weighed its tail already.
     """
     logits = judge(candidates.inputs, candidates.fold)
     apart = stands_out(candidates.evidence)
-    # Slices of a crowd come after all others. They are no rings, but count among the natural groups.
+    # Groups that do not stand out come after all others. They are no rings, but they count among the natural groups.
     rows = strongest_blocks(candidates.blocks, np.where(apart, logits, logits - 1e6))
     share = estimate_share(logits[rows], JUDGE_SHARE)
     p_value = tail_p_values(logits[rows])

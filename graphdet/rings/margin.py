@@ -15,8 +15,9 @@ from graphdet.rings.blocks import Blocks, block_acts, by_chunks, outside_appeal
 from graphdet.rings.organic import Organic, surprise
 from graphdet.rings.own_time import Moments, moments, touched_in_moment, visitors
 
-# nats. Naming is paid for as if any block were as likely, so below 0 it is not yet said that no method can tell a block
-# from chance; the judge, who sees the margin, decides.
+# Nats, below which a block is not judged at all. The cost of naming a block is that of naming any block of its size,
+# which is more than a likely one costs. So a margin a little below 0 does not show that the block is chance; the judge,
+# who sees the margin, decides.
 LEAST_MARGIN = -50.0
 
 
@@ -29,9 +30,11 @@ def _ln_choose(n: float | Float, k: Float) -> Float:
 class Margins:
     """Two descriptions of the same blocks, in nats, float64[n_blocks] each.
 
-    among_all: the items are named among all of the log. among_touched: the members are named first, and the items
-    among those that members touched at all; as first acts are not counted, nothing else has to be said of them. Never
-    below among_all, and the better answer to whether chance explains a block.
+    among_all: the items are named among all items of the log.
+
+    among_touched: the members are named first, and then the items among those that any member touched. That is enough
+    to name them, because the first act on each item is not counted. It is never below among_all, and it is the better
+    answer to whether chance explains a block.
     """
 
     among_all: Float
@@ -52,9 +55,9 @@ def margin_nats(
 def naming_margins(blocks: Blocks, model: Organic) -> Margins:
     """The larger margins of each block in the whole log and, where it has one, in its moment.
 
-    The expectation leaves the block out, so that none is lost because it explains itself, but for one act on each of
-    its items, which is not counted for the block either: an item that is looked at by anybody has a first act. Without
-    that, whoever meet twice on something that nobody else visits would look like a ring.
+    The block's own acts are left out of what is expected, so that a block does not explain itself. One act on each of
+    its items stays in the expectation, and is not counted for the block: every item that anybody visits has a first
+    act. Without this rule, two accounts that meet twice on items that nobody else visits would look like a ring.
     """
     parts = by_chunks(len(blocks), lambda rows: _naming_margins(blocks.take(rows), model))
     return Margins(
@@ -81,27 +84,29 @@ def _naming_margins(blocks: Blocks, model: Organic) -> Margins:
     among_all = margin_nats(counted, expected, m, k, model.n_users, model.n_items)
     among_touched = margin_nats(counted, expected, m, k, model.n_users, np.maximum(touched, k))
     at = moments(blocks, acts, model)
-    then = moment_margins(blocks, at, model)
-    among_all[at.row] = np.maximum(among_all[at.row], then.among_all)
-    among_touched[at.row] = np.maximum(among_touched[at.row], then.among_touched)
+    in_moment = moment_margins(blocks, at, model)
+    among_all[at.row] = np.maximum(among_all[at.row], in_moment.among_all)
+    among_touched[at.row] = np.maximum(among_touched[at.row], in_moment.among_touched)
     return Margins(among_all, among_touched)
 
 
 def moment_margins(blocks: Blocks, at: Moments, model: Organic) -> Margins:
     """Nats by which blocks with a moment (rows of `at`) beat chance in it, its naming paid: float64[len(at.row)] each.
 
-    The first act on each item is not counted here either; what draws anybody to it is known from the rest of the log.
+    The first act on each item is not counted here either.
     """
-    found, n = visitors(blocks, at, model), len(at.row)
-    inside = found.inside
+    seen, n = visitors(blocks, at, model), len(at.row)
+    inside = seen.inside
     k = np.diff(blocks.items.indptr)[at.row].astype(np.float64)
-    n_acts = np.bincount(found.block[inside], found.count[inside], minlength=n).astype(np.float64)
-    expected = np.bincount(found.block[inside], found.expected[inside], minlength=n).astype(np.float64)
-    there = np.bincount(found.block[inside], minlength=n).astype(np.float64)
+    n_acts = np.bincount(seen.block[inside], seen.count[inside], minlength=n).astype(np.float64)
+    expected = np.bincount(seen.block[inside], seen.expected[inside], minlength=n).astype(np.float64)
+    n_present = np.bincount(seen.block[inside], minlength=n).astype(np.float64)
     users, items = at.crowd(model.n_users), at.crowd(model.n_items)
-    which = np.log(len(model.act_times) / np.maximum(at.n_acts, 1.0)) + np.log(2.0)  # and that there is one
+    moment_cost = np.log(len(model.act_times) / np.maximum(at.n_acts, 1.0)) + np.log(
+        2.0
+    )  # the last: that there is a moment
     counted = np.maximum(n_acts - k, 0.0)
-    gain = surprise(counted, expected) - which - _ln_choose(users, np.minimum(there, users))
+    gain = surprise(counted, expected) - moment_cost - _ln_choose(users, np.minimum(n_present, users))
     k = np.minimum(k, items)
     touched = np.clip(touched_in_moment(blocks, at, model), k, items)
     return Margins(gain - _ln_choose(items, k), gain - _ln_choose(touched, k))

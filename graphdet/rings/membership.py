@@ -1,4 +1,4 @@
-"""How sure the membership of an account in a ring is, and which rings are told of."""
+"""How sure the membership of an account in a ring is, and which rings are listed."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from graphdet.rings.find import Judged
 from graphdet.rings.organic import Organic, dot_of_rows, surprise
 from graphdet.rings.own_time import moments, visitors
 
-WORTH_A_LOOK = 0.05  # rings that are not flagged are listed up to this p-value
+WORTH_A_LOOK = 0.05  # p-value up to which a ring that is not flagged is listed
 
 
 def member_strength(judged: Judged, model: Organic) -> Float:
@@ -66,5 +66,5 @@ def ring_ids(n: int) -> list[str]:
 
 
 def listed_rings(judged: Judged) -> NDArray[np.int64]:
-    """Rows of the rings that are told: all flagged ones and those with p <= WORTH_A_LOOK, strongest first."""
+    """Rows of the rings that are listed: all flagged ones and those with p <= WORTH_A_LOOK, strongest first."""
     return np.flatnonzero(judged.flagged | (judged.p_value <= WORTH_A_LOOK))

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from graphdet.reports.evidence import evidence_findings
+from graphdet.reports.evidence import explained_numbers
 from graphdet.reports.figures.layout import crossings, two_columns
 from graphdet.reports.gather import Sources, gather_rings
 from graphdet.reports.html import template_text
@@ -216,7 +216,7 @@ def test_doubts_follow_the_numbers() -> None:
 
 
 def test_evidence_of_any_kind_is_listed_once() -> None:
-    rows = evidence_findings({"zeta": float("nan"), "lift": 2.0, "alpha": 1.0})
+    rows = explained_numbers({"zeta": float("nan"), "lift": 2.0, "alpha": 1.0})
     assert [row.name for row in rows] == ["lift", "alpha", "zeta"]
     assert rows[2].shown == "–"
 

@@ -1,4 +1,8 @@
-"""What speaks against a ring: innocent explanations, and how many nats of its reasons each would take away."""
+"""What speaks against a ring and can be measured: innocent explanations, and how many nats each would take away.
+
+The nats are those of the ring's reasons that the explanation would account for. What can only be said, from the
+evidence numbers, is in doubts.py.
+"""
 
 from collections.abc import Mapping
 
@@ -12,12 +16,16 @@ from graphdet.rings.why.measures_time import chance_in_step
 from graphdet.rings.why.ring_view import RingView
 
 LEAST_TASTE_LIFT = 2.0  # of what outsiders share, and of what members share elsewhere
-LONG_SHARE = 0.7  # of an account's acts outside the targets …
-LONG_ACTS = 3  # … so many of them outside the ring's own time: a history of its own
+# An account has a history of its own when it has at least LONG_ACTS acts outside the ring's own time, and at least
+# LONG_SHARE of all its acts are not on the targets.
+LONG_SHARE = 0.7
+LONG_ACTS = 3
+# A group may be a household when it has at most HOUSEHOLD members and MOST_OF_MEMBERS of them share one entity.
 HOUSEHOLD = 8
 MOST_OF_MEMBERS = 0.8
 
-Doubt = tuple[float, Measure]  # nats that it would take away, and what was counted
+
+Doubt = tuple[float, Measure]  # nats that an explanation would take away, and what was counted
 
 
 def innocent_explanations(
@@ -25,18 +33,19 @@ def innocent_explanations(
 ) -> list[Doubt]:
     """All innocent explanations that the ring's numbers leave open.
 
-    evidence: as in EVIDENCE; strengths: nats per code of the ring's reasons; window_s: that of its lockstep, if any.
+    evidence: numbers by the names of EVIDENCE. strengths: nats of the ring's reasons, by code. window_s: the
+    window of its lockstep, None where it has none.
     """
-    found = [*_tastes(ring, evidence), *_histories(ring), *_small(ring), *_open(ring)]
+    doubts = [*_tastes(ring, evidence), *_histories(ring), *_small(ring), *_open(ring)]
     if window_s is not None:
-        found += _burst(ring, window_s)
+        doubts += _burst(ring, window_s)
     if "shared_entities" in strengths:
-        found += _household(ring, strengths["shared_entities"])
-    return found
+        doubts += _household(ring, strengths["shared_entities"])
+    return doubts
 
 
 def _nats(ring: RingView, lift: float = 1.0) -> float:
-    """Nats of the shared targets when as many more acts are expected."""
+    """Nats of the shared targets when `lift` times as many acts are expected."""
     k, n = len(ring.targets), len(ring.act)
     expected = float(ring.expected.sum()) * lift
     return float(surprise(np.array(float(n - min(k, n))), np.array(expected)))
@@ -94,7 +103,7 @@ def _histories(ring: RingView) -> list[Doubt]:
 
 
 def _small(ring: RingView) -> list[Doubt]:
-    """In a small group two accounts carry much of it."""
+    """In a small group two accounts carry much of what ties it together."""
     m = len(ring.members)
     if m >= SMALL_RING:
         return []
@@ -105,10 +114,10 @@ def _small(ring: RingView) -> list[Doubt]:
 
 
 def _household(ring: RingView, nats: float) -> list[Doubt]:
-    """A small group nearly all on one entity may live together; then its sharing says nothing."""
+    """A small group whose members nearly all share one entity may live together; then sharing it says nothing."""
     m = len(ring.members)
     _, groups = sharing(ring)
-    # People who live together share a device, not a wording.
+    # People who live together share a device or an address, but not the wording of a text.
     kinds = ring.log.graph.entity_kinds
     groups = {e: who for e, who in groups.items() if kinds[e].as_py() != schema.TEMPLATE}
     entity = max(groups, key=lambda row: (len(groups[row]), -row), default=-1)
@@ -120,7 +129,7 @@ def _household(ring: RingView, nats: float) -> list[Doubt]:
 
 
 def _open(ring: RingView) -> list[Doubt]:
-    """Most visitors of the targets at the time are outsiders, whose number the same draw would explain."""
+    """Most visitors of the targets at the time are outsiders: what drew them may have drawn the members too."""
     _, _, at_s = ring.audience
     first, last = ring.own_ms
     during = (at_s >= first / 1000) & (at_s <= last / 1000)

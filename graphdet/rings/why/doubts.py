@@ -1,7 +1,7 @@
 """Doubts about a ring in words: limits of its evidence at which a reader should stop and think.
 
 They decide nothing. What can be measured against the ring in nats is worked out where the log is at hand, in
-`counter`; what is found there is not said again here. The limits that both use are defined in this module.
+counter.py; a doubt that was measured there is left out here. The limits that both use are defined in this module.
 """
 
 import math
@@ -27,7 +27,7 @@ _MEASURED_BY = {number.name: number.measured_by for number in EVIDENCE_TABLE if 
 
 @dataclass(frozen=True)
 class EvidenceLimit:
-    """A limit of one evidence number, and what is said of a ring `above` or `below` it, given the number."""
+    """A limit of one evidence number, and the sentence about a ring beyond it, which `say` makes of the number."""
 
     name: str
     side: Literal["above", "below"]
@@ -122,7 +122,7 @@ def doubts_in_words(
     """Say what speaks against a ring, or what cannot be known of it, a sentence each.
 
     numbers: the evidence by name; a number that is missing raises no doubt. n_weak_members: those with a user score
-    below one half. measured: codes of the ring's measured counter-evidence, which is not said again.
+    below one half. measured: codes of the ring's measured counter-evidence, which is not repeated.
     """
     doubts = [
         limit.say(numbers[limit.name])

@@ -1,11 +1,13 @@
 """Why a ring is one: its reasons, ranked; what speaks against it; each member's part; what would change the verdict.
 
-A reason's strength is how many nats its count is likelier as it is than as it would be among natural groups of the same
-log. That is a statement about the log, which an analyst can check count by count, and it exists for causes that the
-judge never sees (scripts, coattails, which entity). The other way, the fall of the judge's logit when the evidence of a
-reason is set to what natural groups show, is told beside it (`judge_logit_drop`) but does not rank: the judge's inputs
-say much of the same thing several times, so that setting one leaves the others to speak for it, and it hardly moves
-where the judge is sure.
+A reason's strength is a number of nats: by how much its count is likelier as it is than as it would be among natural
+groups of the same log. That is a statement about the log, which an analyst can check count by count, and it exists for
+causes that the judge never sees (scripts, coattails, which entity).
+
+There is another measure: how far the judge's logit falls when the evidence that a reason rests on is set to what
+natural groups show. It is kept with the reason (`judge_logit_drop`) but does not rank. Several of the judge's inputs
+say much the same, so when one is set the others still speak for the ring, and where the judge is sure the logit hardly
+moves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,15 +51,17 @@ COUNTER_CODES = (
     "common_taste", "taste_elsewhere", "natural_burst", "long_histories", "small", "household", "open_targets",
     "unlike_planted", "second_judge",
 )  # fmt: skip
-LEAST_REASON_NATS = 3.0  # nats, for a reason to be told: twenty to one
-LEAST_SHARE_TRUE = 0.3  # of the acts, members or targets that it could be true of
-LEAST_ODDS = 2.0
-MOST_NATURAL = 60  # natural groups looked at
-FEW_NATURAL_GROUPS = 5.0  # from which what they show counts more than nothing
-UPPER = 0.75  # quantile of natural groups that is held for natural
-MOST_RATIO = 20.0
-MOST_REASONS_IN_SENTENCE = 4  # reasons in the one sentence …
-DOUBTED = 0.25  # … with the counter-evidence that would take away this share of the strongest
+LEAST_REASON_NATS = 3.0  # nats, below which a reason is left out: odds of twenty to one
+LEAST_SHARE_TRUE = 0.3  # share of the acts, members or targets that a reason has to be true of
+LEAST_ODDS = 2.0  # times the expected odds that the observed odds of a reason have to be
+MOST_NATURAL = 60  # natural groups that are measured
+# What natural groups show is shrunk towards chance as if this many further groups had shown nothing.
+FEW_NATURAL_GROUPS = 5.0
+UPPER = 0.75  # the quantile over natural groups that still counts as natural
+MOST_RATIO = 20.0  # times chance that natural groups may show at most
+MOST_REASONS_IN_SENTENCE = 4
+# Counter-evidence is in the sentence when it would take away this share of the strongest reason.
+DOUBTED = 0.25
 
 
 def summary_sentence(explanation: Explanation) -> str:
@@ -80,7 +84,7 @@ class Natural:
 
 
 def natural_groups(judged: Judged, log: LogView) -> Natural:
-    """Measure the groups that the judge holds for natural, at most MOST_NATURAL of them, evenly from strong to weak."""
+    """Measure the groups that the judge takes for natural, at most MOST_NATURAL of them, evenly from strong to weak."""
     rows = np.flatnonzero(~judged.flagged & (judged.score < 0.5))
     if not len(rows):
         return Natural({}, None)
@@ -101,12 +105,13 @@ def natural_groups(judged: Judged, log: LogView) -> Natural:
 
 
 def strongest_measures(ring: RingView, natural: Natural) -> list[tuple[float, Measure]]:
-    """The strongest variant of each measure that is worth telling, strongest first: nats and the measure, its
-    expectation now that of natural groups.
+    """The strongest variant of each measure that is strong enough for a reason, strongest first.
+
+    Gives nats and the measure, whose expectation now is that of natural groups.
     """
     out = []
     for measuring in MEASURES:
-        found = []
+        variants = []
         for measure in measuring(ring):
             ratio = natural.ratios.get((measure.code, measure.variant), 1.0)
             expected = measure.expected * ratio
@@ -118,10 +123,10 @@ def strongest_measures(ring: RingView, natural: Natural) -> list[tuple[float, Me
             kept = replace(measure, expected=expected, numbers=numbers)
             enough = share >= LEAST_SHARE_TRUE and measure.observed >= measure.least_lift * expected
             if enough and measure.odds_ratio(ratio) >= LEAST_ODDS:
-                found.append((strength, kept))
-        if found:
-            strength, best = max(found, key=lambda pair: pair[0])
-            strength -= float(np.log(len(found)))  # several variants were tried
+                variants.append((strength, kept))
+        if variants:
+            strength, best = max(variants, key=lambda pair: pair[0])
+            strength -= float(np.log(len(variants)))  # the cost of having tried several
             if strength >= LEAST_REASON_NATS:
                 out.append((strength, best))
     return sorted(out, key=lambda pair: (-pair[0], pair[1].code))
@@ -145,15 +150,15 @@ def explain_ring(
     """Explain one ring (a row of judged); what would change the verdict is left to explain_rings."""
     ring = RingView(log, judged.blocks.take(np.array([row])))
     evidence = {name: float(values[row]) for name, values in judged.evidence.items()}
-    found = strongest_measures(ring, natural)
+    measures = strongest_measures(ring, natural)
     span_s = float(np.diff(np.quantile(ring.at_s, MIDDLE))[0])
     drops: dict[str, float] = {}
     if judge is not None and natural.evidence is not None:
-        codes = [measure.code for _, measure in found if measure.code in JUDGED_BY]
+        codes = [measure.code for _, measure in measures if measure.code in JUDGED_BY]
         fall = logit_drops(judged, row, natural.evidence, [JUDGED_BY[code] for code in codes], judge)
         drops = dict(zip(codes, fall.tolist(), strict=True))
     reasons = []
-    for strength, measure in found:
+    for strength, measure in measures:
         more: dict[str, Number] = {"span_s": span_s} if measure.code == "shared_targets" else {}
         if measure.code in drops:
             more["judge_logit_drop"] = drops[measure.code]

@@ -1,7 +1,7 @@
 """A log and one of its rings, laid out for questions about single acts: who came when, after what, in which session.
 
-The evidence that the judge sees is computed for thousands of blocks at once. Reasons are only wanted for the few rings
-that are told, so they may look at every act.
+The evidence that the judge sees is computed for thousands of blocks at once. Reasons are only worked out for the few
+rings that are listed, so they may look at every act.
 """
 
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class LogView:
 
     model: Organic
     graph: GraphArrays
-    _hot: dict[tuple[int, int], Int] = field(default_factory=dict)  # what hot_items found already
+    _hot: dict[tuple[int, int], Int] = field(default_factory=dict)  # what hot_items has worked out already
 
     @property
     def n_acts(self) -> int:
@@ -135,9 +135,9 @@ class LogView:
             items, times = self._by_time
             middle = int(np.searchsorted(times, (2 * quarter + 1) * QUARTER_MS // 2))
             near = items[max(0, middle - NEAR_ACTS // 2) : middle + NEAR_ACTS // 2]
-            found, count = np.unique(near, return_counts=True)
+            items, count = np.unique(near, return_counts=True)
             order = np.argsort(-count, kind="stable")[:n]
-            self._hot[quarter, n] = found[order[count[order] >= 2]].astype(np.int64)
+            self._hot[quarter, n] = items[order[count[order] >= 2]].astype(np.int64)
         return self._hot[quarter, n]
 
     @cached_property

@@ -7,7 +7,7 @@ import pytest
 
 from graphdet.judge.shipped import shipped_judge
 from graphdet.progress import Silent
-from graphdet.reports.evidence import evidence_findings
+from graphdet.reports.evidence import explained_numbers
 from graphdet.rings.evidence_table import EVIDENCE
 from graphdet.rings.find import Candidates, Judged, judge_rings, ring_candidates
 from graphdet.rings.finding import Explanation, RingFinding, ring_findings_of, ring_tables
@@ -129,7 +129,7 @@ def test_a_finding_holds_its_numbers_and_explanation(case: Case) -> None:
     for finding in case.findings:
         explanation = finding.explanation
         assert set(explanation.numbers) == set(EVIDENCE)
-        assert {row.name for row in evidence_findings(explanation.numbers)} == set(EVIDENCE)
+        assert {row.name for row in explained_numbers(explanation.numbers)} == set(EVIDENCE)
         assert set(explanation.member_reasons) == finding.user_ids
         assert explanation.reasons
         assert explanation.reasons[0].text[1:] in finding.reason
