@@ -11,6 +11,7 @@ from graphdet.arrays import Float
 from graphdet.casework.memory import Remembered, settle_scores
 from graphdet.detect.rings import judge_and_remember
 from graphdet.evaluation.calibration import posterior_q_values
+from graphdet.evaluation.fold_models import coarser_folds
 from graphdet.evaluation.rounding import six_digits
 from graphdet.evaluation.tails import tail_p_values
 from graphdet.features.behaviour import behaviour
@@ -127,7 +128,9 @@ def parts_of(
     fold: NDArray[np.int64] | None = None
     trees: Float | None = None
     if models.trees is not None and columns is not None:
-        fold, trees = models.trees.fold_of(columns.ids), models.trees.logits(columns)
+        # The folds of trees are parts of those of the networks.
+        fold = coarser_folds(models.trees.fold_of(columns.ids), len(models.gnn.members))
+        trees = models.trees.logits(columns)
     gnn = models.gnn.predict(data, device, fold)
     return ScoreParts(gnn, models.clusters.score(users), models.density.score(users), ring, trees), ring_row
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from graphdet.arrays import Float
 from graphdet.errors import InputError
 from graphdet.evaluation.compare import Costs, ScoredRows, difference, measure_scores
+from graphdet.evaluation.fold_models import coarser_folds
 from graphdet.features.behaviour import behaviour
 from graphdet.gnn.folds import user_folds
 from graphdet.gnn.heterodata import graph_in_pyg
@@ -121,7 +122,7 @@ def learn_users(
     evidence = Evidence(told.y)
     if unlabelled is not None:
         evidence = Evidence((told.y == 1).astype(np.int8), unlabelled.share)
-    fusion, measured = choose(parts, evidence, told, fold % n_folds, base.zero_shot, few, seed)
+    fusion, measured = choose(parts, evidence, told, coarser_folds(fold, n_folds), base.zero_shot, few, seed)
     progress.done()
     return base.models(judge, trees, fusion), facts | measured | {"trees_lean_on": trees.strongest()}
 

@@ -18,6 +18,7 @@ from scipy.special import expit
 
 from graphdet.arrays import Float32
 from graphdet.errors import GraphdetError
+from graphdet.evaluation.fold_models import NO_FOLD, models_of_row
 from graphdet.serving.inputs import Layer, Scaling, TieTable
 from graphdet.serving.packing import unpack
 
@@ -50,11 +51,11 @@ class Network:
     def logits(self, x: Float32, layers: Sequence[Layer], fold: int | None = None) -> NDArray[np.float64]:
         """The mean logit of the accounts in the middle of some layers; see inputs.AccountModel.
 
-        With a fold it is that of the network which held it out.
+        With a fold, which may be one of the trees' finer ones, it is that of the network which held it out.
         """
         told = [self._scaled(layer.attributes) for layer in layers]
         total = np.zeros(layers[-1].n_listeners if layers else len(x))
-        members = self.members if fold is None else [self.members[fold % len(self.members)]]
+        members = models_of_row(self.members, NO_FOLD if fold is None else fold % len(self.members))
         for member in members:
             h = _encode(member, x)
             for number, (layer, attributes) in enumerate(zip(layers, told, strict=True)):
