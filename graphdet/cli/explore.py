@@ -131,7 +131,7 @@ def audit_leakage_command(
         if given.key == "user_id":
             from graphdet.lab.leakage_users import audit_user_labels
 
-            checks = audit_user_labels(source, labels, seed=seed, progress=make_progress())
+            checks = audit_user_labels(source, given, seed=seed, progress=make_progress())
         else:
             checks = audit(source, given, plan=plan, seed=seed, progress=make_progress())
     if json:

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graphdet.errors import InputError, UsageError
-from graphdet.evaluation.compare import LEAST_EACH, Costs, ScoredRows, measure_scores
+from graphdet.evaluation.compare import LEAST_EACH, Costs, Resampling, ScoredRows, measure_scores
 from graphdet.evaluation.cuts import Order, cheapest
 from graphdet.files import make_folder, write_json
-from graphdet.learn.measurements import LabelledScores, Threshold, one_score, slices, whole
+from graphdet.learn.measurements import MeasuredFile, ScoredLabels, Threshold, one_score, slices, whole
 from graphdet.logs.labels import LABEL
 from graphdet.logs.score_files import (
     FLAGGED,
@@ -33,7 +33,7 @@ from graphdet.words import percent, plural, visible
 
 MOST_FILES = 4
 KS = (50, 100, 200, 500, 1000)
-HALF = 0.5
+EVEN_ODDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,15 @@ def evaluate(
     warnings += _doubts(rows, scored, files)
     progress.start("draw groups anew", wanted.n_draws)
     measured = measure_scores(
-        scored, rows.y, rows.group, wanted.ks, wanted.costs, wanted.n_draws, wanted.seed, progress.advance
-    )
+        scored, rows.y, rows.group, wanted.ks, wanted.costs,
+        Resampling(wanted.n_draws, wanted.seed, progress.advance),
+    )  # fmt: skip
     progress.done()
     names = _names(paths)
     parts = [
-        one_score(name, _digested(path), file, rows, place, scored[place], measured[place], threshold, wanted.costs,
-                  wanted.ks)
-        for place, (name, path, file, threshold) in enumerate(zip(names, paths, files, thresholds, strict=True))
-    ]  # fmt: skip
+        one_score(MeasuredFile(name, _digested(path), *each), rows, wanted.costs, wanted.ks)
+        for name, path, *each in zip(names, paths, files, scored, measured, thresholds, strict=True)
+    ]
     if wanted.by is not None:
         for part, one in zip(parts, scored, strict=True):
             part["by"] = slices(rows, one, wanted.by)
@@ -133,7 +133,7 @@ def _check(paths: Sequence[Path], wanted: Wanted) -> None:
 
 def _joined(
     files: Sequence[ScoreFile], given: LabelColumns, wanted: Wanted
-) -> tuple[LabelledScores, list[str]]:
+) -> tuple[ScoredLabels, list[str]]:
     """Labelled ids that every file scores, and what was left out."""
     key, warnings = given.key, []
     for file in files:
@@ -180,7 +180,7 @@ def _joined(
     own = pc.binary_join_element_wise("id ", table[key].combine_chunks(), "")
     named = own if group is None else pc.coalesce(pc.binary_join_element_wise("of ", group, ""), own)
     codes = named.dictionary_encode().indices.to_numpy().astype(np.int64)
-    return LabelledScores(
+    return ScoredLabels(
         table[key].combine_chunks(), y, codes, by, scores, flags, len(given.table) - len(y)
     ), warnings
 
@@ -223,7 +223,7 @@ def _column(name: str | None, table: pa.Table, files: Sequence[ScoreFile], key: 
     )
 
 
-def _threshold(file: ScoreFile, rows: LabelledScores, place: int, wanted: Wanted) -> Threshold:
+def _threshold(file: ScoreFile, rows: ScoredLabels, place: int, wanted: Wanted) -> Threshold:
     """What is flagged: as asked, as other labels make it cheapest, as the file says, or from .5 on."""
     if wanted.threshold is not None:
         return Threshold("given", wanted.threshold)
@@ -247,10 +247,10 @@ def _threshold(file: ScoreFile, rows: LabelledScores, place: int, wanted: Wanted
             f"{file.path}: scores lie outside 0 … 1 and there is no column flagged, so nobody knows what counts as "
             "flagged; give --threshold X or --threshold-labels FILE"
         )
-    return Threshold("half", HALF)
+    return Threshold("half", EVEN_ODDS)
 
 
-def _flags(rows: LabelledScores, place: int, threshold: Threshold) -> NDArray[np.bool_]:
+def _flags(rows: ScoredLabels, place: int, threshold: Threshold) -> NDArray[np.bool_]:
     if threshold.value is None:
         return rows.flagged[place]
     return np.asarray(rows.score[place] >= threshold.value)
@@ -280,7 +280,7 @@ def _of_training(scores: Path, labels: Path) -> list[str]:
     ]
 
 
-def _doubts(rows: LabelledScores, scored: Sequence[ScoredRows], files: Sequence[ScoreFile]) -> list[str]:
+def _doubts(rows: ScoredLabels, scored: Sequence[ScoredRows], files: Sequence[ScoreFile]) -> list[str]:
     """What the figures cannot bear."""
     warnings = []
     for value, name in ((1, "frauds"), (0, "clean things")):

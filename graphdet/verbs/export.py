@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from graphdet.arrays import Float, Float32
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.evaluation.columns import spearman
-from graphdet.evaluation.splits import user_folds
+from graphdet.evaluation.splits import folds_by_id
 from graphdet.features.behaviour import behaviour
 from graphdet.features.pairs import find_pairs
 from graphdet.files import explain_os_error, make_folder
@@ -133,7 +133,7 @@ def look_at(store: Store, network: Network, progress: Progress) -> NetworkView:
     found = closest_ties(graph, windows)
     x, _ = inputs_of(graph, users, items, found.n_partners, network.scaling)
     ties = TieTable.of(found.src, found.dst, found.attributes, graph.n_users)
-    return NetworkView(x, ties, user_folds(graph.user_ids, N_STUDENT_FOLDS))
+    return NetworkView(x, ties, folds_by_id(graph.user_ids, N_STUDENT_FOLDS))
 
 
 def lost(teacher: Float, other: Float) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from graphdet.words import plural
 from graphdet.words import score_in_words as written
 
 SUGGESTION_COLUMNS = ("user_id", "label", "score", "ring_id", "doubt", "stands_for", "reason")
-HALF = 0.5
+NO_FLAG_THRESHOLD = 0.5
 NO_RING_ROW = -1
 
 
@@ -91,7 +91,7 @@ def suggest_users(
 
 def _threshold(score: NDArray[np.float64], flagged: NDArray[np.bool_]) -> float:
     """The lowest score of a flag; one half where nobody is flagged."""
-    return float(score[flagged].min()) if flagged.any() else HALF
+    return float(score[flagged].min()) if flagged.any() else NO_FLAG_THRESHOLD
 
 
 def _ring_rows(ring_id: pa.ChunkedArray) -> NDArray[np.int64]:
