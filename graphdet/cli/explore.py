@@ -77,11 +77,10 @@ def power_command(
     from graphdet.config import load_config
 
     settings = load_config(config)
+    from graphdet.verbs.power import PowerRequest
     from graphdet.verbs.power import power as measure
 
-    told = measure(
-        logs, settings, out, store_url=store, fdr=level, copies=copies, seed=seed, progress=make_progress()
-    )
+    told = measure(logs, settings, out, PowerRequest(store, level, copies, seed), make_progress())
     if json:
         show.print_json(told)
         return

@@ -18,7 +18,7 @@ from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.network import infer
 from graphdet.gnn.sampling import TieIndex
 from graphdet.gnn.settings import GnnSettings
-from graphdet.gnn.training import repeatable, train_member, untrained, watched_users
+from graphdet.gnn.training import Examples, repeatable, train_member, untrained, watched_users
 from graphdet.lab.leakage import AUDIT_TREES, N_FLIPPED, LeakageCheck, at_chance
 from graphdet.lab.tune_validation import labelled_users
 from graphdet.learn.user_examples import tree_folds
@@ -83,7 +83,7 @@ def of_network(
         held, settings, cpu = fold == k, AUDIT_NETWORK, torch.device("cpu")
         watched = watched_users(y, task.campaign, held, settings.watched_share, seed + k)
         with repeatable(seed):
-            net, _ = train_member(inputs, ties, y, held, watched, settings, seed + k, cpu)
+            net, _ = train_member(Examples(inputs, ties, y), held, watched, settings, seed + k, cpu)
             return infer(net, inputs, ties, cpu)[0]
 
     return learn
