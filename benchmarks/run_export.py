@@ -23,8 +23,8 @@ from benchmarks.recording import command, record
 from graphdet.progress import Silent
 from graphdet.serving.network import Network, load_network
 from graphdet.serving.packing import Precision, pack, unpack
+from graphdet.serving.teaching import NetworkView, grow, guess, logit_loss, network_view
 from graphdet.store import open_store
-from graphdet.verbs.export import NetworkView, grow, guess, look_at, lost
 
 PRUNED = (0.3, 0.5, 0.7, 0.9)
 
@@ -54,7 +54,7 @@ def planted(log: str, folder: Path, seed: int) -> None:
 def look(folder: Path, network: Network) -> tuple[NetworkView, np.ndarray]:
     """A planted log as the network sees it, and which accounts are planted, bool[n_users]."""
     store = open_store(f"duckdb:///{folder}/graph.duckdb", read_only=True)
-    seen = look_at(store, network, Silent())
+    seen = network_view(store, network, Silent())
     ids = (
         store.interactions().select("user_id").unique().collect("pyarrow").to_native()["user_id"].to_pylist()
     )
@@ -114,7 +114,7 @@ def compare(first: Path, second: Path, model: Path) -> None:
     def told(name: str, logits: np.ndarray, n_bytes: int) -> None:
         auprc = average_precision_score(is_planted[rows], logits)
         record("export", what=name, n_planted=int(is_planted.sum()), auprc=round(float(auprc), 4), bytes=n_bytes,
-               **lost(teacher, logits))  # fmt: skip
+               **logit_loss(teacher, logits))  # fmt: skip
 
     told("teacher, float32", teacher, size(flat(network)))
     for precision in (Precision.float16, Precision.int8):

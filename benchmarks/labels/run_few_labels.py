@@ -24,9 +24,9 @@ from graphdet.config import load_config
 from graphdet.gnn.folds import user_folds
 from graphdet.graph.encode import encode
 from graphdet.learn.ring_lessons import plant_and_judge
-from graphdet.learn.train_settings import TrainSettings
+from graphdet.learn.train_settings import Training, TrainSettings
+from graphdet.learn.user_examples import UserLabels, finer, hidden_frauds
 from graphdet.learn.user_learning import Base, Log, learn_beside_planted, read_training_log
-from graphdet.learn.user_told import Told, finer, hidden_frauds
 from graphdet.learn.user_trees import fit_user_trees
 from graphdet.ports import Store
 from graphdet.progress import Silent
@@ -57,7 +57,7 @@ def truth_of(name: str, data: Path, store: Store, seed: int) -> tuple[GraphArray
     return graph, np.array([user in bad for user in graph.user_ids.to_pylist()], np.int8)
 
 
-def drawn(y: np.ndarray, n: int, seed: int, frauds_alone: bool) -> Told:
+def drawn(y: np.ndarray, n: int, seed: int, frauds_alone: bool) -> UserLabels:
     """Labels of n frauds, and of CLEAN_A_FRAUD times as many clean users."""
     rng = np.random.default_rng((seed, n))
     told = np.full(len(y), -1, np.int8)
@@ -65,10 +65,10 @@ def drawn(y: np.ndarray, n: int, seed: int, frauds_alone: bool) -> Told:
     clean = rng.choice(np.flatnonzero(y == 0), CLEAN_A_FRAUD * n, replace=False)
     if not frauds_alone:
         told[clean] = 0
-    return Told(told, np.where(told == 1, np.arange(len(y)), -1).astype(np.int32))
+    return UserLabels(told, np.where(told == 1, np.arange(len(y)), -1).astype(np.int32))
 
 
-def scores(log: Log, base: Base, told: Told, seed: int) -> dict[str, np.ndarray]:
+def scores(log: Log, base: Base, told: UserLabels, seed: int) -> dict[str, np.ndarray]:
     """Zero-shot, trees on labels only, and both."""
     y: np.ndarray = told.y
     evidence = Evidence(y)
@@ -121,9 +121,9 @@ def run(name: str, store: Store, given: argparse.Namespace) -> None:
     graph, y = truth_of(name, given.data, store, given.first)
     planted = plant_and_judge(graph, store.bench, given.first, Silent())
     log = read_training_log(store, graph, given.first, Silent())
-    nothing = Told(np.full(len(y), -1, np.int8), np.full(len(y), -1, np.int32))
+    nothing = UserLabels(np.full(len(y), -1, np.int8), np.full(len(y), -1, np.int32))
     base = learn_beside_planted(
-        store, log, planted, planted.judge, nothing, nothing.y == 1, HOW, given.first, "cpu", Silent()
+        store, log, planted, planted.judge, nothing, nothing.y == 1, Training(HOW, given.first, "cpu")
     )
     for n in given.frauds:
         compare(name, log, base, y, n, False, given)

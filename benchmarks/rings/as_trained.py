@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from graphdet.learn.models import Models
 from graphdet.learn.ring_lessons import plant_and_judge
-from graphdet.learn.train_settings import TrainSettings
+from graphdet.learn.train_settings import Training
 from graphdet.learn.user_learning import learn_planted
 from graphdet.ports import Store
 from graphdet.progress import Silent
@@ -32,7 +32,7 @@ def trained(graph: GraphArrays, store: Store, seed: int) -> Trained:
     """
     planted = plant_and_judge(graph, store.bench, seed, Silent())
     gnn, density, clusters, copy = learn_planted(
-        store, planted.task, planted, TrainSettings(), seed, "cpu", Silent()
+        store, planted.task, planted, Training(seed=seed, device="cpu")
     )
     y = planted.task.y
     return Trained(Models(planted.judge, gnn, density, clusters, Fusion.fit(copy, y)), copy, y)

@@ -19,7 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.rings.as_trained import trained
 from benchmarks.rings.pygod_peer import pygod_gae
 from benchmarks.rings.scoring import Found
-from graphdet.detect.score import score_graph
+from graphdet.detect.score import ScoringSettings, score_graph
+from graphdet.evaluation.flag_rule import FlagRule
 from graphdet.features.behaviour import behaviour
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.judge.shipped import shipped_judge
@@ -50,7 +51,8 @@ def graphdet(graph: GraphArrays, seed: int) -> Found:
     ):
         models = trained(graph, store, seed).models
         windows, candidates = ring_candidates(graph, store.bench, seed, Silent())
-        told, _ = score_graph(store, graph, windows, candidates, models, FDR, None, "cpu", Silent())
+        settings = ScoringSettings(FlagRule(FDR), "cpu")
+        told, _ = score_graph(store, graph, windows, candidates, models, settings, Silent())
     row = pc.index_in(graph.user_ids, value_set=told["user_id"].combine_chunks()).to_numpy()
     score, flagged = (told[name].to_numpy()[row] for name in ("score", "flagged"))
     return replace(named(candidates, models.judge), user_score=score, user_flagged=flagged)

@@ -77,11 +77,10 @@ def power_command(
     from graphdet.config import load_config
 
     settings = load_config(config)
+    from graphdet.verbs.power import PowerRequest
     from graphdet.verbs.power import power as measure
 
-    document = measure(
-        logs, settings, out, store_url=store, fdr=level, copies=copies, seed=seed, progress=make_progress()
-    )
+    document = measure(logs, settings, out, PowerRequest(store, level, copies, seed), make_progress())
     if json:
         show.print_json(document)
         return
@@ -131,7 +130,7 @@ def audit_leakage_command(
         if given.key == "user_id":
             from graphdet.lab.leakage_users import audit_user_labels
 
-            checks = audit_user_labels(source, labels, seed=seed, progress=make_progress())
+            checks = audit_user_labels(source, given, seed=seed, progress=make_progress())
         else:
             checks = audit(source, given, plan=plan, seed=seed, progress=make_progress())
     if json:

@@ -201,14 +201,14 @@ def tune_command(
 
     load_optuna()
     from graphdet.cli import show
+    from graphdet.logs.labels import read_labels
+    from graphdet.verbs.tune import TuneRequest
     from graphdet.verbs.tune import tune as try_settings
 
-    names = [name.strip() for name in over.split(",") if name.strip()]
+    names = tuple(name.strip() for name in over.split(",") if name.strip())
     with options.opened(store, read_only=True) as source:
-        found = try_settings(
-            source, labels, out, plan=plan, learner=learner.value, sampler=sampler.value, n_trials=trials,
-            over=names, seed=seed, device=device.value, progress=make_progress(),
-        )  # fmt: skip
+        request = TuneRequest(plan, learner.value, sampler.value, trials, names, seed, device.value)
+        found = try_settings(source, read_labels(labels), out, request, make_progress())
     if json:
         show.print_json(found)
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphdet.errors import UsageError
+from graphdet.evaluation.flag_rule import DEFAULT_FDR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from graphdet.ports import Store
 
 STORE_VARIABLE = "GRAPHDET_STORE"
-DEFAULT_FDR = 0.05
 
 
 class Device(StrEnum):

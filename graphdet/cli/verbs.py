@@ -45,18 +45,21 @@ def run_command(
     from graphdet.config import load_config
 
     settings = load_config(config)
+    from graphdet.verbs.run import RunRequest
     from graphdet.verbs.run import run as run_all
 
     summary = run_all(
         logs,
         settings,
         out,
-        store_url=store,
-        labels=labels,
-        **level,
-        seed=seed,
-        device=device.value,
-        model_dir=options.model_folder(model) if model is not None else None,
+        RunRequest(
+            store_url=store,
+            labels=labels,
+            **level,
+            seed=seed,
+            device=device.value,
+            model_dir=options.model_folder(model) if model is not None else None,
+        ),
         listener=noted(by),
         progress=make_progress(),
     )
@@ -178,18 +181,23 @@ def train_command(
     """
     plan = splits.plan_of(split, train_until, delay_days, test_from, test_until, test_share)
     from graphdet.cli import show
+    from graphdet.learn.train_settings import TrainSettings, load_train_settings
+    from graphdet.logs.labels import read_labels
+    from graphdet.verbs.train import TrainRequest
     from graphdet.verbs.train import train as train_models
 
     with options.opened(store, read_only=True) as source:
         facts = train_models(
             source,
             model,
-            labels=labels,
-            plan=plan,
-            settings=settings,
-            seed=seed,
-            device=device.value,
-            progress=make_progress(),
+            TrainRequest(
+                plan=plan,
+                settings=load_train_settings(settings) if settings is not None else TrainSettings(),
+                labels=read_labels(labels) if labels is not None else None,
+                seed=seed,
+                device=device.value,
+            ),
+            make_progress(),
         )
     for warning in facts["warnings"]:
         say(f"Warning: {warning}")
@@ -237,17 +245,20 @@ def score_command(
     level = options.cut(fdr, review)
     model = options.model_folder(model)
     from graphdet.cli import show
+    from graphdet.evaluation.flag_rule import FlagRule
+    from graphdet.logs.labels import read_labels
+    from graphdet.verbs.score import ScoreRequest
     from graphdet.verbs.score import score as score_users
 
     with options.opened(store) as target:
-        scored = score_users(
-            target, model, labels=labels, **level, seed=seed, device=device.value, progress=make_progress()
-        )
+        given = read_labels(labels) if labels is not None else None
+        request = ScoreRequest(given, FlagRule(**level), seed, device.value)
+        scored = score_users(target, model, request, make_progress())
         counts = {
             kind: (int(table["flagged"].to_pylist().count(True)), table.num_rows)
             for kind, table in target.labelled().items()
         }
-    for line in scored.said:
+    for line in scored.notes:
         say(f"Note: {line}")
     found: dict[str, Any] = {}
     if scored.scores is not None:

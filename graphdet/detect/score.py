@@ -1,7 +1,7 @@
 """Scores of all users and rings of an encoded graph, by trained models."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,8 @@ from graphdet.arrays import Float
 from graphdet.casework.memory import Remembered, settle_scores
 from graphdet.detect.rings import judge_and_remember
 from graphdet.evaluation.calibration import posterior_q_values
+from graphdet.evaluation.flag_rule import FlagRule
+from graphdet.evaluation.fold_models import coarser_folds
 from graphdet.evaluation.rounding import six_digits
 from graphdet.evaluation.tails import tail_p_values
 from graphdet.features.behaviour import behaviour
@@ -37,35 +39,48 @@ KEPT_QUIET = "Not flagged, though it would be: in {ring}, {why}."
 MOST_SUSPICIOUS_FIRST = [("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending")]
 
 
+@dataclass(frozen=True)
+class ScoringSettings:
+    """How users are scored.
+
+    rule: who is flagged. device: where the networks run, "auto", "cpu" or "cuda". explained: whether the evidence of
+    flagged rings also says what the network sees in their members.
+    """
+
+    rule: FlagRule = field(default_factory=FlagRule)
+    device: str = "auto"
+    explained: bool = False
+
+
 def score_graph(
     store: CaseworkStore,
     graph: GraphArrays,
     windows: list[PairArrays],
     candidates: Candidates,
     models: Models,
-    fdr: float,
-    review: int | None,
-    device: str,
+    settings: ScoringSettings,
     progress: Progress,
-    *,
-    explained: bool = False,
 ) -> tuple[pa.Table, Remembered]:
     """Score users and rings of an encoded graph; of the store only the audit log is written (see memory.remember).
 
     A user's score is a probability (see scores/fused.py), its q_value the expected share of ordinary users among all
     that score at least as high, its p_value how often an ordinary user of this log would. Flagged are users with
-    q_value at most fdr and a score of at least one half, and sure members of flagged rings; with `review`, the so many
-    that score highest. Members of a ring that is kept quiet or, without labels, not flagged are flagged only for what
-    is left without that ring; then lists and verdicts are applied.
-    With `explained`, the explanation of flagged rings also says what the network sees in their members.
+    q_value at most the rule's fdr and a score of at least one half, and sure members of flagged rings; with its
+    `review`, the so many that score highest. Members of a ring that is kept quiet or, without labels, not flagged are
+    flagged only for what is left without that ring; then lists and verdicts are applied.
+
+    Returns the scores (schema.SCORE_COLUMNS, most suspicious first), and the rings with what is remembered of them.
+
+    Raises:
+        GraphdetError: the models are not of such a log.
     """
-    judged, known = judge_and_remember(store, graph, candidates, models.judge, fdr)
+    judged, known = judge_and_remember(store, graph, candidates, models.judge, settings.rule.fdr)
     users, items = behaviour(graph, store.bench, progress)
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")
     columns = user_columns(store, graph, windows, users) if models.trees is not None else None
-    parts, ring_row = parts_of(models, judged, candidates, users, data, columns, device)
-    if explained:
+    parts, ring_row = parts_of(models, judged, candidates, users, data, columns, settings.device)
+    if settings.explained:
         progress.done()
         progress.start("explain rings")
         known = replace(known, findings=with_gnn(known.findings, GnnExplainer(models.gnn, data), graph))
@@ -75,7 +90,7 @@ def score_graph(
     listed = listed_rings(judged).tolist()
     ring_ids = {row: finding.ring_id for row, finding in zip(listed, known.findings, strict=True)}
     quiet = np.array([ring_ids.get(row) in known.quiet for row in range(len(judged.score))], bool)
-    flagged, muted_by = Flags(fdr, review, judged, candidates).settled(
+    flagged, muted_by = Flags(settings.rule, judged, candidates).settled(
         models.fusion, parts, value, q_value, ring_row, quiet
     )
     reasons = _reasons(graph, judged, known, models.fusion, parts, ring_ids, ring_row, flagged)
@@ -154,7 +169,9 @@ def parts_of(
     fold: NDArray[np.int64] | None = None
     trees: Float | None = None
     if models.trees is not None and columns is not None:
-        fold, trees = models.trees.fold_of(columns.ids), models.trees.logits(columns)
+        # The folds of trees are parts of those of the networks.
+        fold = coarser_folds(models.trees.fold_of(columns.ids), len(models.gnn.members))
+        trees = models.trees.logits(columns)
     gnn = models.gnn.predict(data, device, fold)
     return ScoreParts(gnn, models.clusters.score(users), models.density.score(users), ring, trees), ring_row
 
@@ -163,8 +180,7 @@ def parts_of(
 class Flags:
     """How users are flagged: by q-value and score, and as sure members of flagged rings, or the `review` highest."""
 
-    fdr: float
-    review: int | None
+    rule: FlagRule
     judged: Judged
     candidates: Candidates
 
@@ -172,9 +188,9 @@ class Flags:
         self, value: NDArray[np.float64], q_value: NDArray[np.float64], rings: NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
         """Who is flagged, bool[n_users]; `rings`, bool[n_rings], are those whose sure members are."""
-        if self.review is not None:
-            return _top(value, self.review)
-        return likely(value, q_value, self.fdr) | self._sure_members(rings)
+        if self.rule.review is not None:
+            return _top(value, self.rule.review)
+        return likely(value, q_value, self.rule.fdr) | self._sure_members(rings)
 
     def settled(
         self,
@@ -192,7 +208,7 @@ class Flags:
         Returns bool[n_users], and for users who would be flagged but for a quiet ring that ring's row, else −1.
         """
         would = self.of(value, q_value, self.judged.flagged)
-        by_rings = self.review is None and not fusion.labelled
+        by_rings = self.rule.review is None and not fusion.labelled
         held = quiet | ~self.judged.flagged if by_rings else quiet
         if not held.any():
             return would, np.full(len(value), -1, np.int64)
@@ -200,7 +216,7 @@ class Flags:
         rest = fusion.score(replace(parts, ring=without))
         left = self.of(rest, posterior_q_values(rest), self.judged.flagged & ~quiet)
         # Nobody else loses a flag because sure members of a quiet ring do not vouch for them any more.
-        flagged = left if self.review is not None else would & (left | (self._ring_among(held) < 0))
+        flagged = left if self.rule.review is not None else would & (left | (self._ring_among(held) < 0))
         return flagged, np.where(would & ~flagged, self._ring_among(quiet), -1)
 
     def _ring_among(self, rings: NDArray[np.bool_]) -> NDArray[np.int64]:

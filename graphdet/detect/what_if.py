@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from graphdet.detect.score import Flags, parts_of
 from graphdet.evaluation.calibration import posterior_q_values
+from graphdet.evaluation.flag_rule import FlagRule
 from graphdet.evaluation.rounding import six_digits
 from graphdet.features.behaviour import behaviour
 from graphdet.gnn.heterodata import graph_in_pyg
@@ -74,7 +75,7 @@ class WhatIf:
         columns = user_columns(self.store, graph, windows, users) if self.models.trees is not None else None
         parts, _ = parts_of(self.models, judged, candidates, users, data, columns, self.device)
         value = self.models.fusion.score(parts)
-        flags = Flags(self.fdr, None, judged, candidates)
+        flags = Flags(FlagRule(self.fdr), judged, candidates)
         flagged = flags.of(value, posterior_q_values(value), judged.flagged)
         self.progress.done()
         return {

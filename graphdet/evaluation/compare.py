@@ -59,15 +59,22 @@ class Measured:
     draws: dict[str, Float] = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Resampling:
+    """The draws behind intervals: how often groups are drawn anew, the seed, and what is called after each draw."""
+
+    n_draws: int
+    seed: int
+    advance: Callable[[], None] = lambda: None
+
+
 def measure_scores(
     scored: Sequence[ScoredRows],
     y: NDArray[np.integer],
     group: NDArray[np.integer],
     ks: Sequence[int],
     costs: Costs,
-    n_draws: int,
-    seed: int,
-    advance: Callable[[], None] = lambda: None,
+    resampling: Resampling,
 ) -> list[Measured]:
     """Measure every score on the same rows, and on the same draws of their groups.
 
@@ -82,7 +89,7 @@ def measure_scores(
     kept: list[dict[str, list[float]]] = [{name: [] for name in value} for value in values]
     bands: list[tuple[list[Float], list[Float]]] = [([], []) for _ in scored]
     enough = _enough(y, group)
-    for weight in draws(group, n_draws if enough else 0, seed):
+    for weight in draws(group, resampling.n_draws if enough else 0, resampling.seed):
         for place, (each, order) in enumerate(zip(scored, orders, strict=True)):
             cuts = order.cuts(weight)
             for name, value in _all(each, cuts, y, weight, ks, costs).items():
@@ -90,7 +97,7 @@ def measure_scores(
             if 0 < cuts.n_fraud < cuts.n:
                 bands[place][0].append(roc_at(cuts, GRID))
                 bands[place][1].append(precision_by_recall(cuts, GRID))
-        advance()
+        resampling.advance()
     return [
         Measured(
             value,

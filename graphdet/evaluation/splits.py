@@ -119,7 +119,7 @@ def _temporal(at_ms: NDArray[np.int64], plan: SplitPlan, delay: int) -> Split:
 N_EVALUATION_FOLDS = 5
 
 
-def user_folds(user_ids: pa.Array, n_folds: int) -> NDArray[np.int64]:
+def folds_by_id(user_ids: pa.Array, n_folds: int) -> NDArray[np.int64]:
     """Give each user a fold by a checksum of the id, the same in every run: int64[n_users]."""
     ids = user_ids.to_pylist()
     return np.fromiter((crc32(name.encode()) % n_folds for name in ids), np.int64, len(ids))

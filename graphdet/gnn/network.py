@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from graphdet.clustering.centres import NormalScores
 from graphdet.errors import GraphdetError, UsageError
+from graphdet.evaluation.fold_models import NO_FOLD, own_fold_or_mean
 from graphdet.gnn.inputs import partner_count_input, propagate
 from graphdet.gnn.layers import RingNet
 from graphdet.gnn.pyg import HeteroData
@@ -54,15 +55,14 @@ class TrainedGnn:
 
         Raises:
             GraphdetError: the graph's features or ties are not of the kind the model was trained on.
+            ValueError: a user is of a fold that no network held out.
         """
         inputs, ties = self.prepare(data)
         chosen = pick_device(device)
         logits = [infer(net, inputs, ties, chosen)[0] for net in self.members]
-        mean: NDArray[np.float64] = np.mean(logits, axis=0)
-        if fold is None:
-            return mean
-        held_out: NDArray[np.float64] = np.choose(np.asarray(fold) % len(logits), logits)
-        return np.where(np.asarray(fold) >= 0, held_out, mean)
+        return own_fold_or_mean(
+            np.array(logits), np.full(len(inputs), NO_FOLD) if fold is None else np.asarray(fold)
+        )
 
     def embed(self, data: HeteroData, device: str | None = None) -> NDArray[np.float32]:
         """Give every user the networks' last hidden layers: float32[n_users, n_folds × width].

@@ -5,7 +5,7 @@ Optimisers, learning-rate schedules and penalties of training, by name.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import cos, pi
 
 import numpy as np
@@ -132,6 +132,7 @@ def train_gnn(
         )
     model = untrained(data, settings)
     inputs, ties = model.prepare(data)
+    examples = Examples(inputs, ties, y)
     chosen = pick_device(device)
     members, history = [], []
     out_of_fold = np.zeros(len(y))
@@ -139,7 +140,7 @@ def train_gnn(
         for k in range(settings.n_folds):
             held_out = held == k
             watched = watched_users(y, group, held_out, settings.watched_share, seed + k)
-            net, rows = train_member(inputs, ties, y, held_out, watched, settings, seed + k, chosen)
+            net, rows = train_member(examples, held_out, watched, settings, seed + k, chosen)
             history += [{"fold": float(k), **row} for row in rows]
             members.append(net)
             out_of_fold[held_out] = infer(net, inputs, ties, chosen)[0][held_out]
@@ -185,10 +186,20 @@ def watched_users(
     return found if (inside[found] == 0).any() and (inside[~found] == 0).any() else np.zeros(len(y), bool)
 
 
+@dataclass(frozen=True)
+class Examples:
+    """What a network learns from: all users as it sees them, and their labels.
+
+    Shapes: inputs float32[n_users, n_inputs], scaled; y int[n_users], 1 positive, 0 clean, −1 unknown.
+    """
+
+    inputs: NDArray[np.float32]
+    ties: TieIndex
+    y: NDArray[np.integer]
+
+
 def train_member(
-    inputs: NDArray[np.float32],
-    ties: TieIndex,
-    y: NDArray[np.integer],
+    examples: Examples,
     held_out: NDArray[np.bool_],
     watched: NDArray[np.bool_],
     settings: GnnSettings,
@@ -197,8 +208,9 @@ def train_member(
 ) -> tuple[RingNet, list[dict[str, float]]]:
     """Train one network of users neither held out nor watched, bool[n_users] each; labels of the held out are not read.
 
-    Shapes: inputs float32[n_users, n_inputs]; y int[n_users]. Returns the network and its history, see TrainedGnn.
+    Returns the network and its history, see TrainedGnn.
     """
+    inputs, ties, y = examples.inputs, examples.ties, examples.y
     rng = np.random.default_rng([seed, 2])
     torch.manual_seed(seed)
     net = build(settings, inputs.shape[1], ties.attributes.shape[1]).to(device)
@@ -206,17 +218,14 @@ def train_member(
     learned = ~held_out & ~watched
     positive = np.flatnonzero((y == 1) & learned)
     negative = _draw_negatives(np.flatnonzero((y == 0) & learned), ties, settings.n_negatives, rng)
-    judge = _Validation(inputs, ties, y, watched, fan_outs, rng, device) if watched.any() else None
+    judge = _Validation(examples, watched, fan_outs, rng, device) if watched.any() else None
     optimiser = make_optimiser(settings, net)
-    schedule = make_schedule(settings, optimiser)
+    steps = _Steps(net, optimiser, make_schedule(settings, optimiser), fan_outs, settings, rng, device)
     seeds = batches_of_seeds(positive, negative, settings.batch_size, settings.positive_share, rng)
     best, kept, since_best, history = -1.0, net.state_dict(), 0, []
     losses: list[float] = []
     for step in range(1, settings.n_steps + 1):
-        batch = next(seeds)
-        losses.append(
-            _step(net, optimiser, schedule, batch, inputs, ties, y, fan_outs, settings, rng, device)
-        )
+        losses.append(steps.take(examples, next(seeds)))
         if step % settings.eval_every and step < settings.n_steps:
             continue
         if judge is None:  # too few to watch: all steps are taken
@@ -251,33 +260,34 @@ def robust_loss(logits: Tensor, target: Tensor, q: float) -> Tensor:
     return ((1.0 - torch.exp(q * log_p)) / q).mean()
 
 
-def _step(
-    net: RingNet,
-    optimiser: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    batch: NDArray[np.int64],
-    inputs: NDArray[np.float32],
-    ties: TieIndex,
-    y: NDArray[np.integer],
-    fan_outs: tuple[int, ...],
-    settings: GnnSettings,
-    rng: np.random.Generator,
-    device: torch.device,
-) -> float:
-    blocks = ties.blocks(batch, fan_outs, rng, device)
-    nodes = blocks[0].nodes if blocks else batch
-    net.train()
-    logits = net(torch.from_numpy(inputs[nodes]).to(device), blocks)
-    target = torch.from_numpy(y[batch].astype(np.float32)).to(device)
-    loss = robust_loss(logits, target, settings.robustness)
-    if settings.l1:
-        loss = loss + settings.l1 * l1_norm(net)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(net.parameters(), settings.clip_norm)
-    optimiser.step()
-    schedule.step()
-    return float(loss.detach())
+@dataclass(frozen=True)
+class _Steps:
+    """The steps that train one network."""
+
+    net: RingNet
+    optimiser: Optimizer
+    schedule: LRScheduler
+    fan_outs: tuple[int, ...]
+    settings: GnnSettings
+    rng: np.random.Generator
+    device: torch.device
+
+    def take(self, examples: Examples, batch: NDArray[np.int64]) -> float:
+        """Learn a batch of users, and give its loss."""
+        blocks = examples.ties.blocks(batch, self.fan_outs, self.rng, self.device)
+        nodes = blocks[0].nodes if blocks else batch
+        self.net.train()
+        logits = self.net(torch.from_numpy(examples.inputs[nodes]).to(self.device), blocks)
+        target = torch.from_numpy(examples.y[batch].astype(np.float32)).to(self.device)
+        loss = robust_loss(logits, target, self.settings.robustness)
+        if self.settings.l1:
+            loss = loss + self.settings.l1 * l1_norm(self.net)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip_norm)
+        self.optimiser.step()
+        self.schedule.step()
+        return float(loss.detach())
 
 
 class _Validation:
@@ -289,20 +299,19 @@ class _Validation:
 
     def __init__(
         self,
-        inputs: NDArray[np.float32],
-        ties: TieIndex,
-        y: NDArray[np.integer],
+        examples: Examples,
         watched: NDArray[np.bool_],
         fan_outs: tuple[int, ...],
         rng: np.random.Generator,
         device: torch.device,
     ) -> None:
+        ties, y = examples.ties, examples.y
         positive = np.flatnonzero((y == 1) & watched)
         negative = _draw_negatives(np.flatnonzero((y == 0) & watched), ties, _VALIDATION_NEGATIVES, rng)
         users = np.concatenate([positive, negative])
         self.blocks = ties.blocks(users, fan_outs, rng, device)
         nodes = self.blocks[0].nodes if self.blocks else users
-        self.x = torch.from_numpy(inputs[nodes]).to(device)
+        self.x = torch.from_numpy(examples.inputs[nodes]).to(device)
         self.y = y[users]
 
     def average_precision(self, net: RingNet) -> float:

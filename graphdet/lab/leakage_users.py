@@ -6,7 +6,6 @@ shows in few.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,12 +18,13 @@ from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.network import infer
 from graphdet.gnn.sampling import TieIndex
 from graphdet.gnn.settings import GnnSettings
-from graphdet.gnn.training import repeatable, train_member, untrained, watched_users
+from graphdet.gnn.training import Examples, repeatable, train_member, untrained, watched_users
 from graphdet.lab.leakage import AUDIT_TREES, N_FLIPPED, LeakageCheck, at_chance
-from graphdet.lab.tune_validation import users_told
+from graphdet.lab.tune_validation import labelled_users
+from graphdet.learn.user_examples import tree_folds
 from graphdet.learn.user_labels import Task
-from graphdet.learn.user_told import tree_folds
 from graphdet.learn.user_trees import UserColumns, lesson_of, user_columns
+from graphdet.logs.labels import Labels
 from graphdet.ports import CaseworkStore
 from graphdet.progress import Progress, Silent
 
@@ -36,7 +36,7 @@ Learn = Callable[
 
 
 def audit_user_labels(
-    store: CaseworkStore, labels: Path, *, seed: int = 0, progress: Progress | None = None
+    store: CaseworkStore, labels: Labels, *, seed: int = 0, progress: Progress | None = None
 ) -> list[LeakageCheck]:
     """Check the way from labels of users to scores on a store; nothing is written.
 
@@ -44,7 +44,7 @@ def audit_user_labels(
         InputError: the labels cannot be used, or are fewer than five of a kind.
     """
     progress = progress or Silent()
-    task = users_told(store, labels, progress)
+    task = labelled_users(store, labels, progress)
     windows = find_pairs(task.graph, store.bench, progress)
     users, items = behaviour(task.graph, store.bench, progress)
     data = graph_in_pyg(task.graph, users, items, windows, progress)
@@ -83,7 +83,7 @@ def of_network(
         held, settings, cpu = fold == k, AUDIT_NETWORK, torch.device("cpu")
         watched = watched_users(y, task.campaign, held, settings.watched_share, seed + k)
         with repeatable(seed):
-            net, _ = train_member(inputs, ties, y, held, watched, settings, seed + k, cpu)
+            net, _ = train_member(Examples(inputs, ties, y), held, watched, settings, seed + k, cpu)
             return infer(net, inputs, ties, cpu)[0]
 
     return learn

@@ -15,6 +15,7 @@ from graphdet.audit import Draft, Head
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.files import write_json
 from graphdet.lab.registry import CHAMPION, PROMOTE, ROLLBACK, Measurement, ModelRecord, Registry
+from graphdet.logs.labels import Labels
 from graphdet.ports import AuditStore, GraphStore
 from graphdet.reports.evaluation_page import EVALUATION_SCHEMA
 from graphdet.schema import LABELLED_KINDS
@@ -111,7 +112,7 @@ _NAMES = {"average_precision": "auprc"}
 def write_card(
     store: GraphStore,
     model_dir: Path,
-    labels: Path | None,
+    labels: Labels | None,
     settings: Mapping[str, Any],
     facts: Mapping[str, Any],
 ) -> Path:
@@ -138,11 +139,9 @@ def data_digest(store: GraphStore) -> str:
     return hashlib.sha256("\n".join(sorted(store.sources())).encode()).hexdigest()
 
 
-def labels_fact(path: Path | None) -> dict[str, str] | None:
-    """A label file by name and digest."""
-    return (
-        None if path is None else {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    )
+def labels_fact(labels: Labels | None) -> dict[str, str] | None:
+    """The file that labels were read from, by name and digest; None where there are none."""
+    return None if labels is None else {"file": Path(labels.path).name, "sha256": labels.sha256}
 
 
 def read_card(model_dir: Path) -> dict[str, Any]:

@@ -10,7 +10,6 @@ What learners see does not depend on settings, so it is made once and kept where
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -29,9 +28,9 @@ from graphdet.learn.labelled_blocks import full_sheet
 from graphdet.learn.labelled_sheets import Sheet, kept_sheet, with_blocks
 from graphdet.learn.labelled_task import LabelTask, fit_task, make_label_task
 from graphdet.learn.train_settings import gnn_settings, tree_settings
+from graphdet.learn.user_examples import LEAST_FRAUDS, UserLabels, tree_folds
 from graphdet.learn.user_labels import Task, given_labels
 from graphdet.learn.user_labels import user_label_task as user_task
-from graphdet.learn.user_told import LEAST_FRAUDS, Told, tree_folds
 from graphdet.learn.user_trees import Lesson, UserColumns, lesson_of, user_columns
 from graphdet.logs.labels import Labels
 from graphdet.ports import CaseworkStore, GraphStore
@@ -121,13 +120,13 @@ def _strings(sheet: Sheet, rows: NDArray[np.int64]) -> pa.Array:
     return sheet.ids.take(pa.array(rows)).cast(pa.string())
 
 
-def of_users_by_trees(store: CaseworkStore, path: Path, seed: int, progress: Progress) -> Validation:
+def of_users_by_trees(store: CaseworkStore, labels: Labels, seed: int, progress: Progress) -> Validation:
     """Validation of trees for labels of users, out of folds that are dealt as training deals them.
 
     Raises:
         InputError: the labels cannot be used, or settings cannot be compared by them.
     """
-    task = users_told(store, path, progress)
+    task = labelled_users(store, labels, progress)
     windows = find_pairs(task.graph, store.bench, progress)
     users, _ = behaviour(task.graph, store.bench, progress)
     progress.start("neighbours of users")
@@ -176,14 +175,14 @@ def user_judge(
 
 
 def of_users_by_network(
-    store: CaseworkStore, path: Path, seed: int, device: str, progress: Progress
+    store: CaseworkStore, labels: Labels, seed: int, device: str, progress: Progress
 ) -> Validation:
     """Validation of the network for labels of users, out of fold.
 
     Raises:
         InputError: the labels cannot be used, or settings cannot be compared by them.
     """
-    task = users_told(store, path, progress)
+    task = labelled_users(store, labels, progress)
     # Torch from here on: trees do without.
     from graphdet.gnn.heterodata import graph_in_pyg
     from graphdet.gnn.training import train_gnn
@@ -203,25 +202,25 @@ def of_users_by_network(
     return Validation("gnn", task.y[known], _user_groups(task), len(known), judge, how)
 
 
-def users_told(store: CaseworkStore, path: Path, progress: Progress) -> Task:
-    """Labels of users on the log's graph, enough of each kind.
+def labelled_users(store: CaseworkStore, given: Labels, progress: Progress) -> Task:
+    """Labels of users, with the verdicts of the store, on the log's graph: enough of each kind.
 
     Raises:
         InputError: they cannot be used, nobody is labelled clean, or too few are of a kind.
     """
-    read = given_labels(store, path, frauds_alone=True)
+    read = given_labels(store, given, frauds_alone=True)
     assert read.labels is not None  # for the type checker: the file names users
     task = user_task(read_graph(store, progress), read.labels, read.verdicts)
-    told = Told(task.y, task.campaign)
-    if told.frauds_alone:
+    labels = UserLabels(task.y, task.campaign)
+    if labels.frauds_alone:
         raise InputError(
-            f"{path}: all {plural(told.n_fraud, 'label')} of the log are fraud (1), and what is learned is held "
-            "against clean users here: label some clean (0). Only graphdet train learns from frauds alone"
+            f"{given.path}: all {plural(labels.n_fraud, 'label')} of the log are fraud (1), and what is learned is "
+            "held against clean users here: label some clean (0). Only graphdet train learns from frauds alone"
         )
-    for n, word in ((told.n_fraud, "fraud (1)"), (int((task.y == 0).sum()), "clean (0)")):
+    for n, word in ((labels.n_fraud, "fraud (1)"), (int((task.y == 0).sum()), "clean (0)")):
         if n < LEAST_FRAUDS:
             raise InputError(
-                f"{path}: only {plural(n, 'user')} of the log labelled {word}; label at least {LEAST_FRAUDS} of "
+                f"{given.path}: only {plural(n, 'user')} of the log labelled {word}; label at least {LEAST_FRAUDS} of "
                 "each kind"
             )
     return task

@@ -85,6 +85,21 @@ class TuneTrial:
     parts: TrialParts = ()
 
 
+# The value of settings, and their values on parts.
+Objective = Callable[[Settings], tuple[float, TrialParts]]
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which settings are tried: the ranges, the defaults, the sampler, how many trials, and the seed of the draws."""
+
+    space: Space
+    default: Settings
+    sampler: str
+    n_trials: int
+    seed: int
+
+
 def load_optuna() -> None:
     """Check that Optuna is there, and keep it quiet.
 
@@ -101,19 +116,14 @@ def load_optuna() -> None:
 def tune_settings(
     out: Path,
     about: Mapping[str, Any],
-    space: Space,
-    default: Settings,
-    objective: Callable[[Settings], tuple[float, TrialParts]],
-    *,
-    sampler: str,
-    n_trials: int,
-    seed: int,
+    search: Search,
+    objective: Objective,
     progress: Progress,
     clock: Callable[[], float],
 ) -> list[TuneTrial]:
     """Try settings until there are n_trials of them (grid: at most as many as the grid has), the defaults first.
 
-    objective: gives the value of settings, and those on parts. about: what is tuned, as JSON; a folder with trials of
+    about: what is tuned, as JSON; a folder with trials of
     something else is refused. A place that comes to settings which were tried before takes their value without trying
     them again.
 
@@ -123,8 +133,8 @@ def tune_settings(
     """
     load_optuna()
     make_folder(out)
-    grid = grid_of(space, default) if sampler == "grid" else None
-    n = n_trials if grid is None else min(n_trials, len(grid))
+    grid = grid_of(search.space, search.default) if search.sampler == "grid" else None
+    n = search.n_trials if grid is None else min(search.n_trials, len(grid))
     try:
         with locked(out):
             trials = _resumed(out / JOURNAL, dict(about))
@@ -132,9 +142,7 @@ def tune_settings(
             progress.advance(min(len(trials), n))
             while len(trials) < n:
                 place = len(trials)
-                settings = (
-                    grid[place] if grid is not None else proposed(space, default, trials, sampler, seed)
-                )
+                settings = grid[place] if grid is not None else proposed(search, trials)
                 known = next((one for one in trials if one.settings == settings), None)
                 begun = clock()
                 value, parts = objective(settings) if known is None else (known.value, known.parts)
@@ -169,29 +177,27 @@ def grid_of(space: Space, default: Settings) -> list[Settings]:
     return [default, *(one for one in found if one != default)]
 
 
-def proposed(
-    space: Space, default: Settings, trials: Sequence[TuneTrial], sampler: str, seed: int
-) -> Settings:
+def proposed(search: Search, trials: Sequence[TuneTrial]) -> Settings:
     """What to try next: the defaults first, then what the sampler says of the trials so far."""
     if not trials:
-        return dict(default)
+        return dict(search.default)
     import optuna
 
     chosen: optuna.samplers.BaseSampler
     # A seed of its own for each place, so that it does not matter how often the run was killed before.
-    own = seed * 1_000_003 + len(trials)
-    if sampler == "random":
+    own = search.seed * 1_000_003 + len(trials)
+    if search.sampler == "random":
         chosen = optuna.samplers.RandomSampler(seed=own)
     else:
         chosen = optuna.samplers.TPESampler(seed=own, n_startup_trials=_STARTS)
     study = optuna.create_study(direction="maximize", sampler=chosen)
-    distributions = {name: each.distribution() for name, each in space.items()}
+    distributions = {name: each.distribution() for name, each in search.space.items()}
     for one in trials:
         study.add_trial(
             optuna.trial.create_trial(params=one.settings, distributions=distributions, value=one.value)
         )
     asked = study.ask(distributions)
-    return {name: _short(asked.params[name], space[name]) for name in space}
+    return {name: _short(asked.params[name], each) for name, each in search.space.items()}
 
 
 def setting_importance(space: Space, trials: Sequence[TuneTrial], seed: int) -> dict[str, float]:

@@ -4,6 +4,8 @@
 learned: see learn/labelled_train.py and docs/decisions/0010.
 """
 
+from dataclasses import replace
+
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
@@ -11,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graphdet.errors import InputError
+from graphdet.evaluation.flag_rule import FlagRule
 from graphdet.evaluation.rounding import six_digits
 from graphdet.evaluation.tails import benjamini_hochberg
 from graphdet.logs.labels import LABEL, Labels, check_labels
@@ -47,7 +50,7 @@ def check_against(store: GraphStore, labels: Labels) -> tuple[Labels, list[str]]
             f"out; map a column with one id per {kind}"
         )
         kept = labels.table.filter(pc.invert(ambiguous))
-        labels = Labels(labels.key, kept, labels.unknown, labels.path)
+        labels = replace(labels, table=kept)
     _check_enough(labels)
     return labels, warnings
 
@@ -63,23 +66,26 @@ def _check_enough(labels: Labels) -> None:
 
 
 def labelled_findings(
-    key: str, ids: pa.Array, found: LabelledScores, names: tuple[str, ...], fdr: float, review: int | None
+    key: str, ids: pa.Array, scores: LabelledScores, names: tuple[str, ...], rule: FlagRule
 ) -> pa.Table:
-    """KIND_id, score, p_value, flagged, reason, most suspicious first; flagged at a rate, or the `review` highest."""
-    score, p_value = six_digits(found.score), six_digits(found.p_value)
+    """KIND_id, score, p_value, flagged, reason of every row, most suspicious first.
+
+    Shapes: ids[n] are the values of the column `key`; names[d] those of the features.
+    """
+    score, p_value = six_digits(scores.score), six_digits(scores.p_value)
     order = np.lexsort((np.arange(len(score)), p_value, -score))
     flagged = np.zeros(len(score), bool)
-    if review is None:
-        flagged[:] = benjamini_hochberg(p_value) <= fdr
+    if rule.review is None:
+        flagged[:] = benjamini_hochberg(p_value) <= rule.fdr
     else:
-        flagged[order[:review]] = True
+        flagged[order[: rule.review]] = True
     table = pa.table(
         {
             key: ids,
             "score": score,
             "p_value": p_value,
             "flagged": flagged,
-            "reason": labelled_reasons(found, names, flagged),
+            "reason": labelled_reasons(scores, names, flagged),
         }
     )
     return table.take(pa.array(order))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from graphdet.evaluation.flag_rule import FlagRule
 from graphdet.evaluation.splits import SplitPlan
 from graphdet.features.label_history import label_history
 from graphdet.learn.labelled import aligned, kind_of, labelled_findings
@@ -30,8 +31,7 @@ def score_kept(
     kept: KeptModel,
     known: Labels | None,
     *,
-    fdr: float,
-    review: int | None,
+    rule: FlagRule,
     blocks: Sequence[FeatureBlock] | None = None,
     progress: Progress,
 ) -> tuple[pa.Table, list[str]]:
@@ -69,7 +69,7 @@ def score_kept(
     progress.done()
     progress.start(f"score {kept.kind}s")
     found = kept.model.score(x, fold, is_clean)
-    table = labelled_findings(f"{kept.kind}_id", sheet.ids, found, kept.names, fdr, review)
+    table = labelled_findings(f"{kept.kind}_id", sheet.ids, found, kept.names, rule)
     progress.done()
     return table, warnings
 
@@ -80,8 +80,7 @@ def score_labelled(
     users: pa.Table,
     labels: Labels,
     *,
-    fdr: float,
-    review: int | None,
+    rule: FlagRule,
     seed: int,
     progress: Progress,
 ) -> pa.Table:
@@ -103,6 +102,6 @@ def score_labelled(
     fitted = fit_task(task, seed)
     x = task.scored(np.arange(len(sheet.ids)))
     found = fitted.model.score(x, task.fold, task.y == 0)
-    table = labelled_findings(labels.key, sheet.ids, found, task.names, fdr, review)
+    table = labelled_findings(labels.key, sheet.ids, found, task.names, rule)
     progress.done()
     return table

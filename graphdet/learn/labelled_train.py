@@ -7,7 +7,7 @@ What keeps labels from where they must not be:
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,23 +30,30 @@ from graphdet.scores.labelled import Fitted
 from graphdet.scores.trees import TreeSettings
 
 
+@dataclass(frozen=True)
+class LabelledTraining:
+    """How labels of items, sessions or events are learned.
+
+    plan: how they are split (see evaluation.splits), by default in time. label_features: for events, whether what was
+    known as fraud by then is a feature too (features.label_history). blocks: more features, see labelled_sheets; None
+    are those that apply, see labelled_blocks. settings: of the trees.
+    """
+
+    plan: SplitPlan = field(default_factory=SplitPlan)
+    label_features: bool = True
+    blocks: Sequence[FeatureBlock] | None = None
+    settings: TreeSettings = field(default_factory=TreeSettings)
+    seed: int = 0
+
+
 def train_labelled(
     store: GraphStore,
     labels: Labels,
     model_dir: Path,
-    *,
-    plan: SplitPlan | None = None,
-    label_features: bool = True,
-    blocks: Sequence[FeatureBlock] | None = None,
-    settings: TreeSettings | None = None,
-    seed: int = 0,
+    how: LabelledTraining | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Learn from labels of items, sessions or events, measure on the held-out part, and keep the model.
-
-    `plan` says how labels are split (see evaluation.splits; by default in time). `label_features` adds, for events,
-    what was known as fraud by then (features.label_history). `blocks` are more features, see labelled_sheets; None are
-    those that apply, see labelled_blocks.
 
     Returns facts for people: kind, split, counts, figures out of fold and on the test part, warnings.
 
@@ -55,14 +62,15 @@ def train_labelled(
         UsageError: the split contradicts itself; or labels are of events and the store keeps none.
     """
     progress = progress or Silent()
-    settings = settings or TreeSettings()
+    how = how or LabelledTraining()
+    seed, settings = how.seed, how.settings
     labels, warnings = check_against(store, labels)
     kind = kind_of(labels)
     progress.start(f"{kind} features")
-    sheet, used = full_sheet(store, kind, blocks)
+    sheet, used = full_sheet(store, kind, how.blocks)
     progress.done()
-    task = make_label_task(sheet, labels, plan or SplitPlan(), seed, label_features)
-    warnings += _told(task, labels)
+    task = make_label_task(sheet, labels, how.plan, seed, how.label_features)
+    warnings += _doubts(task, labels)
     early = task_at_training(store, task, kind, used)
     progress.start(f"learn {kind}s")
     fitted = fit_task(early, seed, settings)
@@ -83,7 +91,7 @@ def train_labelled(
     return {"kind": kind, "features": len(early.names), **about, "warnings": warnings}
 
 
-def _told(task: LabelTask, labels: Labels) -> list[str]:
+def _doubts(task: LabelTask, labels: Labels) -> list[str]:
     """Warnings: labels that no part uses, and a test part that cannot be measured."""
     out = []
     later = int((task.part == LATER).sum())

@@ -28,7 +28,7 @@ COMPARED = ("auprc", "auroc", "recall_at_precision_90", "f1", "precision", "reca
 
 
 @dataclass(frozen=True)
-class LabelledScores:
+class ScoredLabels:
     """The labelled ids that every file scores.
 
     Shapes: ids[n]; y int8[n]; group int64[n]; by string[n] or None; score float64[n] and flagged bool[n] per file.
@@ -66,19 +66,21 @@ def digest_of(ids: Sequence[str], y: NDArray[np.integer]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def one_score(
-    name: str,
-    digested: Mapping[str, str],
-    file: ScoreFile,
-    rows: LabelledScores,
-    place: int,
-    scored: ScoredRows,
-    measured: Measured,
-    threshold: Threshold,
-    cost: Costs,
-    ks: Sequence[int],
-) -> dict[str, Any]:
-    """All of one file: see the schema."""
+@dataclass(frozen=True)
+class MeasuredFile:
+    """A score file and what was measured of it: its name on the page, its file name and digest, and its figures."""
+
+    name: str
+    digest: Mapping[str, str]
+    file: ScoreFile
+    scored: ScoredRows
+    measured: Measured
+    threshold: Threshold
+
+
+def one_score(of: MeasuredFile, rows: ScoredLabels, cost: Costs, ks: Sequence[int]) -> dict[str, Any]:
+    """The part of the document that is about one file: see the schema."""
+    file, scored, measured = of.file, of.scored, of.measured
     cuts = Order.of(scored.score, rows.y).cuts()
     confusion = Confusion.of(scored.flagged, rows.y)
     best, best_cost = cheapest(cuts, cost.missed, cost.false)
@@ -86,11 +88,11 @@ def one_score(
     bins = reliability(scored.score, rows.y) if scored.is_probability else None
     curve = costs(cuts, cost.missed, cost.false)
     return {
-        "name": name,
-        **digested,
+        "name": of.name,
+        **of.digest,
         "n_rows": file.table.num_rows,
         "n_without_score": int(file.table[SCORE].null_count),
-        "threshold": asdict(threshold),
+        "threshold": asdict(of.threshold),
         "confusion": {key: int(value) for key, value in asdict(confusion).items()},
         "metrics": {
             key: {"value": value, "low": _end(measured, key, 0), "high": _end(measured, key, 1)}
@@ -120,7 +122,7 @@ def one_score(
 
 def whole(
     about: Mapping[str, Any],
-    rows: LabelledScores,
+    rows: ScoredLabels,
     parts: list[dict[str, Any]],
     measured: Sequence[Measured],
     warnings: list[str],
@@ -153,7 +155,7 @@ def whole(
     }
 
 
-def slices(rows: LabelledScores, scored: ScoredRows, name: str) -> dict[str, Any]:
+def slices(rows: ScoredLabels, scored: ScoredRows, name: str) -> dict[str, Any]:
     """Figures for each value of a column, the most frequent first; rare values beyond the twentieth together."""
     assert rows.by is not None  # for the type checker
     by = pc.fill_null(rows.by, "(none)").dictionary_encode()
@@ -193,7 +195,7 @@ def _differing(base: Measured, other: Measured, metric: str) -> dict[str, Any]:
     return {"value": value, "low": low, "high": high, "share_above": above}
 
 
-def _top(file: ScoreFile, rows: LabelledScores, ks: Sequence[int]) -> list[dict[str, int]]:
+def _top(file: ScoreFile, rows: ScoredLabels, ks: Sequence[int]) -> list[dict[str, int]]:
     """Of the k highest of the whole file, labelled or not, how many are known frauds, known clean, unknown."""
     scored = file.table.filter(file.table[SCORE].is_valid())
     order = pc.sort_indices(scored, sort_keys=[(SCORE, "descending"), (file.key, "ascending")])

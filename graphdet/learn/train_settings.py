@@ -11,6 +11,7 @@ from typing import Any
 
 from graphdet.errors import ConfigError
 from graphdet.gnn.settings import LEARNING_RATES, SCHEDULES, GnnSettings
+from graphdet.progress import Progress, Silent
 from graphdet.scores.trees import TreeSettings
 
 OPTIMISERS = tuple(LEARNING_RATES)
@@ -64,6 +65,16 @@ class TrainSettings:
         usual, now = asdict(getattr(TrainSettings(), table)), asdict(getattr(self, table))
         found = {key: value for key, value in now.items() if value != usual[key]}
         return {table: found} if found else {}
+
+
+@dataclass(frozen=True)
+class Training:
+    """How one training goes: the settings, the seed of every draw, where networks run, who hears of the stages."""
+
+    settings: TrainSettings = field(default_factory=TrainSettings)
+    seed: int = 0
+    device: str = "auto"
+    progress: Progress = field(default_factory=Silent)
 
 
 def load_train_settings(path: Path) -> TrainSettings:

@@ -4,7 +4,6 @@ A task to learn, of planted campaigns or of labels of users.
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from graphdet.casework.decisions import note_loose, standing_of
 from graphdet.casework.labels import VerdictLabels, merge, verdict_labels
-from graphdet.logs.labels import LABEL, Labels, check_labels, read_labels
+from graphdet.logs.labels import LABEL, Labels, check_labels
 from graphdet.ports import CaseworkStore
 from graphdet.tables import GraphArrays
 from graphdet.words import plural, visible
@@ -44,8 +43,10 @@ class GivenUserLabels:
     facts: dict[str, int]
 
 
-def given_labels(store: CaseworkStore, path: Path | None, frauds_alone: bool = False) -> GivenUserLabels:
-    """Labels and verdicts, checked before anything long begins; frauds_alone: labels may all be frauds.
+def given_labels(store: CaseworkStore, given: Labels | None, frauds_alone: bool = False) -> GivenUserLabels:
+    """Labels of users as they were read (None: there are none) merged with the verdicts of a store, and checked.
+
+    This comes before anything long begins. frauds_alone: whether the labels may all be frauds.
 
     Raises:
         InputError: the labels cannot be used.
@@ -55,18 +56,17 @@ def given_labels(store: CaseworkStore, path: Path | None, frauds_alone: bool = F
     label, conflicts = verdicts.label, verdicts.conflicts
     labels: Labels | None = None
     warnings: list[str] = []
-    read = read_labels(path) if path is not None else None
-    if read is not None:
-        ids, values = read.table["user_id"].to_pylist(), read.table[LABEL].to_pylist()
+    if given is not None:
+        ids, values = given.table["user_id"].to_pylist(), given.table[LABEL].to_pylist()
         merged, conflicts = merge(dict(zip(ids, values, strict=True)), verdicts)
         names = sorted(merged)
         columns = {"user_id": pa.array(names, pa.string())}
         columns[LABEL] = pa.array([merged[name] for name in names], pa.int8())
         known = store.interactions().select("user_id").unique().collect("pyarrow").to_native()
         labels, warnings = check_labels(
-            replace(read, table=pa.table(columns)), known["user_id"], frauds_alone=frauds_alone
+            replace(given, table=pa.table(columns)), known["user_id"], frauds_alone=frauds_alone
         )
-    return GivenUserLabels(labels, verdicts, warnings + _told(conflicts), _counted(label, conflicts))
+    return GivenUserLabels(labels, verdicts, warnings + _disagreements(conflicts), _counted(label, conflicts))
 
 
 def _counted(label: dict[str, int], conflicts: dict[str, str]) -> dict[str, int]:
@@ -82,7 +82,7 @@ def _counted(label: dict[str, int], conflicts: dict[str, str]) -> dict[str, int]
     }
 
 
-def _told(conflicts: dict[str, str]) -> list[str]:
+def _disagreements(conflicts: dict[str, str]) -> list[str]:
     """A warning that names users on whom labels and verdicts disagree."""
     if not conflicts:
         return []
@@ -128,10 +128,10 @@ def with_examples(
     """
     own = np.flatnonzero((source_user >= 0) & (task.campaign < 0))
     source = source_user[own]
-    told = y[source] != NOTHING
+    known = y[source] != NOTHING
     made, campaign = task.y.copy(), task.campaign.copy()
-    made[own[told]] = y[source[told]]
-    fraud = told & (y[source] == 1)
+    made[own[known]] = y[source[known]]
+    fraud = known & (y[source] == 1)
     first = int(campaign.max(initial=-1)) + 1
     campaign[own[fraud]] = first + group[source[fraud]]
     return Task(task.graph, made, campaign)

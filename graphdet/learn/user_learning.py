@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from graphdet.arrays import Float
 from graphdet.errors import InputError
-from graphdet.evaluation.compare import Costs, ScoredRows, difference, measure_scores
+from graphdet.evaluation.compare import Costs, Resampling, ScoredRows, difference, measure_scores
+from graphdet.evaluation.fold_models import coarser_folds
 from graphdet.features.behaviour import behaviour
 from graphdet.gnn.folds import user_folds
 from graphdet.gnn.heterodata import graph_in_pyg
@@ -26,9 +27,17 @@ from graphdet.gnn.training import train_gnn
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.learn.models import Models
 from graphdet.learn.ring_lessons import PlantedTask
-from graphdet.learn.train_settings import TrainSettings
+from graphdet.learn.train_settings import Training
+from graphdet.learn.user_examples import (
+    FEW,
+    LEAST_FRAUDS,
+    Unlabelled,
+    UserLabels,
+    facts_of,
+    finer,
+    hidden_frauds,
+)
 from graphdet.learn.user_labels import NOTHING, Task, with_examples
-from graphdet.learn.user_told import FEW, LEAST_FRAUDS, Told, Unlabelled, facts_of, finer, hidden_frauds
 from graphdet.learn.user_trees import UserColumns, UserTrees, fit_user_trees, user_columns
 from graphdet.ports import GraphStore
 from graphdet.progress import Progress
@@ -73,55 +82,60 @@ def learn_users(
     task: Task,
     planted: PlantedTask | None,
     judge: RingJudge,
-    how: TrainSettings,
-    *,
+    training: Training,
     path: str,
-    seed: int,
-    device: str,
-    progress: Progress,
 ) -> tuple[Models, dict[str, Any]]:
-    """Learn from labels of users (task, on the log itself); planted: None where campaigns cannot be planted.
+    """Learn from labels of users.
 
-    path: of the labels, for messages.
+    Args:
+        store: of it only texts are read.
+        graph: of the log.
+        task: the labels, on the log itself.
+        planted: the log with planted campaigns; None where it is too small for them.
+        judge: of rings.
+        training: how.
+        path: of the labels, for messages.
 
     Returns the models, and facts for people: what was chosen, figures out of fold, warnings.
 
     Raises:
         InputError: too few labels to learn from.
     """
-    told = Told(task.y, task.campaign)
-    few = planted is not None and told.n_fraud < FEW
-    if planted is None and told.n_fraud < LEAST_FRAUDS:
+    labels = UserLabels(task.y, task.campaign)
+    few = planted is not None and labels.n_fraud < FEW
+    if planted is None and labels.n_fraud < LEAST_FRAUDS:
         raise InputError(
-            f"{path}: only {plural(told.n_fraud, 'user')} of the log labelled fraud (1), and no campaigns can be "
+            f"{path}: only {plural(labels.n_fraud, 'user')} of the log labelled fraud (1), and no campaigns can be "
             f"planted into so small a log: learning needs {LEAST_FRAUDS} frauds. Label more users"
         )
+    seed, progress, n_folds = training.seed, training.progress, training.settings.gnn.n_folds
     log = read_training_log(store, graph, seed, progress)
-    n_folds = how.gnn.n_folds
     unlabelled: Unlabelled | None = None
-    y = told.y
-    if told.frauds_alone:
+    y = labels.y
+    if labels.frauds_alone:
         progress.start("frauds among the unlabelled")
-        unlabelled = hidden_frauds(log.columns, told, how, seed)
+        unlabelled = hidden_frauds(log.columns, labels, training.settings, seed)
         y = unlabelled.y
         progress.done()
-    facts = facts_of(told, unlabelled, few)
+    facts = facts_of(labels, unlabelled, few)
     if few:
         assert planted is not None  # for the type checker
         left_out = unlabelled.left_out if unlabelled is not None else np.zeros(len(y), bool)
-        base = learn_beside_planted(store, log, planted, judge, told, left_out, how, seed, device, progress)
+        base = learn_beside_planted(store, log, planted, judge, labels, left_out, training)
     else:
-        base = learn_labels(log, judge, told, y, how, seed, device, progress)
-    if few and told.n_fraud < LEAST_FRAUDS:
+        base = learn_labels(log, judge, replace(labels, y=y), training)
+    if few and labels.n_fraud < LEAST_FRAUDS:
         return base.models(judge, None, base.zero_shot), facts | {"chosen": "zero-shot"}
     progress.start("trees and fusion")
-    fold = finer(base.fold, y, told.group, n_folds, seed)
-    trees, out_of_fold = fit_user_trees(log.columns, y, fold, told.y, how.trees, seed)
+    fold = finer(base.fold, y, labels.group, n_folds, seed)
+    trees, out_of_fold = fit_user_trees(log.columns, y, fold, labels.y, training.settings.trees, seed)
     parts = replace(base.parts, trees=out_of_fold)
-    evidence = Evidence(told.y)
+    evidence = Evidence(labels.y)
     if unlabelled is not None:
-        evidence = Evidence((told.y == 1).astype(np.int8), unlabelled.share)
-    fusion, measured = choose(parts, evidence, told, fold % n_folds, base.zero_shot, few, seed)
+        evidence = Evidence((labels.y == 1).astype(np.int8), unlabelled.share)
+    fusion, measured = choose(
+        parts, evidence, labels, coarser_folds(fold, n_folds), base.zero_shot, few, seed
+    )
     progress.done()
     return base.models(judge, trees, fusion), facts | measured | {"trees_lean_on": trees.strongest()}
 
@@ -146,66 +160,54 @@ class Base:
         return Models(judge, self.gnn, self.density, self.clusters, fusion, trees)
 
 
-def learned(
-    data: HeteroData,
-    users: Float,
-    candidates: Candidates,
-    y: NDArray[np.integer],
-    group: NDArray[np.integer],
-    judge: RingJudge,
-    how: TrainSettings,
-    seed: int,
-    device: str,
-    progress: Progress,
+def learn_examples(
+    data: HeteroData, users: Float, ring: Float, labels: UserLabels, training: Training
 ) -> tuple[TrainedGnn, Density, Clusters, ScoreParts]:
-    """The network on some examples, what is normal among users that are none of fraud, and what all say out of fold.
+    """Train the network on labels, fit what is normal among users not labelled fraud, and score all out of fold.
 
-    Shapes: users float64[n_users, d], behaviour; y int[n_users], 1 fraud, 0 clean, −1 unknown; group int[n_users].
+    Shapes: users float64[n_users, d], behaviour; ring float64[n_users], probability of being in a ring.
+
+    Raises:
+        InputError: there are too few labels for the folds.
     """
-    progress.start("train the GNN")
-    gnn = train_gnn(data, y, group, how.gnn, seed=seed, device=device)
-    progress.done()
-    own = users[y != 1] if (y != 1).sum() > 1 else users
-    density, clusters = Density.fit(own), Clusters.fit(own, seed)
-    ring = _rings(candidates, judge)
-    return (
-        gnn,
-        density,
-        clusters,
-        ScoreParts(gnn.out_of_fold, clusters.score(users), density.score(users), ring),
+    training.progress.start("train the GNN")
+    gnn = train_gnn(
+        data, labels.y, labels.group, training.settings.gnn, seed=training.seed, device=training.device
     )
+    training.progress.done()
+    own = users[labels.y != 1] if (labels.y != 1).sum() > 1 else users
+    density, clusters = Density.fit(own), Clusters.fit(own, training.seed)
+    parts = ScoreParts(gnn.out_of_fold, clusters.score(users), density.score(users), ring)
+    return gnn, density, clusters, parts
 
 
 def learn_planted(
     store: GraphStore,
     task: Task,
     planted: PlantedTask,
-    how: TrainSettings,
-    seed: int,
-    device: str,
-    progress: Progress,
+    training: Training,
 ) -> tuple[TrainedGnn, Density, Clusters, ScoreParts]:
-    """What planted campaigns, and examples of the log's own users among them, teach; parts are of the planted log."""
-    users, items = behaviour(task.graph, store.bench, progress)
-    data = graph_in_pyg(task.graph, users, items, planted.windows, progress)
-    return learned(
-        data, users, planted.candidates, task.y, task.campaign, planted.judge, how, seed, device, progress
-    )
+    """Learn planted campaigns, and examples of the log's own users among them (task); parts are of the planted log.
+
+    Raises:
+        InputError: there are too few examples for the folds.
+    """
+    users, items = behaviour(task.graph, store.bench, training.progress)
+    data = graph_in_pyg(task.graph, users, items, planted.windows, training.progress)
+    ring = _ring_membership(planted.candidates, planted.judge)
+    return learn_examples(data, users, ring, UserLabels(task.y, task.campaign), training)
 
 
-def learn_labels(
-    log: Log,
-    judge: RingJudge,
-    told: Told,
-    y: NDArray[np.int8],
-    how: TrainSettings,
-    seed: int,
-    device: str,
-    progress: Progress,
-) -> Base:
-    """The network on labels, and what is normal among users not known as frauds."""
-    found = learned(log.data, log.users, log.candidates, y, told.group, judge, how, seed, device, progress)
-    return Base(*found, user_folds(y, told.group, how.gnn.n_folds, seed), None)
+def learn_labels(log: Log, judge: RingJudge, labels: UserLabels, training: Training) -> Base:
+    """Learn labels alone.
+
+    Raises:
+        InputError: there are too few for the folds.
+    """
+    ring = _ring_membership(log.candidates, judge)
+    parts = learn_examples(log.data, log.users, ring, labels, training)
+    fold = user_folds(labels.y, labels.group, training.settings.gnn.n_folds, training.seed)
+    return Base(*parts, fold, None)
 
 
 def learn_beside_planted(
@@ -213,30 +215,33 @@ def learn_beside_planted(
     log: Log,
     planted: PlantedTask,
     judge: RingJudge,
-    told: Told,
+    labels: UserLabels,
     left_out: NDArray[np.bool_],
-    how: TrainSettings,
-    seed: int,
-    device: str,
-    progress: Progress,
+    training: Training,
 ) -> Base:
-    """The network on planted campaigns with the labels as further examples, and the fusion of those without labels."""
+    """Learn planted campaigns with the labels as further examples, and the fusion of planted campaigns alone.
+
+    left_out: bool[n_users], users without a label that are not learned from.
+
+    Raises:
+        InputError: there are too few examples for the folds.
+    """
     # Whoever is unlabelled is taken to be clean here, as all of the log is without labels.
-    example = np.where(told.y >= 0, told.y, NOTHING).astype(np.int8)
+    example = np.where(labels.y >= 0, labels.y, NOTHING).astype(np.int8)
     example[left_out] = -1
-    task = with_examples(planted.task, planted.source_user, example, told.group)
-    gnn, density, clusters, copy = learn_planted(store, task, planted, how, seed, device, progress)
+    task = with_examples(planted.task, planted.source_user, example, labels.group)
+    gnn, density, clusters, copy = learn_planted(store, task, planted, training)
     source = planted.source_user
-    labelled = np.append(told.y >= 0, False)[source]  # row −1, the planted accounts, is not
+    labelled = np.append(labels.y >= 0, False)[source]  # row −1, the planted accounts, is not
     zero_shot = Fusion.fit(copy, np.where(labelled & (planted.task.campaign < 0), -1, task.y))
-    held = user_folds(task.y, task.campaign, how.gnn.n_folds, seed)
+    held = user_folds(task.y, task.campaign, training.settings.gnn.n_folds, training.seed)
     fold = np.zeros(log.graph.n_users, np.int64)
     fold[source[source >= 0]] = held[source >= 0]
     parts = ScoreParts(
-        gnn.predict(log.data, device, np.where(told.y >= 0, fold, -1)),
+        gnn.predict(log.data, training.device, np.where(labels.y >= 0, fold, -1)),
         clusters.score(log.users),
         density.score(log.users),
-        _rings(log.candidates, judge),
+        _ring_membership(log.candidates, judge),
     )
     return Base(gnn, density, clusters, parts, fold, zero_shot)
 
@@ -244,7 +249,7 @@ def learn_beside_planted(
 def choose(
     parts: ScoreParts,
     evidence: Evidence,
-    told: Told,
+    labels: UserLabels,
     fold: NDArray[np.int64],
     zero_shot: Fusion | None,
     few: bool,
@@ -257,7 +262,7 @@ def choose(
     """
     rows = np.flatnonzero(evidence.y >= 0)
     target = (evidence.y[rows] == 1).astype(np.int8)
-    group = np.where(told.group[rows] >= 0, told.group[rows], len(told.y) + rows)
+    group = np.where(labels.group[rows] >= 0, labels.group[rows], len(labels.y) + rows)
     learners = LEARNERS_OF_USERS | ({"fusion": (TREES_PART, ZERO_SHOT)} if few else {})
     scores = {
         name: cross_fitted(parts, evidence, fold, used, zero_shot if name == "fusion" else None)[rows]
@@ -267,7 +272,7 @@ def choose(
         scores["zero-shot"] = zero_shot.score(parts)[rows]
     found = measure_scores(
         [ScoredRows(score, np.zeros(len(score), bool)) for score in scores.values()],
-        target, group, [], Costs(), N_COMPARISON_DRAWS, seed,
+        target, group, [], Costs(), Resampling(N_COMPARISON_DRAWS, seed),
     )  # fmt: skip
     measured = dict(zip(scores, found, strict=True))
     figures = {
@@ -290,6 +295,7 @@ def _three(measured: Any, name: str) -> list[float | None]:
     return [None if value is None else round(float(value), 4) for value in (measured.value[name], low, high)]
 
 
-def _rings(candidates: Candidates, judge: RingJudge) -> Float:
+def _ring_membership(candidates: Candidates, judge: RingJudge) -> Float:
+    """The probability of being in a ring, float64[n_users]."""
     ring, _ = user_membership(judged_by(judge, candidates, 0.05), candidates.model)
     return ring

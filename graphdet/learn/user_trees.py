@@ -20,6 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 from graphdet.arrays import Float
 from graphdet.errors import GraphdetError, InputError, UsageError
+from graphdet.evaluation.fold_models import NO_FOLD, own_fold_or_mean
 from graphdet.features.behaviour import FEATURE_NAMES
 from graphdet.features.neighbours import (
     TOGETHER,
@@ -139,8 +140,7 @@ class UserTrees:
                 "columns (text, entities) as then, or train on this log"
             )
         each = np.array([member.logits(x.values) for member in self.members])
-        own = each[np.maximum(fold, 0) % len(each), np.arange(len(fold))]
-        return np.asarray(np.where(fold >= 0, own, each.mean(axis=0)), np.float64)
+        return own_fold_or_mean(each, fold)
 
     def fold_of(self, ids: pa.Array) -> NDArray[np.int64]:
         """The fold of each user whose label was learned, int64[n]; −1 of the others."""
@@ -180,6 +180,8 @@ def load_user_trees(directory: Path) -> UserTrees:
         names = tuple(found["names"])
         if not members or any(member.n_features != len(names) for member in members):
             raise ValueError("the columns named are not those of the trees")
+        if arrays["fold"].max(initial=NO_FOLD) >= len(members):
+            raise ValueError("a label is of a fold without trees")
         return UserTrees(names, members, KnownUsers(arrays["key"], arrays["y"], arrays["fold"]))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise GraphdetError(
@@ -270,8 +272,8 @@ def fit_user_trees(
         trees, each[k] = lesson.learn(settings, seed)
         members.append(trees)
     known = KnownUsers.of(given.ids, told, fold)
-    own = each[fold, np.arange(len(y))]
-    return UserTrees(names, tuple(members), known), np.where(y >= 0, own, each.mean(axis=0))
+    out_of_fold = own_fold_or_mean(each, np.where(y >= 0, fold, NO_FOLD))
+    return UserTrees(names, tuple(members), known), out_of_fold
 
 
 def _keys(ids: pa.Array) -> NDArray[np.uint64]:

@@ -1,5 +1,6 @@
 """Labels: which users, items, sessions or events are known to be fraud (1) or clean (0)."""
 
+import hashlib
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,13 +26,14 @@ class Labels:
 
     `key` is one of schema.LABEL_KEYS; `table` has the columns key (string, sorted, each once) and label
     (int8, 1 fraud, 0 clean). `unknown` has the same columns: labels of ids that are not in the log, once
-    check_labels was asked.
+    check_labels was asked. `path` is the file as it was named, `sha256` the digest of its bytes (empty: of no file).
     """
 
     key: str
     table: pa.Table
     unknown: pa.Table
     path: str
+    sha256: str = ""
 
 
 def read_labels(path: str | Path) -> Labels:
@@ -82,7 +84,8 @@ def read_labels(path: str | Path) -> Labels:
         ).to_arrow_table()
     if not table.num_rows:
         raise InputError(f"{path}: every label is empty; mark some rows 1 (fraud) and some 0 (clean)")
-    return Labels(key, table, table.slice(0, 0), str(path))
+    sha256 = hashlib.sha256(Path(file.path).read_bytes()).hexdigest()
+    return Labels(key, table, table.slice(0, 0), str(path), sha256)
 
 
 def _key(path: str, names: list[str]) -> str:

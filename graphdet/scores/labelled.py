@@ -16,6 +16,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from graphdet.arrays import Float, Float32
+from graphdet.evaluation.fold_models import NO_FOLD, own_fold_or_mean, values_by_models
 from graphdet.evaluation.splits import conformal_p_values, cross_conformal_p_values, grouped_folds
 from graphdet.scores.trees import ROWS_A_CALL, Trees, TreeSettings
 
@@ -79,15 +80,10 @@ class LabelledModel:
         Shapes: x float32[n, d]; fold int64[n], for a row that was learned from its fold, else −1 (None: all new);
         is_clean bool[n], rows that were learned from as clean: they are not counted against themselves.
         """
-        n = len(x)
-        fold = np.full(n, -1, np.int64) if fold is None else fold
-        each = np.zeros((len(self.models), n))
-        for k, model in enumerate(self.models):
-            wanted = (fold < 0) | (fold == k)
-            each[k, wanted] = model.logits(x[wanted])
+        fold = np.full(len(x), NO_FOLD, np.int64) if fold is None else fold
+        each = values_by_models(self.models, fold, lambda model, rows: model.logits(x[rows]))
+        logit = own_fold_or_mean(each, fold)
         known = np.flatnonzero(fold >= 0)
-        logit = each.mean(axis=0)
-        logit[known] = each[fold[known], known]
         p_value = cross_conformal_p_values(each, self.clean, self.clean_fold)
         p_value[known] = conformal_p_values(logit[known], self.clean)
         if is_clean is not None:
@@ -193,16 +189,12 @@ def _learned(y: NDArray[np.int8], known: NDArray[np.int64], seed: int) -> NDArra
 
 
 def _logits(models: tuple[Trees, ...], x: Float32, fold: NDArray[np.int64]) -> Float:
-    """By the model of the row's fold; by the mean of all where it has none (−1)."""
-    out = np.zeros(len(x))
-    for k, model in enumerate(models):
-        own, free = fold == k, fold < 0
-        wanted = own | free
-        if wanted.any():
-            value = np.zeros(len(x))
-            value[wanted] = model.logits(x[wanted])
-            out += np.where(own, value, value / len(models))
-    return out
+    """Logits of rows by the models that may judge them, float64[len(x)]."""
+    each = values_by_models(models, fold, lambda model, rows: model.logits(x[rows]))
+    mean = np.zeros(len(x))
+    for values in each:  # a sum of shares, whose last bits are not those of the mean that scores are made of
+        mean += values / len(models)
+    return own_fold_or_mean(each, fold, mean)
 
 
 def _platt(logit: Float, y: NDArray[np.int8]) -> tuple[float, float]:

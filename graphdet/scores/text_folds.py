@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from graphdet.arrays import Float, Int
+from graphdet.evaluation.fold_models import own_fold_or_mean
 from graphdet.text.ngrams import Ngrams, NgramSettings, count_ngrams
 
 TEXT_SAYS = "text_says_fraud"
@@ -53,9 +54,7 @@ class TextModels:
             ):  # one by one and in float64, as fit does: the same digits
                 found[start : start + x.shape[0], k] = x @ weight.astype(np.float64) + self.bias[k]
         rows = np.flatnonzero(place >= 0)
-        each = found[place[rows]]
-        own = each[np.arange(len(rows)), np.maximum(fold[rows], 0)]
-        out[rows] = np.where(fold[rows] >= 0, own, each.mean(axis=1))
+        out[rows] = own_fold_or_mean(found[place[rows]].T, fold[rows])
         return out
 
     def arrays(self) -> dict[str, NDArray[Any]]:

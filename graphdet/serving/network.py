@@ -6,20 +6,21 @@ one account's logit depends on, NumPy is faster than torch, whose calls cost mor
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from scipy.special import expit
 
 from graphdet.arrays import Float32
 from graphdet.errors import GraphdetError
+from graphdet.evaluation.fold_models import NO_FOLD, models_of_row
 from graphdet.serving.inputs import Layer, Scaling, TieTable
-from graphdet.serving.packing import unpack
+from graphdet.serving.packing import Precision, pack, unpack
 
 Weights = Mapping[str, Float32]
 DOCUMENT, WEIGHTS = "gnn.json", "gnn.safetensors"
@@ -50,11 +51,11 @@ class Network:
     def logits(self, x: Float32, layers: Sequence[Layer], fold: int | None = None) -> NDArray[np.float64]:
         """The mean logit of the accounts in the middle of some layers; see inputs.AccountModel.
 
-        With a fold it is that of the network which held it out.
+        With a fold, which may be one of the trees' finer ones, it is that of the network which held it out.
         """
         tie_attributes = [self._scaled(layer.attributes) for layer in layers]
         total = np.zeros(layers[-1].n_listeners if layers else len(x))
-        members = self.members if fold is None else [self.members[fold % len(self.members)]]
+        members = models_of_row(self.members, NO_FOLD if fold is None else fold % len(self.members))
         for member in members:
             h = _encode(member, x)
             for number, (layer, attributes) in enumerate(zip(layers, tie_attributes, strict=True)):
@@ -108,6 +109,30 @@ def load_network(directory: Path) -> Network:
         raise GraphdetError(
             f"the model in {directory} does not fit its description ({reason}): export or train again"
         ) from error
+
+
+def write_network(network: Network, out: Path, precision: Precision) -> Network:
+    """Write gnn.json and gnn.safetensors, and give the network as it will be read.
+
+    Raises:
+        OSError, GraphdetError: a file cannot be written.
+    """
+    flat = {
+        f"{k}.{name}": value for k, member in enumerate(network.members) for name, value in member.items()
+    }
+    packed = pack(flat, precision)
+    document = {key: value for key, value in network.about.items() if key not in ("history", "format")}
+    document |= {"format": EXPORTED, "weights": str(precision)}
+    try:
+        save_file(packed, out / WEIGHTS)
+    except SafetensorError as error:
+        raise GraphdetError(f"cannot write {out / WEIGHTS}: {error}") from error
+    (out / DOCUMENT).write_text(json.dumps(document, sort_keys=True) + "\n", encoding="utf-8")
+    unpacked = unpack(packed)
+    members = tuple(
+        {name: unpacked[f"{k}.{name}"] for name in member} for k, member in enumerate(network.members)
+    )
+    return replace(network, members=members, about=document)
 
 
 def _assemble(document: dict[str, Any], tensors: Weights) -> Network:

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from graphdet.arrays import Float, Float32
+from graphdet.evaluation.fold_models import models_of_row
 from graphdet.features.neighbours import TOGETHER, around_one, mean_over_neighbours, messages_to_one, share_of
 from graphdet.features.relations import PLACES, NamedColumns, Placing, Relations, neighbours_of
 from graphdet.rings.own_time import ranges
@@ -85,7 +86,7 @@ class AccountTrees:
         row: n_users for a stranger. Shapes: features float64[n_features]; partners int64[k], ascending.
         """
         fold = self.fold_of(row)
-        chosen = self.members if fold < 0 else [self.members[fold % len(self.members)]]
+        chosen = models_of_row(self.members, fold)
         x = self.columns_of(row, features, partners, fold)[None]
         return float(np.mean([member.logits(x)[0] for member in chosen]))
 

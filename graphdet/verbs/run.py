@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import pyarrow as pa
 from graphdet.casework.disclosure import Listener
 from graphdet.casework.memory import Remembered, remember, settle_scores
 from graphdet.config import Config, config_digest
-from graphdet.detect.score import score_graph
+from graphdet.detect.score import ScoringSettings, score_graph
 from graphdet.errors import NotEnoughData, UsageError
+from graphdet.evaluation.flag_rule import DEFAULT_FDR, FlagRule
 from graphdet.files import make_folder
 from graphdet.gnn.network import pick_device
 from graphdet.graph.encode import read_graph
@@ -32,7 +33,7 @@ from graphdet.store import open_store
 from graphdet.tables import GraphArrays
 from graphdet.verbs.ingest import IngestResult, ingest
 from graphdet.verbs.report import RUN_INFO, report
-from graphdet.verbs.train import train
+from graphdet.verbs.train import TrainRequest, train
 
 RECORDED_PACKAGES = (
     "duckdb",
@@ -50,22 +51,47 @@ NOT_ENOUGH = "not_enough_data"  # key of run.json: why no finding is possible
 NO_MEANING = "There was not enough data to score anybody: every score is 0 and says nothing."
 
 
+@dataclass(frozen=True)
+class RunRequest:
+    """How to run.
+
+    store_url: where the graph is kept; None: in the output folder. labels: a file of them. fdr, review: who is flagged,
+    see FlagRule. device: "auto", "cpu" or "cuda". model_dir: a trained model; None trains one.
+
+    Raises:
+        UsageError: fdr or review is out of range.
+    """
+
+    store_url: str | None = None
+    labels: Path | None = None
+    fdr: float = DEFAULT_FDR
+    review: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    model_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        FlagRule(self.fdr, self.review)  # checks them
+
+    @property
+    def rule(self) -> FlagRule:
+        """Who is flagged."""
+        return FlagRule(self.fdr, self.review)
+
+
 def run(
     paths: Sequence[str | Path],
     config: Config,
     out: Path,
+    request: RunRequest | None = None,
     *,
-    store_url: str | None = None,
-    labels: Path | None = None,
-    fdr: float = 0.05,
-    review: int | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    model_dir: Path | None = None,
     listener: Listener | None = None,
     progress: Progress | None = None,
+    **changes: Any,
 ) -> dict[str, Any]:
-    """Ingest, train (unless `model_dir` holds a model), find rings, score users, write back and report.
+    """Ingest, train (unless a model is given), find rings, score users, write back and report.
+
+    listener: is told of the report that is written. changes: fields of the request by name.
 
     Returns a summary: counts, the top suspects and rings as rows, warnings, and the path of the report. A log
     too small to learn from gets the whole folder too: nobody is flagged, and report and warnings say why.
@@ -73,40 +99,41 @@ def run(
     Raises:
         GraphdetError and its children, as the verbs do.
     """
-    progress = progress or Silent()
-    given = read_labels(labels) if labels is not None else None
+    request, progress = replace(request or RunRequest(), **changes), progress or Silent()
+    model_dir = request.model_dir
+    given = read_labels(request.labels) if request.labels is not None else None
     of_users = given is not None and kind_of(given) == "user"
     if of_users and model_dir is not None:
         raise UsageError("--labels of users train a model and --model brings one: give one of the two")
     make_folder(out)
     clock = Clock()
-    store = open_store(store_url or f"duckdb:///{(out / 'graph.duckdb').resolve()}")
+    store = open_store(request.store_url or f"duckdb:///{(out / 'graph.duckdb').resolve()}")
     try:
         if given is not None and given.key == "event_id":
             store.events()  # a store that keeps none says so before the long work
         with clock.stage("ingest"):
             read = ingest(store, paths, config, rejects=out / "rejects.csv", progress=progress)
         learned: dict[str, Any] = {}
-        said: list[str] = []
+        label_warnings: list[str] = []
         if given is not None and not of_users:
-            given, said = check_against(store, given)
+            given, label_warnings = check_against(store, given)
         if model_dir is None:
             model_dir = out / "model"
             with clock.stage("train"):
-                of_user = labels if of_users else None
-                learned = _learn(store, model_dir, of_user, seed, device, progress)
+                wanted = TrainRequest(given if of_users else None, seed=request.seed, device=request.device)
+                learned = _learn(store, model_dir, wanted, progress)
         with clock.stage("read"):
             graph = read_graph(store, progress)
         if NOT_ENOUGH in learned:
             scores, known = settle_scores(no_scores(graph), remember(store, ()))
             known = replace(known, history=None)  # nobody looked for rings, so none is gone
         else:
-            scores, known = _find(store, graph, model_dir, fdr, review, seed, device, clock, progress)
+            scores, known = _find(store, graph, model_dir, request, clock, progress)
         labelled: dict[str, pa.Table] = {}
         if given is not None and not of_users:
             with clock.stage("score by labels"):
                 labelled[kind_of(given)] = score_labelled(
-                    store, graph, scores, given, fdr=fdr, review=review, seed=seed, progress=progress
+                    store, graph, scores, given, rule=request.rule, seed=request.seed, progress=progress
                 )
         del graph
         with clock.stage("write back"):
@@ -115,10 +142,10 @@ def run(
             store.write_rings(known.rings, known.history)
             store.write_labelled(labelled)
             progress.done()
-        info = _about(store, read, config, learned, device, labels) | {
-            "seed": seed, "fdr": fdr, "review": review, MODEL_DIGEST: model_digest(model_dir),
+        info = _about(store, read, config, learned, request) | {
+            "seed": request.seed, "fdr": request.fdr, "review": request.review, MODEL_DIGEST: model_digest(model_dir),
         }  # fmt: skip
-        info["warnings"] += [*said, *known.lines()]
+        info["warnings"] += [*label_warnings, *known.lines()]
         info |= known.facts()
         store.set_meta(MODEL_DIGEST, info[MODEL_DIGEST] or "")
         store.set_meta(RUN_INFO, json.dumps(info))
@@ -140,11 +167,11 @@ def run(
 
 
 def _learn(
-    store: CaseworkStore, model_dir: Path, labels: Path | None, seed: int, device: str, progress: Progress
+    store: CaseworkStore, model_dir: Path, request: TrainRequest, progress: Progress
 ) -> dict[str, Any]:
     """Train and give the facts; of a log that is too small to learn from, NOT_ENOUGH says why."""
     try:
-        return train(store, model_dir, labels=labels, seed=seed, device=device, progress=progress)
+        return train(store, model_dir, request, progress)
     except NotEnoughData as error:
         progress.done()  # the stage that was cut short
         return {"learned_from": "nothing", NOT_ENOUGH: str(error)}
@@ -159,21 +186,17 @@ def _find(
     store: CaseworkStore,
     graph: GraphArrays,
     model_dir: Path,
-    fdr: float,
-    review: int | None,
-    seed: int,
-    device: str,
+    request: RunRequest,
     clock: Clock,
     progress: Progress,
 ) -> tuple[pa.Table, Remembered]:
     """Find rings and score users with a trained model."""
     models = load_models(model_dir)
     with clock.stage("candidates"):
-        windows, candidates = ring_candidates(graph, store.bench, seed, progress)
+        windows, candidates = ring_candidates(graph, store.bench, request.seed, progress)
     with clock.stage("score"):
-        return score_graph(
-            store, graph, windows, candidates, models, fdr, review, device, progress, explained=True
-        )
+        settings = ScoringSettings(request.rule, request.device, explained=True)
+        return score_graph(store, graph, windows, candidates, models, settings, progress)
 
 
 def _about(
@@ -181,8 +204,7 @@ def _about(
     read: IngestResult,
     config: Config,
     learned: dict[str, Any],
-    device: str,
-    labels: Path | None,
+    request: RunRequest,
 ) -> dict[str, Any]:
     """What the run says of itself, the same each time: see reports/run_facts.py for the keys."""
     span = store.interactions().select(
@@ -198,10 +220,10 @@ def _about(
         "rejects_by_reason": read.rejects_by_reason,
         "period": span.collect("pyarrow").to_native().to_pylist()[0],
         "counts": store.counts(),
-        "device": str(pick_device(device)),
+        "device": str(pick_device(request.device)),
         "model": {key: value for key, value in learned.items() if key != NOT_ENOUGH} or "given",
         NOT_ENOUGH: learned.get(NOT_ENOUGH),
         "score_meaning": NO_MEANING if NOT_ENOUGH in learned else None,
-        "labels": {"file": labels.name} if labels else None,
+        "labels": {"file": request.labels.name} if request.labels else None,
         "warnings": [*read.warnings, *learned.get("warnings", [])],
     }

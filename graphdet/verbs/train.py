@@ -1,5 +1,6 @@
 """train: learn from a log what coordination looks like in it."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,37 @@ from graphdet.graph.encode import read_graph
 from graphdet.judge.model import RingJudge
 from graphdet.lab.models import write_card
 from graphdet.learn.labelled import kind_of
-from graphdet.learn.labelled_train import train_labelled
+from graphdet.learn.labelled_train import LabelledTraining, train_labelled
 from graphdet.learn.models import Models
 from graphdet.learn.ring_lessons import PlantedTask, plant_and_judge
-from graphdet.learn.train_settings import TrainSettings, load_train_settings
+from graphdet.learn.train_settings import Training, TrainSettings
 from graphdet.learn.user_labels import given_labels, user_label_task, with_verdicts
 from graphdet.learn.user_learning import learn_planted, learn_users
-from graphdet.logs.labels import Labels, read_labels
+from graphdet.logs.labels import Labels
 from graphdet.ports import CaseworkStore
 from graphdet.progress import Progress, Silent
 from graphdet.scores.fused import Fusion
 
 
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to learn from, and how.
+
+    labels: as read from a file; None learns planted campaigns alone. plan: how labels of items, sessions or events are
+    split into what is learned from and what measures. settings: of networks and trees. device: "auto", "cpu" or "cuda".
+    """
+
+    labels: Labels | None = None
+    plan: SplitPlan = field(default_factory=SplitPlan)
+    settings: TrainSettings = field(default_factory=TrainSettings)
+    seed: int = 0
+    device: str = "auto"
+
+
 def train(
     store: CaseworkStore,
     model_dir: Path,
-    *,
-    labels: Path | None = None,
-    plan: SplitPlan | None = None,
-    settings: Path | None = None,
-    seed: int = 0,
-    device: str = "auto",
+    request: TrainRequest | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train the ring judge, the GNN, the behaviour scorers and their fusion, and save them.
@@ -40,11 +51,9 @@ def train(
     ring judge always learns from planted campaigns, and where the log is too small for them, labels do without rings,
     with a warning.
     Labels of items, sessions or events train only a model of their own, which stands beside these in the folder (see
-    labelled_train); `plan` says how those are split.
+    labelled_train).
     Verdicts in the store are labels of users too (see casework.labels): beside those of a file, or beside the planted
     campaigns. What they contradict is left out of both, with a warning.
-
-    settings: a file that says how, see train_settings; None for the defaults.
 
     Returns facts for people: how many of what, the weights of the fusion, and with labels of users which of fusion,
     trees and network was chosen, with the figures of each out of fold.
@@ -52,23 +61,35 @@ def train(
     Raises:
         NotEnoughData: the log is too small to learn from without labels.
         InputError: the labels cannot be used.
-        ConfigError: the settings cannot be used.
     """
-    progress = progress or Silent()
-    how = load_train_settings(settings) if settings is not None else TrainSettings()
-    if labels is not None and kind_of(named := read_labels(labels)) != "user":
-        facts = train_labelled(
-            store, named, model_dir, plan=plan, settings=how.trees, seed=seed, progress=progress
-        )
-        write_card(store, model_dir, labels, {"seed": seed, **how.changed("trees")}, facts)
+    request = request or TrainRequest()
+    labels, settings, seed = request.labels, request.settings, request.seed
+    training = Training(settings, seed, request.device, progress or Silent())
+    if labels is not None and kind_of(labels) != "user":
+        how = LabelledTraining(request.plan, settings=settings.trees, seed=seed)
+        facts = train_labelled(store, labels, model_dir, how, training.progress)
+        write_card(store, model_dir, labels, {"seed": seed, **settings.changed("trees")}, facts)
         return facts
+    models, facts = _train_users(store, labels, training)
+    training.progress.start("keep the models")
+    models.save(model_dir)
+    training.progress.done()
+    of_trees = settings.changed("trees") if models.trees is not None else {}
+    write_card(store, model_dir, labels, {"seed": seed, **settings.changed("gnn"), **of_trees}, facts)
+    return facts
+
+
+def _train_users(
+    store: CaseworkStore, labels: Labels | None, training: Training
+) -> tuple[Models, dict[str, Any]]:
+    """The models of rings and users, and facts for people; labels: of users, None without."""
     read = given_labels(store, labels, frauds_alone=True)
     given, verdicts, warnings = read.labels, read.verdicts, read.warnings
-    graph = read_graph(store, progress)
+    graph = read_graph(store, training.progress)
     planted: PlantedTask | None = None
     judge, facts = RingJudge.blind(), {"campaigns": 0, "campaigns_found_as_candidates": 0}
     try:
-        planted = plant_and_judge(graph, store.bench, seed, progress)
+        planted = plant_and_judge(graph, store.bench, training.seed, training.progress)
         judge, facts = planted.judge, planted.facts
     except NotEnoughData as error:
         if given is None:
@@ -76,20 +97,14 @@ def train(
         warnings.append(f"rings are not judged, accounts only by their labels: {error}")
     if given is not None:
         task = user_label_task(graph, given, verdicts)
-        models, learned = learn_users(
-            store, graph, task, planted, judge, how,
-            path=given.path, seed=seed, device=device, progress=progress,
-        )  # fmt: skip
+        models, learned = learn_users(store, graph, task, planted, judge, training, given.path)
         warnings += learned.pop("label_warnings")
     else:
         assert planted is not None  # for the type checker: without labels the error went on
         task = with_verdicts(planted.task, planted.source_user, graph, verdicts)
-        gnn, density, clusters, parts = learn_planted(store, task, planted, how, seed, device, progress)
+        gnn, density, clusters, parts = learn_planted(store, task, planted, training)
         models, learned = Models(judge, gnn, density, clusters, Fusion.fit(parts, task.y)), {}
-    progress.start("keep the models")
-    models.save(model_dir)
-    progress.done()
-    told = {
+    return models, {
         **facts,
         **read.facts,
         "learned_from": _learned_from(given, verdicts, models.fusion),
@@ -99,9 +114,6 @@ def train(
         **learned,
         "warnings": warnings,
     }
-    of_trees = how.changed("trees") if models.trees is not None else {}
-    write_card(store, model_dir, labels, {"seed": seed, **how.changed("gnn"), **of_trees}, told)
-    return told
 
 
 def _learned_from(given: Labels | None, verdicts: VerdictLabels, fusion: Fusion) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from graphdet.lab import tune_spaces
 from graphdet.lab.tuning import Range
-from graphdet.verbs import tune
 from tests.cli.command_line import (
     COMMAND,
     assert_one_clear_message,
@@ -39,7 +39,7 @@ def words(place: Path, out: Path, *more: str, name: str = "l.csv") -> tuple[str 
 def test_trees_of_users_are_tuned_resumed_and_taken_by_train(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tune, "TREE_SPACE", FEW)
+    monkeypatch.setattr(tune_spaces, "TREE_SPACE", FEW)
     done = inside(*words(place, tmp_path / "t", "--trials", "2", "--json"))
     assert done.returncode == 0, done.stderr
     first = json.loads(done.stdout)

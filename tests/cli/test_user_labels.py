@@ -11,14 +11,14 @@ from sklearn.metrics import roc_auc_score
 from graphdet.graph.encode import read_graph
 from graphdet.learn.models import load_models
 from graphdet.learn.ring_lessons import PlantedTask, plant_and_judge
-from graphdet.learn.train_settings import TrainSettings
+from graphdet.learn.train_settings import Training
 from graphdet.learn.user_labels import Task
 from graphdet.learn.user_learning import learn_users
 from graphdet.ports import Store
 from graphdet.progress import Silent
 from graphdet.rings.find import acts_sketch
 from graphdet.store import open_store
-from graphdet.verbs.score import score
+from graphdet.verbs.score import ScoreRequest, score
 from tests.cli.command_line import assert_one_clear_message, hurried_log, inside, url_of, write_labels
 
 
@@ -97,9 +97,8 @@ def test_few_labels_stand_beside_planted_campaigns(
         y[rng.choice(np.flatnonzero(truth == value), n, replace=False)] = value
     task = Task(graph, y, np.where(y == 1, np.arange(len(y)), -1).astype(np.int32))
     models, facts = learn_users(
-        store, graph, task, planted, planted.judge, TrainSettings(),
-        path="labels.csv", seed=0, device="cpu", progress=Silent(),
-    )  # fmt: skip
+        store, graph, task, planted, planted.judge, Training(device="cpu"), "labels.csv"
+    )
     models.save(tmp_path)
     again = load_models(tmp_path)
     said = " ".join(facts["label_warnings"])
@@ -112,7 +111,7 @@ def test_few_labels_stand_beside_planted_campaigns(
     assert set(facts["out_of_fold"]) == {"fusion", "trees", "gnn", "zero-shot"}
     assert "are few (below 50)" in said
     assert ("taken as unlabelled" in said) == (n_clean == 0)
-    table = score(store, tmp_path, device="cpu").scores
+    table = score(store, tmp_path, ScoreRequest(device="cpu")).scores
     assert table is not None
     found = dict(zip(table["user_id"].to_pylist(), table["score"].to_pylist(), strict=True))
     value = np.array([found[user] for user in graph.user_ids.to_pylist()])

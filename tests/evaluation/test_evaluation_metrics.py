@@ -9,6 +9,7 @@ from sklearn import metrics
 from graphdet.evaluation.calibration import brier, calibration_error, reliability
 from graphdet.evaluation.compare import (
     Costs,
+    Resampling,
     ScoredRows,
     difference,
     measure_scores,
@@ -148,8 +149,8 @@ def test_intervals_of_groups_are_wider_than_those_of_rows() -> None:
     y = (ring < 20).astype(int)
     score = (rng.normal(size=40) + np.arange(40)[::-1] / 40)[ring]
     one = [ScoredRows(score, score > 0.5)]
-    by_ring = measure_scores(one, y, ring, [], Costs(), 200, 0)[0].interval["auroc"]
-    by_row = measure_scores(one, y, np.arange(800), [], Costs(), 200, 0)[0].interval["auroc"]
+    by_ring = measure_scores(one, y, ring, [], Costs(), Resampling(200, 0))[0].interval["auroc"]
+    by_row = measure_scores(one, y, np.arange(800), [], Costs(), Resampling(200, 0))[0].interval["auroc"]
     assert by_ring is not None
     assert by_row is not None
     assert by_ring[1] - by_ring[0] > 3 * (by_row[1] - by_row[0])
@@ -162,9 +163,9 @@ def test_intervals_hold_what_they_promise() -> None:
     for seed in range(40):
         y = (np.arange(300) < 60).astype(int)
         score = rng.normal(size=300) + y
-        found = measure_scores([ScoredRows(score, score > 1)], y, np.arange(300), [], Costs(), 100, seed)[
-            0
-        ].interval["auroc"]
+        found = measure_scores(
+            [ScoredRows(score, score > 1)], y, np.arange(300), [], Costs(), Resampling(100, seed)
+        )[0].interval["auroc"]
         assert found is not None
         held += found[0] <= truth <= found[1]
     assert held >= 34
@@ -176,7 +177,12 @@ def test_paired_differences_are_surer_than_intervals_side_by_side() -> None:
     score = rng.normal(size=600) + 1.2 * y
     better = score + 0.25 * y
     base, other = measure_scores(
-        [ScoredRows(score, score > 1), ScoredRows(better, better > 1)], y, np.arange(600), [], Costs(), 300, 0
+        [ScoredRows(score, score > 1), ScoredRows(better, better > 1)],
+        y,
+        np.arange(600),
+        [],
+        Costs(),
+        Resampling(300, 0),
     )
     value, between, above = difference(base, other, "auroc")
     assert value > 0
@@ -199,9 +205,9 @@ def test_the_same_seed_gives_the_same_draws() -> None:
 
 def test_few_groups_give_no_interval_and_few_values_none() -> None:
     y = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
-    found = measure_scores([ScoredRows(np.arange(10.0), y == 1)], y, np.arange(10), [3, 50], Costs(), 50, 0)[
-        0
-    ]
+    found = measure_scores(
+        [ScoredRows(np.arange(10.0), y == 1)], y, np.arange(10), [3, 50], Costs(), Resampling(50, 0)
+    )[0]
     assert set(found.interval.values()) <= {None} or not found.interval
     assert "precision_at_3" in found.value
     assert "precision_at_50" not in found.value  # there are ten rows

@@ -14,6 +14,7 @@ from graphdet.gnn.layers import RingNet
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.settings import LEARNING_RATES, SCHEDULES, GnnSettings
 from graphdet.gnn.training import (
+    Examples,
     l1_norm,
     make_optimiser,
     make_schedule,
@@ -123,7 +124,8 @@ def test_labels_of_the_held_out_have_no_say_in_their_network() -> None:
         assert 0 < watched.sum() < (~held_out).sum() / 3
         assert not (watched & held_out).any()
         assert {0, 1} == set(y[watched].tolist())
-        found.append(train_member(*prepared, labels, held_out, watched, settings, 0, torch.device("cpu")))
+        examples = Examples(*prepared, labels)
+        found.append(train_member(examples, held_out, watched, settings, 0, torch.device("cpu")))
     (one, history), (other, again) = found
     assert history == again
     assert len({row["average_precision"] for row in history}) > 1

@@ -17,7 +17,7 @@ from graphdet.gnn.training import train_gnn
 from graphdet.graph.encode import read_graph
 from graphdet.judge.shipped import shipped_judge
 from graphdet.learn.models import Models
-from graphdet.learn.user_told import finer
+from graphdet.learn.user_examples import finer
 from graphdet.learn.user_trees import UserTrees, fit_user_trees, user_columns
 from graphdet.progress import Silent
 from graphdet.scores.fused import Fusion, ScoreParts

@@ -9,7 +9,7 @@ from graphdet.lab import tune_validation
 from graphdet.lab.tune_validation import user_judge
 from graphdet.lab.tuning import Settings
 from graphdet.learn.train_settings import tree_settings
-from graphdet.learn.user_told import FINER, tree_folds
+from graphdet.learn.user_examples import FINER, tree_folds
 from graphdet.learn.user_trees import UserColumns, fit_user_trees
 from tests.learn.test_user_trees import folds, log
 

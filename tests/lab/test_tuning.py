@@ -14,9 +14,18 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.lab.tuning import JOURNAL, Choice, Range, Settings, TuneTrial, setting_importance, tune_settings
+from graphdet.lab.tune_result import N_HALVES, gain_elsewhere, halves_of
+from graphdet.lab.tuning import (
+    JOURNAL,
+    Choice,
+    Range,
+    Search,
+    Settings,
+    TuneTrial,
+    setting_importance,
+    tune_settings,
+)
 from graphdet.progress import Silent
-from graphdet.verbs.tune import N_HALVES, gain_elsewhere, halves_of
 from tests.helpers.paths import ROOT
 
 SPACE = {
@@ -41,9 +50,8 @@ def run(
         return hill(settings), (hill(settings), None)
 
     return tune_settings(
-        out, {"what": about}, SPACE, DEFAULT, objective,
-        sampler=sampler, n_trials=n, seed=seed, progress=Silent(), clock=lambda: 0.0,
-    )  # fmt: skip
+        out, {"what": about}, Search(SPACE, DEFAULT, sampler, n, seed), objective, Silent(), lambda: 0.0
+    )
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])

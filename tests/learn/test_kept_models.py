@@ -11,13 +11,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from graphdet.errors import GraphdetError, InputError, UsageError
+from graphdet.evaluation.flag_rule import FlagRule
 from graphdet.evaluation.splits import TEST, SplitPlan
 from graphdet.lab.leakage import audit_leakage, own_label_check
 from graphdet.learn.labelled_model import kept_kinds, load_kept
 from graphdet.learn.labelled_score import score_kept
 from graphdet.learn.labelled_sheets import Sheet, event_sheet
 from graphdet.learn.labelled_task import LabelTask, make_label_task
-from graphdet.learn.labelled_train import train_labelled
+from graphdet.learn.labelled_train import LabelledTraining, train_labelled
 from graphdet.logs.labels import read_labels
 from graphdet.ports import Store
 from graphdet.progress import Silent
@@ -46,9 +47,9 @@ def test_a_kept_model_scores_another_log_without_learning(tmp_path: Path, kind: 
     one = store_of(tmp_path / "one", lines)
     plan = PLAN if kind == "event" else SplitPlan("group")
     given = read_labels(labels_in(tmp_path, f"{kind}_id", truths[place]))
-    facts = train_labelled(one, given, tmp_path / "model", plan=plan, settings=FEW)
+    facts = train_labelled(one, given, tmp_path / "model", LabelledTraining(plan, settings=FEW))
     assert facts["test"]["auroc"][0] > 0.8
-    again = train_labelled(one, given, tmp_path / "again", plan=plan, settings=FEW)
+    again = train_labelled(one, given, tmp_path / "again", LabelledTraining(plan, settings=FEW))
     assert again == facts
     for file in (tmp_path / "model").iterdir():
         assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
@@ -59,7 +60,7 @@ def test_a_kept_model_scores_another_log_without_learning(tmp_path: Path, kind: 
     assert kept is not None
     others, *truths = some_log(7)
     two = store_of(tmp_path / "two", others)
-    table, warnings = score_kept(two, kept, None, fdr=0.2, review=None, progress=Silent())
+    table, warnings = score_kept(two, kept, None, rule=FlagRule(0.2), progress=Silent())
     assert ("none are given" in " ".join(warnings)) == (kind == "event")
     two.close()
     truth, key = truths[place], f"{kind}_id"
@@ -71,7 +72,7 @@ def test_a_row_that_was_learned_from_keeps_its_out_of_fold_score(tmp_path: Path)
     lines, events, *_ = some_log(1)
     store = store_of(tmp_path / "one", lines)
     given = read_labels(labels_in(tmp_path, "event_id", events))
-    train_labelled(store, given, tmp_path, plan=SplitPlan("none"), settings=FEW)
+    train_labelled(store, given, tmp_path, LabelledTraining(SplitPlan("none"), settings=FEW))
     kept = load_kept(tmp_path, "event")
     assert kept is not None
     sheet = event_sheet(store)
@@ -89,14 +90,17 @@ def test_a_log_of_another_schema_is_refused(tmp_path: Path) -> None:
     with_kind = [(*line[:5], line[5]) for line in lines]
     store = store_of(tmp_path / "one", with_kind)
     train_labelled(
-        store, read_labels(labels_in(tmp_path, "event_id", events)), tmp_path, plan=PLAN, settings=FEW
+        store,
+        read_labels(labels_in(tmp_path, "event_id", events)),
+        tmp_path,
+        LabelledTraining(PLAN, settings=FEW),
     )
     store.close()
     kept = load_kept(tmp_path, "event")
     assert kept is not None
     poorer = store_of(tmp_path / "two", lines, CONFIG.replace('amount = "amount"\n', ""))
     with pytest.raises(InputError, match="another schema: here is nothing to make 'amount'"):
-        score_kept(poorer, kept, None, fdr=0.2, review=None, progress=Silent())
+        score_kept(poorer, kept, None, rule=FlagRule(0.2), progress=Silent())
     poorer.close()
 
 
@@ -104,7 +108,10 @@ def test_damaged_models_are_refused(tmp_path: Path) -> None:
     lines, events, *_ = some_log(1)
     store = store_of(tmp_path / "one", lines)
     train_labelled(
-        store, read_labels(labels_in(tmp_path, "event_id", events)), tmp_path, plan=PLAN, settings=FEW
+        store,
+        read_labels(labels_in(tmp_path, "event_id", events)),
+        tmp_path,
+        LabelledTraining(PLAN, settings=FEW),
     )
     store.close()
     path = tmp_path / "labelled_event.json"
@@ -126,11 +133,15 @@ def test_splits_that_cannot_be_are_refused_with_words(tmp_path: Path) -> None:
     given = read_labels(labels_in(tmp_path, "event_id", events))
     first = min(line[3] for line in lines)
     with pytest.raises(InputError, match=r"training part .* only 0 events labelled"):
-        train_labelled(store, given, tmp_path, plan=replace(PLAN, train_until_ms=first), settings=FEW)
+        train_labelled(
+            store, given, tmp_path, LabelledTraining(replace(PLAN, train_until_ms=first), settings=FEW)
+        )
     with pytest.raises(UsageError, match="the test ends before it begins"):
-        train_labelled(store, given, tmp_path, plan=replace(PLAN, test_until_ms=first), settings=FEW)
+        train_labelled(
+            store, given, tmp_path, LabelledTraining(replace(PLAN, test_until_ms=first), settings=FEW)
+        )
     late = replace(PLAN, train_until_ms=first + 3 * DAY_MS, test_until_ms=first + 5 * DAY_MS)
-    told = train_labelled(store, given, tmp_path, plan=late, settings=FEW)["warnings"]
+    told = train_labelled(store, given, tmp_path, LabelledTraining(late, settings=FEW))["warnings"]
     assert any("dated after the test part's end" in line for line in told)
     assert any("within the delay" in line for line in told)
     assert any("the same everywhere" in line and "quantity" in line for line in told)

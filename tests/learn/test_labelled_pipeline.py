@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from graphdet import schema
 from graphdet.config import load_config
 from graphdet.errors import InputError
+from graphdet.evaluation.flag_rule import FlagRule
 from graphdet.graph.encode import encode
 from graphdet.learn.labelled import check_against
 from graphdet.learn.labelled_score import score_labelled
@@ -68,7 +69,7 @@ def scored(folder: Path, lines: list[Line], key: str, labels: dict[str, int]) ->
         checked, warnings = check_against(store, read_labels(folder / "l.csv"))
         graph = encode(store.interactions(), store.entities())
         users = pa.table({"user_id": graph.user_ids, "score": np.full(graph.n_users, 0.1)})
-        found = score_labelled(store, graph, users, checked, fdr=0.2, review=None, seed=0, progress=Silent())
+        found = score_labelled(store, graph, users, checked, rule=FlagRule(0.2), seed=0, progress=Silent())
         store.write_labelled({key.removesuffix("_id"): found})
         assert store.labelled()[key.removesuffix("_id")].num_rows == found.num_rows
     finally:
@@ -129,7 +130,7 @@ def test_held_out_payments_of_a_real_benchmark_are_ranked(tmp_path: Path) -> Non
     labels, _ = check_against(store, read_labels(tmp_path / "l.csv"))
     graph = encode(store.interactions())
     users = pa.table({"user_id": graph.user_ids, "score": np.full(graph.n_users, 0.1)})
-    found = score_labelled(store, graph, users, labels, fdr=0.05, review=None, seed=0, progress=Silent())
+    found = score_labelled(store, graph, users, labels, rule=FlagRule(0.05), seed=0, progress=Silent())
     store.close()
     of = dict(zip(found["event_id"].to_pylist(), found["score"].to_pylist(), strict=True))
     assert len(of) == found.num_rows

@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from graphdet.errors import GraphdetError, InputError
+from graphdet.evaluation.flag_rule import FlagRule
 from graphdet.evaluation.splits import SplitPlan
 from graphdet.lab.leakage import audit_leakage, own_label_check
 from graphdet.learn.labelled import check_against
@@ -17,7 +18,7 @@ from graphdet.learn.labelled_blocks import full_sheet
 from graphdet.learn.labelled_model import load_kept
 from graphdet.learn.labelled_score import score_kept
 from graphdet.learn.labelled_task import make_label_task
-from graphdet.learn.labelled_train import train_labelled
+from graphdet.learn.labelled_train import LabelledTraining, train_labelled
 from graphdet.logs.labels import read_labels
 from graphdet.progress import Silent
 from graphdet.scores.text_folds import ReadTexts, TextModels
@@ -83,11 +84,11 @@ def test_spam_that_only_its_words_tell_is_learned_kept_and_found_in_another_log(
     rows, labels = comments(1)
     given = read_labels(labels_in(tmp_path, "event_id", labels))
     blind = store_of(tmp_path / "blind", rows, PLAIN)
-    without = train_labelled(blind, given, tmp_path / "m0", plan=PLAN, settings=FEW)
+    without = train_labelled(blind, given, tmp_path / "m0", LabelledTraining(PLAN, settings=FEW))
     blind.close()
     store = store_of(tmp_path / "one", rows)
-    facts = train_labelled(store, given, tmp_path / "m1", plan=PLAN, settings=FEW)
-    again = train_labelled(store, given, tmp_path / "m2", plan=PLAN, settings=FEW)
+    facts = train_labelled(store, given, tmp_path / "m1", LabelledTraining(PLAN, settings=FEW))
+    again = train_labelled(store, given, tmp_path / "m2", LabelledTraining(PLAN, settings=FEW))
     store.close()
     assert without["test"]["auroc"][0] < 0.7
     assert without["blocks"] == []
@@ -102,7 +103,7 @@ def test_spam_that_only_its_words_tell_is_learned_kept_and_found_in_another_log(
     assert kept is not None
     others, truth = comments(2)
     two = store_of(tmp_path / "two", others)
-    table, _ = score_kept(two, kept, None, fdr=0.2, review=None, progress=Silent())
+    table, _ = score_kept(two, kept, None, rule=FlagRule(0.2), progress=Silent())
     two.close()
     assert (
         roc_auc_score([truth[name] for name in table["event_id"].to_pylist()], table["score"].to_numpy())
@@ -110,7 +111,7 @@ def test_spam_that_only_its_words_tell_is_learned_kept_and_found_in_another_log(
     )
     poorer = store_of(tmp_path / "three", others, PLAIN)
     with pytest.raises(InputError, match="another schema"):
-        score_kept(poorer, kept, None, fdr=0.2, review=None, progress=Silent())
+        score_kept(poorer, kept, None, rule=FlagRule(0.2), progress=Silent())
     poorer.close()
 
 
@@ -201,16 +202,18 @@ def test_labels_of_items_are_learned_with_their_texts_and_the_scan(tmp_path: Pat
     labels = {f"i{n}": int(n < 20) for n in range(60)}
     store = store_of(tmp_path / "one", rows)
     given = read_labels(labels_in(tmp_path, "item_id", labels))
-    facts = train_labelled(store, given, tmp_path / "m", plan=SplitPlan("group"), settings=FEW)
+    facts = train_labelled(store, given, tmp_path / "m", LabelledTraining(SplitPlan("group"), settings=FEW))
     assert facts["blocks"] == ["texts", "item_scan"]
     assert facts["out_of_fold"]["auroc"][0] > 0.95
     kept = load_kept(tmp_path / "m", "item")
     assert kept is not None
-    table, _ = score_kept(store, kept, None, fdr=0.2, review=None, progress=Silent())
+    table, _ = score_kept(store, kept, None, rule=FlagRule(0.2), progress=Silent())
     assert table.num_rows == 60
     # A model of before blocks were kept: it names none, and reads its own columns.
     path = tmp_path / "m" / "labelled_item.json"
-    train_labelled(store, given, tmp_path / "m", plan=SplitPlan("group"), settings=FEW, blocks=())
+    train_labelled(
+        store, given, tmp_path / "m", LabelledTraining(SplitPlan("group"), settings=FEW, blocks=())
+    )
     document = json.loads(path.read_text())
     with_texts = document.pop("texts")
     assert document.pop("blocks") == []
@@ -219,10 +222,10 @@ def test_labels_of_items_are_learned_with_their_texts_and_the_scan(tmp_path: Pat
     path.write_text(json.dumps(old))
     kept = load_kept(tmp_path / "m", "item")
     assert kept is not None
-    assert score_kept(store, kept, None, fdr=0.2, review=None, progress=Silent())[0].num_rows == 60
+    assert score_kept(store, kept, None, rule=FlagRule(0.2), progress=Silent())[0].num_rows == 60
     path.write_text(json.dumps(document | {"texts": with_texts, "blocks": ["of tomorrow"]}))
     kept = load_kept(tmp_path / "m", "item")
     assert kept is not None
     with pytest.raises(GraphdetError, match="features that this version lacks"):
-        score_kept(store, kept, None, fdr=0.2, review=None, progress=Silent())
+        score_kept(store, kept, None, rule=FlagRule(0.2), progress=Silent())
     store.close()

@@ -13,8 +13,8 @@ from graphdet.errors import GraphdetError, InputError
 from graphdet.features.relations import NamedColumns, Relations
 from graphdet.learn.scorers import USER_TREES
 from graphdet.learn.train_settings import TrainSettings
+from graphdet.learn.user_examples import FINER, UserLabels, finer, hidden_frauds
 from graphdet.learn.user_learning import choose
-from graphdet.learn.user_told import FINER, Told, finer, hidden_frauds
 from graphdet.learn.user_trees import UserColumns, UserTrees, fit_user_trees, load_user_trees, text_columns
 from graphdet.scores.fused import ScoreParts
 from graphdet.scores.labelled_fusion import Evidence
@@ -114,7 +114,7 @@ def test_half_of_the_frauds_unlabelled() -> None:
     frauds = rng.permutation(np.flatnonzero(y == 1))
     told = np.full(len(y), -1, np.int8)
     told[frauds[: len(frauds) // 2]] = 1
-    said = Told(told, np.where(told == 1, np.arange(len(y)), -1).astype(np.int32))
+    said = UserLabels(told, np.where(told == 1, np.arange(len(y)), -1).astype(np.int32))
     assert said.frauds_alone
     found = hidden_frauds(given, said, TrainSettings(trees=SMALL), seed=0)
     # Where frauds and others overlap the estimate is too high, never far too low.
@@ -123,7 +123,7 @@ def test_half_of_the_frauds_unlabelled() -> None:
     assert (found.y[out] == -1).all()
     # Who is left out is far more often a fraud than the rest of the unlabelled.
     assert y[out].mean() > 4 * y[(told < 0) & ~out].mean()
-    everyone = Told(np.ones(len(y), np.int8), np.arange(len(y), dtype=np.int32))
+    everyone = UserLabels(np.ones(len(y), np.int8), np.arange(len(y), dtype=np.int32))
     with pytest.raises(InputError, match="nobody to tell them from"):
         hidden_frauds(given, everyone, TrainSettings(trees=SMALL), seed=0)
 
@@ -141,7 +141,7 @@ def test_what_ranks_best_is_used(by: str, wanted: str) -> None:
         "trees": (misled, good), "gnn": (good, misled), "both": (good, rng.normal(2.0 * y, 1))
     }[by]  # fmt: skip
     parts = ScoreParts(gnn, rng.random(n), rng.random(n), np.zeros(n), trees)
-    told = Told(y, np.where(y == 1, np.arange(n), -1).astype(np.int32))
+    told = UserLabels(y, np.where(y == 1, np.arange(n), -1).astype(np.int32))
     fusion, facts = choose(parts, Evidence(y), told, fold, None, few=False, seed=0)
     assert facts["chosen"] == wanted
     figures = {name: found["average_precision"][0] for name, found in facts["out_of_fold"].items()}

@@ -11,7 +11,7 @@ import pytest
 from graphdet.audit import Draft
 from graphdet.casework.labels import VerdictLabels
 from graphdet.learn.user_labels import Task, given_labels, user_label_task, with_verdicts
-from graphdet.logs.labels import LABEL
+from graphdet.logs.labels import LABEL, read_labels
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.tables import GraphArrays
 
@@ -67,7 +67,7 @@ def test_labels_of_a_file_and_verdicts_are_merged_and_disagreement_is_told(
         pa.table({"user_id": list(given), LABEL: list(given.values())}), tmp_path / "labels.csv"
     )
     store.append_audit([judged("ring", "R1", "guilty", "u0", "u3", "u4"), judged("user", "u2", "innocent")])
-    found = given_labels(store, tmp_path / "labels.csv")
+    found = given_labels(store, read_labels(tmp_path / "labels.csv"))
     assert found.labels is not None
     table = dict(
         zip(found.labels.table["user_id"].to_pylist(), found.labels.table[LABEL].to_pylist(), strict=True)

@@ -15,6 +15,7 @@ from graphdet.detect.held_back import HeldBack, held_back, with_counter_evidence
 from graphdet.detect.score import Flags
 from graphdet.detect.what_if import without_edges
 from graphdet.evaluation.calibration import estimate_share, posterior, posterior_q_values
+from graphdet.evaluation.flag_rule import FlagRule
 from graphdet.evaluation.tails import tail_p_values
 from graphdet.features.pairs import find_pairs
 from graphdet.judge.examples import KnownCampaigns
@@ -367,7 +368,7 @@ def test_a_ring_that_is_not_flagged_vouches_for_no_member(candidates: Candidates
     value = fusion.score(parts)
     q_value = posterior_q_values(value)
     assert (q_value[(row > 0) & (ring > 0.99)] <= 0.05).all()
-    flags = Flags(0.05, None, judged, candidates)
+    flags = Flags(FlagRule(), judged, candidates)
     nobody = np.zeros(len(judged.score), bool)
     flagged, muted_by = flags.settled(fusion, parts, value, q_value, row, nobody)
     assert (row[flagged] == 0).any()
@@ -386,9 +387,9 @@ def test_sure_accounts_vouch_for_nobody_who_is_more_likely_ordinary(candidates: 
     value[:40], value[40:42] = 0.999, (0.49, 0.51)
     q_value = posterior_q_values(value)
     assert (q_value[:42] <= 0.05).all()
-    flagged = Flags(0.05, None, judged, candidates).of(value, q_value, judged.flagged)
+    flagged = Flags(FlagRule(), judged, candidates).of(value, q_value, judged.flagged)
     assert np.flatnonzero(flagged).tolist() == [*range(40), 41]
-    assert Flags(0.05, 42, judged, candidates).of(value, q_value, judged.flagged)[:42].all()
+    assert Flags(FlagRule(review=42), judged, candidates).of(value, q_value, judged.flagged)[:42].all()
 
 
 def test_the_only_ring_among_thousands_of_groups_can_be_believed() -> None:

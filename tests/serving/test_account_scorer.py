@@ -21,7 +21,7 @@ from graphdet.serving.build import account_scorer
 from graphdet.serving.packing import Form, Precision
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.export import export
-from graphdet.verbs.score import score
+from graphdet.verbs.score import ScoreRequest, score
 from tests.helpers.serving_world import World, make_world, store_of, write_log
 
 pytestmark = pytest.mark.slow
@@ -53,7 +53,10 @@ def scorer(world: World) -> AccountScorer:
 
 def test_every_account_gets_the_score_of_the_pipeline(world: World, scorer: AccountScorer) -> None:
     store = DuckDBStore(world.store)
-    whole = {row["user_id"]: row for row in score(store, world.model, device="cpu").scores.to_pylist()}
+    whole = {
+        row["user_id"]: row
+        for row in score(store, world.model, ScoreRequest(device="cpu")).scores.to_pylist()
+    }
     store.close()
     for user_id, row in whole.items():
         found = scorer.score(user_id)
@@ -64,7 +67,10 @@ def test_every_account_gets_the_score_of_the_pipeline(world: World, scorer: Acco
 def test_models_of_labels_score_single_accounts_alike(labelled: World, tmp_path: Path) -> None:
     """Trees and networks that have not seen an account's label judge it, from the log, its acts and an export."""
     store = DuckDBStore(labelled.store)
-    whole = {row["user_id"]: row for row in score(store, labelled.model, device="cpu").scores.to_pylist()}
+    whole = {
+        row["user_id"]: row
+        for row in score(store, labelled.model, ScoreRequest(device="cpu")).scores.to_pylist()
+    }
     store.close()
     scorer = warmed(labelled)
     export(labelled.model, tmp_path / "out")

@@ -10,10 +10,11 @@ from graphdet.config import load_config
 from graphdet.errors import InputError, UsageError
 from graphdet.evaluation.splits import SplitPlan
 from graphdet.learn.train_settings import load_train_settings
+from graphdet.logs.labels import read_labels
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.ingest import ingest
-from graphdet.verbs.train import train
-from graphdet.verbs.tune import tune
+from graphdet.verbs.train import TrainRequest, train
+from graphdet.verbs.tune import TuneRequest, tune
 
 pytestmark = pytest.mark.slow
 
@@ -48,15 +49,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[DuckDBStore, Path]:
 def test_the_best_settings_are_found_kept_and_taken_by_train(world: tuple[DuckDBStore, Path]) -> None:
     store, folder = world
     over = ("learning_rate", "leaves", "rounds")
-    found = tune(store, folder / "l.csv", folder / "t", n_trials=3, over=over)
-    again = tune(store, folder / "l.csv", folder / "t", n_trials=5, over=over)
+    labels = read_labels(folder / "l.csv")
+    found = tune(store, labels, folder / "t", TuneRequest(n_trials=3, over=over))
+    again = tune(store, labels, folder / "t", TuneRequest(n_trials=5, over=over))
     assert [t["settings"] for t in again["trials"][:3]] == [t["settings"] for t in found["trials"]]
     assert again["best"]["value"] == max(t["value"] for t in again["trials"])
     assert again["trials"][0]["settings"] == {"learning_rate": 0.03, "leaves": 31, "rounds": 400}
     settings = load_train_settings(folder / "t" / "best.toml")
     best = again["best"]["settings"]
     assert (settings.trees.learning_rate, settings.trees.leaves) == (best["learning_rate"], best["leaves"])
-    facts = train(store, folder / "m", labels=folder / "l.csv", settings=folder / "t" / "best.toml")
+    facts = train(store, folder / "m", TrainRequest(labels, settings=settings))
     card = json.loads((folder / "m" / "card_event.json").read_text())
     assert card["facts"]["test_digest"] == facts["test_digest"]
     kept = json.loads((folder / "m" / "labelled_event.json").read_text())
@@ -70,7 +72,7 @@ def test_validation_lies_inside_the_training_part(world: tuple[DuckDBStore, Path
     """Turning every label after the training part around changes no value."""
     store, folder = world
     cut = 1_600_000_000 + 40 * DAY_S
-    plan = SplitPlan("temporal", train_until_ms=cut * 1000)
+    request = TuneRequest(SplitPlan("temporal", train_until_ms=cut * 1000), n_trials=2, over=("leaves",))
     lines = (folder / "log.csv").read_text().splitlines()[1:]
     labels = (folder / "l.csv").read_text().splitlines()[1:]
     turned = ["event_id,label"]
@@ -83,10 +85,7 @@ def test_validation_lies_inside_the_training_part(world: tuple[DuckDBStore, Path
     assert n_turned > 400
     (tmp_path / "l.csv").write_text("\n".join(turned) + "\n")
     values = [
-        [
-            t["value"]
-            for t in tune(store, path, tmp_path / name, plan=plan, n_trials=2, over=("leaves",))["trials"]
-        ]
+        [t["value"] for t in tune(store, read_labels(path), tmp_path / name, request)["trials"]]
         for path, name in ((folder / "l.csv", "a"), (tmp_path / "l.csv", "b"))
     ]
     assert values[0] == values[1]
@@ -95,11 +94,11 @@ def test_validation_lies_inside_the_training_part(world: tuple[DuckDBStore, Path
 def test_what_cannot_be_tuned(world: tuple[DuckDBStore, Path], tmp_path: Path) -> None:
     store, folder = world
     with pytest.raises(UsageError, match="no setting 'depth'"):
-        tune(store, folder / "l.csv", tmp_path / "o", over=("depth",))
+        tune(store, read_labels(folder / "l.csv"), tmp_path / "o", TuneRequest(over=("depth",)))
     with pytest.raises(UsageError, match="--trials"):
-        tune(store, folder / "l.csv", tmp_path / "o", n_trials=0)
+        TuneRequest(n_trials=0)
     with pytest.raises(UsageError, match="--sampler"):
-        tune(store, folder / "l.csv", tmp_path / "o", sampler="genetic")
+        TuneRequest(sampler="genetic")
     (tmp_path / "few.csv").write_text("event_id,label\n" + "".join(f"{n},{int(n < 4)}\n" for n in range(30)))
     with pytest.raises(InputError, match="10 of each"):
-        tune(store, tmp_path / "few.csv", tmp_path / "o")
+        tune(store, read_labels(tmp_path / "few.csv"), tmp_path / "o")

@@ -1,4 +1,4 @@
-"""What labels of users tell: of whom, in which folds, and how many frauds hide where only frauds are known."""
+"""Labels of users as examples to learn from: their folds, and what stands for clean where only frauds are labelled."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +20,11 @@ MOST_UNLABELLED = 4_000  # that stand for clean when only frauds are known
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the labels say. y int8[n_users]: 1 fraud, 0 clean, −1 unknown; group int32[n_users], ≥ 0 of frauds."""
+class UserLabels:
+    """Labels by row of a log's users.
+
+    Shapes: y int8[n_users], 1 fraud, 0 clean, −1 unknown; group int32[n_users], ≥ 0 for frauds that belong together.
+    """
 
     y: NDArray[np.int8]
     group: NDArray[np.int32]
@@ -39,8 +42,10 @@ class Told:
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """What frauds alone teach of the others. Shapes: y int8[n_users], to learn from; left_out bool[n_users], who looks
-    too much like the frauds to stand for clean. share: of frauds among all users.
+    """What labelled frauds alone say of the users without a label.
+
+    share: of frauds among all users. Shapes: y int8[n_users], to learn from; left_out bool[n_users], users that look
+    too much like the frauds to stand for clean.
     """
 
     y: NDArray[np.int8]
@@ -48,7 +53,7 @@ class Unlabelled:
     left_out: NDArray[np.bool_]
 
 
-def hidden_frauds(columns: UserColumns, told: Told, how: TrainSettings, seed: int) -> Unlabelled:
+def hidden_frauds(columns: UserColumns, labels: UserLabels, settings: TrainSettings, seed: int) -> Unlabelled:
     """Estimate how many frauds are among the unlabelled, and leave out as many that look most like frauds.
 
     The first trees take the unlabelled for clean; what ranks highest among these, out of fold, is not learned from
@@ -57,22 +62,22 @@ def hidden_frauds(columns: UserColumns, told: Told, how: TrainSettings, seed: in
     Raises:
         InputError: nobody is unlabelled, or there are too few frauds to learn from.
     """
-    rows = np.flatnonzero(told.y < 0)
+    rows = np.flatnonzero(labels.y < 0)
     if not len(rows):
         raise InputError("every user of the log is labelled fraud (1), so there is nobody to tell them from")
     rng = np.random.default_rng([seed, 3])
     if len(rows) > MOST_UNLABELLED:
         rows = np.sort(rng.choice(rows, MOST_UNLABELLED, replace=False))
-    y = told.y.copy()
+    y = labels.y.copy()
     y[rows] = 0
-    fold = tree_folds(y, told.group, how.gnn.n_folds, seed)
-    _, logits = fit_user_trees(columns, y, fold, told.y, how.trees, seed)
-    share = best_bin_share(logits[told.y == 1], logits[rows])
+    fold = tree_folds(y, labels.group, settings.gnn.n_folds, seed)
+    _, logits = fit_user_trees(columns, y, fold, labels.y, settings.trees, seed)
+    share = best_bin_share(logits[labels.y == 1], logits[rows])
     # Never more than half: whoever is left stands for clean.
     n_out = min(round(share * len(rows)), len(rows) // 2)
     out = rows[np.argsort(-logits[rows], kind="stable")[:n_out]]
     y[out] = -1
-    n_fraud = told.n_fraud + share * (len(y) - told.n_fraud)
+    n_fraud = labels.n_fraud + share * (len(y) - labels.n_fraud)
     left_out = np.zeros(len(y), bool)
     left_out[out] = True
     return Unlabelled(y, float(np.clip(n_fraud / len(y), 1e-6, 1 - 1e-6)), left_out)
@@ -107,18 +112,18 @@ def finer(
     return np.asarray(fold + n_folds * part, np.int64)
 
 
-def facts_of(told: Told, unlabelled: Unlabelled | None, few: bool) -> dict[str, Any]:
-    """Facts and warnings on what kind of labels these are."""
-    said: list[str] = []
+def facts_of(labels: UserLabels, unlabelled: Unlabelled | None, few: bool) -> dict[str, Any]:
+    """Facts for people on what kind of labels these are; `label_warnings` are sentences."""
+    warnings: list[str] = []
     facts: dict[str, Any] = {}
-    if few and told.n_fraud < LEAST_FRAUDS:
-        said.append(
-            f"only {plural(told.n_fraud, 'user')} labelled fraud (1): below {LEAST_FRAUDS} they are examples beside "
+    if few and labels.n_fraud < LEAST_FRAUDS:
+        warnings.append(
+            f"only {plural(labels.n_fraud, 'user')} labelled fraud (1): below {LEAST_FRAUDS} they are examples beside "
             "the planted campaigns, and scores are weighed as without labels"
         )
     elif few:
-        said.append(
-            f"{told.n_fraud} users labelled fraud (1) are few (below {FEW}): planted campaigns are learned beside "
+        warnings.append(
+            f"{labels.n_fraud} users labelled fraud (1) are few (below {FEW}): planted campaigns are learned beside "
             "them, and scores lean on what is found without labels"
         )
     if unlabelled is not None:
@@ -126,9 +131,9 @@ def facts_of(told: Told, unlabelled: Unlabelled | None, few: bool) -> dict[str, 
             "fraud_share_estimated": round(unlabelled.share, 6),
             "not_learned_from": int(unlabelled.left_out.sum()),
         }
-        said.append(
+        warnings.append(
             "all labels say fraud (1): whoever has none is taken as unlabelled, not as clean. An estimated "
             f"{unlabelled.share:.2%} of all users are frauds, if the labelled ones were drawn at random from them; "
             "scores are probabilities under that share"
         )
-    return facts | {"label_warnings": said}
+    return facts | {"label_warnings": warnings}

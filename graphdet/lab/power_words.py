@@ -1,0 +1,101 @@
+"""What the measured power says: sentences for people, and the table as CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from graphdet import words
+from graphdet.files import write_text
+from graphdet.lab.power import CAMOUFLAGE, N_TARGETS, UNSEEN, Curve, Lost, PowerTrial, slowest, smallest
+from graphdet.learn.insufficient import size_of
+from graphdet.tables import GraphArrays
+
+
+def power_method(graph: GraphArrays, n_trials: int, copies: int, seed: int) -> list[str]:
+    """Sentences on what was planted and how it was judged."""
+    return [
+        f"{words.plural(n_trials, 'campaign')} of {N_TARGETS} targets, each account with {CAMOUFLAGE:g} other act per "
+        f"act on a target, planted into {words.plural(copies, 'copy', 'copies')} of the log ({size_of(graph)}), seed "
+        f"{seed}.",
+        "The judge was trained on other plants in the same log, as `graphdet train` does. Each campaign was judged as "
+        "the only one among the log's own candidates; its ring counts from a Jaccard index of .5.",
+        "Beyond chance: what naming the planted block saves in the description of the log, in nats, against a model of "
+        "activity, popularity and time. At 0 and below no method could tell it from coincidence.",
+        "Real rings may do what these campaigns do not: the chances hold for groups like these.",
+    ]
+
+
+def power_headline(trials: Sequence[PowerTrial], fdr: float) -> str:
+    """How many of the planted rings that stand out from chance were flagged, in a sentence."""
+    beyond = [trial for trial in trials if trial.margin > 0]
+    found = sum(trial.found for trial in beyond)
+    return (
+        f"Of {words.plural(len(beyond), 'planted ring')} that stand out from chance on ordinary items, "
+        f"{words.thousands(found)} {'was' if found == 1 else 'were'} flagged at an expected false share of "
+        f"{words.percent(fdr)}."
+    )
+
+
+def smallest_found(curve: Curve, fields: Sequence[tuple[int, float, float]]) -> list[str]:
+    """Sentences on the smallest rings that are found, by window and density, and on the slowest.
+
+    fields: accounts, density and window of each field of the table.
+    """
+    most = max(cell[0] for cell in fields)
+    densities = sorted({cell[1] for cell in fields}, reverse=True)
+    windows = sorted({cell[2] for cell in fields})
+    lines = []
+    for window in windows:
+        parts = []
+        for density in densities:
+            least = smallest(curve, density, window, most)
+            size = f"{least} accounts" if least is not None else f"none up to {most} accounts"
+            parts.append(f"{size} at density {words.percent(density)}")
+        lines.append(f"Smallest within {words.duration(window)}, found 8 times of 10: {'; '.join(parts)}.")
+    middle = sorted({cell[0] for cell in fields})[len({cell[0] for cell in fields}) // 2]
+    slow = slowest(curve, middle, 0.6, windows)
+    lines.append(
+        f"Slowest of {middle} accounts at density 60 %: "
+        + (f"{words.duration(slow)}, the longest window tried." if slow == max(windows)
+           else f"{words.duration(slow)}." if slow is not None else "none of the windows tried.")
+    )  # fmt: skip
+    return lines
+
+
+def unseen_rings(cells: Sequence[dict[str, Any]], lost: Sequence[Lost]) -> list[str]:
+    """Sentences on what would go unseen, and on what was lost where."""
+    blind = [cell for cell in cells if cell["chance"] < UNSEEN]
+    within = [cell for cell in cells if cell["margin"] <= 0]
+    lines = [
+        f"{len(blind)} of {len(cells)} fields have a chance below {words.percent(UNSEEN)}"
+        + (f", all with at most {max(cell['accounts'] for cell in blind)} accounts." if blind else "."),
+        f"In {len(within)} of {len(cells)} fields most rings lie within chance: no method could find them in this log.",
+    ]
+    for each in lost:
+        name = {"mid": "ordinary", "popular": "popular (the top 7 %)"}.get(each.popularity, each.popularity)
+        lines.append(
+            f"On {name} items: {each.planted} planted, {each.beyond_chance} of them beyond chance, {each.candidates} "
+            f"came out as candidates, {each.found} were flagged."
+        )
+    lines.append("Accounts that hit a single item, each once, form no block and are not found as rings.")
+    return lines
+
+
+def write_power_csv(path: Path, cells: Sequence[dict[str, Any]]) -> None:
+    """Write the table, one field a line; a figure that is not known is empty.
+
+    Raises:
+        GraphdetError: it cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(cells[0])
+    for cell in cells:
+        writer.writerow([_shown(value) for value in cell.values()])
+    write_text(path, text.getvalue())
+
+
+def _shown(value: float | int) -> str:
+    return str(value) if isinstance(value, int) else "" if value != value else f"{value:.6g}"
