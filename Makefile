@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Two workers, a file at a time. One thread each: the threads of two workers would wait for each other. Compiled tests are
 # kept, whatever the environment says: else every worker compiles all of them anew.
-PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 .PHONY: setup test unit lint golden demo bench bench-rings bench-cases clean
 

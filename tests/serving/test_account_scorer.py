@@ -22,20 +22,20 @@ from graphdet.serving.packing import Form, Precision
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.export import export
 from graphdet.verbs.score import score
-from tests.helpers.serving_world import World, make_world, store_of, write_log
+from tests.helpers.serving_world import World, store_of, write_log
 
 pytestmark = pytest.mark.slow
 LOGIT = 1e-4  # the promise
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("serving"))
+def world(trained_world: World) -> World:
+    return trained_world
 
 
 @pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("labelled"), labelled=True)
+def labelled(labelled_world: World) -> World:
+    return labelled_world
 
 
 def warmed(world: World, model: Path | None = None) -> AccountScorer:
@@ -51,8 +51,10 @@ def scorer(world: World) -> AccountScorer:
     return warmed(world)
 
 
-def test_every_account_gets_the_score_of_the_pipeline(world: World, scorer: AccountScorer) -> None:
-    store = DuckDBStore(world.store)
+def test_every_account_gets_the_score_of_the_pipeline(
+    world: World, scorer: AccountScorer, tmp_path: Path
+) -> None:
+    store = world.copy(tmp_path)
     whole = {row["user_id"]: row for row in score(store, world.model, device="cpu").scores.to_pylist()}
     store.close()
     for user_id, row in whole.items():
@@ -63,7 +65,7 @@ def test_every_account_gets_the_score_of_the_pipeline(world: World, scorer: Acco
 
 def test_models_of_labels_score_single_accounts_alike(labelled: World, tmp_path: Path) -> None:
     """Trees and networks that have not seen an account's label judge it, from the log, its acts and an export."""
-    store = DuckDBStore(labelled.store)
+    store = labelled.copy(tmp_path)
     whole = {row["user_id"]: row for row in score(store, labelled.model, device="cpu").scores.to_pylist()}
     store.close()
     scorer = warmed(labelled)
