@@ -34,6 +34,15 @@ LONG_FIRST = (
     "golden",
     "cli/test_run.py",
     "cli/test_labels.py",
+    "store/test_duckdb.py",
+    "cli/test_user_labels.py",
+    "zoo/test_hostile_ids.py",
+    "zoo/test_hub.py",
+    "eda/test_eda.py",
+    "simulation/test_simulate_leak.py",
+    "zoo/test_tiny_logs.py",
+    "serving/test_account_scorer.py",
+    "learn/test_labelled_pipeline.py",
 )
 
 

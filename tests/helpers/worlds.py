@@ -1,6 +1,7 @@
 """Five worlds that many tests look at. Each is built once in a test run, by the first worker that asks for it.
 
 Worlds are shared by the workers, so they are for looking only: a test that writes takes a copy (`copied`).
+What builds them is imported where it is needed: every test process reads this file, and few need torch.
 """
 
 import fcntl
@@ -9,17 +10,13 @@ import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graphdet.cli.deciding import noted
-from graphdet.config import load_config
-from graphdet.verbs.run import run
-from graphdet.verbs.simulate import simulate
-from tests.cli.command_line import inside, url_of
-from tests.helpers.serving_world import World, make_world
-from tests.zoo.hostile import HostileRun, write_hostile_log
+if TYPE_CHECKING:
+    from tests.helpers.serving_world import World
+    from tests.zoo.hostile import HostileRun
 
 
 def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
@@ -48,6 +45,11 @@ def _value(folder: Path) -> Any:
 
 
 def _news(folder: Path) -> None:
+    from graphdet.cli.deciding import noted
+    from graphdet.config import load_config
+    from graphdet.verbs.run import run
+    from graphdet.verbs.simulate import simulate
+
     simulate(
         folder / "log.parquet", base=None, n_users=3_000, n_items=800, days=14, kind="news",
         plan="benchmark", n_campaigns=None, innocents=False, seed=2,
@@ -55,7 +57,10 @@ def _news(folder: Path) -> None:
     run([folder / "log.parquet"], load_config("simulated"), folder / "one", seed=1, listener=noted("Ann"))
 
 
-def _hostile(folder: Path) -> HostileRun:
+def _hostile(folder: Path) -> "HostileRun":
+    from tests.cli.command_line import inside
+    from tests.zoo.hostile import write_hostile_log
+
     made = write_hostile_log(folder)
     done = inside("run", made.log, "--config", "simulated", "--out", made.out, "--seed", "1")
     assert done.returncode == 0, done.stderr
@@ -63,11 +68,25 @@ def _hostile(folder: Path) -> HostileRun:
 
 
 def _shop(folder: Path) -> None:
+    from tests.cli.command_line import inside, url_of
+
     words = ("--users", "1200", "--items", "250", "--days", "14", "--plan", "unseen", "--campaigns", "4")
     done = inside("simulate", "--out", folder / "log.csv", "--kind", "shop", *words, "--seed", "3")
     assert done.returncode == 0, done.stderr
     done = inside("ingest", folder / "log.csv", "--config", "simulated", "--store", url_of(folder))
     assert done.returncode == 0, done.stderr
+
+
+def _trained(folder: Path) -> "World":
+    from tests.helpers.serving_world import make_world
+
+    return make_world(folder)
+
+
+def _labelled(folder: Path) -> "World":
+    from tests.helpers.serving_world import make_world
+
+    return make_world(folder, labelled=True)
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +96,7 @@ def news_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def hostile_world(tmp_path_factory: pytest.TempPathFactory) -> HostileRun:
+def hostile_world(tmp_path_factory: pytest.TempPathFactory) -> "HostileRun":
     """The same news with hostile ids, and a run over it."""
     return _value(built_once(tmp_path_factory, "hostile_world", _hostile))
 
@@ -89,14 +108,12 @@ def shop_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def trained_world(tmp_path_factory: pytest.TempPathFactory) -> "World":
     """A small store, and models trained a little on the campaigns planted into it."""
-    return _value(built_once(tmp_path_factory, "trained_world", make_world))
+    return _value(built_once(tmp_path_factory, "trained_world", _trained))
 
 
 @pytest.fixture(scope="session")
-def labelled_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def labelled_world(tmp_path_factory: pytest.TempPathFactory) -> "World":
     """The same store, and models trained on labels of half of its users, with trees."""
-    return _value(
-        built_once(tmp_path_factory, "labelled_world", lambda folder: make_world(folder, labelled=True))
-    )
+    return _value(built_once(tmp_path_factory, "labelled_world", _labelled))
