@@ -81,3 +81,21 @@ def test_one_name_is_one_thing() -> None:
             defined.setdefault(name, set()).add(module)
     shared = {name: sorted(where) for name, where in defined.items() if len(where) > 1}
     assert len(shared) <= SHARED_NAMES, shared
+
+
+# Folders of tests that are of no room of the package.
+NO_ROOMS = {"benchmarks", "examples", "golden", "helpers", "packaging", "zoo"}
+
+
+def test_tests_stand_in_the_room_that_they_test() -> None:
+    here = ROOT / "tests"
+    folders = {path.parent.relative_to(here) for path in here.rglob("test_*.py")}
+    strange = [
+        folder.as_posix()
+        for folder in sorted(folders)
+        if folder.parts and folder.parts[0] not in NO_ROOMS
+        if not (ROOT / "graphdet" / folder).is_dir()
+        if not (ROOT / "graphdet" / folder).with_suffix(".py").is_file()
+    ]
+    assert strange == []
+    assert all((here / folder / "__init__.py").is_file() for folder in folders)
