@@ -104,13 +104,14 @@ def pair_join_ratio(store: Path) -> None:
     from graphdet.progress import Silent
     from graphdet.rings.find import find_candidates
     from graphdet.store import open_store
+    from graphdet.workbench import Workbench
 
     opened = open_store(f"duckdb:///{store}", read_only=True)
     graph = read_graph(opened, Silent())
     needed = ", sum(x.rarity) AS weight, avg(y.at_ms - x.at_ms) / 1000 AS gap_s"
     spent = {"bare_s": 0.0, "count_only_s": 0.0}
     with duckdb.connect() as con:
-        acts = first_acts(edges_frame(graph, con))
+        acts = first_acts(edges_frame(graph, Workbench(con)))
         crowds = [largest_crowd(acts, window) for window in WINDOWS]
         from narwhals import to_native
 
@@ -135,7 +136,7 @@ def pair_join_ratio(store: Path) -> None:
                 ).to_arrow_table()
                 spent[name] += time.perf_counter() - started
         started = time.perf_counter()
-        windows = find_pairs(graph, con, Silent())
+        windows = find_pairs(graph, Workbench(con), Silent())
         pairs_s = time.perf_counter() - started
         find_candidates(graph, windows, 0)
         all_s = time.perf_counter() - started

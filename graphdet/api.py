@@ -14,15 +14,16 @@ Everything here calls the verbs of the command line; a frame says what a file of
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.csv as pa_csv
 
 from graphdet.config import Config, load_config, parse_config, shipped_configs
-from graphdet.errors import UsageError
-from graphdet.files import make_folder
+from graphdet.errors import GraphdetError, UsageError
 from graphdet.findings import Evaluation, Findings, Ring, Simulation, opened, to_pandas
 from graphdet.logs.frames import to_arrow, write_frame
 from graphdet.progress import Progress, Silent
@@ -30,7 +31,6 @@ from graphdet.progress import Progress, Silent
 __all__ = ["Evaluation", "Findings", "Ring", "Simulation", "evaluate", "open", "run", "simulate"]
 
 GRAPH = "graph.duckdb"  # the store in the folder of a run
-FRAME = "frame.parquet"  # what a log that came as a frame is called in rejects.csv and run.json
 ConfigLike = Config | Mapping[str, Any] | str | Path | None
 
 
@@ -98,30 +98,18 @@ def run(
 
     level, model_dir = _level(fdr, review), _model_folder(model)
     folder = Path(tempfile.mkdtemp(prefix="graphdet-") if out is None else out)
-    frame = folder / FRAME
-    said: list[str] = []
     try:
-        with tempfile.TemporaryDirectory(prefix="graphdet-") as scratch:
-            given = None if labels is None else _as_csv(labels, Path(scratch) / "labels.csv")
-            if _are_paths(log):
-                paths, settings = _paths(log), _config(config)
-            else:
-                tables = config if config is None or isinstance(config, Mapping) else _config(config)
-                make_folder(folder)
-                settings, said = write_frame(log, frame, tables)
-                paths = [frame]
+        with _files(log, config, labels, folder, out is None) as files:
             summary = run_all(
-                paths, settings, folder, store_url=store, labels=given, **level, seed=seed, device=device,
-                model_dir=model_dir, progress=progress,
+                files.paths, files.config, folder, store_url=store, labels=files.labels, **level, seed=seed,
+                device=device, model_dir=model_dir, progress=progress,
             )  # fmt: skip
+        url = store or f"duckdb:///{(folder / GRAPH).resolve()}"
+        findings = Findings(url, folder, [*files.said, *summary["warnings"]])
     except BaseException:
         if out is None:
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    finally:
-        frame.unlink(missing_ok=True)
-    url = store or f"duckdb:///{(folder / GRAPH).resolve()}"
-    findings = Findings(url, folder, [*said, *summary["warnings"]])
     if out is None:
         weakref.finalize(findings, shutil.rmtree, folder, ignore_errors=True)
     return findings
@@ -204,7 +192,7 @@ def simulate(
         NotEnoughData: the log is too small for the plan.
 
     >>> import graphdet
-    >>> made = graphdet.simulation(n_users=200, n_items=80, days=5, plan="L1", n_campaigns=1, seed=3)
+    >>> made = graphdet.simulate(n_users=200, n_items=80, days=5, plan="L1", n_campaigns=1, seed=3)
     >>> list(made.log.columns)
     ['user_id', 'item_id', 'session_id', 'timestamp', 'action', 'device_id', 'ip']
     >>> made.truth["campaign_id"].unique().tolist()
@@ -285,7 +273,7 @@ def evaluate(
     from graphdet.verbs.evaluate import evaluate as measure
 
     several = list(scores) if isinstance(scores, list | tuple) else [scores]
-    with tempfile.TemporaryDirectory(prefix="graphdet-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="graphdet-") as scratch, _saying({f"{scratch}/": ""}):
         at = Path(scratch)
         files = [
             _as_csv(
@@ -302,6 +290,44 @@ def evaluate(
         folder = Path(out) if out is not None else at / "evaluation"
         document = measure(files, _as_csv(labels, at / "labels.csv"), folder, wanted)
     return Evaluation(document, None if out is None else folder / "evaluation.html")
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What a run reads: the log's files, their config, a file of labels, and what was assumed about a frame."""
+
+    paths: list[str | Path]
+    config: Config
+    labels: Path | None
+    said: list[str]
+
+
+@contextmanager
+def _files(log: Any, config: ConfigLike, labels: Any, folder: Path, passing: bool) -> Iterator[_Files]:
+    """The files that a run reads; frames are written as files, which are gone after the block.
+
+    A log is written below the run's own folder, so that rejects.csv, which names it, is the same each time.
+    passing: the run's folder goes too when the block fails.
+    """
+    beside = folder / ".frame"
+    frame = beside / "frame.parquet"
+    instead = {str(frame): "the frame"}
+    if passing:
+        instead[f"all are in {folder / 'rejects.csv'}"] = "give out= to keep all in rejects.csv"
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="graphdet-") as scratch,
+            _saying(instead | {f"{scratch}/": ""}),
+        ):
+            given = None if labels is None else _as_csv(labels, Path(scratch) / "labels.csv")
+            if _are_paths(log):
+                yield _Files(_paths(log), _config(config), given, [])
+            else:
+                known = config if config is None or isinstance(config, Mapping) else _config(config)
+                settings, said = write_frame(log, frame, known)
+                yield _Files([frame], settings, given, said)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _level(fdr: float | None, review: int | None) -> dict[str, Any]:
@@ -360,6 +386,19 @@ def _are_paths(given: Any) -> bool:
 
 def _paths(given: str | Path | Sequence[str | Path]) -> list[str | Path]:
     return [given] if isinstance(given, str | Path) else list(given)
+
+
+@contextmanager
+def _saying(instead: Mapping[str, str]) -> Iterator[None]:
+    """Say other words in the message of an error that leaves the block: of files that are gone when it is read."""
+    try:
+        yield
+    except GraphdetError as error:
+        message = str(error)
+        for words, better in instead.items():
+            message = message.replace(words, better)
+        error.args = (message, *error.args[1:])
+        raise
 
 
 def _as_csv(given: Any, path: Path) -> Path:

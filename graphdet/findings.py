@@ -17,9 +17,11 @@ from graphdet.detect.ring_sources import ring_events, ring_sources
 from graphdet.errors import UsageError
 from graphdet.ports import Store
 from graphdet.progress import Silent
+from graphdet.reports.csv_tables import RING_ORDER, SUSPECT_ORDER
 from graphdet.reports.gather import gather_rings
-from graphdet.reports.reasons import Reason
+from graphdet.rings.finding import Reason
 from graphdet.store import open_store
+from graphdet.tables import RingTables
 from graphdet.verbs.report import RUN_INFO
 from graphdet.words import iso, plural
 
@@ -75,7 +77,7 @@ class Findings:
         the user is in no ring.
         """
         with opened(self.url) as store:
-            return to_pandas(store.scores())
+            return to_pandas(store.scores().sort_by(list(SUSPECT_ORDER)))
 
     @cached_property
     def rings(self) -> pd.DataFrame:
@@ -92,9 +94,10 @@ class Findings:
         return to_pandas(leads(self._rings, self.info.get("fdr")))
 
     @cached_property
-    def _rings(self) -> Any:
+    def _rings(self) -> RingTables:
         with opened(self.url) as store:
-            return store.rings()
+            found = store.rings()
+        return RingTables(found.rings.sort_by(list(RING_ORDER)), found.members, found.items)
 
     def ring(self, ring_id: str) -> "Ring":
         """Read a ring, flagged or not, with its evidence.
@@ -168,7 +171,7 @@ class Ring:
     ring_id, score, p_value, q_value, flagged, first_seen, last_seen (UTC), reason (one sentence) are attributes.
 
     >>> import graphdet
-    >>> made = graphdet.simulation(n_users=300, n_items=100, days=7, plan="L1", n_campaigns=1, seed=2)
+    >>> made = graphdet.simulate(n_users=300, n_items=100, days=7, plan="L1", n_campaigns=1, seed=2)
     >>> findings = graphdet.run(made.log)
     >>> ring = findings.ring("R0001")
     >>> ring.flagged, set(ring.members["user_id"]) >= set(made.truth["user_id"])
@@ -289,7 +292,7 @@ class Ring:
 
 @dataclass(frozen=True)
 class Simulation:
-    """A made log and the truth about it. Made by `graphdet.simulation`.
+    """A made log and the truth about it. Made by `graphdet.simulate`.
 
     Shapes: log has user_id, item_id, session_id, timestamp (datetime, UTC), action, and device_id, ip, amount, rating
     where the kind of log has them, by time; truth user_id, campaign_id, kind, level, hijacked (bool), one row per
@@ -297,7 +300,7 @@ class Simulation:
     kind.
 
     >>> import graphdet
-    >>> made = graphdet.simulation(n_users=100, n_items=40, days=3, plan="none", seed=1)
+    >>> made = graphdet.simulate(n_users=100, n_items=40, days=3, plan="none", seed=1)
     >>> len(made.truth), str(made.log["timestamp"].dt.tz)
     (0, 'UTC')
     """

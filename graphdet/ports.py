@@ -1,15 +1,19 @@
-"""What the pipeline asks of a store; DuckDB and Neo4j both answer it and pass one conformance suite."""
+"""What the package asks of a store, split by who asks; DuckDB and Neo4j both answer and pass one conformance suite.
+
+A function takes the smallest port that it needs: `read_graph` a GraphStore, `give_verdict` a CaseworkStore. `Store` is
+all of them together, for whoever opens and closes one.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import duckdb
 import pyarrow as pa
 
 from graphdet.audit import AuditLog, Draft, Head
 from graphdet.progress import Progress
 from graphdet.tables import Frame, LogTables, RingTables
+from graphdet.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,25 @@ class Source:
     n_rejects: int = 0
 
 
-class Store(Protocol):
-    """The graph and the findings, wherever they live.
+class AddressedStore(Protocol):
+    """What every port has: an address to name the store by in messages.
 
-    Read methods give Narwhals LazyFrames over `bench`, sorted by nothing in particular. All methods raise
-    StoreError when the store cannot be reached and StoreBusy when another process holds it.
+    The methods of all ports raise StoreError when the store cannot be reached and StoreBusy when another process
+    holds it.
     """
 
     url: str
 
+
+class GraphStore(AddressedStore, Protocol):
+    """The log and the graph that it makes, for who reads features from it or adds to it.
+
+    Read methods give Narwhals LazyFrames over `bench`, sorted by nothing in particular.
+    """
+
     @property
-    def bench(self) -> duckdb.DuckDBPyConnection:
-        """The workbench: the DuckDB connection on which whole-log expressions run (own, or in memory)."""
+    def bench(self) -> Workbench:
+        """The workbench on which the frames of this store live and whole-log expressions run."""
 
     def sources(self) -> dict[str, Source]:
         """Ingests that are complete, by digest."""
@@ -98,6 +109,10 @@ class Store(Protocol):
     def counts(self) -> dict[str, int]:
         """How many users, items, sessions, interactions, entities, rings, suspects."""
 
+
+class FindingsStore(AddressedStore, Protocol):
+    """What was found: scores of users, rings and their history, scores of labelled things."""
+
     def write_scores(self, scores: pa.Table) -> None:
         """Replace all scores (schema.SCORE_COLUMNS)."""
 
@@ -112,6 +127,22 @@ class Store(Protocol):
 
     def ring_history(self) -> pa.Table:
         """What rings were in every run (schema.RING_HISTORY_COLUMNS), by run and ring_id; nothing removes it."""
+
+    def write_labelled(self, labelled: Mapping[str, pa.Table]) -> None:
+        """Replace all scores of items, sessions and events: by kind, KIND_id and schema.LABELLED_COLUMNS.
+
+        A kind that is not given has none afterwards.
+
+        Raises:
+            UsageError: scores of events in a store that keeps none.
+        """
+
+    def labelled(self) -> dict[str, pa.Table]:
+        """Scores of items, sessions and events as last written, most suspicious first; only kinds that have any."""
+
+
+class AuditStore(AddressedStore, Protocol):
+    """The audit log, and verdicts that were given past it."""
 
     def append_audit(self, drafts: Sequence[Draft]) -> Head:
         """Add entries to the audit log, all or none, and give the new head.
@@ -129,23 +160,9 @@ class Store(Protocol):
     def loose_verdicts(self) -> list[LooseVerdict]:
         """Verdicts that somebody wrote straight into the graph (Neo4j Browser), the oldest first."""
 
-    def write_labelled(self, labelled: Mapping[str, pa.Table]) -> None:
-        """Replace all scores of items, sessions and events: by kind, KIND_id and schema.LABELLED_COLUMNS.
 
-        A kind that is not given has none afterwards.
-
-        Raises:
-            UsageError: scores of events in a store that keeps none.
-        """
-
-    def labelled(self) -> dict[str, pa.Table]:
-        """Scores of items, sessions and events as last written, most suspicious first; only kinds that have any."""
-
-    def set_meta(self, key: str, value: str) -> None:
-        """Keep a small text (a JSON document) under a key."""
-
-    def meta(self, key: str) -> str | None:
-        """The text kept under a key, or None."""
+class QueryStore(AddressedStore, Protocol):
+    """The saved queries."""
 
     def queries(self) -> dict[str, str]:
         """Titles of the saved queries by name, in the order of an investigation."""
@@ -157,6 +174,28 @@ class Store(Protocol):
             UsageError: there is no query of that name (says the nearest right one), or a parameter is
                 missing, unknown or no number; ids must be given, the others have defaults.
         """
+
+
+class MetaStore(AddressedStore, Protocol):
+    """Small texts that the verbs keep beside the graph: what an ingest was, what a run was made with."""
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a small text (a JSON document) under a key."""
+
+    def meta(self, key: str) -> str | None:
+        """The text kept under a key, or None."""
+
+
+class GraphAndFindings(GraphStore, FindingsStore, Protocol):
+    """The graph and what was found in it, for who shows or explains findings."""
+
+
+class CaseworkStore(GraphAndFindings, AuditStore, Protocol):
+    """The graph, the findings and what analysts decided on them, for who decides or applies decisions."""
+
+
+class Store(CaseworkStore, QueryStore, MetaStore, Protocol):
+    """All ports of one store, for who opens it."""
 
     def close(self) -> None:
         """Release the store."""

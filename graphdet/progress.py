@@ -1,4 +1,4 @@
-"""Seconds and peak memory per verb, for run.json."""
+"""How far long work is, and how many seconds and how much memory it took."""
 
 import resource
 import sys
@@ -6,7 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass
@@ -57,3 +60,19 @@ class Silent:
 
     def done(self) -> None:
         """Ignore."""
+
+
+def without_bar(bench: "duckdb.DuckDBPyConnection") -> None:
+    """Keep DuckDB from drawing progress bars of its own.
+
+    In Jupyter without ipywidgets it draws none, and refuses to be told so.
+
+    >>> import duckdb
+    >>> with duckdb.connect() as bench:
+    ...     without_bar(bench)
+    ...     bench.execute("SELECT current_setting('enable_progress_bar')").fetchone()
+    (False,)
+    """
+    found = bench.execute("SELECT current_setting('enable_progress_bar')").fetchone()
+    if found is not None and found[0]:
+        bench.execute("SET enable_progress_bar = false")

@@ -12,7 +12,6 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import duckdb
 import numpy as np
 
 from graphdet.config import load_config
@@ -22,11 +21,12 @@ from graphdet.judge.shipped import LESSONS, SHIPPED_FOLDER, shipped_lessons
 from graphdet.judge.training import train_ring_judge
 from graphdet.learn.ring_lessons import lessons_of, planted_copy
 from graphdet.progress import Silent
-from graphdet.rings.evidence import JUDGE_DIRECTION
+from graphdet.rings.evidence_table import JUDGE_DIRECTION
 from graphdet.simulation.organic import organic
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
 from graphdet.verbs.ingest import ingest
+from graphdet.workbench import Workbench
 
 GENERATED = (  # users, items, days, kind: from crowded to sparse, from days to a year
     (20_000, 2_000, 30, "news"),
@@ -55,7 +55,7 @@ def online_retail(data: Path) -> GraphArrays:
 
 def lessons(graph: GraphArrays, seed: int) -> Lessons:
     """Plant, find candidates, thin."""
-    with duckdb.connect() as bench:
+    with Workbench.in_memory() as bench:
         planted, _, candidates = planted_copy(graph, bench, seed, Silent())
     found = lessons_of(planted, candidates)
     print(

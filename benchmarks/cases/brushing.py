@@ -32,7 +32,7 @@ from graphdet.items.scan import REPEATED_ACTS, ItemFindings, accounts_of, scan_i
 from graphdet.learn.labelled_blocks import ItemScanBlock, read_item_acts
 from graphdet.learn.labelled_sheets import Sheet, kept_sheet, with_blocks
 from graphdet.learn.labelled_task import LabelTask, fit_task, make_label_task
-from graphdet.store.duckdb import DuckDBStore
+from graphdet.ports import GraphStore
 
 CASE = "brushing"
 PARTS = ("labels", "no labels")
@@ -153,7 +153,7 @@ def flat_counts(acts: ItemActs) -> NDArray[np.float32]:
     ).astype(np.float32)
 
 
-def with_labels(store: DuckDBStore, shops: Shops, acts: ItemActs, n_seeds: int, only: list[str]) -> None:
+def with_labels(store: GraphStore, shops: Shops, acts: ItemActs, n_seeds: int, only: list[str]) -> None:
     """Five folds by shop, every method on the same folds."""
     plain = kept_sheet(store, "item")
     scanned = with_blocks(store, plain, [ItemScanBlock()])
@@ -217,7 +217,7 @@ def _drawn(y: NDArray[np.integer], flagged: Bool) -> dict[str, list[float]]:
 
 
 def without_labels(
-    shops: Shops, acts: ItemActs, user_ids: list[str], some: Bool, store: DuckDBStore, n_seeds: int
+    shops: Shops, acts: ItemActs, user_ids: list[str], some: Bool, store: GraphStore, n_seeds: int
 ) -> dict[str, Float]:
     """The scan on the whole log, measured on the shops `some`; peers beside it. Gives the scores for the curves."""
     y = shops.y

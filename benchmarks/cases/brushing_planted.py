@@ -14,8 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import duckdb
-import narwhals as nw
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -40,6 +38,7 @@ from graphdet.simulation.campaigns import DAY, HOUR, Campaign
 from graphdet.simulation.innocents import innocent_plan
 from graphdet.simulation.plant import plant
 from graphdet.tables import GraphArrays
+from graphdet.workbench import Workbench
 
 FDR = 0.05
 MOST_SHARE = 0.5  # of a co-action community that acts on an item, from which the item is its target
@@ -131,7 +130,7 @@ def _joined(graph: GraphArrays, rows: Rows) -> GraphArrays:
 
 def rings(graph: GraphArrays, seed: int, *_: int) -> Accused:
     """The judge that comes with the package, as `graphdet rings` has it without --model."""
-    with duckdb.connect() as bench:
+    with Workbench.in_memory() as bench:
         _, candidates = ring_candidates(graph, bench, seed, Silent())
     judged = judge_rings(candidates, shipped_judge().logits, FDR)
     rows = np.flatnonzero(judged.flagged).tolist()
@@ -169,13 +168,13 @@ def communities(graph: GraphArrays, seed: int, n_items: int, n_users: int) -> Ac
 def forest(graph: GraphArrays, seed: int, n_items: int, n_users: int) -> Accused:
     """Isolation Forest on graphdet's features of users and of items, given how many were planted."""
     users = _features(graph)
-    with duckdb.connect() as bench:
+    with Workbench.in_memory() as bench:
         own, _ = behaviour(graph, bench, Silent())
         table = pa.table(
             {"user_ix": np.arange(graph.n_users, dtype=np.int32)}
             | dict(zip(FEATURE_NAMES, own.T, strict=True))
         )
-        frame = nw.from_native(bench.from_arrow(table)).lazy()
+        frame = bench.from_arrow(table)
         found = group_item_features(edges_frame(graph, bench), frame).collect("pyarrow").to_native()
     items = np.zeros((graph.n_items, len(ITEM_FEATURES)))
     items[found["item_ix"].to_numpy()] = np.column_stack([found[name].to_numpy() for name in ITEM_FEATURES])

@@ -22,7 +22,8 @@ from graphdet.evaluation.splits import TEST, SplitPlan
 from graphdet.learn.labelled_sheets import Sheet
 from graphdet.learn.labelled_task import LabelTask, fit_task, make_label_task
 from graphdet.logs.labels import LABEL, Labels
-from graphdet.store.duckdb import DuckDBStore
+from graphdet.ports import Store
+from graphdet.store import open_store
 from graphdet.verbs.ingest import ingest
 
 ROOT = Path(__file__).parents[2]
@@ -43,10 +44,10 @@ class Outcome:
 
 
 @contextmanager
-def store_of(log: Path, config: str) -> Iterator[DuckDBStore]:
+def store_of(log: Path, config: str) -> Iterator[Store]:
     """A store with a log, in a folder that goes away."""
     with tempfile.TemporaryDirectory(prefix="graphdet-case-") as folder:
-        store = DuckDBStore(Path(folder) / "log.duckdb")
+        store = open_store(f"duckdb:{folder}/log.duckdb")
         try:
             ingest(store, [log], load_config(ROOT / "configs" / f"{config}.toml"))
             yield store

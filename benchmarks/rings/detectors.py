@@ -29,6 +29,7 @@ from graphdet.rings.membership import user_membership
 from graphdet.rings.organic import distinct_acts
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
+from graphdet.workbench import Workbench
 
 Detector = Callable[[GraphArrays, int], Found]
 Rows = NDArray[np.int32]
@@ -57,7 +58,7 @@ def graphdet(graph: GraphArrays, seed: int) -> Found:
 
 def zero_shot(graph: GraphArrays, seed: int) -> Found:
     """Rings as `graphdet rings` finds them with the judge that is shipped, untrained; user score: membership."""
-    with duckdb.connect() as bench:
+    with Workbench.in_memory() as bench:
         _, candidates = ring_candidates(graph, bench, seed, Silent())
     return named(candidates, shipped_judge())
 
@@ -144,7 +145,7 @@ def _densest(
 
 
 def _features(graph: GraphArrays) -> Float:
-    with duckdb.connect() as bench:
+    with Workbench.in_memory() as bench:
         users, _ = behaviour(graph, bench, Silent())
     scaled: Float = StandardScaler().fit_transform(users)
     return scaled

@@ -1,6 +1,5 @@
 """A graph autoencoder of PyGOD as a peer: users and items as nodes, their behaviour features, who is rebuilt badly."""
 
-import duckdb
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
@@ -10,6 +9,7 @@ from graphdet.errors import NotEnoughData
 from graphdet.features.behaviour import behaviour
 from graphdet.progress import Silent
 from graphdet.tables import GraphArrays
+from graphdet.workbench import Workbench
 
 EPOCHS = 100  # PyGOD's default
 
@@ -20,7 +20,7 @@ def pygod_gae(graph: GraphArrays, seed: int) -> Found:
     Raises:
         NotEnoughData: PyGOD is not installed.
     """
-    with duckdb.connect() as bench:
+    with Workbench.in_memory() as bench:
         users, items = behaviour(graph, bench, Silent())
     width = users.shape[1] + items.shape[1]
     x = np.zeros((graph.n_users + graph.n_items, width), np.float32)

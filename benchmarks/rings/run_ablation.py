@@ -9,7 +9,6 @@ lessons. Every judge sees the planted log as a user's: what it learns from is pl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
@@ -25,9 +24,10 @@ from graphdet.judge.shipped import shipped_judge, shipped_lessons
 from graphdet.judge.training import train_ring_judge
 from graphdet.learn.ring_lessons import planted_copies, seconded
 from graphdet.progress import Silent
-from graphdet.rings.evidence import INPUTS, JUDGE_DIRECTION
+from graphdet.rings.evidence_table import INPUTS, JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, judge_rings, ring_candidates
 from graphdet.tables import GraphArrays
+from graphdet.workbench import Workbench
 
 ELSEWHERE = "lessons of the log"  # left out: the judge that comes with graphdet, at home nowhere
 TIME = ("spread", "session_share", "recurrence")
@@ -112,7 +112,7 @@ def table(rows: list[Row]) -> None:
 
 def of_log(graph: GraphArrays, truth: Truth, seed: int) -> Iterator[tuple[str, dict[str, float]]]:
     """Figures of a planted log without each part."""
-    with duckdb.connect() as bench:
+    with Workbench.in_memory() as bench:
         _, candidates = ring_candidates(graph, bench, seed, Silent())
         lessons = Lessons.joined(
             [copy[-1] for copy in planted_copies(graph, bench, seed, Silent(), shipped_judge())]

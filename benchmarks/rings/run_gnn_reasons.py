@@ -15,7 +15,6 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-import duckdb
 import numpy as np
 
 from benchmarks.recording import record
@@ -33,6 +32,7 @@ from graphdet.progress import Silent
 from graphdet.simulation.assemble import Planted
 from graphdet.simulation.plant import plant
 from graphdet.tables import GraphArrays
+from graphdet.workbench import Workbench
 
 TOP_INPUTS = 5
 TIES_SHARE = 0.2
@@ -43,7 +43,7 @@ TOLD = 5
 def world(graph: GraphArrays, seed: int) -> tuple[Planted, HeteroData]:
     """A planted copy of the log, as the network sees it."""
     planted = plant(graph, plan_for(graph, seed), seed, leave_out_unfit=True)
-    with duckdb.connect() as bench:
+    with Workbench.in_memory() as bench:
         windows = find_pairs(planted.graph, bench, Silent())
         users, items = behaviour(planted.graph, bench, Silent())
     return planted, graph_in_pyg(planted.graph, users, items, windows, Silent())

@@ -15,7 +15,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 
 from benchmarks.recording import record
@@ -24,10 +23,13 @@ from benchmarks.rings.logs import LOGS, read_log
 from graphdet.judge.shipped import shipped_judge
 from graphdet.progress import Silent
 from graphdet.rings.blocks import MIN_ITEMS, MIN_USERS, block_acts
+from graphdet.rings.evidence_table import JUDGED_BY
 from graphdet.rings.find import Candidates, Judged, campaign_overlap, judge_rings, ring_candidates
-from graphdet.rings.why.explain import CODES, JUDGED_BY, RingExplanation, explain_rings
+from graphdet.rings.finding import Explanation
+from graphdet.rings.why.explain import CODES, explain_rings
 from graphdet.rings.why.without import logits_without
 from graphdet.tables import GraphArrays
+from graphdet.workbench import Workbench
 
 TOP = 3
 CUT = 0.25  # of a ring's acts, taken away to see what a reason is worth
@@ -42,14 +44,14 @@ class Told:
     candidates: Candidates
     judged: Judged
     campaign: dict[int, int]
-    why: dict[int, RingExplanation]
+    why: dict[int, Explanation]
     seconds: float
     n_flagged: int
 
 
 def told(graph: GraphArrays, of_user: np.ndarray, seed: int) -> Told:
     """Find, match and explain."""
-    with duckdb.connect() as bench:
+    with Workbench.in_memory() as bench:
         _, candidates = ring_candidates(graph, bench, seed, Silent())
     judge = shipped_judge().logits
     judged = judge_rings(candidates, judge, 0.05)
@@ -68,11 +70,11 @@ def told(graph: GraphArrays, of_user: np.ndarray, seed: int) -> Told:
     )
 
 
-def codes(why: RingExplanation, n: int = TOP) -> list[str]:
+def codes(why: Explanation, n: int = TOP) -> list[str]:
     return [reason.code for reason in why.reasons[:n]]
 
 
-def by_logit(why: RingExplanation, n: int = TOP) -> list[str]:
+def by_logit(why: Explanation, n: int = TOP) -> list[str]:
     """The same reasons ranked by the fall of the judge's logit instead, those it cannot see last."""
     order = sorted(why.reasons, key=lambda reason: -float(reason.numbers.get("judge_logit_drop", -np.inf)))
     return [reason.code for reason in order[:n] if reason.code in JUDGED_BY]
@@ -185,8 +187,8 @@ def innocents_explained(known: Known, found: Told) -> list[dict[str, object]]:
     out = []
     for row, (number, _, _) in enumerate(groups):
         why = explain_ring(judged, row, log, natural)
-        top = why.reasons[0].strength if why.reasons else 0.0
-        against = why.counter[0].strength / max(top, 1e-9) if why.counter else 0.0
+        top = why.reasons[0].nats if why.reasons else 0.0
+        against = why.counter_evidence[0].nats / max(top, 1e-9) if why.counter_evidence else 0.0
         out.append({"kind": planted.innocents[number].kind, "against": against, "codes": codes(why)})
     return out
 
@@ -200,7 +202,7 @@ def one(name: str, graph: GraphArrays, seed: int) -> dict[str, object]:
     fidelity = faithful(base, planted.graph, seed)
     for (row, campaign), falls in zip(base.campaign.items(), fidelity, strict=True):
         why = base.why[row]
-        top = why.reasons[0].strength if why.reasons else 0.0
+        top = why.reasons[0].nats if why.reasons else 0.0
         change = why.would_change
         rings.append(
             {
@@ -208,7 +210,7 @@ def one(name: str, graph: GraphArrays, seed: int) -> dict[str, object]:
                 "true": sorted(known.causes[campaign]),
                 "named": codes(why, len(CODES)),
                 "by_logit": by_logit(why),
-                "against": why.counter[0].strength / max(top, 1e-9) if why.counter else 0.0,
+                "against": why.counter_evidence[0].nats / max(top, 1e-9) if why.counter_evidence else 0.0,
                 "needed": change["n_members"] / change["of_members"] if change else None,
                 **{name: round(value, 3) for name, value in falls.items()},
             }

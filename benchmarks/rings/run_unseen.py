@@ -16,7 +16,6 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import duckdb
 import numpy as np
 
 from benchmarks.recording import record
@@ -29,10 +28,11 @@ from graphdet.judge.model import RingJudge
 from graphdet.judge.training import train_ring_judge
 from graphdet.learn.ring_lessons import planted_copies
 from graphdet.progress import Silent
-from graphdet.rings.evidence import JUDGE_DIRECTION
+from graphdet.rings.evidence_table import JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, campaign_overlap, ring_candidates
 from graphdet.simulation import CAMPAIGN_KINDS, TRAINED_KINDS, Campaign, innocent_plan, is_like, plant
 from graphdet.tables import GraphArrays
+from graphdet.workbench import Workbench
 
 BLOCKS = [name for name, campaign in CAMPAIGN_KINDS.items() if campaign.n_targets > 1]
 UNSEEN = [name for name in BLOCKS if name not in TRAINED_KINDS]
@@ -61,7 +61,7 @@ class Copy:
 
 def copies(graph: GraphArrays, seed: int) -> list[Copy]:
     """The planted copies that a judge of the log learns from."""
-    with duckdb.connect() as bench:
+    with Workbench.in_memory() as bench:
         return [
             Copy([group.asked for group in planted.campaigns], lessons)
             for planted, _, _, lessons in planted_copies(graph, bench, seed, Silent())
@@ -97,7 +97,7 @@ def one(
 ) -> list[dict[str, object]]:
     """All kinds on one planted log."""
     log, truth, kinds = planted_log(graph, per_kind, seed)
-    with duckdb.connect() as bench:
+    with Workbench.in_memory() as bench:
         _, candidates = ring_candidates(log, bench, seed, Silent())
     campaign, jaccard = campaign_overlap(candidates.blocks, truth.campaign_of_user)
     candidate = np.unique(campaign[jaccard >= MATCH])

@@ -18,17 +18,17 @@ from graphdet.casework.standing import (
 )
 from graphdet.casework.subjects import found_of, ring_id_of
 from graphdet.errors import UsageError
-from graphdet.ports import Store
+from graphdet.ports import AuditStore, CaseworkStore
 
 MOST_SNOOZE_DAYS = 3650
 
 
-def standing_of(store: Store) -> Standing:
+def standing_of(store: AuditStore) -> Standing:
     """What holds in a store, ended lists and snoozes among it (see Standing.at); writes nothing."""
     return _standing(store.audit().entries, store)
 
 
-def decision_doubts(store: Store) -> list[str]:
+def decision_doubts(store: AuditStore) -> list[str]:
     """A warning where the audit log was changed: what it says was decided may not have been."""
     faults = verify(store.audit())
     if not faults:
@@ -41,11 +41,11 @@ def decision_doubts(store: Store) -> list[str]:
     ]
 
 
-def _standing(entries: Sequence[Entry], store: Store) -> Standing:
+def _standing(entries: Sequence[Entry], store: AuditStore) -> Standing:
     return read_standing((entry.document() for entry in entries), store.loose_verdicts())
 
 
-def note_loose(store: Store) -> int:
+def note_loose(store: CaseworkStore) -> int:
     """Note in the audit log what was decided in Neo4j Browser, with what is known of its subject; says how many."""
     drafts = []
     for loose in store.loose_verdicts():
@@ -75,7 +75,7 @@ def note_loose(store: Store) -> int:
 
 
 def give_verdict(
-    store: Store, kind: str, subject: str, verdict: str, reason: str, note: str, who: str
+    store: CaseworkStore, kind: str, subject: str, verdict: str, reason: str, note: str, who: str
 ) -> tuple[Verdict, Head]:
     """Give a verdict on a ring or a user; it supersedes an earlier one, which stays in the log.
 
@@ -105,7 +105,7 @@ def _told(verdict: Verdict | None) -> dict[str, Any] | None:
 
 
 def put_on_list(
-    store: Store,
+    store: AuditStore,
     name: str,
     user_ids: Sequence[str],
     *,
@@ -140,7 +140,7 @@ def put_on_list(
 
 
 def snooze_ring(
-    store: Store, ring_id: str, until: datetime | None, *, note: str = "", who: str
+    store: CaseworkStore, ring_id: str, until: datetime | None, *, note: str = "", who: str
 ) -> tuple[str, Head]:
     """Keep a ring quiet until a time; None ends a snooze. Returns the ring's whole id.
 
@@ -185,7 +185,7 @@ def ends_at(until: str | None, days: float | None) -> datetime | None:
 
 
 def record(
-    store: Store, who: str, what: str, kind: str, subject: str, before: Any = None, after: Any = None
+    store: AuditStore, who: str, what: str, kind: str, subject: str, before: Any = None, after: Any = None
 ) -> Head:
     """Note anything else that must be known later: a report that was written, an id that was revealed."""
     return store.append_audit([Draft(who, what, kind, subject, before, after)])

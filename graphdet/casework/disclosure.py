@@ -1,8 +1,8 @@
 """The one place that every report, export and revealed pseudonym goes through before it is handed out.
 
-An audit log hooks in here: what cannot be noted must not be given out, so `disclose` is called first and may raise.
-
-The key of pseudonyms: a file that lies neither beside the store nor among the findings, and only its owner reads.
+The audit log hooks in here: what cannot be noted must not be given out, so `disclose` is called first and may raise.
+The key of pseudonyms is kept here too: a file that lies neither beside the store nor among the findings, and that only
+its owner can read.
 """
 
 import logging
@@ -16,7 +16,7 @@ from typing import Any
 
 from graphdet.errors import UsageError
 from graphdet.files import explain_os_error, make_folder
-from graphdet.ports import Store
+from graphdet.ports import AuditStore
 from graphdet.store import duckdb_path
 
 log = logging.getLogger("graphdet.disclosure")
@@ -35,10 +35,10 @@ class Disclosure:
     more: Mapping[str, Any] = field(default_factory=dict)  # what else is to be noted
 
 
-Listener = Callable[[Store, Disclosure], None]
+Listener = Callable[[AuditStore, Disclosure], None]
 
 
-def disclose(store: Store, disclosure: Disclosure, listener: Listener | None = None) -> None:
+def disclose(store: AuditStore, disclosure: Disclosure, listener: Listener | None = None) -> None:
     """Note a disclosure: in Python's log, and with the listener that the caller brings.
 
     Raises:

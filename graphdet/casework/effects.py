@@ -14,7 +14,7 @@ interval at 95 %. Verdicts are no random sample of the findings: people look fir
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -22,9 +22,8 @@ import pyarrow.compute as pc
 
 from graphdet.casework.standing import DENY, GUILTY, INNOCENT, UNSURE, Standing, Verdict
 from graphdet.evaluation.intervals import wilson
-from graphdet.tables import RingTables
+from graphdet.rings.finding import THOUGH_IT_WOULD, RingFinding
 
-THOUGH_IT_WOULD = "Not flagged for that, though it would be."
 MATERIAL = 0.5  # of the members, or of the targets, at the time of the verdict
 
 
@@ -36,7 +35,7 @@ class RingEffects:
     taken, by why.
     """
 
-    rings: RingTables
+    findings: tuple[RingFinding, ...]
     quiet: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -55,69 +54,65 @@ def change_since(verdict: Verdict, members: frozenset[str], items: frozenset[str
     return " and ".join(said) or None
 
 
-def settle_rings(rings: RingTables, standing: Standing) -> RingEffects:
+def settle_rings(findings: Iterable[RingFinding], standing: Standing) -> RingEffects:
     """Apply verdicts and snoozes to rings that have their lasting ids."""
-    members, items = grouped(rings.members, "user_id"), grouped(rings.items, "item_id")
     quiet: dict[str, str] = {}
     counts: Counter[str] = Counter()
-    rows = rings.rings.select(["ring_id", "flagged", "reason"]).to_pylist()
-    for row in rows:
-        ring_id = row["ring_id"]
-        verdict, snooze = standing.of_ring(ring_id), standing.snoozed.get(ring_id)
-        said = []
-        if verdict is not None:
-            changed = None
-            if verdict.verdict == INNOCENT:
-                none: frozenset[str] = frozenset()
-                changed = change_since(verdict, members.get(ring_id, none), items.get(ring_id, none))
-                if changed is None:
-                    quiet[ring_id] = verdict.words()
-                elif row["flagged"]:
-                    counts["rings_flagged_again"] += 1
-            said.append(
-                f"Flagged again although {verdict.words()}: {changed}."
-                if changed and row["flagged"]
-                else f"{_upper(verdict.words())}" + (f"; since then {changed}." if changed else ".")
-            )
-        if snooze is not None:
-            quiet.setdefault(ring_id, snooze.words())
-            said.append(f"{_upper(snooze.words())}.")
-        if ring_id in quiet and row["flagged"]:
-            counts["rings_snoozed" if quiet[ring_id].startswith("snoozed") else "rings_judged_innocent"] += 1
-            row["flagged"] = False
-            said.append(THOUGH_IT_WOULD)
-        row["reason"] = " ".join([*said, str(row["reason"] or "")]).strip() if said else row["reason"]
-    table = rings.rings
-    for name in ("flagged", "reason"):
-        at = table.column_names.index(name)
-        values = pa.array([row[name] for row in rows], table.schema.field(name).type)
-        table = table.set_column(at, name, values)
-    return RingEffects(RingTables(table, rings.members, rings.items), quiet, dict(counts))
+    settled = [_settled(finding, standing, quiet, counts) for finding in findings]
+    return RingEffects(tuple(settled), quiet, dict(counts))
 
 
-def grouped(table: pa.Table, column: str) -> dict[str, frozenset[str]]:
-    """The values of a column by ring_id."""
-    found: dict[str, set[str]] = {}
-    for ring_id, value in zip(table["ring_id"].to_pylist(), table[column].to_pylist(), strict=True):
-        found.setdefault(ring_id, set()).add(value)
-    return {ring_id: frozenset(values) for ring_id, values in found.items()}
+def _settled(
+    finding: RingFinding, standing: Standing, quiet: dict[str, str], counts: Counter[str]
+) -> RingFinding:
+    """The ring with the flag and the reason that decisions give it; adds to `quiet` and `counts` (see RingEffects)."""
+    ring_id, flagged = finding.ring_id, finding.flagged
+    verdict, snooze = standing.of_ring(ring_id), standing.snoozed.get(ring_id)
+    lines = []
+    if verdict is not None:
+        changed = None
+        if verdict.verdict == INNOCENT:
+            changed = change_since(verdict, finding.user_ids, finding.item_ids)
+            if changed is None:
+                quiet[ring_id] = verdict.words()
+            elif flagged:
+                counts["rings_flagged_again"] += 1
+        lines.append(
+            f"Flagged again although {verdict.words()}: {changed}."
+            if changed and flagged
+            else f"{_upper(verdict.words())}" + (f"; since then {changed}." if changed else ".")
+        )
+    if snooze is not None:
+        quiet.setdefault(ring_id, snooze.words())
+        lines.append(f"{_upper(snooze.words())}.")
+    if ring_id in quiet and flagged:
+        counts["rings_snoozed" if quiet[ring_id].startswith("snoozed") else "rings_judged_innocent"] += 1
+        flagged = False
+        lines.append(THOUGH_IT_WOULD)
+    if not lines:
+        return finding
+    return replace(finding, flagged=flagged, reason=" ".join([*lines, str(finding.reason or "")]).strip())
 
 
-def settle_users(scores: pa.Table, standing: Standing, rings: RingTables) -> tuple[pa.Table, dict[str, int]]:
-    """Apply the lists and verdicts on users to scores; `rings` are settled. Returns how many flags changed, by why."""
+def settle_users(
+    scores: pa.Table, standing: Standing, findings: Iterable[RingFinding]
+) -> tuple[pa.Table, dict[str, int]]:
+    """Apply the lists and verdicts on users to scores, and count the flags that changed, by why.
+
+    findings: the rings of the run, which settle_rings has been applied to.
+    """
     judged = {subject for kind, subject in standing.current if kind == "user"}
     wanted = pa.array(sorted(judged | standing.listed.keys()), pa.string())
     if not len(wanted):
         return scores, {}
-    loud = set(rings.rings.filter(rings.rings["flagged"])["ring_id"].to_pylist())
-    ring_of = _rings_of(rings, frozenset(wanted.to_pylist()))
+    flagged_rings = _flagged_rings_of(frozenset(wanted.to_pylist()), findings)
     place = pc.index_in(scores["user_id"].cast(pa.string()), value_set=wanted)
     rows = [row for row, found in enumerate(place.to_pylist()) if found is not None]
     flagged, reason = scores["flagged"].to_pylist(), scores["reason"].to_pylist()
     ids = scores["user_id"].take(pa.array(rows, pa.int64())).to_pylist()
     counts: Counter[str] = Counter()
     for row, user_id in zip(rows, ids, strict=True):
-        said, keep = _user(standing, user_id, bool(flagged[row]), ring_of.get(user_id, set()) & loud, counts)
+        said, keep = _user(standing, user_id, bool(flagged[row]), flagged_rings.get(user_id, set()), counts)
         reason[row] = " ".join([*said, str(reason[row] or "")]).strip()
         flagged[row] = keep
     for name, values in (("flagged", flagged), ("reason", reason)):
@@ -155,15 +150,14 @@ def _user(
     return said, keep
 
 
-def _rings_of(rings: RingTables, users: frozenset[str]) -> dict[str, set[str]]:
-    """The rings of some users."""
-    found: dict[str, set[str]] = {}
-    for ring_id, user_id in zip(
-        rings.members["ring_id"].to_pylist(), rings.members["user_id"].to_pylist(), strict=True
-    ):
-        if user_id in users:
-            found.setdefault(user_id, set()).add(ring_id)
-    return found
+def _flagged_rings_of(users: frozenset[str], findings: Iterable[RingFinding]) -> dict[str, set[str]]:
+    """The flagged rings of each of these users that is in any."""
+    rings: dict[str, set[str]] = {}
+    for finding in findings:
+        if finding.flagged:
+            for user_id in finding.user_ids & users:
+                rings.setdefault(user_id, set()).add(finding.ring_id)
+    return rings
 
 
 def _upper(text: str) -> str:

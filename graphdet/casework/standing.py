@@ -1,6 +1,6 @@
 """What holds now, read from the entries of the audit log in their order: the last word on each thing counts.
 
-The closed list of reasons for a verdict.
+The reasons that a verdict may name are a closed list.
 """
 
 import difflib

@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from graphdet.casework.standing import RING_SUBJECT
 from graphdet.errors import UsageError
-from graphdet.ports import Store
-from graphdet.reports.reasons import read_explanation
+from graphdet.ports import FindingsStore, GraphAndFindings, GraphStore
+from graphdet.rings.finding import Explanation
 from graphdet.rings.identity import Shape, number_of
 from graphdet.tables import RingTables
 
@@ -18,7 +18,7 @@ TOP_REASONS = 3  # of a ring that a verdict on it is a verdict on
 UNUSUAL = 0.99  # tail share from which a behaviour scorer speaks against a user (as in scores.user_reasons)
 
 
-def known_rings(store: Store, rings: RingTables | None = None) -> dict[str, Shape]:
+def known_rings(store: FindingsStore, rings: RingTables | None = None) -> dict[str, Shape]:
     """Every ring that was ever found, as it was last seen, by id."""
     shapes: dict[str, Shape] = {}
     history = store.ring_history().select(["ring_id", "members", "items"])
@@ -40,7 +40,7 @@ def ring_shapes(rings: RingTables) -> dict[str, Shape]:
     return {ring_id: Shape(frozenset(members[ring_id]), frozenset(items[ring_id])) for ring_id in members}
 
 
-def ring_id_of(store: Store, name: str) -> str:
+def ring_id_of(store: FindingsStore, name: str) -> str:
     """The whole id of a ring that a person names: R17 is R0017.
 
     Raises:
@@ -61,7 +61,7 @@ def ring_id_of(store: Store, name: str) -> str:
     raise UsageError(f"there is no ring {name!r}; {hint}")
 
 
-def found_of(store: Store, kind: str, subject: str) -> dict[str, Any]:
+def found_of(store: GraphAndFindings, kind: str, subject: str) -> dict[str, Any]:
     """What is known of a ring (by its whole id) or a user, as plain JSON values.
 
     Raises:
@@ -70,7 +70,7 @@ def found_of(store: Store, kind: str, subject: str) -> dict[str, Any]:
     return _ring(store, subject) if kind == RING_SUBJECT else _user(store, subject)
 
 
-def _ring(store: Store, ring_id: str) -> dict[str, Any]:
+def _ring(store: FindingsStore, ring_id: str) -> dict[str, Any]:
     rings = store.rings()
     found = rings.rings.filter(pc.equal(rings.rings["ring_id"], ring_id)).to_pylist()
     if not found:
@@ -82,7 +82,7 @@ def _ring(store: Store, ring_id: str) -> dict[str, Any]:
     members = rings.members.filter(pc.equal(rings.members["ring_id"], ring_id)).to_pylist()
     items = rings.items.filter(pc.equal(rings.items["ring_id"], ring_id))["item_id"].to_pylist()
     least = SURE_OF_RING_SCORE * (ring["score"] or 0.0)
-    strongest = read_explanation(ring, "").reasons[:TOP_REASONS]
+    strongest = Explanation.from_json(ring["evidence"]).reasons[:TOP_REASONS]
     return {
         "members": sorted(row["user_id"] for row in members),
         "sure_members": sorted(row["user_id"] for row in members if (row["score"] or 0.0) >= least),
@@ -94,7 +94,7 @@ def _ring(store: Store, ring_id: str) -> dict[str, Any]:
     }
 
 
-def _user(store: Store, user_id: str) -> dict[str, Any]:
+def _user(store: GraphAndFindings, user_id: str) -> dict[str, Any]:
     scores = store.scores()
     found = scores.filter(pc.equal(scores["user_id"], pa.scalar(user_id))).to_pylist()
     if not found:
@@ -118,5 +118,5 @@ def _user(store: Store, user_id: str) -> dict[str, Any]:
     }
 
 
-def _in_log(store: Store, user_id: str) -> bool:
+def _in_log(store: GraphStore, user_id: str) -> bool:
     return bool(store.neighbourhood([user_id], 1).collect("pyarrow").to_native().num_rows)

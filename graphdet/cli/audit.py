@@ -14,7 +14,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-NOTE_WIDTH = 60
 
 
 @app.command("verify")
@@ -77,9 +76,9 @@ def show_log(
         (
             [
                 str(entry["seq"]),
-                *(shorten(str(entry.get(name, "?")), NOTE_WIDTH) for name in ("at", "who", "what")),
-                shorten(f"{entry.get('kind', '?')} {entry.get('subject', '?')}", NOTE_WIDTH),
-                shorten(_after(entry.get("after")), NOTE_WIDTH),
+                *(shorten(str(entry.get(name, "?")), show.NOTE_WIDTH) for name in ("at", "who", "what")),
+                shorten(f"{entry.get('kind', '?')} {entry.get('subject', '?')}", show.NOTE_WIDTH),
+                shorten(_after(entry.get("after")), show.NOTE_WIDTH),
             ]
             for entry in entries[-limit:]
         ),

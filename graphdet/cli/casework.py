@@ -15,8 +15,6 @@ from graphdet.errors import UsageError
 if TYPE_CHECKING:
     from graphdet.casework.standing import Standing, Verdict
 
-NOTE_WIDTH = 60  # of notes in the table; --json has all of them
-
 
 @guarded
 def verdict(
@@ -118,8 +116,8 @@ def _row(one: "Verdict", counts: bool) -> dict[str, Any]:
     """A verdict as a JSON object."""
     names = ("kind", "subject", "verdict", "reason", "note", "who", "at")
     state = "counts" if counts else ("unusable" if one.fault else "superseded")
-    told = {name: getattr(one, name) for name in names}
-    return told | {"entry": one.seq, "state": state, "fault": one.fault, "found": dict(one.found)}
+    document = {name: getattr(one, name) for name in names}
+    return document | {"entry": one.seq, "state": state, "fault": one.fault, "found": dict(one.found)}
 
 
 def _print_verdicts(shown: list[tuple["Verdict", bool]]) -> None:
@@ -138,7 +136,9 @@ def _print_verdicts(shown: list[tuple["Verdict", bool]]) -> None:
         state = "counts" if counts else (f"unusable: {one.fault}" if one.fault else "superseded")
         state += "" if one.seq is not None else " (Neo4j Browser, not in the audit log yet)"
         texts = (one.kind, one.subject, one.verdict, one.reason, one.who, one.at[:16].replace("T", " "))
-        rows.append([*(shorten(text, NOTE_WIDTH) for text in texts), state, shorten(one.note, NOTE_WIDTH)])
+        rows.append(
+            [*(shorten(text, show.NOTE_WIDTH) for text in texts), state, shorten(one.note, show.NOTE_WIDTH)]
+        )
     show.print_rows([(heading, False) for heading in headings], rows)
 
 
@@ -156,7 +156,7 @@ def _print_lists(standing: "Standing") -> None:
     headings = ("list", "", "by", "since", "until", "note")
     show.print_rows(
         [(heading, False) for heading in headings],
-        ([shorten(text or "–", NOTE_WIDTH) for text in row] for row in rows),
+        ([shorten(text or "–", show.NOTE_WIDTH) for text in row] for row in rows),
     )
 
 
@@ -245,8 +245,8 @@ def _put(
     if as_json:
         from graphdet.cli import show
 
-        told = {"list": name, "removed": remove, "until": until and until.isoformat(), "users": users}
-        show.print_json({**told, "audit": {"seq": head.count, "hash": head.hash}})
+        document = {"list": name, "removed": remove, "until": until and until.isoformat(), "users": users}
+        show.print_json({**document, "audit": {"seq": head.count, "hash": head.hash}})
         return
     n = f"{len(users)} user{'' if len(users) == 1 else 's'}"
     end = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
@@ -276,8 +276,8 @@ def snooze_command(
     if json:
         from graphdet.cli import show
 
-        told = {"ring_id": ring_id, "until": end and end.isoformat()}
-        show.print_json({**told, "audit": {"seq": head.count, "hash": head.hash}})
+        document = {"ring_id": ring_id, "until": end and end.isoformat()}
+        show.print_json({**document, "audit": {"seq": head.count, "hash": head.hash}})
         return
     print(f"Ring {ring_id}: " + (f"snoozed until {end:%Y-%m-%d %H:%M} UTC." if end else "snoozed no more."))
     print_head(head)

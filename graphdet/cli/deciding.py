@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from graphdet.audit import Head
     from graphdet.casework.disclosure import Disclosure, Listener
-    from graphdet.ports import Store
+    from graphdet.ports import AuditStore
 
 WHO_VARIABLE = "GRAPHDET_ANALYST"
 By = Annotated[
@@ -44,7 +44,7 @@ def noted(by: str | None) -> "Listener":
     """Note what is given out in the audit log of its store, before it is."""
     from graphdet.casework.decisions import record
 
-    def note(store: "Store", given: "Disclosure") -> None:
+    def note(store: "AuditStore", given: "Disclosure") -> None:
         after = {"formats": list(given.formats), "out": given.out, "pseudonymised": given.pseudonymised}
         about = (given.kind, ", ".join(given.subjects)) if given.subjects else ("store", store.url)
         record(store, who(by), given.what, *about, after=after | dict(given.more))

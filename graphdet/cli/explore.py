@@ -36,15 +36,15 @@ def eda_command(
     settings = load_config(config)
     from graphdet.verbs.eda import eda as look
 
-    told = look(logs, settings, out, labels=labels, seed=seed, progress=make_progress())
-    for warning in told["warnings"]:
+    document = look(logs, settings, out, labels=labels, seed=seed, progress=make_progress())
+    for warning in document["warnings"]:
         say(f"Warning: {warning}")
     if json:
-        show.print_json(told)
+        show.print_json(document)
         return
     from graphdet.words import visible
 
-    for line in told["findings"]:
+    for line in document["findings"]:
         print(f"  {visible(line)}")
     print(f"The page: {out / 'eda.html'}")
 
@@ -79,14 +79,14 @@ def power_command(
     settings = load_config(config)
     from graphdet.verbs.power import power as measure
 
-    told = measure(
+    document = measure(
         logs, settings, out, store_url=store, fdr=level, copies=copies, seed=seed, progress=make_progress()
     )
     if json:
-        show.print_json(told)
+        show.print_json(document)
         return
-    print(told["headline"])
-    for line in (*told["found"], *told["unseen"]):
+    print(document["headline"])
+    for line in (*document["found"], *document["unseen"]):
         print(f"  {line}")
     print(f"The picture: {out / 'power.html'}")
 

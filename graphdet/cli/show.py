@@ -18,6 +18,7 @@ from graphdet.reports.csv_tables import csv_parts, sheet
 
 PrintedRow = Mapping[str, Any]
 _SURROGATE = re.compile("[\ud800-\udfff]")
+NOTE_WIDTH = 60  # characters of a note in a table; --json has all of them
 _PLAIN_WIDTH = 160  # of tables in a pipe or a file, where no terminal gives a width
 
 

@@ -1,6 +1,6 @@
-"""Centres of clusters.
+"""Centres of clusters on quantile-binned inputs.
 
-Quantile-binned inputs: every column is replaced by the normal score of its rank in a reference sample.
+Every column is replaced by the normal score of its rank in a reference sample.
 """
 
 from dataclasses import dataclass

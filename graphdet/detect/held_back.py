@@ -1,35 +1,39 @@
-"""Groups that are nearly flagged, or would be by the log's own judge alone: what people should know of them."""
+"""Groups that are nearly flagged, or that the networks trained on the log would flag alone: what people should know."""
 
-import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet import schema
 from graphdet.casework.memory import Remembered
 from graphdet.judge.examples import RING_LABEL
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.rings.blocks import Blocks
-from graphdet.rings.evidence import judge_inputs
+from graphdet.rings.evidence_table import judge_inputs
 from graphdet.rings.find import Candidates, Judged
+from graphdet.rings.finding import Reason, RingFinding
 from graphdet.rings.membership import listed_rings
-from graphdet.rings.why.member_reasons import as_reason
 from graphdet.rings.why.reasons import ring_words
-from graphdet.tables import RingTables
 from graphdet.words import plural
 
 MOST_RINGS_NAMED = 5  # rings in one line
-NEAR_LEVEL_FACTOR = 2.0  # times the level: who is flagged at so much is told of
+NEAR_LEVEL_FACTOR = (
+    2.0  # a group is nearly flagged when it would be flagged at this many times the level of the run
+)
 
 
 @dataclass(frozen=True)
 class HeldBack:
-    """Groups that the networks trained on the log would flag if nobody else were asked. Shapes: all [n].
+    """The groups that the networks trained on the log would flag, but that the whole judge does not. Shapes: all [n].
 
-    row: int64, the ring of Judged that the group is, −1 where none is; strange: it is like no campaign planted into the
-    log, else the judge of other logs, who knows this one, is far from sure of it; taken: float64, nats by which it was
-    lowered.
+    row: int64, the ring of Judged that is the same group, -1 where none is.
+
+    strange: bool. True where the group is like no campaign that was planted into the log, so that the networks only
+    guess. False where the second judge, which was trained on other logs but ranks the planted campaigns of this one
+    nearly as well, is far from sure of the group.
+
+    taken: float64, by how many nats the logit of the networks was lowered for that.
     """
 
     row: NDArray[np.int64]
@@ -38,7 +42,7 @@ class HeldBack:
 
 
 def held_back(candidates: Candidates, judged: Judged, judge: RingJudge, fdr: float) -> HeldBack:
-    """Ask the log's own networks alone, and compare."""
+    """Judge the candidates again with the log's own networks alone, to find the groups that only they would flag."""
     if judge.known is None and judge.second is None:
         return HeldBack(np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0))
     networks = replace(judge, known=None, second=None)
@@ -53,7 +57,7 @@ def held_back(candidates: Candidates, judged: Judged, judge: RingJudge, fdr: flo
 
 
 def _same_group(blocks: Blocks, others: Blocks) -> NDArray[np.int64]:
-    """The other block that has most members in common with each, int64[n]; −1 where they are not half of both."""
+    """The block with the members most alike, int64[n]; -1 where the Jaccard index is below RING_LABEL."""
     if not len(others):
         return np.full(len(blocks), -1)
     shared = np.asarray((blocks.users @ others.users.T).todense(), np.float64)
@@ -62,61 +66,89 @@ def _same_group(blocks: Blocks, others: Blocks) -> NDArray[np.int64]:
     return np.where(alike.max(axis=1) >= RING_LABEL, alike.argmax(axis=1), -1)
 
 
-def with_counter_evidence(tables: RingTables, judged: Judged, held: HeldBack) -> RingTables:
-    """Say in the counter-evidence of each ring that is listed why it was held back."""
+def with_counter_evidence(
+    findings: Sequence[RingFinding], judged: Judged, held: HeldBack
+) -> tuple[RingFinding, ...]:
+    """Put first in the counter-evidence of each listed ring that was held back why it was.
+
+    findings: those of listed_rings(judged), in that order.
+    """
     place = {row: at for at, row in enumerate(listed_rings(judged).tolist())}
-    evidence = tables.rings[schema.RING_EVIDENCE].to_pylist()
+    doubted = list(findings)
     for row, strange, taken in zip(
         held.row.tolist(), held.strange.tolist(), held.taken.tolist(), strict=True
     ):
         if row in place:
             code = "unlike_planted" if strange else "second_judge"
-            document = json.loads(evidence[place[row]])
-            reason = as_reason(code, taken, {}, ring_words(code, {}))
-            document["counter_evidence"] = [reason, *document["counter_evidence"]]
-            evidence[place[row]] = json.dumps(document)
-    return tables.with_evidence(evidence)
+            finding = doubted[place[row]]
+            doubt = Reason(code, ring_words(code, {}), taken)
+            against = (doubt, *finding.explanation.counter_evidence)
+            explanation = replace(finding.explanation, counter_evidence=against)
+            doubted[place[row]] = replace(finding, explanation=explanation)
+    return tuple(doubted)
 
 
 def with_doubts(known: Remembered, judged: Judged, held: HeldBack, fdr: float) -> Remembered:
-    """Add what people should know of groups that a judge nearly flags, or would if it knew them better."""
-    ids = dict(zip(listed_rings(judged).tolist(), known.rings.rings["ring_id"].to_pylist(), strict=True))
+    """Add notes on groups that are nearly flagged, and on those that a judge holds back."""
+    listed = listed_rings(judged).tolist()
+    ids = {row: finding.ring_id for row, finding in zip(listed, known.findings, strict=True)}
+    notes = [
+        *_nearly_flagged(ids, known, judged, fdr),
+        *_held_back_notes(ids, held),
+        *_overruled(judged.overruled),
+    ]
+    return replace(known, notes=(*known.notes, *notes))
 
-    def would(rows: NDArray[np.int64]) -> tuple[str, str, str]:
-        """How many would be flagged, with the ids of those that are listed; the verb and the pronoun that go on."""
-        names = [ids[row] for row in rows.tolist() if row in ids]
-        more = " …" if len(names) > MOST_RINGS_NAMED else ""
-        which = f" ({', '.join(names[:MOST_RINGS_NAMED])}{more})" if names else ""
-        return f"{plural(len(rows), 'group')}{which} would be flagged", *(
-            ("is", "it") if len(rows) == 1 else ("are", "them")
-        )
 
-    said = []
-    loud = np.array([ids.get(row) not in known.quiet for row in range(len(judged.level))], bool)
-    near = np.flatnonzero(~judged.flagged & (judged.level <= NEAR_LEVEL_FACTOR * fdr) & loud)
-    if len(near):
-        groups, _, _ = would(near)
-        level = float(judged.level[near].max())
-        said.append(
-            f"{groups} at --fdr {np.ceil(100 * level) / 100:.2g}, and up to one flag in {1 / level:.0f} may then be "
-            f"false."
+def _groups(rows: Iterable[int], ids: Mapping[int, str]) -> str:
+    """How many groups these rows are, with the ids of those that are listed.
+
+    >>> _groups([0, 1, 7], {0: "R0001", 1: "R0004"}), _groups([7], {})
+    ('3 groups (R0001, R0004)', '1 group')
+    """
+    rows = list(rows)
+    names = [ids[row] for row in rows if row in ids]
+    more = " …" if len(names) > MOST_RINGS_NAMED else ""
+    which = f" ({', '.join(names[:MOST_RINGS_NAMED])}{more})" if names else ""
+    return f"{plural(len(rows), 'group')}{which}"
+
+
+def _nearly_flagged(ids: Mapping[int, str], known: Remembered, judged: Judged, fdr: float) -> list[str]:
+    """A note on the groups that a run at up to NEAR_LEVEL_FACTOR times the level would flag, but for quiet ones."""
+    quiet = np.array([ids.get(row) in known.quiet for row in range(len(judged.level))], bool)
+    near = np.flatnonzero(~judged.flagged & (judged.level <= NEAR_LEVEL_FACTOR * fdr) & ~quiet)
+    if not len(near):
+        return []
+    level = float(judged.level[near].max())
+    return [
+        f"{_groups(near.tolist(), ids)} would be flagged at --fdr {np.ceil(100 * level) / 100:.2g}, and up to one flag "
+        f"in {1 / level:.0f} may then be false."
+    ]
+
+
+def _held_back_notes(ids: Mapping[int, str], held: HeldBack) -> list[str]:
+    notes = []
+    strange, doubted = held.row[held.strange].tolist(), held.row[~held.strange].tolist()
+    if strange:
+        be, them = ("is", "it") if len(strange) == 1 else ("are", "them")
+        notes.append(
+            f"{_groups(strange, ids)} would be flagged, but {be} like no campaign that was planted into this log for "
+            f"the judge to learn from, so it has no opinion: read {them} before you trust or dismiss {them}."
         )
-    if held.strange.any():
-        groups, be, them = would(held.row[held.strange])
-        said.append(
-            f"{groups}, but {be} like no campaign that was planted into this log for the judge to learn from, so it "
-            f"has no opinion: read {them} before you trust or dismiss {them}."
+    if doubted:
+        them = "it" if len(doubted) == 1 else "them"
+        notes.append(
+            f"{_groups(doubted, ids)} would be flagged by what was learned from this log alone, but the judge of other "
+            f"logs doubts {them}: leads to look at, not findings."
         )
-    if not held.strange.all():
-        groups, _, them = would(held.row[~held.strange])
-        said.append(
-            f"{groups} by what was learned from this log alone, but the judge of other logs doubts {them}: leads to "
-            f"look at, not findings."
-        )
-    if judged.overruled:
-        said.append(
-            f"{plural(judged.overruled, 'group')} would be flagged, but this judge was not trained on this log, and "
-            f"too many ordinary groups look nearly as strong to it: graphdet train --model DIR, then graphdet rings "
-            f"--model DIR."
-        )
-    return replace(known, said=(*known.said, *said))
+    return notes
+
+
+def _overruled(n_groups: int) -> list[str]:
+    """A note on the groups that the judge would flag but the log's own tail does not let it (see Judged.overruled)."""
+    if not n_groups:
+        return []
+    return [
+        f"{plural(n_groups, 'group')} would be flagged, but this judge was not trained on this log, and too many "
+        f"ordinary groups look nearly as strong to it: graphdet train --model DIR, then graphdet rings --model DIR."
+    ]

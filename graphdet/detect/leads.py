@@ -1,20 +1,15 @@
 """Leads: groups that were looked at and are not flagged, each with what held it back."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
 
-from graphdet.casework.effects import THOUGH_IT_WOULD
-from graphdet.reports.reasons import read_explanation
 from graphdet.rings.find import least_score
+from graphdet.rings.finding import RingFinding
 from graphdet.tables import RingTables
 from graphdet.words import figure, percent
 
 COLUMNS = ("ring_id", "n_users", "n_items", "score", "p_value", "q_value", "held_back_by", "why")
-DECISION, LEVEL = "decision", "level"
-JUDGES = ("unlike_planted", "second_judge")  # codes of the counter-evidence that `held_back` writes
 _TYPES = (pa.string(), pa.int64(), pa.int64(), *[pa.float64()] * 3, pa.string(), pa.string())
 
 
@@ -28,40 +23,36 @@ def leads(rings: RingTables, fdr: float | None) -> pa.Table:
 
     Shapes: COLUMNS, one row per ring that is not flagged.
     """
-    rows = []
-    for ring in rings.rings.to_pylist():
-        if not ring["flagged"]:
-            held_by, why = _held_back(ring, fdr)
-            rows.append({**ring, "held_back_by": held_by, "why": why})
+    findings = [RingFinding.from_row(row) for row in rings.rings.to_pylist() if not row["flagged"]]
+    rows = [{**vars(ring), "held_back_by": ring.held_back_by, "why": _why(ring, fdr)} for ring in findings]
     return pa.Table.from_pylist(rows, pa.schema(list(zip(COLUMNS, _TYPES, strict=True))))
 
 
-def _held_back(ring: Mapping[str, Any], fdr: float | None) -> tuple[str, str]:
-    said, decided, _ = str(ring["reason"] or "").partition(THOUGH_IT_WOULD)
-    if decided:
-        return DECISION, said + THOUGH_IT_WOULD
-    for doubt in read_explanation(ring, "").against:
-        if doubt.code in JUDGES:
-            return doubt.code, f"{doubt.text[:1].upper()}{doubt.text[1:]}."
-    return LEVEL, _below(ring, fdr)
+def _why(ring: RingFinding, fdr: float | None) -> str:
+    if ring.decision is not None:
+        return ring.decision
+    if ring.judge_doubt is not None:
+        text = ring.judge_doubt.text
+        return f"{text[:1].upper()}{text[1:]}."
+    return _below(ring.score, ring.q_value, ring.p_value, fdr)
 
 
-def _below(ring: Mapping[str, Any], fdr: float | None) -> str:
+def _below(score: float | None, q_value: float | None, p_value: float | None, fdr: float | None) -> str:
     """Say what of a flag's needs is not met.
 
-    >>> _below({"score": 0.4, "q_value": 0.3, "p_value": 0.01}, 0.05)
+    >>> _below(0.4, 0.3, 0.01, 0.05)
     'Its score is 0.40, and a flag needs 0.90; its q-value is 0.30, above the level of 0.05.'
     """
     if fdr is None:
         return "It does not reach the level of a flag."
-    score, q_value = (math.nan if ring[name] is None else float(ring[name]) for name in ("score", "q_value"))
+    score, q_value = (math.nan if value is None else float(value) for value in (score, q_value))
     parts = []
     if not score >= least_score(fdr):
         parts.append(f"its score is {figure(score)}, and a flag needs {figure(least_score(fdr))}")
     if not q_value <= fdr:
         parts.append(f"its q-value is {figure(q_value)}, above the level of {figure(fdr)}")
     if not parts:
-        share = "" if ring["p_value"] is None else f" ({percent(float(ring['p_value']))} of them)"
+        share = "" if p_value is None else f" ({percent(float(p_value))} of them)"
         parts.append(f"ordinary groups of this log look as strong{share}")
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}."

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import narwhals as nw
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphdet import schema
 from graphdet.errors import UsageError
-from graphdet.ports import Store
+from graphdet.ports import GraphAndFindings, GraphStore
 from graphdet.progress import Progress
 from graphdet.reports.context import LogActs, Surroundings, look_around
 from graphdet.reports.gather import Look, Sources
@@ -22,7 +21,7 @@ ACTS_QUERY = "ring-timeline"  # the saved query that lists the acts of a ring
 
 
 def ring_sources(
-    store: Store,
+    store: GraphAndFindings,
     rings: RingTables,
     ring_ids: Sequence[str],
     progress: Progress,
@@ -50,13 +49,13 @@ def ring_sources(
     return Sources(rings, acts, scores, items, entities, look)
 
 
-def _among(store: Store, frame: Frame, column: str, ids: Sequence[str]) -> Frame:
+def _among(store: GraphStore, frame: Frame, column: str, ids: Sequence[str]) -> Frame:
     """The rows of a frame whose column is one of some ids."""
     wanted = pa.table({column: pa.array(list(ids), pa.string())})
-    return frame.join(nw.from_native(store.bench.from_arrow(wanted)).lazy(), on=column, how="semi")
+    return frame.join(store.bench.from_arrow(wanted), on=column, how="semi")
 
 
-def ring_events(store: Store, user_ids: Sequence[str], item_ids: Sequence[str]) -> pa.Table:
+def ring_events(store: GraphStore, user_ids: Sequence[str], item_ids: Sequence[str]) -> pa.Table:
     """What some users did on some items, act by act and by time.
 
     Columns: at_ms, user_id, item_id, action, session_id, n; then, from a store that keeps events, event_id, amount,
@@ -76,7 +75,7 @@ def ring_events(store: Store, user_ids: Sequence[str], item_ids: Sequence[str]) 
     return found.sort_by([(name, "ascending") for name in first])
 
 
-def _look(store: Store) -> Look:
+def _look(store: GraphStore) -> Look:
     """Look around rings in the whole log.
 
     It is read now. In a thread it is numbered, and then looked at ring by ring, while the caller reads on, loads what

@@ -20,12 +20,12 @@ from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.words import with_gnn
 from graphdet.learn.models import Models
 from graphdet.learn.user_trees import UserColumns, user_columns
-from graphdet.ports import Store
+from graphdet.ports import CaseworkStore
 from graphdet.progress import Progress
 from graphdet.rings.blocks import entry_rows
 from graphdet.rings.find import LEAST_SCORE, Candidates, Judged
 from graphdet.rings.membership import listed_rings, member_strength, user_membership
-from graphdet.rings.why.tables import told_of_members
+from graphdet.rings.why.findings import member_texts
 from graphdet.scores.fused import Fusion, ScoreParts, user_reasons
 from graphdet.tables import GraphArrays, PairArrays
 
@@ -36,7 +36,7 @@ KEPT_QUIET = "Not flagged, though it would be: in {ring}, {why}."
 
 
 def score_graph(
-    store: Store,
+    store: CaseworkStore,
     graph: GraphArrays,
     windows: list[PairArrays],
     candidates: Candidates,
@@ -66,21 +66,21 @@ def score_graph(
     if explained:
         progress.done()
         progress.start("explain rings")
-        known = replace(known, rings=with_gnn(known.rings, GnnExplainer(models.gnn, data), graph))
+        known = replace(known, findings=with_gnn(known.findings, GnnExplainer(models.gnn, data), graph))
     value = models.fusion.score(parts)
     logits = logit(value)
     p_value = tail_p_values(logits)
     q_value = posterior_q_values(value)
-    name = dict(zip(listed_rings(judged).tolist(), known.rings.rings["ring_id"].to_pylist(), strict=True))
+    name = dict(zip(listed_rings(judged).tolist(), (ring.ring_id for ring in known.findings), strict=True))
     ring_id = [name.get(row) for row in ring_row.tolist()]
     # One more for the users of no ring (row −1), who are all there is when no block was found.
     size = np.append(np.diff(judged.blocks.users.indptr), 0)[ring_row]
     quiet = np.array([name.get(row) in known.quiet for row in range(len(judged.score))], bool)
     flags = Flags(fdr, review, judged, candidates)
     flagged, muted_by = flags.settled(models.fusion, parts, value, q_value, ring_row, quiet)
-    told = told_of_members(known.rings)
+    texts = member_texts(known.findings)
     did = {
-        user: told.get((ring, graph.user_ids[user].as_py()), [])
+        user: texts.get((ring, graph.user_ids[user].as_py()), [])
         for user, ring in enumerate(ring_id)
         if ring is not None
     }

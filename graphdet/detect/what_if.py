@@ -15,7 +15,7 @@ from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.judge.model import judged_by
 from graphdet.learn.models import Models
 from graphdet.learn.user_trees import user_columns
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.progress import Progress, Silent
 from graphdet.rings.find import ring_candidates
 from graphdet.tables import GraphArrays
@@ -29,7 +29,7 @@ class WhatIf:
     users keep the acts that may have answered to them, its texts stay, and decisions of analysts have no say.
     """
 
-    store: Store
+    store: GraphStore
     graph: GraphArrays
     models: Models
     fdr: float

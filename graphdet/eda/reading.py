@@ -20,7 +20,7 @@ from graphdet.logs import CleanLog, read_log
 from graphdet.logs.fields import attributes_of_config
 from graphdet.logs.raw import ColumnProfile, RawFile, entity_column, materialise, profile_columns
 from graphdet.logs.rejects import DUPLICATE
-from graphdet.progress import Progress
+from graphdet.progress import Progress, without_bar
 from graphdet.tables import Frame
 
 EXAMPLES_PER_REASON = 3  # rows shown of each reason
@@ -71,7 +71,7 @@ def workbench() -> Iterator[duckdb.DuckDBPyConnection]:
     with TemporaryDirectory(prefix="graphdet-") as scratch:
         bench = duckdb.connect(":memory:", config={"temp_directory": scratch})
         try:
-            bench.execute("SET enable_progress_bar = false")
+            without_bar(bench)
             yield bench
         finally:
             bench.close()

@@ -1,8 +1,8 @@
-"""Whether a score means what it says: of things scored .8, eight in ten are frauds.
+"""Whether a score means what it says, and what share of a log is positive.
 
-How many of the unlabelled are frauds, from the scores of frauds that are known.
-
-Posteriors at a log's own share of positives, and the false discovery rate they imply.
+Three parts: calibration (of things scored .8, eight in ten are frauds); the share of frauds among the unlabelled, from
+the scores of frauds that are known; posteriors at a log's own share of positives, and the false discovery rate that
+they imply.
 """
 
 from dataclasses import dataclass

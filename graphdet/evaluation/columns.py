@@ -1,8 +1,7 @@
-"""Three ways to tell how far out a row of features lies: z-score, quartiles (IQR) and ECOD.
+"""Columns of numbers: how far out a row lies, how columns go together, how much one has moved.
 
-Spearman's rank correlation of many columns at once.
-
-How much a distribution has moved: population stability index and Kolmogorov–Smirnov distance.
+Outliers by z-score, quartiles (IQR) and ECOD; Spearman's rank correlation of many columns at once; the population
+stability index and the Kolmogorov–Smirnov distance.
 """
 
 import numpy as np

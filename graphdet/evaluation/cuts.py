@@ -1,9 +1,7 @@
-"""How well scores rank: ROC, precision and recall at every cut, and what is read off them.
+"""How well scores rank and how good a yes-or-no decision is: curves, cuts and what is read off them.
 
 Rows with equal scores are one block: a cut is never made inside it, and where a number of rows is asked for
 (precision at k), a block that is cut counts as if its rows came in random order.
-
-How good a yes-or-no decision is: a confusion table and what is read off it.
 """
 
 from dataclasses import dataclass

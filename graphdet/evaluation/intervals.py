@@ -1,6 +1,6 @@
-"""Intervals by drawing groups anew: rows of one entity come and go together (cluster bootstrap).
+"""How sure a figure is: intervals of a share of trials, and by drawing groups anew.
 
-A share of trials, and how sure it is.
+In the cluster bootstrap the rows of one entity come and go together.
 """
 
 from collections.abc import Iterator

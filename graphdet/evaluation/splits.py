@@ -1,8 +1,7 @@
-"""Which labels are learned from and which only measure: in time, at random, or by group.
+"""Which labels are learned from and which only measure: in time, at random, or by group; and folds.
 
-Days are 86,400 s; times are ms since 1970 UTC; spans are half open.
-
-Folds that keep groups together, and p-values from what is known to be clean.
+Days are 86,400 s; times are ms since 1970 UTC; spans are half open. Folds keep groups together; p-values rank a score
+among those of what is known to be clean.
 """
 
 from dataclasses import asdict, dataclass

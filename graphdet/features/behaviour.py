@@ -1,20 +1,16 @@
-"""What a user does, and what happens to an item, as one chain of whole-log expressions each.
+"""Behaviour features: what a user does, and what happens to an item, as one chain of whole-log expressions each.
 
-All features are functions of the edges handed in. Cut the edges with `since_ms` and `until_ms` and nothing
-outside the half-open span can touch a feature: features at a time are causal by construction.
+Training, scoring and serving share them. All features are functions of the edges handed in. Cut the edges with
+`since_ms` and `until_ms` and nothing outside the half-open span can touch a feature: features at a time are causal by
+construction.
 
-Sums of real numbers are taken in fixed point (see `fixed`), because an engine that adds on several threads adds
-in no fixed order and floating-point sums would differ in their last bits from run to run.
-
-Sums that do not depend on the order in which threads add: fixed point, in steps of 2⁻²⁰.
-
-Behaviour features, which training, scoring and serving share.
+Sums of real numbers are taken in fixed point, in steps of 2⁻²⁰, because an engine that adds on several threads adds
+in no fixed order, and floating-point sums would differ in their last bits from run to run.
 """
 
 import math
 from collections.abc import Sequence
 
-import duckdb
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
@@ -25,6 +21,7 @@ from graphdet.graph.encode import edges_frame
 from graphdet.progress import Progress
 from graphdet.tables import Frame, GraphArrays, require_columns
 from graphdet.units import DAY_MS, HOUR_MS
+from graphdet.workbench import Workbench
 
 _FIXED = float(1 << 20)
 
@@ -291,12 +288,12 @@ def _resultant(n: nw.Expr) -> nw.Expr:
     return (c * c + s * s).sqrt().clip(upper_bound=1.0)
 
 
-def entities_frame(graph: GraphArrays, bench: duckdb.DuckDBPyConnection) -> Frame | None:
+def entities_frame(graph: GraphArrays, bench: Workbench) -> Frame | None:
     """Links of users to shared entities by row, or None where the log has none: (user_ix, entity_ix)."""
     if not len(graph.entity_ix):
         return None
     table = pa.table({"user_ix": graph.entity_user_ix, "entity_ix": graph.entity_ix})
-    return nw.from_native(bench.from_arrow(table)).lazy()
+    return bench.from_arrow(table)
 
 
 def _matrix(frame: Frame, key: str, names: Sequence[str], n: int) -> Float:
@@ -310,9 +307,7 @@ def _matrix(frame: Frame, key: str, names: Sequence[str], n: int) -> Float:
     return out.round(9)
 
 
-def behaviour(
-    graph: GraphArrays, bench: duckdb.DuckDBPyConnection, progress: Progress
-) -> tuple[Float, Float]:
+def behaviour(graph: GraphArrays, bench: Workbench, progress: Progress) -> tuple[Float, Float]:
     """Behaviour features: float64[n_users, len(FEATURE_NAMES)] and float64[n_items, len(ITEM_FEATURE_NAMES)]."""
     progress.start("behaviour features")
     edges = edges_frame(graph, bench)

@@ -349,8 +349,8 @@ def _columns(
     users = own_past(user, at_ms)
     large = _large(users, money)
     for who, seen in (("user", users), ("item", own_past(item, at_ms))):
-        told = _traffic(seen, keys[who], at_ms, rank, hour)
-        yield from ((f"{who}_{name}", value) for name, value in told)
+        traffic = _traffic(seen, keys[who], at_ms, rank, hour)
+        yield from ((f"{who}_{name}", value) for name, value in traffic)
         yield from ((f"{who}_{name}", value) for name, value in _amounts(seen, money, large))
         news = seen.past.running((rank == 0).astype(np.int64))
         yield ("user_items" if who == "user" else "item_users"), seen.total(news, seen.start)

@@ -281,8 +281,8 @@ def messages_to_one(
     """
     owner, second = beyond
     size = np.maximum(np.bincount(owner, minlength=len(partners)), 1)
-    told = (owner[each[second]] for each in (fraud, known))
-    walks = np.array([[(1.0 / size[whose]).sum() for whose in told]], np.float64)
+    owners = (owner[each[second]] for each in (fraud, known))
+    walks = np.array([[(1.0 / size[whose]).sum() for whose in owners]], np.float64)
     first = np.array([[fraud[partners].sum(), known[partners].sum()]], np.float64)
     share1, share2 = _share(first, prior)[0, 0], _share(walks, prior)[0, 0]
     return np.array([share1, share2, np.log1p(first[0, 1])], np.float32)

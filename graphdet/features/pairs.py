@@ -1,15 +1,10 @@
-"""Co-action pairs: users who act on the same items within a window, as one Narwhals expression.
+"""Co-action pairs: users who act on the same items within a window. `find_pairs` finds them in one of two ways.
 
-The same expression runs on DuckDB today and on Spark when a log outgrows one machine; nothing is looped in
-Python.
-
-Co-action pairs of a log whose meetings fit into memory: what pairs.py defines, by sorting instead of grouping.
-
-A meeting is two users' first acts on an item within a window. Nearly all pairs meet once and are dropped, so their
-keys alone are written down and sorted, and only those that come up often enough are summed. Measured to be needed: a
-hash table of all pairs, as an engine groups them, takes three times as long (docs/decisions/0002-narwhals.md).
-
-Co-action pairs of a whole log, in memory where they fit, else by DuckDB.
+* As one Narwhals expression (`co_action_pairs`), which DuckDB runs and spills to disk where it must.
+* By sorting in memory (`pairs_in_memory`), where the meetings of a log fit: the same pairs, to the same bits. A meeting
+  is two users' first acts on an item within a window. Nearly all pairs meet once and are dropped, so only the keys of
+  meetings are written down and sorted, and only pairs that come up often enough are summed. A hash table of all pairs,
+  as an engine groups them, was measured to take three times as long (docs/decisions/0002-narwhals.md).
 """
 
 import os
@@ -18,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-import duckdb
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +21,7 @@ from graphdet.arrays import Int
 from graphdet.graph.encode import edges_frame
 from graphdet.progress import Progress
 from graphdet.tables import Frame, GraphArrays, PairArrays
+from graphdet.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -303,7 +298,7 @@ def _slot(key: Int) -> NDArray[np.uint64]:
 MOST_MEETINGS = 2**28  # that are sorted in memory, at nine bytes each: 2.4 GB
 
 
-def find_pairs(graph: GraphArrays, bench: duckdb.DuckDBPyConnection, progress: Progress) -> list[PairArrays]:
+def find_pairs(graph: GraphArrays, bench: Workbench, progress: Progress) -> list[PairArrays]:
     """Co-action pairs at every window: in memory where their meetings fit, else by DuckDB, which spills to disk."""
     progress.start("co-action pairs", len(WINDOWS))
     windows = []
@@ -320,19 +315,10 @@ def find_pairs(graph: GraphArrays, bench: duckdb.DuckDBPyConnection, progress: P
     return windows
 
 
-def _pairs_on_disk(graph: GraphArrays, bench: duckdb.DuckDBPyConnection, window: Window) -> PairArrays:
-    acts = _kept(bench, "acts", first_acts(edges_frame(graph, bench)))
-    quiet = _kept(bench, "quiet", quiet_acts(acts, window, largest_crowd(acts, window)))
+def _pairs_on_disk(graph: GraphArrays, bench: Workbench, window: Window) -> PairArrays:
+    acts = bench.keep("graphdet_acts", first_acts(edges_frame(graph, bench)))
+    quiet = bench.keep("graphdet_quiet", quiet_acts(acts, window, largest_crowd(acts, window)))
     pairs = pair_arrays(co_action_pairs(quiet, window))
-    for name in ("acts", "quiet"):
-        bench.execute(f"DROP TABLE temp.graphdet_{name}")
+    for name in ("graphdet_acts", "graphdet_quiet"):
+        bench.drop(name)
     return pairs
-
-
-def _kept(bench: duckdb.DuckDBPyConnection, name: str, frame: Frame) -> Frame:
-    """Compute a frame once, as the temporary table graphdet_NAME of the bench."""
-    # By a view, as frames over arrays have no SQL of their own.
-    native: duckdb.DuckDBPyRelation = frame.to_native()
-    native.query("graphdet_frame", f"CREATE OR REPLACE TEMP TABLE graphdet_{name} AS FROM graphdet_frame")
-    bench.execute("DROP VIEW IF EXISTS graphdet_frame")
-    return nw.from_native(bench.table(f"temp.graphdet_{name}"))

@@ -55,8 +55,8 @@ class Attribution:
     @property
     def gap(self) -> float:
         """(logit − baseline) − the sum of all effects: what the quadrature leaves unexplained."""
-        told = self.own.sum() + self.pair_effect.sum() + self.partner_effect.sum()
-        return float(self.logit - self.baseline - told)
+        attributed = self.own.sum() + self.pair_effect.sum() + self.partner_effect.sum()
+        return float(self.logit - self.baseline - attributed)
 
     def reaching(self, users: Int) -> NDArray[np.bool_]:
         """Which pairs have one of these users, bool[n_pairs]."""
@@ -85,7 +85,7 @@ class GnnExplainer:
         u, s, i = (int(self.data[kind].x.shape[1]) for kind in kinds)
         return u, s, i, int(self.inputs.shape[1])
 
-    def by_item(self, told: Attribution) -> tuple[Int, Float]:
+    def by_item(self, attribution: Attribution) -> tuple[Int, Float]:
         """What each item of one user adds through what is known of the item and its audience: rows and effects.
 
         These inputs are means over the user's acts, so they can be handed on to the acts without a remainder.
@@ -93,10 +93,10 @@ class GnnExplainer:
         Raises:
             ValueError: the attribution is of several users.
         """
-        if len(told.users) != 1:
+        if len(attribution.users) != 1:
             raise ValueError("items are told of one user")
         u, s, i, _ = self.widths
-        slope = told.slopes[0]
+        slope = attribution.slopes[0]
         item = self.model.item_scores.transform(self.data["item"].x.numpy()) @ slope[u + s : u + s + i]
         user = (
             self.model.user_scores.transform(self.data["user"].x.numpy()) @ slope[u + s + i : 2 * u + s + i]
@@ -113,9 +113,9 @@ class GnnExplainer:
         n_acts = np.bincount(act_item, minlength=len(item))
         heard = np.bincount(act_item, user[owner_of[act_session]], len(item))
         value = item + heard / np.maximum(n_acts, 1)
-        mine = np.flatnonzero(owner_of[act_session] == told.users[0])
+        mine = np.flatnonzero(owner_of[act_session] == attribution.users[0])
         in_session = np.bincount(act_session, minlength=len(owner_of))[act_session[mine]]
-        weight = 1.0 / in_session / max(int((owner == told.users[0]).sum()), 1)
+        weight = 1.0 / in_session / max(int((owner == attribution.users[0]).sum()), 1)
         items, at = np.unique(act_item[mine], return_inverse=True)
         return items, np.bincount(at, weight * value[act_item[mine]], len(items)).astype(np.float64)
 
@@ -181,8 +181,10 @@ class GnnExplainer:
             slope = torch.autograd.grad(self._mean(x, grown), [x, *scales])
             for total, part in zip(slopes, slope, strict=True):
                 total += (hi - lo) * weight / 2 * part
-        told = sum(float((slope * part).sum()) for slope, part in zip(slopes, (given, *ties), strict=True))
-        return _Piece(lo, hi, at_lo, at_hi, slopes, abs(at_hi - at_lo - told))
+        attributed = sum(
+            float((slope * part).sum()) for slope, part in zip(slopes, (given, *ties), strict=True)
+        )
+        return _Piece(lo, hi, at_lo, at_hi, slopes, abs(at_hi - at_lo - attributed))
 
     def logit(self, users: Sequence[int] | Int, columns: Int = NOBODY, pairs: Int | None = None) -> float:
         """The mean logit of some users, without some of their own inputs (columns) and some ties (int64[n, 2], a < b).

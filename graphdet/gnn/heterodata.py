@@ -1,9 +1,4 @@
-"""From dense arrays to a validated PyG HeteroData whose nodes map back to ids.
-
-The graph in PyG, as training and scoring use it; apart from the features, so that serving loads no torch.
-
-extract: the graph of a store, or the part of it around some users, as PyTorch Geometric data.
-"""
+"""From dense arrays, or straight from a store, to a validated PyG HeteroData whose nodes map back to ids."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +15,7 @@ from graphdet.errors import UsageError
 from graphdet.gnn.inputs import MAX_PARTNERS, closest_ties, network_session_features, started_sessions
 from graphdet.gnn.pyg import HeteroData
 from graphdet.graph.encode import encode
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.progress import Progress
 from graphdet.tables import GraphArrays, PairArrays
 
@@ -129,7 +124,7 @@ def graph_in_pyg(
 
 
 def extract(
-    store: Store,
+    store: GraphStore,
     user_ids: Sequence[str] | None = None,
     *,
     hops: int = 2,

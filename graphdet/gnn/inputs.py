@@ -1,13 +1,10 @@
-"""Messages along user–session–item, computed once: a user's sessions, items and their audiences.
+"""What the network is given, in NumPy alone: partners, sessions, and messages that are computed once.
 
-These are the frozen propagation steps of SIGN (Frasca et al., "SIGN: Scalable Inception Graph Neural
-Networks", 2020), one per relation path, so that the 3 M edges of a large log are walked once and not in every
-training step. The first linear layer of the network sees a user beside the mean of the neighbourhood and can
-form the difference of the two.
-
-What the network sees of a session.
-
-The co-action graph the network looks at: each user's closest partners, with what is known of each tie.
+The messages along user–session–item are the frozen propagation steps of SIGN (Frasca et al., "SIGN: Scalable
+Inception Graph Neural Networks", 2020), one per relation path, so that the 3 M edges of a large log are walked once and
+not in every training step. The first linear layer of the network sees a user beside the mean of the neighbourhood and
+can form the difference of the two. The co-action graph holds each user's closest partners, with what is known of each
+tie.
 """
 
 from collections.abc import Sequence

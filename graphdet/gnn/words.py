@@ -1,24 +1,23 @@
-"""What the network's explanations say, in words and rounded; a ring's short block is kept with its evidence."""
+"""What the network's explanations say, in words and rounded; a ring's short block is kept with its explanation."""
 
-import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
 
-from graphdet import schema
 from graphdet.arrays import Float
 from graphdet.features.titles import OWN, PARTNERS, WHOSE, WHOSE_OF_MANY, gnn_inputs
 from graphdet.gnn.explain import Attribution, GnnExplainer
-from graphdet.tables import GraphArrays, RingTables
+from graphdet.rings.finding import RingFinding
+from graphdet.tables import GraphArrays
 
 MOST_TOLD = 10  # inputs, ties and items that are told
 TOLD_OF_RING = 5
 HIGH = 0.4  # of a mean of normal scores
 MOST_MEMBERS = 50  # of a ring, the surest, who stand for all
 MOST_RINGS = 30  # explained where all are scored, the strongest: about a second of CPU each
-GNN = "gnn"  # key of a ring's evidence
 
 
 def features(
@@ -86,28 +85,26 @@ def sums(made: Attribution) -> dict[str, float]:
     return {name: three(value) for name, value in found.items()}
 
 
-def with_gnn(rings: RingTables, explainer: GnnExplainer, graph: GraphArrays) -> RingTables:
-    """Add to the evidence of the strongest flagged rings, at most MOST_RINGS, under GNN what the network says of
-    their members together.
+def with_gnn(
+    findings: Sequence[RingFinding], explainer: GnnExplainer, graph: GraphArrays
+) -> tuple[RingFinding, ...]:
+    """Add what the network says of their members together to the strongest flagged rings, at most MOST_RINGS.
 
-    It names nobody: effects of inputs, and of ties by whether they are inside the ring.
+    findings: the strongest first. What is added names nobody: effects of inputs, and of ties by whether they are inside
+    the ring.
     """
     row = {name: place for place, name in enumerate(graph.user_ids.to_pylist())}
-    members: dict[str, list[int]] = {}
-    for ring_id, user in zip(
-        rings.members["ring_id"].to_pylist(), rings.members["user_id"].to_pylist(), strict=True
-    ):
-        members.setdefault(ring_id, []).append(row[user])  # the surest first
-    evidence = rings.rings[schema.RING_EVIDENCE].to_pylist()
-    ids, flagged = rings.rings["ring_id"].to_pylist(), rings.rings["flagged"].to_pylist()
-    for place in [place for place in range(len(ids)) if flagged[place]][:MOST_RINGS]:  # the strongest first
-        block = ring_block(explainer, members[ids[place]])
-        evidence[place] = json.dumps({**json.loads(evidence[place]), GNN: block})
-    return rings.with_evidence(evidence)
+    flagged = [place for place, finding in enumerate(findings) if finding.flagged]
+    explained = list(findings)
+    for place in flagged[:MOST_RINGS]:
+        finding = findings[place]
+        block = ring_block(explainer, [row[member.user_id] for member in finding.members])
+        explained[place] = replace(finding, explanation=replace(finding.explanation, gnn=block))
+    return tuple(explained)
 
 
 def ring_block(explainer: GnnExplainer, members: Sequence[int]) -> dict[str, Any]:
-    """What the network says of a ring's members together."""
+    """What the network says of a ring's members (rows of users, the surest first) together."""
     users = np.asarray(members[:MOST_MEMBERS], np.int64)
     made = explainer.explain(users)
     inputs = gnn_inputs(*explainer.widths)

@@ -1,22 +1,21 @@
-"""From ids to dense rows: the encoded log as a frame and as arrays.
+"""From a store to dense rows: the encoded log as a frame and as arrays.
 
 Rows are given in the byte order of the ids, so the same log in any order, from either store, encodes alike.
-
-From a store to candidates: the steps that training, scoring and ring finding share.
+`read_graph` encodes the whole graph of a store: the first step of training, scoring and finding rings.
 """
 
 from typing import Any
 
-import duckdb
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from graphdet import schema
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.progress import Progress
 from graphdet.tables import Frame, GraphArrays, require_columns
+from graphdet.workbench import Workbench
 
 
 def _dense(frame: Frame, column: str, ix: str) -> Frame:
@@ -108,8 +107,8 @@ def _encode_entities(entities: Frame, user_ids: pa.Array) -> dict[str, Any]:
     }
 
 
-def edges_frame(arrays: GraphArrays, con: duckdb.DuckDBPyConnection) -> Frame:
-    """The edges of an encoded graph as a frame (schema.EDGE_COLUMNS) over a DuckDB connection."""
+def edges_frame(arrays: GraphArrays, bench: Workbench) -> Frame:
+    """The edges of an encoded graph as a frame (schema.EDGE_COLUMNS) of a workbench."""
     table = pa.table(
         {
             "user_ix": arrays.user_ix,
@@ -120,10 +119,10 @@ def edges_frame(arrays: GraphArrays, con: duckdb.DuckDBPyConnection) -> Frame:
             "n": arrays.n,
         }
     )
-    return nw.from_native(con.from_arrow(table)).lazy()
+    return bench.from_arrow(table)
 
 
-def read_graph(store: Store, progress: Progress) -> GraphArrays:
+def read_graph(store: GraphStore, progress: Progress) -> GraphArrays:
     """Read the whole graph of a store as arrays."""
     progress.start("read the graph")
     graph = encode(store.interactions(), store.entities())

@@ -27,7 +27,7 @@ from graphdet.items.acts import ItemActs
 MOST_FITTED = 100_000  # windows that an overdispersion is fitted on
 SHARE_P = 0.05  # from which the share of throwaways in a window is beyond the item's usual one
 PRIOR_RATE = 0.5  # accounts added to an item's own, so that a new item has a rate
-SIZE_RANGE = (1e-3, 1e4)
+CROWD_SIZE_RANGE = (1e-3, 1e4)
 
 
 @dataclass(frozen=True)
@@ -142,4 +142,4 @@ def _fit_spread(n: Float, mean: Float, rest: Float) -> float:
         chance = gammaln(n + size) - gammaln(size) - gammaln(n + 1) + n * np.log(share) + none
         return float(-(chance - np.log(np.maximum(-np.expm1(none), 1e-300))).sum())
 
-    return float(np.exp(-minimize_scalar(loss, bounds=tuple(np.log(SIZE_RANGE)), method="bounded").x))
+    return float(np.exp(-minimize_scalar(loss, bounds=tuple(np.log(CROWD_SIZE_RANGE)), method="bounded").x))

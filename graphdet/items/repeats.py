@@ -125,8 +125,8 @@ def repeat_p_values(
     rest_repeated = np.maximum(seen.repeated[item] - again, 0)
     rest_once = np.maximum(seen.n[item] - users - rest_repeated, 0)
     rest_further = np.maximum(seen.further[item] - (repeats - again), 0)
-    told = [users, np.minimum(repeats, MOST_REPEATS), rest_repeated, rest_once, rest_further]
-    keys, row = np.unique(np.column_stack(told), axis=0, return_inverse=True)
+    columns = [users, np.minimum(repeats, MOST_REPEATS), rest_repeated, rest_once, rest_further]
+    keys, row = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
     n, r = keys[:, 0], keys[:, 1]
     a, b = law.a + keys[:, 2], law.b + keys[:, 3]
     c, d = law.c + keys[:, 4], law.d + keys[:, 2]

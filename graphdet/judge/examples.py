@@ -1,6 +1,7 @@
 """Examples that a judge of rings learns from: blocks of planted logs, and what they are.
 
-What campaigns look like in one log, and which groups are like none of them: there a judge would only guess.
+`KnownCampaigns` says what campaigns look like in one log and which groups are like none of them: of those a judge
+would only guess.
 """
 
 from collections.abc import Sequence

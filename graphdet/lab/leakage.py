@@ -22,7 +22,7 @@ from graphdet.learn.labelled_blocks import full_sheet
 from graphdet.learn.labelled_sheets import FeatureBlock
 from graphdet.learn.labelled_task import LabelTask, fit_task, make_label_task, task_at_training
 from graphdet.logs.labels import Labels
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.progress import Progress, Silent
 from graphdet.scores.labelled import fit_fold
 from graphdet.scores.trees import TreeSettings
@@ -45,7 +45,7 @@ class LeakageCheck:
 
 
 def audit_leakage(
-    store: Store,
+    store: GraphStore,
     labels: Labels,
     *,
     plan: SplitPlan | None = None,
@@ -69,7 +69,7 @@ def audit_leakage(
     if ends_ms is None:  # no split in time: the last fifth of the log is the future
         ends_ms = int(np.quantile(task.sheet.at_ms, 0.8))
     # By the plan as it was settled: later sessions begin earlier there, and would move a cut that is left open.
-    other = _prepared(cast("Store", WithFuture(store, ends_ms, seed)), labels, task.plan, blocks, seed)
+    other = _prepared(cast("GraphStore", WithFuture(store, ends_ms, seed)), labels, task.plan, blocks, seed)
     progress.done()
     progress.start("audit", 3)
     checks = [future_check(task, other, ends_ms, seed)]
@@ -82,7 +82,7 @@ def audit_leakage(
 
 
 def _prepared(
-    store: Store, labels: Labels, plan: SplitPlan, blocks: Sequence[FeatureBlock] | None, seed: int
+    store: GraphStore, labels: Labels, plan: SplitPlan, blocks: Sequence[FeatureBlock] | None, seed: int
 ) -> LabelTask:
     kind = kind_of(labels)
     sheet, used = full_sheet(store, kind, blocks)
@@ -96,7 +96,7 @@ class WithFuture:
     Copies of the log's own events, with other users, items and amounts, are put at that moment and up to a month after.
     """
 
-    def __init__(self, store: Store, from_ms: int, seed: int) -> None:
+    def __init__(self, store: GraphStore, from_ms: int, seed: int) -> None:
         self._store, self._from_ms, self._seed = store, from_ms, seed
 
     def __getattr__(self, name: str) -> Any:
@@ -135,11 +135,8 @@ class WithFuture:
             values = values if isinstance(values, pa.ChunkedArray) else pa.array(values)
             table = table.set_column(place, name, values.cast(kind))
         # A table of the engine: it cannot push its own filters into a scan of arrays.
-        name = f"graphdet_injected_{len(shuffled)}"
-        found = self._store.bench.from_arrow(table)
-        found.query("graphdet_frame", f"CREATE OR REPLACE TEMP TABLE {name} AS FROM graphdet_frame")
-        self._store.bench.execute("DROP VIEW IF EXISTS graphdet_frame")
-        more: Frame = nw.from_native(self._store.bench.table(f"temp.{name}")).lazy()
+        bench = self._store.bench
+        more = bench.keep(f"graphdet_injected_{len(shuffled)}", bench.from_arrow(table))
         return nw.concat([own, more.select(*own.collect_schema().names())], how="vertical")
 
 

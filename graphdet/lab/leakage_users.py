@@ -25,7 +25,7 @@ from graphdet.lab.tune_validation import users_told
 from graphdet.learn.user_labels import Task
 from graphdet.learn.user_told import tree_folds
 from graphdet.learn.user_trees import UserColumns, lesson_of, user_columns
-from graphdet.ports import Store
+from graphdet.ports import CaseworkStore
 from graphdet.progress import Progress, Silent
 
 UserLabelArray = NDArray[np.int8]
@@ -36,7 +36,7 @@ Learn = Callable[
 
 
 def audit_user_labels(
-    store: Store, labels: Path, *, seed: int = 0, progress: Progress | None = None
+    store: CaseworkStore, labels: Path, *, seed: int = 0, progress: Progress | None = None
 ) -> list[LeakageCheck]:
     """Check the way from labels of users to scores on a store; nothing is written.
 

@@ -15,7 +15,7 @@ from graphdet.audit import Draft, Head
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.files import write_json
 from graphdet.lab.registry import CHAMPION, PROMOTE, ROLLBACK, Measurement, ModelRecord, Registry
-from graphdet.ports import Store
+from graphdet.ports import AuditStore, GraphStore
 from graphdet.reports.evaluation_page import EVALUATION_SCHEMA
 from graphdet.schema import LABELLED_KINDS
 
@@ -73,7 +73,7 @@ def compare_models(registry: Registry, names: Sequence[str]) -> Comparison:
 
 
 def promote_model(
-    registry: Registry, name: str, who: str, note: str, store: Store | None
+    registry: Registry, name: str, who: str, note: str, store: AuditStore | None
 ) -> tuple[ModelRecord, str | None, Head | None]:
     """Make a model champion; returns it, the id before, and the head of the store's audit log."""
     record, before = registry.promote(name, who, note)
@@ -81,7 +81,7 @@ def promote_model(
 
 
 def roll_back_model(
-    registry: Registry, who: str, note: str, store: Store | None
+    registry: Registry, who: str, note: str, store: AuditStore | None
 ) -> tuple[ModelRecord, str, Head | None]:
     """Go back to the champion before; returns it, the id until now, and the head of the store's audit log."""
     record, until_now = registry.rollback(who, note)
@@ -89,7 +89,13 @@ def roll_back_model(
 
 
 def _noted(
-    store: Store | None, folder: Path, what: str, record: ModelRecord, before: str | None, who: str, note: str
+    store: AuditStore | None,
+    folder: Path,
+    what: str,
+    record: ModelRecord,
+    before: str | None,
+    who: str,
+    note: str,
 ) -> Head | None:
     if store is None:
         return None
@@ -103,7 +109,11 @@ _NAMES = {"average_precision": "auprc"}
 
 
 def write_card(
-    store: Store, model_dir: Path, labels: Path | None, settings: Mapping[str, Any], facts: Mapping[str, Any]
+    store: GraphStore,
+    model_dir: Path,
+    labels: Path | None,
+    settings: Mapping[str, Any],
+    facts: Mapping[str, Any],
 ) -> Path:
     """Write what a model was made of: the same data, labels and settings give the same card.
 
@@ -123,7 +133,7 @@ def write_card(
     return write_json(model_dir / (CARD if kind is None else OF_KIND.format(kind=kind)), card)
 
 
-def data_digest(store: Store) -> str:
+def data_digest(store: GraphStore) -> str:
     """Digest of what is in a store: of the digests of its ingests, in any order."""
     return hashlib.sha256("\n".join(sorted(store.sources())).encode()).hexdigest()
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
@@ -28,6 +27,7 @@ from graphdet.simulation.assemble import Planted
 from graphdet.simulation.campaigns import DAY, HOUR, Campaign
 from graphdet.simulation.plant import plant
 from graphdet.tables import GraphArrays
+from graphdet.workbench import Workbench
 
 ACCOUNTS = (5, 8, 12, 20, 40, 80)
 DENSITIES = (0.9, 0.6, 0.4, 0.2)
@@ -78,7 +78,7 @@ def grid(graph: GraphArrays) -> list[tuple[int, float, float]]:
 
 def measure_power(
     graph: GraphArrays,
-    bench: duckdb.DuckDBPyConnection,
+    bench: Workbench,
     *,
     fdr: float,
     copies: int,

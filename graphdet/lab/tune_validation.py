@@ -34,7 +34,7 @@ from graphdet.learn.user_labels import user_label_task as user_task
 from graphdet.learn.user_told import LEAST_FRAUDS, Told, tree_folds
 from graphdet.learn.user_trees import Lesson, UserColumns, lesson_of, user_columns
 from graphdet.logs.labels import Labels
-from graphdet.ports import Store
+from graphdet.ports import CaseworkStore, GraphStore
 from graphdet.progress import Progress
 from graphdet.scores.labelled import Fitted
 from graphdet.scores.trees import TreeSettings
@@ -59,7 +59,9 @@ class Validation:
     how: str
 
 
-def of_things(store: Store, labels: Labels, plan: SplitPlan, seed: int, progress: Progress) -> Validation:
+def of_things(
+    store: GraphStore, labels: Labels, plan: SplitPlan, seed: int, progress: Progress
+) -> Validation:
     """Validation for labels of items, sessions or events, inside the training part of the plan."""
     kind = kind_of(labels)
     labels, _ = check_against(store, labels)
@@ -119,7 +121,7 @@ def _strings(sheet: Sheet, rows: NDArray[np.int64]) -> pa.Array:
     return sheet.ids.take(pa.array(rows)).cast(pa.string())
 
 
-def of_users_by_trees(store: Store, path: Path, seed: int, progress: Progress) -> Validation:
+def of_users_by_trees(store: CaseworkStore, path: Path, seed: int, progress: Progress) -> Validation:
     """Validation of trees for labels of users, out of folds that are dealt as training deals them.
 
     Raises:
@@ -173,7 +175,9 @@ def user_judge(
     return judge
 
 
-def of_users_by_network(store: Store, path: Path, seed: int, device: str, progress: Progress) -> Validation:
+def of_users_by_network(
+    store: CaseworkStore, path: Path, seed: int, device: str, progress: Progress
+) -> Validation:
     """Validation of the network for labels of users, out of fold.
 
     Raises:
@@ -199,7 +203,7 @@ def of_users_by_network(store: Store, path: Path, seed: int, device: str, progre
     return Validation("gnn", task.y[known], _user_groups(task), len(known), judge, how)
 
 
-def users_told(store: Store, path: Path, progress: Progress) -> Task:
+def users_told(store: CaseworkStore, path: Path, progress: Progress) -> Task:
     """Labels of users on the log's graph, enough of each kind.
 
     Raises:

@@ -8,19 +8,10 @@ import pyarrow as pa
 
 from graphdet import schema, words
 from graphdet.errors import NotEnoughData
-from graphdet.tables import GraphArrays, RingTables
+from graphdet.tables import GraphArrays
 
 REASON = "insufficient data: the log is too small to learn from"
 _FIGURES = ("gnn", "cluster_distance", "probability")
-_RING_TYPES = {
-    "n_users": pa.int64(),
-    "n_items": pa.int64(),
-    "score": pa.float64(),
-    "p_value": pa.float64(),
-    "q_value": pa.float64(),
-    "flagged": pa.bool_(),
-    "lift": pa.float64(),
-}
 
 
 @contextmanager
@@ -49,23 +40,14 @@ def size_of(graph: GraphArrays) -> str:
     )
 
 
-def no_findings(graph: GraphArrays) -> tuple[pa.Table, RingTables]:
-    """Every user once, score 0, p and q 1, not flagged, the scorers' figures null; and no rings.
+def no_scores(graph: GraphArrays) -> pa.Table:
+    """Every user once, score 0, p and q 1, not flagged, the scorers' figures null.
 
-    Shapes: schema.SCORE_COLUMNS by user_id; RingTables without rows.
+    Shapes: schema.SCORE_COLUMNS by user_id.
     """
     n = graph.n_users
     known = {"user_id": graph.user_ids.cast(pa.string()), "score": np.zeros(n)}
     known |= {"p_value": np.ones(n), "q_value": np.ones(n), "flagged": np.zeros(n, bool)}
     known |= {"ring_id": pa.nulls(n, pa.string()), "reason": pa.array([REASON] * n, pa.string())}
     known |= {name: pa.nulls(n, pa.float64()) for name in _FIGURES}
-    scores = pa.table({name: known[name] for name in schema.SCORE_COLUMNS})
-    return scores, RingTables(
-        _empty((*schema.RING_COLUMNS, schema.RING_EVIDENCE)),
-        _empty(schema.RING_MEMBER_COLUMNS),
-        _empty(schema.RING_ITEM_COLUMNS),
-    )
-
-
-def _empty(columns: tuple[str, ...]) -> pa.Table:
-    return pa.table({name: pa.array([], _RING_TYPES.get(name, pa.string())) for name in columns})
+    return pa.table({name: known[name] for name in schema.SCORE_COLUMNS})

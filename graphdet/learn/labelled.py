@@ -14,7 +14,7 @@ from graphdet.errors import InputError
 from graphdet.evaluation.rounding import six_digits
 from graphdet.evaluation.tails import benjamini_hochberg
 from graphdet.logs.labels import LABEL, Labels, check_labels
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.scores.labelled import LabelledScores, labelled_reasons
 
 LEAST_LABELS = 10  # labels of a kind: fewer give no fold two, and no p-value below 1 / 11
@@ -25,7 +25,7 @@ def kind_of(labels: Labels) -> str:
     return labels.key.removesuffix("_id")
 
 
-def check_against(store: Store, labels: Labels) -> tuple[Labels, list[str]]:
+def check_against(store: GraphStore, labels: Labels) -> tuple[Labels, list[str]]:
     """Check labels of items, sessions or events against the log of a store.
 
     Returns the labels of known ids, and warnings.

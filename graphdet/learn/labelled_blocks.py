@@ -25,12 +25,12 @@ from graphdet.learn.labelled_sheets import (
     kept_sheet,
     with_blocks,
 )
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.tables import numbered
 
 
 def read_item_acts(
-    store: Store, until_ms: int | None = None
+    store: GraphStore, until_ms: int | None = None
 ) -> tuple[ItemActs, pa.Array, pa.Array, tuple[str, ...]]:
     """Every act of a store with its own time; ids of items and users by row; what people should know.
 
@@ -58,7 +58,7 @@ class ItemScanBlock:
     without labels.
     """
 
-    def matrix(self, store: Store, sheet: Sheet) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    def matrix(self, store: GraphStore, sheet: Sheet) -> tuple[tuple[str, ...], NDArray[np.float32]]:
         """Names[k] and float32[n, k], see labelled_sheets.FeatureBlock."""
         acts, item_ids, _, _ = read_item_acts(store, sheet.until_ms)
         row = pc.index_in(sheet.ids, value_set=item_ids).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -83,7 +83,7 @@ class TextBlock:
     their events, reuse counted over all of the log that the sheet sees.
     """
 
-    def matrix(self, store: Store, sheet: Sheet) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    def matrix(self, store: GraphStore, sheet: Sheet) -> tuple[tuple[str, ...], NDArray[np.float32]]:
         """Names[k] and float32[n, k], see labelled_sheets.FeatureBlock."""
         found, n = sheet.texts, len(sheet.ids)
         if sheet.kind == "event":
@@ -126,7 +126,7 @@ def block_names(blocks: Sequence[FeatureBlock]) -> tuple[str, ...]:
 
 
 def full_sheet(
-    store: Store, kind: str, blocks: Sequence[FeatureBlock] | None
+    store: GraphStore, kind: str, blocks: Sequence[FeatureBlock] | None
 ) -> tuple[Sheet, tuple[FeatureBlock, ...]]:
     """The sheet of a kind with its blocks (None: those that apply), and the blocks."""
     sheet = kept_sheet(store, kind)

@@ -20,13 +20,13 @@ from graphdet.learn.labelled_sheets import (
 )
 from graphdet.learn.labelled_task import fit_task, make_label_task
 from graphdet.logs.labels import Labels
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.progress import Progress
 from graphdet.tables import GraphArrays
 
 
 def score_kept(
-    store: Store,
+    store: GraphStore,
     kept: KeptModel,
     known: Labels | None,
     *,
@@ -75,7 +75,7 @@ def score_kept(
 
 
 def score_labelled(
-    store: Store,
+    store: GraphStore,
     graph: GraphArrays,
     users: pa.Table,
     labels: Labels,

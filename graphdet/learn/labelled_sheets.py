@@ -31,7 +31,7 @@ from graphdet.features.groups import (
     session_features,
 )
 from graphdet.graph.encode import edges_frame, encode
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.progress import Silent
 from graphdet.tables import Frame, GraphArrays
 
@@ -54,7 +54,7 @@ class SheetTexts:
     documents: list[str | None] = field(repr=False)
 
 
-def read_texts(store: Store, kind: str, ids: pa.Array, until_ms: int | None = None) -> SheetTexts | None:
+def read_texts(store: GraphStore, kind: str, ids: pa.Array, until_ms: int | None = None) -> SheetTexts | None:
     """Texts of the rows of a sheet, whose ids are these; None where the log maps none, or the store keeps no events.
 
     With `until_ms`, items and sessions have what was written in sessions that had ended before.
@@ -81,7 +81,7 @@ def read_texts(store: Store, kind: str, ids: pa.Array, until_ms: int | None = No
     return SheetTexts(texts, _numbers(table["user_id"])[has], row[has], _documents(texts, row[has], len(ids)))
 
 
-def ended_before(store: Store, events: Frame, until_ms: int | None) -> Frame:
+def ended_before(store: GraphStore, events: Frame, until_ms: int | None) -> Frame:
     """Events, or interactions, of the sessions that ended before a moment (None: all)."""
     if until_ms is None:
         return events
@@ -138,11 +138,11 @@ class Sheet:
 class FeatureBlock(Protocol):
     """More features of a sheet's rows."""
 
-    def matrix(self, store: Store, sheet: Sheet) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    def matrix(self, store: GraphStore, sheet: Sheet) -> tuple[tuple[str, ...], NDArray[np.float32]]:
         """Names[k] and float32[n, k], one row per id of the sheet, in its order; NaN for nothing."""
 
 
-def with_blocks(store: Store, sheet: Sheet, blocks: Sequence[FeatureBlock]) -> Sheet:
+def with_blocks(store: GraphStore, sheet: Sheet, blocks: Sequence[FeatureBlock]) -> Sheet:
     """Join blocks to a sheet.
 
     Raises:
@@ -161,7 +161,7 @@ def with_blocks(store: Store, sheet: Sheet, blocks: Sequence[FeatureBlock]) -> S
     return sheet
 
 
-def event_sheet(store: Store) -> Sheet:
+def event_sheet(store: GraphStore) -> Sheet:
     """Every event of a store, sorted by its id."""
     events = store.events()
     found = event_features(events, store.entities(), event_attributes(events))
@@ -169,7 +169,7 @@ def event_sheet(store: Store) -> Sheet:
     return Sheet(found.event_id, found.x, found.names, found.keys["user"], found.at_ms, found.keys, texts)
 
 
-def kept_sheet(store: Store, kind: str, until_ms: int | None = None) -> Sheet:
+def kept_sheet(store: GraphStore, kind: str, until_ms: int | None = None) -> Sheet:
     """The sheet of a model that is kept: of the log alone, without users' scores.
 
     Users' scores come from models of their own log, and would have to be carried along. Items and sessions are judged
@@ -182,7 +182,7 @@ def kept_sheet(store: Store, kind: str, until_ms: int | None = None) -> Sheet:
 
 
 def group_sheet(
-    store: Store, graph: GraphArrays, users: pa.Table | None, kind: str, until_ms: int | None = None
+    store: GraphStore, graph: GraphArrays, users: pa.Table | None, kind: str, until_ms: int | None = None
 ) -> Sheet:
     """Items or sessions; an item is a group of its own, sessions belong to their user's.
 
@@ -221,7 +221,7 @@ def group_sheet(
     )
 
 
-def interactions_before(store: Store, until_ms: int | None) -> Frame:
+def interactions_before(store: GraphStore, until_ms: int | None) -> Frame:
     """Interactions of the sessions that ended before a moment: one that goes on counts what came after."""
     return ended_before(store, store.interactions(until_ms=until_ms), until_ms)
 
@@ -244,7 +244,7 @@ def _sessions(
 
 
 def _items(
-    store: Store,
+    store: GraphStore,
     graph: GraphArrays,
     edges: Frame,
     own: NDArray[np.float64],
@@ -254,7 +254,7 @@ def _items(
     table = pa.table(
         {"user_ix": np.arange(graph.n_users, dtype=np.int32)} | dict(zip(FEATURE_NAMES, own.T, strict=True))
     )
-    frame: Frame = nw.from_native(store.bench.from_arrow(table)).lazy()
+    frame = store.bench.from_arrow(table)
     names: tuple[str, ...] = ITEM_FEATURES
     x = _by_row(group_item_features(edges, frame), "item_ix", names, n)
     if logit is not None:

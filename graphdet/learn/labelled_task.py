@@ -21,7 +21,7 @@ from graphdet.features.label_history import label_feature_names, label_history
 from graphdet.learn.labelled import LEAST_LABELS, aligned, kind_of
 from graphdet.learn.labelled_sheets import FeatureBlock, Sheet, kept_sheet, with_blocks
 from graphdet.logs.labels import Labels
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.scores.labelled import Fitted, fit_labelled
 from graphdet.scores.text_folds import TEXT_SAYS, FittedTexts, ReadTexts, TextModels
 from graphdet.scores.trees import TreeSettings
@@ -174,7 +174,9 @@ def _texts(sheet: Sheet, fold: NDArray[np.int64]) -> ReadTexts | None:
     return ReadTexts(said) if any(text is not None for text in said) else None
 
 
-def task_at_training(store: Store, task: LabelTask, kind: str, blocks: Sequence[FeatureBlock]) -> LabelTask:
+def task_at_training(
+    store: GraphStore, task: LabelTask, kind: str, blocks: Sequence[FeatureBlock]
+) -> LabelTask:
     """The task on the log as it was when training ended: items and sessions sum up all that is in the log.
 
     Events see only their own past, so theirs is the same; and so is any without a split in time.

@@ -24,14 +24,14 @@ from graphdet.learn.labelled_sheets import FeatureBlock
 from graphdet.learn.labelled_task import LabelTask, fit_task, make_label_task, task_at_training
 from graphdet.learn.measurements import digest_of
 from graphdet.logs.labels import Labels
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.progress import Progress, Silent
 from graphdet.scores.labelled import Fitted
 from graphdet.scores.trees import TreeSettings
 
 
 def train_labelled(
-    store: Store,
+    store: GraphStore,
     labels: Labels,
     model_dir: Path,
     *,

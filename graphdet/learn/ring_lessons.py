@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
@@ -16,13 +15,14 @@ from graphdet.judge.training import train_ring_judge
 from graphdet.learn.insufficient import with_size_of_log
 from graphdet.learn.user_labels import Task
 from graphdet.progress import Progress
-from graphdet.rings.evidence import JUDGE_DIRECTION
+from graphdet.rings.evidence_table import JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, acts_sketch, campaign_overlap, judge_rings, ring_candidates
 from graphdet.simulation.assemble import Planted
 from graphdet.simulation.campaigns import Campaign, training_plan
 from graphdet.simulation.innocents import training_innocents
 from graphdet.simulation.plant import plant
 from graphdet.tables import GraphArrays, PairArrays
+from graphdet.workbench import Workbench
 
 # A small log gets fewer campaigns, so that planted accounts stay a small part of it; a large one more, to tell them
 # from the hundreds of groups of its own.
@@ -64,7 +64,7 @@ def plan_for(graph: GraphArrays, seed: int) -> list[Campaign]:
 
 def plant_and_judge(
     graph: GraphArrays,
-    bench: duckdb.DuckDBPyConnection,
+    bench: Workbench,
     seed: int,
     progress: Progress,
 ) -> PlantedTask:
@@ -159,7 +159,7 @@ def _check_learnable(task: Task, n_found: int) -> None:
 
 def planted_copies(
     graph: GraphArrays,
-    bench: duckdb.DuckDBPyConnection,
+    bench: Workbench,
     seed: int,
     progress: Progress,
     elder: RingJudge | None = None,
@@ -180,7 +180,7 @@ def planted_copies(
 
 def planted_copy(
     graph: GraphArrays,
-    bench: duckdb.DuckDBPyConnection,
+    bench: Workbench,
     seed: int,
     progress: Progress,
 ) -> tuple[Planted, list[PairArrays], Candidates]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from graphdet.casework.decisions import note_loose, standing_of
 from graphdet.casework.labels import VerdictLabels, merge, verdict_labels
 from graphdet.logs.labels import LABEL, Labels, check_labels, read_labels
-from graphdet.ports import Store
+from graphdet.ports import CaseworkStore
 from graphdet.tables import GraphArrays
 from graphdet.words import plural, visible
 
@@ -44,7 +44,7 @@ class GivenUserLabels:
     facts: dict[str, int]
 
 
-def given_labels(store: Store, path: Path | None, frauds_alone: bool = False) -> GivenUserLabels:
+def given_labels(store: CaseworkStore, path: Path | None, frauds_alone: bool = False) -> GivenUserLabels:
     """Labels and verdicts, checked before anything long begins; frauds_alone: labels may all be frauds.
 
     Raises:

@@ -30,7 +30,7 @@ from graphdet.learn.train_settings import TrainSettings
 from graphdet.learn.user_labels import NOTHING, Task, with_examples
 from graphdet.learn.user_told import FEW, LEAST_FRAUDS, Told, Unlabelled, facts_of, finer, hidden_frauds
 from graphdet.learn.user_trees import UserColumns, UserTrees, fit_user_trees, user_columns
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.progress import Progress
 from graphdet.rings.find import Candidates, ring_candidates
 from graphdet.rings.membership import user_membership
@@ -56,7 +56,7 @@ class Log:
     data: HeteroData
 
 
-def read_training_log(store: Store, graph: GraphArrays, seed: int, progress: Progress) -> Log:
+def read_training_log(store: GraphStore, graph: GraphArrays, seed: int, progress: Progress) -> Log:
     """Candidates, features, graph and columns of trees; of the store only texts are read."""
     windows, candidates = ring_candidates(graph, store.bench, seed, progress)
     users, items = behaviour(graph, store.bench, progress)
@@ -68,7 +68,7 @@ def read_training_log(store: Store, graph: GraphArrays, seed: int, progress: Pro
 
 
 def learn_users(
-    store: Store,
+    store: GraphStore,
     graph: GraphArrays,
     task: Task,
     planted: PlantedTask | None,
@@ -177,7 +177,7 @@ def learned(
 
 
 def learn_planted(
-    store: Store,
+    store: GraphStore,
     task: Task,
     planted: PlantedTask,
     how: TrainSettings,
@@ -209,7 +209,7 @@ def learn_labels(
 
 
 def learn_beside_planted(
-    store: Store,
+    store: GraphStore,
     log: Log,
     planted: PlantedTask,
     judge: RingJudge,

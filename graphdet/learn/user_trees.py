@@ -32,7 +32,7 @@ from graphdet.features.neighbours import (
 from graphdet.features.relations import NamedColumns, Relations
 from graphdet.features.text import user_text_features
 from graphdet.learn.scorers import USER_TREES
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.scores.trees import Trees, TreeSettings
 from graphdet.tables import GraphArrays, PairArrays
 
@@ -52,7 +52,9 @@ class UserColumns:
     relations: Relations
 
 
-def user_columns(store: Store, graph: GraphArrays, windows: list[PairArrays], users: Float) -> UserColumns:
+def user_columns(
+    store: GraphStore, graph: GraphArrays, windows: list[PairArrays], users: Float
+) -> UserColumns:
     """Make the columns of all users; users: behaviour features, float64[n_users, len(FEATURE_NAMES)].
 
     Partners in any of the co-action windows are neighbours, and so are users of one shared entity. Where the store's
@@ -66,7 +68,7 @@ def user_columns(store: Store, graph: GraphArrays, windows: list[PairArrays], us
     return UserColumns(graph.user_ids, columns if text is None else columns.beside(text), relations)
 
 
-def text_columns(store: Store, user_ids: pa.Array) -> NamedColumns | None:
+def text_columns(store: GraphStore, user_ids: pa.Array) -> NamedColumns | None:
     """What users wrote, as numbers; None where the log has no texts or the store keeps no events."""
     try:
         table = store.events().select("user_id", "text").collect("pyarrow").to_native()

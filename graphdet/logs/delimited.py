@@ -1,22 +1,11 @@
-"""DuckDB's CSV reader, told everything and left to guess nothing; the lines it refuses are collected.
+"""Delimited text (CSV, TSV and the like): every column as text, bad lines put aside with line and reason.
 
-The header of a delimited text file: the names of its columns, and whether the delimiter fits.
-
-Which row of a text file stands on which line, and where DuckDB's bad lines belong among the rows.
-
-The slow way through a text file that is broken as a whole: each line for itself.
-
-A quote that is never closed makes a CSV reader swallow the lines after it, and mixed line ends stop it. Here
-each physical line is a row: a line whose quotes do not close, one that is no UTF-8 or has a carriage return
-within is put aside, and all others are read. (Values that run over several lines are put aside with their
-lines, too.)
-
-Delimited text (CSV, TSV and the like): every column as text, bad lines put aside with line and reason.
-
-The dialect is not guessed: the delimiter is the ending's (or `[read] delimiter`), the quote is `"`. Every
-line of the file must be accounted for: header + rows + bad lines + blank lines + line ends inside quotes.
-Where the sum is off, or DuckDB gives up (a quote that is never closed, mixed line ends), the file is read
-once more line by line, and the lines with an open quote are put aside (salvage.py).
+The dialect is not guessed: the delimiter is the ending's (or `[read] delimiter`), the quote is `"`. DuckDB's reader is
+told everything; the header gives the names of the columns and says whether the delimiter fits. Every line of the file
+must be accounted for: header + rows + bad lines + blank lines + line ends inside quotes. Where the sum is off, or
+DuckDB gives up (a quote that is never closed, mixed line ends), the file is read once more, each physical line for
+itself: a line whose quotes do not close, one that is no UTF-8 or has a carriage return within is put aside, and all
+others are read. (Values that run over several lines are put aside with their lines, too.)
 """
 
 import csv

@@ -1,8 +1,7 @@
 """The tables of the graph, derived from clean events. All are lazy: a store computes what it keeps.
 
-Rows that are equal in every mapped column.
-
-The template of each event's text, as a column that becomes a shared entity (`[text] templates`).
+Also here: rows that are equal in every mapped column, and the template of each event's text as a column that becomes
+a shared entity (`[text] templates`).
 """
 
 import duckdb

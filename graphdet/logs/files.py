@@ -1,9 +1,7 @@
-"""Which files a log consists of, whether they can be read at all, and what identifies them.
-
-Physical lines of a text file: counted, found blank, or loaded as a table.
+"""Which files a log consists of, whether they can be read at all, what identifies them, and their lines.
 
 DuckDB's CSV reader is fast, but it does not number lines, skips blank ones, and a quote that is never closed
-swallows rows without a word; so every text file is counted here, and text.py compares.
+swallows rows without a word; so the physical lines of every text file are counted here, and delimited.py compares.
 """
 
 import codecs

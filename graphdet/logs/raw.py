@@ -1,8 +1,7 @@
 """A log file as DuckDB sees it before anything is judged: one relation, one row number, raw columns.
 
-Frames on the workbench: kept as temporary tables, counted.
-
-What the columns of a log file hold, before any rule looks at them: missing, distinct, examples of their ends.
+Frames that are needed more than once are kept as temporary tables on the workbench. The profile of the columns says
+what they hold before any rule looks at them: missing, distinct, examples of their ends.
 """
 
 import difflib
@@ -217,10 +216,10 @@ def profile_columns(bench: duckdb.DuckDBPyConnection, raw: RawFile) -> list[Colu
         else:
             low, high = (f"left(({end}({ends}))::VARCHAR, {_SHOWN})" for end in ("min", "max"))
         # DuckDB's estimate is off by a fifth at times; of texts the hashes take less room than the texts.
-        told = (
+        counted = (
             value if plain and kind != "VARCHAR" else f"CASE WHEN {value} IS NOT NULL THEN hash({value}) END"
         )
-        parts += [f"count({value})", f"count(DISTINCT {told})", low, high]
+        parts += [f"count({value})", f"count(DISTINCT {counted})", low, high]
         kinds.append(kind)
     row = bench.execute(f"SELECT count(*), {', '.join(parts)} FROM {raw.source}").fetchone()
     assert row is not None

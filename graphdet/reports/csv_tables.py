@@ -29,6 +29,8 @@ from graphdet.files import replacing, write_text
 from graphdet.reports.ring_data import RingData
 from graphdet.tables import RingTables, require_columns
 
+SUSPECT_ORDER = (("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending"))
+RING_ORDER = (("score", "descending"), ("p_value", "ascending"), ("ring_id", "ascending"))
 _ROWS_A_CHUNK = 100_000
 
 
@@ -51,13 +53,13 @@ def write_tables(
             "suspects.csv",
             scores,
             schema.SCORE_COLUMNS,
-            (("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending")),
+            SUSPECT_ORDER,
         ),
         (
             "rings.csv",
             rings.rings,
             schema.RING_COLUMNS,
-            (("score", "descending"), ("p_value", "ascending"), ("ring_id", "ascending")),
+            RING_ORDER,
         ),
         (
             "ring_members.csv",

@@ -19,7 +19,7 @@ SAME_RING = 0.3  # Jaccard index of members from which two rings are one, the mo
 
 
 @dataclass(frozen=True)
-class Findings:
+class FindingsSummary:
     """What is compared: flagged rings with their members, and suspects."""
 
     rings: Mapping[str, frozenset[str]]
@@ -55,18 +55,18 @@ class Drift:
         return sorted(rows, key=lambda ring: (ring.n_before - ring.n_now, ring.now))
 
 
-def of_tables(scores: pa.Table, rings: RingTables) -> Findings:
+def of_tables(scores: pa.Table, rings: RingTables) -> FindingsSummary:
     """Take from the tables of a run what is compared."""
     flagged = rings.rings.filter(pc.fill_null(rings.rings["flagged"], False))["ring_id"]
     mine = rings.members.filter(pc.is_in(rings.members["ring_id"], value_set=pc.unique(flagged)))
     suspects = scores.filter(pc.fill_null(scores["flagged"], False))["user_id"]
-    return Findings(
+    return FindingsSummary(
         _members(flagged.to_pylist(), mine["ring_id"].to_pylist(), mine["user_id"].to_pylist()),
         frozenset(suspects.to_pylist()),
     )
 
 
-def of_folder(out: Path) -> Findings | None:
+def of_folder(out: Path) -> FindingsSummary | None:
     """Read the findings that a folder holds; None where it holds none that can be read."""
     try:
         rings, members, suspects = (
@@ -74,7 +74,7 @@ def of_folder(out: Path) -> Findings | None:
         )
         flagged = rings.filter(pc.equal(rings["flagged"], "true"))["ring_id"].to_pylist()
         users = suspects.filter(pc.equal(suspects["flagged"], "true"))["user_id"].to_pylist()
-        return Findings(
+        return FindingsSummary(
             _members(flagged, members["ring_id"].to_pylist(), members["user_id"].to_pylist()),
             frozenset(users),
         )
@@ -107,7 +107,7 @@ def _members(ids: Sequence[str], ring_of: Sequence[str], users: Sequence[str]) -
     return {ring_id: frozenset(members) for ring_id, members in found.items()}
 
 
-def compare_findings(before: Findings, now: Findings) -> Drift:
+def compare_findings(before: FindingsSummary, now: FindingsSummary) -> Drift:
     """Match rings by their members, the most alike first, and tell the difference."""
     where: dict[str, list[str]] = {}
     for ring_id, members in before.rings.items():
@@ -142,7 +142,7 @@ def compare_findings(before: Findings, now: Findings) -> Drift:
     )
 
 
-def keep_drift(out: Path, before: Findings | None, now: Findings) -> Drift | None:
+def keep_drift(out: Path, before: FindingsSummary | None, now: FindingsSummary) -> Drift | None:
     """Give the drift that the report shows, and keep it as drift.json; None where there is nothing to compare with.
 
     The same findings again change nothing: what was told of the last different findings stays, so that a run that is

@@ -1,12 +1,11 @@
-"""What each number of a ring's evidence means, and what speaks against the ring, in plain words."""
+"""What each number of a ring's evidence, its p-value and its q-value mean, in plain words."""
 
-import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from graphdet import words
+from graphdet.rings.evidence_table import EVIDENCE_TABLE, EvidenceNumber
 
 
 @dataclass(frozen=True)
@@ -20,142 +19,19 @@ class Finding:
     meaning: str
 
 
-# name → (title, how the number is written, what it means); the names are those of rings.evidence.
-_MEANINGS: dict[str, tuple[str, str, str]] = {
-    "n_users": ("Members", "count", "Accounts in the ring."),
-    "n_items": ("Targets", "count", "Items the ring acts on together."),
-    "n_acts": (
-        "Acts on the targets",
-        "count",
-        "Member and target pairs with at least one act; repeats are not counted.",
-    ),
-    "expected_acts": (
-        "Acts to be expected",
-        "figure",
-        "What accounts as active as these would do on items as popular as these, at these times, by chance.",
-    ),
-    "density": ("Density", "percent", "How much of the whole members × targets grid is filled."),
-    "lift": (
-        "Times more than expected",
-        "figure",
-        "Acts on the targets, divided by the acts to be expected.",
-    ),
-    "margin_nats": (
-        "Margin (nats)",
-        "figure",
-        "How much better the log is explained with this ring than without it, after paying for "
-        "naming its members and targets; the first act on each target is not counted. Above zero the ring "
-        "is worth telling apart by this alone; each 2.3 more is a factor of ten.",
-    ),
-    "margin_touched_nats": (
-        "Margin among touched items (nats)",
-        "figure",
-        "The same with the targets named among the items that its members touched, not among all of the log. "
-        "At zero and below, chance explains the ring as well.",
-    ),
-    "exclusivity": (
-        "Share of the audience",
-        "percent",
-        "Of all who acted on a target while the ring was at work, the share in it.",
-    ),
-    "focus": (
-        "Share of the members' activity",
-        "percent",
-        "Of all that the members do, the share on the targets.",
-    ),
-    "sharpness": (
-        "Sharpness of the edge",
-        "percent",
-        "Of the accounts that touch at least half as many targets as a typical member while the ring was "
-        "at work, the share inside. A group of "
-        "fans fades out gradually; a steered group ends sharply.",
-    ),
-    "halo_lift": (
-        "Outsiders who share targets",
-        "figure",
-        "How often outsiders share two targets, against chance (1). High values mean that the "
-        "targets belong to a "
-        "common taste, which speaks against a ring.",
-    ),
-    "elsewhere_lift": (
-        "What members share elsewhere",
-        "figure",
-        "How often members meet on other items, against chance (1). High values mean like-minded "
-        "people, which "
-        "speaks against a ring, or more targets that we did not name.",
-    ),
-    "spread": (
-        "Spread in time",
-        "figure",
-        "How far apart in time the members act on a target, against its whole audience (1). Small "
-        "values mean acting "
-        "in step.",
-    ),
-    "session_share": (
-        "Targets taken in one go",
-        "percent",
-        "Acts made in a session that holds another act on a target.",
-    ),
-    "recurrence": (
-        "The same at other times",
-        "percent",
-        "Accounts who do half as much as a typical member, within the ring's own time or the busiest other window "
-        "just as long: the share in that other window. A crowd comes every day, a campaign once.",
-    ),
-    "overdispersion": (
-        "Unevenness of the members",
-        "figure",
-        "How much the members differ in the number of targets they act on, against chance (1). Who is steered gets "
-        "about as many targets as the others; an audience has a core and a fringe.",
-    ),
-    "shared_entity_share": (
-        "Shared device or address",
-        "percent",
-        "Members who share a device, address or other such thing with another member.",
-    ),
-}
-
-
-def read_evidence(text: str | None) -> dict[str, float]:
-    """Read the evidence column: a JSON object of numbers; anything else in it is left out.
-
-    >>> read_evidence('{"lift": 12.5, "note": "x"}'), read_evidence(None)
-    ({'lift': 12.5}, {})
-    """
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {
-        str(name): float(value)
-        for name, value in found.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-
-
 def evidence_findings(evidence: Mapping[str, float]) -> list[Finding]:
-    """Explain the numbers: those we have words for first, in their order here, then the others by name."""
-    known = [name for name in _MEANINGS if name in evidence]
-    others = sorted(name for name in evidence if name not in _MEANINGS)
-    rows = []
-    for name in (*known, *others):
-        plain = name.replace("_", " ").capitalize()
-        title, style, meaning = _MEANINGS.get(name, (plain, "figure", ""))
-        value = evidence[name]
-        write = {"count": words.thousands, "percent": words.percent}.get(style, words.figure)
-        finite = math.isfinite(value)
-        rows.append(
-            Finding(
-                name,
-                title,
-                value if finite else None,
-                write(value) if finite else words.figure(value),
-                meaning,
-            )
-        )
-    return rows
+    """Explain the numbers: those of EVIDENCE_TABLE first, in its order, then any others by name."""
+    known = [number for number in EVIDENCE_TABLE if number.name in evidence]
+    others = sorted(evidence.keys() - {number.name for number in known})
+    known += [EvidenceNumber(name, name.replace("_", " ").capitalize(), "figure", "") for name in others]
+    return [_finding(number, evidence[number.name]) for number in known]
+
+
+def _finding(number: EvidenceNumber, value: float) -> Finding:
+    write = {"count": words.thousands, "percent": words.percent, "figure": words.figure}[number.shown_as]
+    finite = math.isfinite(value)
+    shown = write(value) if finite else words.figure(value)
+    return Finding(number.name, number.title, value if finite else None, shown, number.meaning)
 
 
 def meaning_of_p(p_value: float | None) -> str:
@@ -188,94 +64,3 @@ def meaning_of_q(q_value: float | None) -> str:
     if q_value < 0.01:
         return f"{start} about {q_value * 10_000:.0f} in 10,000 are expected to be false alarms."
     return f"{start} about {q_value * 100:.0f} in 100 are expected to be false alarms."
-
-
-# What the ring's own measured counter-evidence says already: its code, by the number that would say it again.
-_MEASURED = {
-    "halo_lift": "common_taste",
-    "elsewhere_lift": "taste_elsewhere",
-    "exclusivity": "open_targets",
-    "focus": "long_histories",
-}
-
-
-def counter_evidence(
-    evidence: Mapping[str, float], ring: Mapping[str, Any], weak_members: int, measured: Collection[str] = ()
-) -> list[str]:
-    """Say what speaks against the ring, or what we cannot know, but for the codes that are `measured` already.
-
-    `weak_members` have a user score below one half.
-
-    The limits are where a reader should stop and think; they decide nothing.
-    """
-    against = []
-
-    def number(name: str, default: float) -> float:
-        value = default if _MEASURED.get(name) in measured else evidence.get(name, default)
-        return value if math.isfinite(value) else default
-
-    if number("halo_lift", 1) > 3:
-        against.append(
-            f"Outsiders share two of the targets {words.figure(evidence['halo_lift'])} times as often "
-            f"as chance: the "
-            "targets may simply belong together, for instance one author, brand or news story."
-        )
-    if number("elsewhere_lift", 1) > 3:
-        against.append(
-            f"Members meet on other items too, {words.figure(evidence['elsewhere_lift'])} times as "
-            f"often as chance: "
-            "they may be people of one taste, school or region, or the ring has more targets than "
-            "are named here."
-        )
-    if number("exclusivity", 1) < 0.3:
-        outside = 1 - evidence["exclusivity"]
-        against.append(
-            f"{words.percent(outside)} of the targets' audience at the time is outside the ring: these items "
-            f"draw others too."
-        )
-    if number("focus", 1) < 0.3:
-        against.append(
-            f"Only {words.percent(evidence['focus'])} of the members' activity is on the targets: "
-            f"most of what they do "
-            "looks ordinary. That is so for camouflaged and hijacked accounts, and for innocent ones."
-        )
-    if number("spread", 0) > 0.8:
-        against.append("Members are no closer together in time than the rest of the targets' audience.")
-    if number("sharpness", 1) < 0.5:
-        against.append(
-            "Many accounts just outside the ring act much like its members; its edge is not sharp."
-        )
-    if number("recurrence", 0) > 0.3:
-        against.append(
-            f"Other accounts do the same at another time: {words.percent(evidence['recurrence'])} of all who do so "
-            "then or in the ring's own time. It may be a habit of these items' audience, or an earlier wave of the "
-            "same campaign with other accounts."
-        )
-    if number("overdispersion", 0) > 2:
-        against.append(
-            "Some members act on many of the targets and others on few, as in an audience with a core and a fringe; "
-            "steered accounts mostly get about as many each."
-        )
-    return against + _doubts_of_size(ring, weak_members, "small" in measured)
-
-
-def _doubts_of_size(ring: Mapping[str, Any], weak_members: int, said_small: bool) -> list[str]:
-    """Doubts that do not come from the evidence: a small ring, a weak level, weak members."""
-    against = []
-    n_users, q_value = int(ring["n_users"]), ring.get("q_value")
-    if n_users < 6 and not said_small:
-        against.append(
-            f"The ring is small ({words.plural(n_users, 'member')}); friends or a family may look the same."
-        )
-    if q_value is not None and not math.isnan(q_value) and q_value > 0.02:
-        against.append(
-            f"Its q-value is {words.chance(q_value)}: rings like it make up most of the false alarms "
-            f"that the level allows."
-        )
-    if weak_members:
-        against.append(
-            f"{words.plural(weak_members, 'member')} of {n_users} {'has' if weak_members == 1 else 'have'} a user "
-            f"score below 0.5: a weak part in the ring, and little that speaks against them alone. Check them before "
-            f"acting on them."
-        )
-    return against

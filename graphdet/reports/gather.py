@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphdet.reports.context import Surroundings
-from graphdet.reports.evidence import counter_evidence, evidence_findings, read_evidence
-from graphdet.reports.reasons import Reason, read_explanation
+from graphdet.reports.evidence import evidence_findings
 from graphdet.reports.ring_data import Act, Item, Member, RingData, RingSession, SharedEntity
+from graphdet.rings.finding import Explanation, Reason
+from graphdet.rings.why.doubts import doubts_in_words
 from graphdet.tables import RingTables, require_columns
 
 ACT_COLUMNS = ("user_id", "session_id", "item_id", "action", "at_ms", "n")
@@ -117,14 +118,16 @@ def _ring(
     for other in others:
         n_others[other["user_id"]] += other["n"]
     by_user, by_item = _acts_by(acts, "user_id"), _acts_by(acts, "item_id")
-    evidence = read_evidence(ring["evidence"])
     own = [scores.get(row["user_id"], {}).get("score") for row in members]
     weak = sum(score is not None and score < 0.5 for score in own)
-    told = read_explanation(ring, str(ring["reason"] or ""))
-    measured = {reason.code for reason in told.against}
-    doubts = tuple(Reason("doubt", line) for line in counter_evidence(evidence, ring, weak, measured))
+    explanation = Explanation.from_json(ring["evidence"])
+    numbers, against = explanation.numbers, explanation.counter_evidence
+    measured = {reason.code for reason in against}
+    doubts = doubts_in_words(numbers, int(ring["n_users"]), ring["q_value"], weak, measured)
     people = [
-        _member(row, scores.get(row["user_id"], {}), by_user[row["user_id"]], n_others, told.members)
+        _member(
+            row, scores.get(row["user_id"], {}), by_user[row["user_id"]], n_others, explanation.member_reasons
+        )
         for row in members
     ]
     things = [_item(row, names.get(row["item_id"]), by_item[row["item_id"]]) for row in targets]
@@ -134,11 +137,11 @@ def _ring(
         first_seen=str(ring["first_seen"] or ""),
         last_seen=str(ring["last_seen"] or ""),
         reason=str(ring["reason"] or ""),
-        findings=tuple(evidence_findings(evidence)),
-        reasons=told.reasons,
-        against=told.against + doubts,
-        would_change=told.would_change,
-        gnn=told.gnn,
+        findings=tuple(evidence_findings(numbers)),
+        reasons=explanation.reasons or sentence_reasons(str(ring["reason"] or "")),
+        against=against + tuple(Reason("doubt", line) for line in doubts),
+        would_change=explanation.would_change,
+        gnn=explanation.gnn,
         members=sorted(people, key=lambda member: (_last(member.score), member.user_id)),
         items=sorted(things, key=lambda item: (_last(item.n_users), _last(item.lift), item.item_id)),
         acts=acts,
@@ -149,6 +152,16 @@ def _ring(
     if look is None or not acts:
         return found
     return replace(found, around=look([row["user_id"] for row in members], sorted(pushed), *found.window_ms))
+
+
+def sentence_reasons(sentence: str) -> tuple[Reason, ...]:
+    """The parts of a ring's one sentence as reasons, for a ring whose explanation has none.
+
+    >>> [reason.text for reason in sentence_reasons("They act alike; in step.")]
+    ['They act alike.', 'In step.']
+    """
+    parts = [part.strip().rstrip(".") for part in sentence.split("; ") if part.strip()]
+    return tuple(Reason("sentence", f"{part[:1].upper()}{part[1:]}.") for part in parts)
 
 
 def _last(value: float | None) -> float:

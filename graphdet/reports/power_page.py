@@ -64,7 +64,7 @@ def heat_map(cells: PowerCells, window_s: float) -> Markup:
 def _cell(cell: Mapping[str, Any], x: float, y: float) -> Markup:
     chance, margin = float(cell["chance"]), float(cell["margin"])
     by_chance = margin <= 0  # not so where it is NaN
-    told = (
+    caption = (
         f"{words.thousands(cell['accounts'])} accounts, {words.percent(cell['density'])} of the targets, within "
         f"{words.duration(cell['window_s'])}: {cell['n_found']} of {cell['n_trials']} found "
         f"(95 %: {words.percent(cell['low'])} to {words.percent(cell['high'])}); "
@@ -72,7 +72,7 @@ def _cell(cell: Mapping[str, Any], x: float, y: float) -> Markup:
     )
     box = svg.tag(
         "rect",
-        svg.tag("title", told),
+        svg.tag("title", caption),
         x=x + 1.5,
         y=y + 1.5,
         width=_WIDE - 3,

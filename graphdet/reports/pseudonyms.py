@@ -17,8 +17,8 @@ from typing import Any
 import pyarrow as pa
 
 from graphdet.reports.context import Surroundings
-from graphdet.reports.reasons import Reason
 from graphdet.reports.ring_data import RingData
+from graphdet.rings.finding import Reason
 from graphdet.tables import RingTables
 
 PREFIX = {"user": "u", "item": "i", "session": "s", "entity": "x", "event": "e"}

@@ -1,7 +1,4 @@
-"""report.html: what was read, what was found, how to read it, and what the run cannot see.
-
-What a run cannot see, said openly in the report.
-"""
+"""report.html: what was read, what was found, how to read it, and, said openly, what the run cannot see."""
 
 from collections.abc import Mapping
 from pathlib import Path

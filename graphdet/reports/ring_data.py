@@ -15,7 +15,7 @@ import numpy as np
 
 from graphdet.reports.context import Surroundings
 from graphdet.reports.evidence import Finding
-from graphdet.reports.reasons import Reason
+from graphdet.rings.finding import Reason
 
 
 @dataclass(frozen=True)

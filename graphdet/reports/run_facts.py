@@ -9,7 +9,7 @@ The document is a plain dict; all keys are optional, and more may be added:
     n_rows, n_rejects int
     rejects_by_reason dict reason → count (also what was filtered or quarantined as duplicate)
     period            {"first_ms", "last_ms"}: of the events used, in ms since 1970 UTC
-    counts            dict as Store.counts()
+    counts            dict as GraphStore.counts()
     seed, fdr, review numbers; review None unless the cut was by review capacity
     device            "cpu" or "cuda"
     model             dict or text: which model scored

@@ -7,7 +7,7 @@ from typing import Any
 from graphdet import words
 from graphdet.files import write_text
 from graphdet.reports import html
-from graphdet.reports.figures.evaluation import draw_history, draw_importance, draw_slice
+from graphdet.reports.figures.evaluation import draw_history, draw_setting_importance, draw_slice
 
 MOST_TRIALS_SHOWN = 20
 
@@ -30,7 +30,7 @@ def write_tune_page(path: Path, document: Mapping[str, Any]) -> Path:
             d=document,
             names=list(space),
             history=draw_history(trials),
-            importance=draw_importance(document["importance"]) if document["importance"] else None,
+            importance=draw_setting_importance(document["importance"]) if document["importance"] else None,
             slices=slices,
             best=best,
             headline=_headline(document),
@@ -44,22 +44,22 @@ def _headline(document: Mapping[str, Any]) -> str:
     if best["place"] == 0:
         n = len(document["trials"]) - 1
         return f"None of {n} other settings was better than the defaults ({default['value']:.4f})."
-    told = (
+    text = (
         f"Trial {best['place']} is the best: average precision {best['value']:.4f} on the validation part, the "
         f"defaults have {default['value']:.4f}."
     )
     if gain["low"] is None:
-        return told + " There are too few cases to say whether that is more than luck."
+        return text + " There are too few cases to say whether that is more than luck."
     between = f"{gain['low']:+.4f} to {gain['high']:+.4f}"
     elsewhere = gain["elsewhere"]
     if elsewhere is not None:
-        told += (
+        text += (
             f" The best of many is a little lucky where it was picked: picked on one half of the validation part, the "
             f"best gain {elsewhere:+.4f} on the other."
         )
     if elsewhere is not None and elsewhere <= 0:
         luck = f"the gain of {gain['value']:+.4f} (95 %: {between}) is luck"
-        return f"{told} So {luck}: the defaults are as good a choice."
+        return f"{text} So {luck}: the defaults are as good a choice."
     if gain["low"] > 0:
-        return f"{told} The gain is {gain['value']:+.4f} (95 %: {between})."
-    return f"{told} The gain of {gain['value']:+.4f} (95 %: {between}) may be luck: the defaults are as good a choice."
+        return f"{text} The gain is {gain['value']:+.4f} (95 %: {between})."
+    return f"{text} The gain of {gain['value']:+.4f} (95 %: {between}) may be luck: the defaults are as good a choice."

@@ -13,31 +13,11 @@ from numpy.typing import NDArray
 
 from graphdet.arrays import Float
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts, by_chunks, entry_rows
+from graphdet.rings.evidence_table import EVIDENCE
 from graphdet.rings.margin import Margins
 from graphdet.rings.organic import Organic, dot_of_rows
 from graphdet.rings.own_time import counted, in_own_time, own_time, recurrence
 from graphdet.tables import GraphArrays
-
-EVIDENCE = (
-    "n_users",  # members
-    "n_items",  # targets
-    "n_acts",  # distinct (member, target) acts
-    "expected_acts",  # what the organic model expects
-    "density",  # share of the member × target cells that are filled
-    "lift",  # n_acts / expected_acts
-    "margin_nats",  # log-likelihood gain of the block minus the cost of naming it among all users and items
-    "margin_touched_nats",  # the same, its items named among those that members touched
-    "exclusivity",  # share of the targets' audience in the ring's own time that is inside
-    "focus",  # share of the members' activity that is inside
-    "sharpness",  # of those who touch half as many targets as a typical member in its own time, the share inside
-    "halo_lift",  # outsiders who share two targets, over expectation: high means a common taste
-    "elsewhere_lift",  # what members share outside the targets, over expectation: high means a common taste
-    "spread",  # spread of the members' times on a target over that of its whole audience
-    "session_share",  # share of the block's acts made in a session with another act of the block
-    "recurrence",  # of those who do half as much, in its own time or the busiest other just as long, the share in that
-    "overdispersion",  # variance of the members' numbers of targets over that of a binomial: a fan base is uneven
-    "shared_entity_share",  # share of the members who share a device, address … with another member
-)
 
 LEAST_VARIANCE = 0.05  # of a binomial, where all members act on all targets
 
@@ -196,46 +176,3 @@ def _shared_entities(blocks: Blocks, graph: GraphArrays) -> Float:
     counts.eliminate_zeros()
     shared = (counts @ links.T).multiply(blocks.users)
     return np.asarray(np.diff(shared.tocsr().indptr) / np.maximum(np.diff(blocks.users.indptr), 1))
-
-
-# What a judge sees, and for each: 1 where more speaks for a ring, −1 where against, 0 where it depends. Small circles
-# on items that nobody else visits have large exclusivity and focus too, so these are left to be learned. The lift is
-# left out: it grows with the log, so that every group of a log larger than those learned from looked like a ring;
-# and so is the elsewhere_lift, without which a judge is right more often in a log it does not know
-# (docs/decisions/0003-rings.md). Analysts are told of both.
-_DIRECTION_OF = {
-    "n_users": 0,
-    "n_items": 0,
-    "density": 1,
-    "margin_nats": 1,
-    "exclusivity": 0,
-    "focus": 0,
-    "sharpness": 1,
-    "halo_lift": -1,
-    "spread": 0,
-    "session_share": 0,
-    "recurrence": -1,
-    "overdispersion": -1,
-    "shared_entity_share": 1,
-}
-INPUTS, JUDGE_DIRECTION = tuple(_DIRECTION_OF), tuple(_DIRECTION_OF.values())
-
-
-def judge_inputs(evidence: dict[str, Float]) -> Float:
-    """INPUTS on scales a judge can weigh: logarithms of sizes and lifts, logits of shares, float64[n_blocks, n_inputs].
-
-    expected_acts and n_acts are left out: margin, density and the two sizes say the same.
-    """
-    return np.column_stack([_on_scale(name, evidence[name]) for name in INPUTS]).astype(np.float64)
-
-
-def _on_scale(name: str, value: Float) -> Float:
-    if name in ("n_users", "n_items", "halo_lift"):
-        return np.log(np.maximum(value, 1e-9))
-    if name in ("density", "focus", "sharpness", "session_share", "recurrence"):
-        return np.log((value + 0.01) / (1.01 - value))
-    if name == "overdispersion":
-        return np.log(np.maximum(value, 1.0))  # to be even speaks for nothing: handfuls always are
-    if name == "margin_nats":
-        return np.arcsinh(value / 10)
-    return np.log(value + 1e-3) if name in ("exclusivity", "spread") else value

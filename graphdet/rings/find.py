@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
@@ -24,11 +23,13 @@ from graphdet.evaluation.tails import benjamini_hochberg, tail_p_values
 from graphdet.features.pairs import find_pairs
 from graphdet.progress import Progress
 from graphdet.rings.blocks import MIN_USERS, Blocks
-from graphdet.rings.evidence import gather_evidence, judge_inputs
+from graphdet.rings.evidence import gather_evidence
+from graphdet.rings.evidence_table import LEAST_SHARPNESS, MOST_RECURRENCE, judge_inputs
 from graphdet.rings.margin import naming_margins, worth_naming
 from graphdet.rings.organic import Organic, organic_model
 from graphdet.rings.refine import refine
 from graphdet.tables import GraphArrays, PairArrays
+from graphdet.workbench import Workbench
 
 MOST_TAKEN = 0.3  # a block is a ring of its own when at most this share of its users is in a stronger one
 MOST_CONNECTED = 60  # blocks; a ring leads to a few dozen variants at most
@@ -118,15 +119,17 @@ def candidate_groups(windows: Iterable[PairArrays], model: Organic, seed: int) -
 
 N_JUDGE_FOLDS = 2
 JUDGE_SHARE = 0.2  # of rings among what the judge was trained on: campaigns and natural groups weigh 1 : 4
-# A group is told apart when most of the accounts that act like a member are members. Of a slice of a larger crowd
-# nobody could say why just these are accused, however much they have in common.
-LEAST_SHARPNESS = 0.5
-# Nor of one visit of a crowd that comes in greater numbers at another time.
-MOST_RECURRENCE = 0.5
-# Nor of a handful who met a few times: where neither description of a group (margin.Margins) saves this many nats,
-# chance meetings and shared tastes outnumber whatever was planted. No group of the untouched logs that are too small
-# to teach a judge better comes up to either.
-LEAST_TOLD_MARGIN, LEAST_TOLD_TOUCHED = -30.0, 5.0
+# A group stands out from the crowd (see stands_out) when at least LEAST_SHARPNESS of the accounts that act like its
+# members, while it is at work, are members. Below that it is an arbitrary slice of a larger crowd, and nobody could say
+# why these accounts are accused and not the others, however much they have in common. For the same reason it does not
+# stand out when, at another time, as many other accounts do the same (recurrence above MOST_RECURRENCE): then it is one
+# visit of a crowd that comes regularly.
+#
+# Nor does it stand out when it may be a chance meeting. A group's two margins say by how many nats naming it shortens
+# the description of the log, with its items named among all of the log or among those that its members touched (see
+# margin.Margins). One of the two must reach its limit here. The limits were set so that in untouched logs, those too
+# small to teach a judge better, no group reaches either.
+LEAST_MARGIN_AMONG_ALL, LEAST_MARGIN_AMONG_TOUCHED = -30.0, 5.0
 MOST_DOUBT = 2.0  # times the level that a flagged ring may be doubted by itself
 LEAST_SCORE = 0.5  # of a flagged ring or account, at any level
 LEAST_ORDINARY = 100  # ordinary groups from which on a log's own tail has a say
@@ -207,7 +210,7 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
 
 
 def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bool = False) -> Judged:
-    """Judge candidates and keep the strongest, of those that overlap, that are told apart from the crowd.
+    """Judge candidates and keep the strongest, of those that overlap, that stand out from the crowd.
 
     score: the probability that a candidate is a campaign of the kinds planted for training, at the share of
     such among this log's candidates (estimated by EM). q_value: the expected share of natural groups among
@@ -218,7 +221,7 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bo
     to whom half of a log looks alike does not know it. Who was trained on the log has weighed its tail already.
     """
     logits = judge(candidates.inputs, candidates.fold)
-    apart = told_apart(candidates.evidence)
+    apart = stands_out(candidates.evidence)
     # Slices of a crowd come after all others. They are no rings, but count among the natural groups.
     rows = strongest_blocks(candidates.blocks, np.where(apart, logits, logits - 1e6))
     share = estimate_share(logits[rows], JUDGE_SHARE)
@@ -251,12 +254,15 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bo
     )
 
 
-def told_apart(evidence: dict[str, Float]) -> NDArray[np.bool_]:
-    """Groups that are no slice of a larger crowd, neither of their own time nor of another, nor by chance, bool[n]."""
+def stands_out(evidence: dict[str, Float]) -> NDArray[np.bool_]:
+    """Which groups stand out: neither slices of a larger crowd, of their own time or of another, nor chance meetings.
+
+    Shapes: evidence name → float64[n]; returns bool[n].
+    """
     sharp = evidence["sharpness"] >= LEAST_SHARPNESS
-    meant = evidence["margin_nats"] >= LEAST_TOLD_MARGIN
-    meant |= evidence["margin_touched_nats"] >= LEAST_TOLD_TOUCHED
-    return np.asarray(sharp & meant & (evidence["recurrence"] <= MOST_RECURRENCE))
+    beyond_chance = evidence["margin_nats"] >= LEAST_MARGIN_AMONG_ALL
+    beyond_chance |= evidence["margin_touched_nats"] >= LEAST_MARGIN_AMONG_TOUCHED
+    return np.asarray(sharp & beyond_chance & (evidence["recurrence"] <= MOST_RECURRENCE))
 
 
 def least_score(fdr: float) -> float:
@@ -285,7 +291,7 @@ def campaign_overlap(blocks: Blocks, campaign_of_user: NDArray[np.int32]) -> tup
 
 
 def ring_candidates(
-    graph: GraphArrays, bench: duckdb.DuckDBPyConnection, seed: int, progress: Progress
+    graph: GraphArrays, bench: Workbench, seed: int, progress: Progress
 ) -> tuple[list[PairArrays], Candidates]:
     """Pairs and the blocks they lead to."""
     windows = find_pairs(graph, bench, progress)

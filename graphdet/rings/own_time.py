@@ -1,20 +1,16 @@
-"""A block in its own time: who else was on its targets while its members were.
+"""A block in its own time, at other times, and in the moment in which it struck.
 
-In a long log most of an item's audience came long before or after a ring. Held against them all, a sharp burst of a
-week looks like a slice of a crowd; held against those of its own time, it stands alone.
+Own time: in a long log most of an item's audience came long before or after a ring. Held against them all, a sharp
+burst of a week looks like a slice of a crowd; held against those of its own time, it stands alone.
 
-A block at other times: whether other accounts do the same in other windows just as long.
+Other times: what a crowd does it does every day: readers of a series of stories come in every window, and those of any
+one window look like a group of their own time. A campaign happens once. So the same question is put to every other
+window of the log (a placebo in time): how many accounts who are no members act on half as many of the targets in it?
 
-What a crowd does it does every day: readers of one series of stories come in every window, and those of any one window
-look like a group of their own time. A campaign happens once. So the same question is put to every other window of the
-log (a placebo in time): how many accounts who are no members act on half as many of the targets within it?
-
-Blocks that struck in a moment, a small part of the log's time, held against that moment alone.
-
-Over a whole log, slices of time are weeks: who reviewed eight of nine hotels on one day does not stand out from those
-who reviewed three of them in a month. In the moment itself the others are few, and so are the accounts to name among: a
-description of a block may first name its moment, then its users and items among those seen in it (a scan statistic,
-Kulldorff 1997, as a two-part description length).
+Moments: over a whole log, slices of time are weeks, and who reviewed eight of nine hotels on one day does not stand out
+from those who reviewed three of them in a month. In the moment itself the others are few, and so are the accounts to
+name among: a description of a block may first name its moment, then its users and items among those seen in it (a scan
+statistic, Kulldorff 1997, as a two-part description length).
 """
 
 from dataclasses import dataclass

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from graphdet.arrays import Int
 from graphdet.errors import InputError
+from graphdet.schema import DEFAULT_ACTION
 
 # An act without a session begins a new one after so long a pause, as cleaning does by default.
 GAP_MS = 1_800_000
-DEFAULT_ACTION = "view"
 
 
 @dataclass(frozen=True)

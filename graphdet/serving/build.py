@@ -22,7 +22,7 @@ from graphdet.graph.encode import edges_frame, read_graph
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.learn.scorers import load_scorers
 from graphdet.learn.user_trees import UserColumns, UserTrees, load_user_trees, user_columns
-from graphdet.ports import Store
+from graphdet.ports import FindingsStore, GraphAndFindings
 from graphdet.progress import Progress, Silent
 from graphdet.rings.find import ring_candidates
 from graphdet.rings.membership import user_membership
@@ -38,7 +38,7 @@ ANY_FDR = 0.05  # who is in a ring does not depend on which rings are flagged
 
 
 def account_scorer(
-    store: Store, model_dir: Path, *, seed: int = 0, progress: Progress | None = None
+    store: GraphAndFindings, model_dir: Path, *, seed: int = 0, progress: Progress | None = None
 ) -> AccountScorer:
     """Read a log and judge its rings once; after that single accounts are scored from memory.
 
@@ -110,7 +110,7 @@ def inputs_of(
     return np.hstack([x, partner_count_input(n_partners)]), heard
 
 
-def _ring_ids(store: Store, graph: GraphArrays) -> dict[int, str]:
+def _ring_ids(store: FindingsStore, graph: GraphArrays) -> dict[int, str]:
     """Names of the rings of users who are in one, by row."""
     scores = store.scores()
     named = scores.filter(pc.is_valid(scores["ring_id"]))

@@ -1,6 +1,6 @@
 """What a model of accounts is asked with, whichever it is: a network, or a student of it.
 
-Whom each account listens to, and the few accounts that one account's logit depends on.
+It needs to know whom each account listens to, and the few accounts that one account's logit depends on.
 """
 
 from collections.abc import Mapping, Sequence

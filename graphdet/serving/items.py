@@ -14,7 +14,7 @@ from graphdet.serving.acts import AccountActs
 from graphdet.tables import GraphArrays
 from graphdet.units import DAY_MS, HOUR_MS
 
-FIXED_POINT_STEPS = float(1 << 20)  # sums are taken in fixed point; see features.fixed
+FIXED_POINT_STEPS = float(1 << 20)  # sums are taken in fixed point; see features.behaviour
 
 
 @dataclass(frozen=True)

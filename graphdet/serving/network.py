@@ -52,12 +52,12 @@ class Network:
 
         With a fold it is that of the network which held it out.
         """
-        told = [self._scaled(layer.attributes) for layer in layers]
+        tie_attributes = [self._scaled(layer.attributes) for layer in layers]
         total = np.zeros(layers[-1].n_listeners if layers else len(x))
         members = self.members if fold is None else [self.members[fold % len(self.members)]]
         for member in members:
             h = _encode(member, x)
-            for number, (layer, attributes) in enumerate(zip(layers, told, strict=True)):
+            for number, (layer, attributes) in enumerate(zip(layers, tie_attributes, strict=True)):
                 h = _listen(member, number, h, layer, attributes, self.n_gates)
             total += _head(member, h)
         return total / len(members)
@@ -196,8 +196,8 @@ def _listen(weights: Weights, number: int, h: Float32, layer: Layer, tie: Float3
     heard = layer.sums(np.hstack([gate, value.reshape(len(z), width)]))
     count = heard[:, :n_gates]
     mean = heard[:, n_gates:].reshape(-1, n_gates, width // n_gates) / (count[:, :, None] + MEAN_EPSILON)
-    told = np.hstack([own, np.log1p(count), mean.reshape(-1, width)]).astype(np.float32, copy=False)
-    out = own + np.maximum(_linear(weights, f"{name}.combine", told), 0)
+    hidden = np.hstack([own, np.log1p(count), mean.reshape(-1, width)]).astype(np.float32, copy=False)
+    out = own + np.maximum(_linear(weights, f"{name}.combine", hidden), 0)
     centred = out - out.mean(axis=1, keepdims=True)
     spread = np.sqrt((centred**2).mean(axis=1, keepdims=True) + np.float32(NORM_EPSILON))
     refined: Float32 = centred / spread * weights[f"{name}.norm.weight"] + weights[f"{name}.norm.bias"]

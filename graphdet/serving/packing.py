@@ -1,7 +1,4 @@
-"""Weights in fewer bytes: float16, or int8 with one scale per output.
-
-What an exported model looks like; apart, so that the command line knows it without loading anything else.
-"""
+"""Exported models: their forms, and weights in fewer bytes: float16, or int8 with one scale per output."""
 
 from collections.abc import Mapping
 from enum import StrEnum

@@ -99,11 +99,11 @@ class AccountTrees:
         unwritten = np.full(self.text.shape[1], np.nan, np.float32)
         text = self.text[row] if row < len(self.text) else unwritten
         heard, fraud = self.heard[fold + 1]
-        told = [
+        label_columns = [
             messages_to_one(who, beyond[name], fraud, heard, self.prior[fold + 1])
             for name, who in near.items()
         ]
-        return np.concatenate([own, *around, text, *told])
+        return np.concatenate([own, *around, text, *label_columns])
 
     def fold_of(self, row: int) -> int:
         """The fold of an account whose label was learned; −1 of all others."""

@@ -9,7 +9,14 @@ from graphdet.arrays import Bool, Int, Rng
 from graphdet.errors import UsageError
 from graphdet.simulation.entities import KindLinks, graph_fields
 from graphdet.simulation.recode import decimal_ids, edge_order, merge_repeats
-from graphdet.simulation.world import HOURS_OF_DAY, Float, OrganicItems, OrganicUsers, make_items, make_users
+from graphdet.simulation.world import (
+    HOURS_OF_DAY,
+    FloatND,
+    OrganicItems,
+    OrganicUsers,
+    make_items,
+    make_users,
+)
 from graphdet.tables import GraphArrays
 from graphdet.units import DAY_MS, HOUR_MS
 
@@ -147,7 +154,7 @@ def _ranges(items: OrganicItems, users: OrganicUsers, clicks: _Clicks, rng: Rng)
     return source, low, high
 
 
-def _draw(cumulative: Float, low: Int, high: Int, u: Float) -> Int:
+def _draw(cumulative: FloatND, low: Int, high: Int, u: FloatND) -> Int:
     """Draw a row of [low, high) by weight; of all rows where that range weighs next to nothing."""
     total = cumulative[-1]
     empty = cumulative[high] - cumulative[low] <= 1e-12 * total

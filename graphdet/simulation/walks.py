@@ -1,11 +1,7 @@
-"""Item walks: planted sessions filled along the real item-to-item steps of the hour.
+"""Walks from item to item along the real steps of a log, by hour, and real users to imitate.
 
-The real item-to-item steps of a log, by hour.
-
-A state is an item with an action (item · n_actions + action), so that a walk through a shop buys what it
-viewed.
-
-Camouflage copied from real users: each account imitates one who is around at the same time.
+A state is an item with an action (item · n_actions + action), so that a walk through a shop buys what it viewed.
+Camouflage can be copied from real users: each account imitates one who is around at the same time.
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ import numpy as np
 from graphdet.arrays import Bool, Int, Rng
 from graphdet.units import DAY_MS, HOUR_MS
 
-Float = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+FloatND = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 AUTHOR_ITEMS = 25  # items per author or brand, on average
 BREAKING_APPEAL = 25.0
@@ -29,14 +29,14 @@ class OrganicItems:
     topic: Int
     author: Int
     birth_ms: Int
-    half_life_h: Float
-    appeal: Float
+    half_life_h: FloatND
+    appeal: FloatND
     breaking: Bool
     topic_first: Int
     author_first: Int
     author_topic: Int
 
-    def weights(self, at_ms: int) -> Float:
+    def weights(self, at_ms: int) -> FloatND:
         """How strongly each item draws clicks at a time: appeal, halved every half-life since its birth."""
         age_h = (at_ms - self.birth_ms) / HOUR_MS
         decayed = np.exp2(-np.maximum(age_h, 0.0) / self.half_life_h)
@@ -56,13 +56,13 @@ class OrganicUsers:
     n_sessions: Int
     first_ms: Int
     last_ms: Int
-    peak_h: Float
-    talk: Float
-    pace_s: Float
+    peak_h: FloatND
+    talk: FloatND
+    pace_s: FloatND
     taste: Int
-    taste_cut: Float
+    taste_cut: FloatND
     author: Int
-    loyalty: Float
+    loyalty: FloatND
 
 
 def make_items(n_items: int, days: int, kind: str, rng: Rng) -> OrganicItems:

@@ -1,4 +1,4 @@
-"""Where the graph and the findings live: one port (`graphdet.ports.Store`), two stores behind it.
+"""Where the graph and the findings live: two stores, DuckDB and Neo4j, behind the ports of `graphdet.ports`.
 
 `open_store` turns a URL into a store. The stores themselves are imported only when asked for, so that a run
 with DuckDB never pays for the Neo4j driver.
@@ -81,16 +81,18 @@ def query_texts(name: str) -> dict[str, str] | None:
 
 
 def write_import_files(
-    bench: duckdb.DuckDBPyConnection, log: LogTables, folder: Path, source: Source
+    connection: duckdb.DuckDBPyConnection, log: LogTables, folder: Path, source: Source
 ) -> list[str]:
     """Write a log as CSV files for `neo4j-admin database import`; gives the arguments after `neo4j-admin`.
+
+    `connection` is the DuckDB connection on which the log's frames live; no store takes part.
 
     Raises:
         StoreError: the folder cannot be written.
     """
     from graphdet.store.neo4j.importing import write_bulk_files as write
 
-    return write(bench, log, folder, source)
+    return write(connection, log, folder, source)
 
 
 def local_server() -> str | None:

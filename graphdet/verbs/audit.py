@@ -5,7 +5,7 @@ from typing import Any
 
 from graphdet.audit import AuditLog, Fault, Head, verify
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.ports import Store
+from graphdet.ports import AuditStore
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Checked:
     faults: list[Fault]
 
 
-def check_audit(store: Store, expect: str | None = None) -> Checked:
+def check_audit(store: AuditStore, expect: str | None = None) -> Checked:
     """Check the chain; `expect` is a head's hash that was noted elsewhere.
 
     Raises:
@@ -33,7 +33,7 @@ def check_audit(store: Store, expect: str | None = None) -> Checked:
     return Checked(len(log.entries), log.head, verify(log, expect))
 
 
-def failure(store: Store, checked: Checked) -> GraphdetError:
+def failure(store: AuditStore, checked: Checked) -> GraphdetError:
     """The error that says what is wrong, where, and what to do."""
     lines = [_words(fault) for fault in checked.faults]
     shown = lines[:20] + ([f"and {len(lines) - 20} more"] if len(lines) > 20 else [])

@@ -21,7 +21,7 @@ from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.words import MOST_MEMBERS, MOST_TOLD, features, largest_effects, sums, three
 from graphdet.graph.encode import read_graph
 from graphdet.learn.models import load_models
-from graphdet.ports import Store
+from graphdet.ports import CaseworkStore, FindingsStore
 from graphdet.progress import Progress, Silent
 from graphdet.tables import GraphArrays
 
@@ -40,7 +40,7 @@ class Question:
 
 
 def explain(
-    store: Store,
+    store: CaseworkStore,
     model_dir: Path,
     asked: Question,
     *,
@@ -96,7 +96,7 @@ def explain(
     return found
 
 
-def _members(store: Store, ring_id: str) -> list[str]:
+def _members(store: FindingsStore, ring_id: str) -> list[str]:
     """The members of a ring, the surest first, at most MOST_MEMBERS."""
     table = store.rings().members
     mine = table.filter(pc.equal(table["ring_id"], ring_id))
@@ -121,7 +121,7 @@ def rows_of(graph: GraphArrays, names: Sequence[str], url: str) -> Int:
     return np.array([row[name] for name in dict.fromkeys(names)], np.int64)
 
 
-def _scores(store: Store, users: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _scores(store: FindingsStore, users: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What the store says of these users, by id; nothing where it was not scored yet."""
     names = ("user_id", "score", "flagged", "ring_id", "reason")
     rows = store.scores(users).to_pylist() if users else []

@@ -23,7 +23,7 @@ from graphdet.judge.model import RingJudge
 from graphdet.learn.digests import model_digest
 from graphdet.learn.scorers import USER_TREES, load_scorers
 from graphdet.learn.user_trees import ARRAYS, load_user_trees
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.progress import Progress, Silent
 from graphdet.scores.trees import Trees, TreeSettings
 from graphdet.serving.build import inputs_of
@@ -57,7 +57,7 @@ def export(
     *,
     form: Form = Form.plain,
     precision: Precision = Precision.float32,
-    store: Store | None = None,
+    store: GraphStore | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def export(
     return document
 
 
-def look_at(store: Store, network: Network, progress: Progress) -> NetworkView:
+def look_at(store: GraphStore, network: Network, progress: Progress) -> NetworkView:
     """Read a log as the network sees it."""
     graph = read_graph(store, progress)
     windows = find_pairs(graph, store.bench, progress)

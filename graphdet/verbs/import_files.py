@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import duckdb
-
 from graphdet.config import Config
 from graphdet.logs import CleanLog, read_log
 from graphdet.ports import Source
 from graphdet.progress import Progress, Silent
 from graphdet.store import write_import_files
+from graphdet.workbench import Workbench
 
 
 def import_files(
@@ -29,8 +28,8 @@ def import_files(
         InputError, TooManyRejects: the log cannot be used.
         StoreError: the folder cannot be written.
     """
-    with duckdb.connect() as bench:
-        clean = read_log(bench, list(paths), config, rejects=rejects, progress=progress or Silent())
+    with Workbench.in_memory() as bench, bench.borrow() as connection:
+        clean = read_log(connection, list(paths), config, rejects=rejects, progress=progress or Silent())
         names = tuple(path for path, _, _ in clean.files)
         source = Source(clean.digest, names, clean.n_rows, clean.n_rejects)
-        return clean, write_import_files(bench, clean.tables, folder, source)
+        return clean, write_import_files(connection, clean.tables, folder, source)

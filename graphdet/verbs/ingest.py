@@ -1,24 +1,20 @@
 """ingest: read and clean log files, and add them to a store.
 
-What was ingested into a store before; apart from ingesting, so that a report need not load the readers of logs.
+The store remembers what every ingest was (`note_ingest`, `earlier_ingests`), so that a file is never added twice.
 """
 
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-
-import duckdb
-import narwhals as nw
 
 from graphdet.config import Config, config_digest
 from graphdet.errors import GraphdetError
 from graphdet.logs import CleanLog, read_log
 from graphdet.logs.files import LogDigest, LogFile, find_files, log_digest
-from graphdet.ports import Source, Store
+from graphdet.ports import GraphStore, MetaStore, Source, Store
 from graphdet.progress import Progress, Silent
 from graphdet.tables import Frame
 
@@ -55,7 +51,7 @@ class IngestResult:
         return self.read_s + self.write_s
 
 
-def note_ingest(store: Store, result: IngestResult) -> None:
+def note_ingest(store: MetaStore, result: IngestResult) -> None:
     """Keep in the store what an ingest was; how long it took is not kept."""
     kept = asdict(replace(result, read_s=0.0, write_s=0.0))
     store.set_meta(META_PREFIX + result.digest, json.dumps(kept, ensure_ascii=False, sort_keys=True))
@@ -105,9 +101,9 @@ def ingest(
     if not new:
         result = _repeat(store, files, config, digest, earlier, rejects, progress)
         return replace(result, read_s=time.perf_counter() - started)
-    with _passing_tables(store.bench):
+    with store.bench.borrow() as connection:
         clean = read_log(
-            store.bench,
+            connection,
             [file.path for file in new],
             config,
             rejects=rejects,
@@ -181,8 +177,8 @@ def _repeat(
     ]
     if not parts or (rejects is not None and any(part.rejects_by_reason for part in parts)):
         paths = [file.path for file in files]
-        with _passing_tables(store.bench):
-            result = _result(read_log(store.bench, paths, config, rejects=rejects, progress=progress), config)
+        with store.bench.borrow() as connection:
+            result = _result(read_log(connection, paths, config, rejects=rejects, progress=progress), config)
         if digest.digest in earlier:
             note_ingest(store, result)
     else:
@@ -218,33 +214,9 @@ def _write_empty(rejects: Path) -> None:
         raise GraphdetError(f"cannot write {rejects}: {error.strerror}; check room and permission") from error
 
 
-def _existing_sessions(store: Store) -> Frame | None:
+def _existing_sessions(store: GraphStore) -> Frame | None:
     """A copy of the store's sessions, which must not change while events are written; None if it has none."""
     if not store.sources():
         return None
-    native: duckdb.DuckDBPyRelation = store.sessions().to_native()
-    store.bench.execute(f"DROP TABLE IF EXISTS temp.{EXISTING}")
-    # A name of its own: the Neo4j store's bench has a table of sessions.
-    view = f"{EXISTING}_read"
-    native.query(view, f"CREATE TEMP TABLE {EXISTING} AS SELECT * FROM {view}")
-    store.bench.execute(f"DROP VIEW IF EXISTS {view}")
-    return nw.from_native(store.bench.table(f"temp.{EXISTING}"))
-
-
-@contextmanager
-def _passing_tables(bench: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Drop the temporary tables and views that reading leaves on the bench; they are as large as the log."""
-    before = _temporary(bench)
-    try:
-        yield
-    finally:
-        for kind, name in sorted(_temporary(bench) - before):
-            bench.execute(f'DROP {kind} IF EXISTS temp."{name}"')
-
-
-def _temporary(bench: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
-    found = bench.execute(
-        "SELECT 'TABLE', table_name FROM duckdb_tables() WHERE temporary UNION ALL "
-        "SELECT 'VIEW', view_name FROM duckdb_views() WHERE temporary AND NOT internal"
-    )
-    return {(kind, name) for kind, name in found.fetchall()}
+    # A name of its own: the Neo4j store's workbench has a table of sessions.
+    return store.bench.keep(EXISTING, store.sessions())

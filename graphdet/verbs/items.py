@@ -14,7 +14,7 @@ from graphdet.items.scan import (
     tabulate_items,
 )
 from graphdet.learn.labelled_blocks import read_item_acts
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.progress import Progress, Silent
 from graphdet.reports.csv_tables import write_csv
 
@@ -32,7 +32,7 @@ class ScannedItems:
 
 
 def find_items(
-    store: Store, out: Path | None = None, *, fdr: float = 0.05, progress: Progress | None = None
+    store: GraphStore, out: Path | None = None, *, fdr: float = 0.05, progress: Progress | None = None
 ) -> ScannedItems:
     """Scan the items of a store's log, see items.scan; with `out` write items.csv and item_accounts.csv there.
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from graphdet.ports import Store
+from graphdet.ports import QueryStore
 
 
-def run_query(store: Store, name: str, parameters: Mapping[str, Any]) -> pa.Table:
+def run_query(store: QueryStore, name: str, parameters: Mapping[str, Any]) -> pa.Table:
     """Run a saved query; parameter values may be texts, as a command line gives them.
 
     Raises:
@@ -17,6 +17,6 @@ def run_query(store: Store, name: str, parameters: Mapping[str, Any]) -> pa.Tabl
     return store.query(name, parameters)
 
 
-def list_queries(store: Store) -> dict[str, str]:
+def list_queries(store: QueryStore) -> dict[str, str]:
     """Titles of the saved queries by name, sorted by name."""
     return store.queries()

@@ -14,7 +14,7 @@ from graphdet.casework.disclosure import Disclosure, Listener, disclose
 from graphdet.detect.ring_sources import acts_queries, ring_sources
 from graphdet.errors import UsageError
 from graphdet.learn.digests import MODEL_DIGEST
-from graphdet.ports import Store
+from graphdet.ports import FindingsStore, Store
 from graphdet.progress import Progress, Silent
 from graphdet.reports.csv_tables import write_sheets, write_tables
 from graphdet.reports.drift import keep_drift, of_folder, of_tables
@@ -112,7 +112,7 @@ def report(
     return [_findings(store, out, scores, rings, info, asked, progress)] if whole else written
 
 
-def _check_ids(store: Store, rings: RingTables, ring_ids: Sequence[str]) -> None:
+def _check_ids(store: FindingsStore, rings: RingTables, ring_ids: Sequence[str]) -> None:
     known = set(rings.rings["ring_id"].to_pylist())
     unknown = [ring_id for ring_id in ring_ids if ring_id not in known]
     if unknown:
@@ -155,7 +155,7 @@ def _added(counts: Sequence[dict[str, int]]) -> dict[str, int]:
 
 
 def _findings(
-    store: Store,
+    store: FindingsStore,
     out: Path,
     scores: pa.Table,
     rings: RingTables,

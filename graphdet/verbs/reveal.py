@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from graphdet.casework.disclosure import Disclosure, Listener, disclose
 from graphdet.errors import UsageError
-from graphdet.ports import Store
+from graphdet.ports import CaseworkStore, GraphStore
 from graphdet.reports.pseudonyms import Pseudonyms, find, is_pseudonym
 
 
@@ -22,7 +22,7 @@ class Revealed:
 
 
 def reveal(
-    store: Store, names: Pseudonyms, wanted: Sequence[str], *, listener: Listener | None = None
+    store: CaseworkStore, names: Pseudonyms, wanted: Sequence[str], *, listener: Listener | None = None
 ) -> list[Revealed]:
     """Find the ids of a store behind pseudonyms, in the order asked for.
 
@@ -37,7 +37,7 @@ def reveal(
     return [found.get(name, Revealed(name, None, None)) for name in wanted]
 
 
-def _reader(store: Store) -> Callable[[str], Iterable[str]]:
+def _reader(store: GraphStore) -> Callable[[str], Iterable[str]]:
     """Read the ids of a store by kind, when asked for."""
     frames = {
         "user": (store.acts, "user_id"),

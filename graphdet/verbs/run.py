@@ -19,12 +19,12 @@ from graphdet.files import make_folder
 from graphdet.gnn.network import pick_device
 from graphdet.graph.encode import read_graph
 from graphdet.learn.digests import MODEL_DIGEST, model_digest
-from graphdet.learn.insufficient import no_findings
+from graphdet.learn.insufficient import no_scores
 from graphdet.learn.labelled import check_against, kind_of
 from graphdet.learn.labelled_score import score_labelled
 from graphdet.learn.models import load_models
 from graphdet.logs.labels import read_labels
-from graphdet.ports import Store
+from graphdet.ports import CaseworkStore, GraphStore
 from graphdet.progress import Clock, Progress, Silent
 from graphdet.reports.run_facts import write_run_json
 from graphdet.rings.find import ring_candidates
@@ -98,8 +98,7 @@ def run(
         with clock.stage("read"):
             graph = read_graph(store, progress)
         if NOT_ENOUGH in learned:
-            scores, rings = no_findings(graph)
-            scores, known = settle_scores(scores, remember(store, rings))
+            scores, known = settle_scores(no_scores(graph), remember(store, ()))
             known = replace(known, history=None)  # nobody looked for rings, so none is gone
         else:
             scores, known = _find(store, graph, model_dir, fdr, review, seed, device, clock, progress)
@@ -141,7 +140,7 @@ def run(
 
 
 def _learn(
-    store: Store, model_dir: Path, labels: Path | None, seed: int, device: str, progress: Progress
+    store: CaseworkStore, model_dir: Path, labels: Path | None, seed: int, device: str, progress: Progress
 ) -> dict[str, Any]:
     """Train and give the facts; of a log that is too small to learn from, NOT_ENOUGH says why."""
     try:
@@ -157,7 +156,7 @@ def _too_little(learned: dict[str, Any]) -> list[str]:
 
 
 def _find(
-    store: Store,
+    store: CaseworkStore,
     graph: GraphArrays,
     model_dir: Path,
     fdr: float,
@@ -178,7 +177,7 @@ def _find(
 
 
 def _about(
-    store: Store,
+    store: GraphStore,
     read: IngestResult,
     config: Config,
     learned: dict[str, Any],

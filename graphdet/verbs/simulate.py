@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from graphdet import schema
 from graphdet.errors import UsageError
 from graphdet.files import replacing
-from graphdet.ports import Store
+from graphdet.ports import GraphStore
 from graphdet.simulation import (
     CAMPAIGN_KINDS,
     LEVELS,
@@ -239,7 +239,7 @@ def _campaigns(plan: str, n: int | None, seed: int) -> list[Campaign]:
     return [campaign_of_level(plan, rng) for _ in range(wanted)]
 
 
-def read_values(store: Store, graph: GraphArrays, rating: str | None = None) -> RowValues:
+def read_values(store: GraphStore, graph: GraphArrays, rating: str | None = None) -> RowValues:
     """Read what the rows of a store's log carry: amounts, and ratings from the attribute of that name.
 
     graph: the store's, as `encode` gives it. Where several events make an edge, each has an even share of their

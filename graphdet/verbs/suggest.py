@@ -16,7 +16,7 @@ from graphdet.evaluation.rounding import six_digits
 from graphdet.features.behaviour import behaviour
 from graphdet.graph.encode import read_graph
 from graphdet.logs.score_files import read_label_rows
-from graphdet.ports import Store
+from graphdet.ports import CaseworkStore
 from graphdet.progress import Progress, Silent
 from graphdet.reports.csv_tables import write_csv
 from graphdet.scores.suggest import Suggested, suggest_rows
@@ -39,7 +39,7 @@ class Suggestions:
 
 
 def suggest_users(
-    store: Store,
+    store: CaseworkStore,
     n: int,
     *,
     labels: Path | None = None,

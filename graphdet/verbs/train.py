@@ -17,13 +17,13 @@ from graphdet.learn.train_settings import TrainSettings, load_train_settings
 from graphdet.learn.user_labels import given_labels, user_label_task, with_verdicts
 from graphdet.learn.user_learning import learn_planted, learn_users
 from graphdet.logs.labels import Labels, read_labels
-from graphdet.ports import Store
+from graphdet.ports import CaseworkStore
 from graphdet.progress import Progress, Silent
 from graphdet.scores.fused import Fusion
 
 
 def train(
-    store: Store,
+    store: CaseworkStore,
     model_dir: Path,
     *,
     labels: Path | None = None,

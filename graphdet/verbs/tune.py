@@ -36,7 +36,7 @@ from graphdet.lab.tuning import (
 )
 from graphdet.learn.labelled import kind_of
 from graphdet.logs.labels import read_labels
-from graphdet.ports import Store
+from graphdet.ports import CaseworkStore
 from graphdet.progress import Progress, Silent
 from graphdet.reports.tune_page import write_tune_page
 from graphdet.scores.trees import TreeSettings
@@ -70,7 +70,7 @@ GRID_OVER = {"trees": ("learning_rate", "leaves", "l2"), "gnn": ("learning_rate"
 
 
 def tune(
-    store: Store,
+    store: CaseworkStore,
     labels: Path,
     out: Path,
     *,

@@ -11,7 +11,7 @@ from graphdet.casework.labels import merge, verdict_labels
 from graphdet.casework.standing import VERDICT_REASONS, VERDICTS, Standing, check_reason, read_standing
 from graphdet.errors import UsageError
 from graphdet.ports import LooseVerdict
-from graphdet.tables import RingTables
+from graphdet.rings.finding import RingFinding, RingItem, RingMember
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LATER, EARLIER = "2026-06-02T00:00:00.000Z", "2026-06-01T00:00:00.000Z"
@@ -31,32 +31,16 @@ def standing(*documents: dict[str, Any]) -> Standing:
     return read_standing(documents).at(NOW)
 
 
-def rings(*shapes: tuple[str, str, str, bool]) -> RingTables:
+def rings(*shapes: tuple[str, str, str, bool]) -> tuple[RingFinding, ...]:
     """Rings of (id, members, items, flagged); a letter is an id."""
-    n = len(shapes)
-    columns = {
-        "ring_id": [name for name, *_ in shapes], "n_users": [len(m) for _, m, _, _ in shapes],
-        "n_items": [len(i) for _, _, i, _ in shapes], "score": [0.9] * n, "p_value": [0.01] * n,
-        "q_value": [0.01] * n, "flagged": [f for *_, f in shapes], "first_seen": ["a"] * n,
-        "last_seen": ["b"] * n, "reason": ["They act together."] * n, "evidence": ["{}"] * n,
-    }  # fmt: skip
-    members = [(name, user, 0.9) for name, users, _, _ in shapes for user in users]
-    items = [(name, item, 3, 9.0) for name, _, pushed, _ in shapes for item in pushed]
-    return RingTables(
-        pa.table(columns),
-        pa.table(
-            dict(zip(("ring_id", "user_id", "score"), map(list, zip(*members, strict=True)), strict=True))
-        ),
-        pa.table(
-            dict(
-                zip(
-                    ("ring_id", "item_id", "n_users", "lift"),
-                    map(list, zip(*items, strict=True)),
-                    strict=True,
-                )
-            )
-        ),
-    )
+    return tuple(
+        RingFinding(
+            name, len(members), len(items), 0.9, 0.01, 0.01, flagged, "a", "b", "They act together.",
+            members=tuple(RingMember(user, 0.9) for user in members),
+            items=tuple(RingItem(item, 3, 9.0) for item in items),
+        )
+        for name, members, items, flagged in shapes
+    )  # fmt: skip
 
 
 def scores(**flagged: bool) -> pa.Table:
@@ -69,11 +53,6 @@ def scores(**flagged: bool) -> pa.Table:
             "reason": ["Why."] * n,
         }
     )
-
-
-def row(table: pa.Table, key: str, value: str) -> dict[str, Any]:
-    (found,) = [each for each in table.to_pylist() if each[key] == value]
-    return found
 
 
 # --- what holds ------------------------------------------------------------------------------------------
@@ -128,8 +107,8 @@ def test_verdicts_from_neo4j_browser_count_when_they_are_whole() -> None:
 def test_names_in_reasons_are_short_and_show_what_they_hide() -> None:
     document = judged(1, "ring", "R1", "innocent", members=["a"], items=["x"])
     document["who"] = "\u202eEve\x1b\n" + "x" * 10_000
-    settled = settle_rings(rings(("R1", "a", "x", True)), standing(document)).rings
-    reason = row(settled.rings, "ring_id", "R1")["reason"]
+    settled = settle_rings(rings(("R1", "a", "x", True)), standing(document)).findings
+    reason = str(settled[0].reason)
     assert "\\u202eEve\\x1b\\n" in reason
     assert len(reason) < 300
 
@@ -164,12 +143,12 @@ def test_an_innocent_ring_stays_quiet_until_it_changes_materially() -> None:
         ("abcd", "pqrwxyz", True),
     ):
         found = settle_rings(rings(("R1", members, items, True)), now)
-        ring = row(found.rings.rings, "ring_id", "R1")
-        assert ring["flagged"] == flagged, (members, items)
+        (ring,) = found.findings
+        assert ring.flagged == flagged, (members, items)
         assert ("R1" in found.quiet) == (not flagged)
         assert found.counts == {"rings_flagged_again" if flagged else "rings_judged_innocent": 1}
-        assert ("Flagged again although judged innocent by Ann on 2026-05-01" in ring["reason"]) == flagged
-        assert ring["reason"].endswith("They act together.")
+        assert ("Flagged again although judged innocent by Ann on 2026-05-01" in str(ring.reason)) == flagged
+        assert str(ring.reason).endswith("They act together.")
 
 
 def test_a_quiet_ring_that_would_not_be_flagged_is_not_counted() -> None:
@@ -185,11 +164,11 @@ def test_a_snoozed_ring_is_quiet_and_a_guilty_one_is_not() -> None:
     found = settle_rings(
         rings(("R1", "ab", "x", True), ("R2", "cd", "x", True), ("R3", "ef", "x", True)), now
     )
-    assert found.rings.rings["flagged"].to_pylist() == [False, True, True]
+    assert [ring.flagged for ring in found.findings] == [False, True, True]
     assert found.counts == {"rings_snoozed": 1}
     assert "until 2026-06-02 00:00 UTC" in found.quiet["R1"]
-    assert row(found.rings.rings, "ring_id", "R2")["reason"].startswith("Judged guilty by Ann")
-    assert row(found.rings.rings, "ring_id", "R3")["reason"] == "They act together."
+    assert str(found.findings[1].reason).startswith("Judged guilty by Ann")
+    assert found.findings[2].reason == "They act together."
 
 
 def test_lists_decide_who_is_flagged_and_say_so() -> None:
@@ -218,7 +197,7 @@ def test_lists_decide_who_is_flagged_and_say_so() -> None:
 
 def test_with_no_decision_nothing_changes() -> None:
     found = rings(("R1", "ab", "x", True))
-    assert settle_rings(found, Standing()).rings == found
+    assert settle_rings(found, Standing()).findings == found
     table = scores(a=True)
     assert settle_users(table, Standing(), found) == (table, {})
     assert muted_in_words({}) == []

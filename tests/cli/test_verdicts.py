@@ -12,6 +12,7 @@ from graphdet import schema
 from graphdet.audit import utc_now
 from graphdet.casework.memory import remember, settle_scores
 from graphdet.config import load_config
+from graphdet.rings.finding import ring_findings_of
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.tables import RingTables
 from graphdet.verbs.ingest import ingest
@@ -58,7 +59,7 @@ def path(tmp_path: Path) -> Path:
     small_log(tmp_path / "log.csv")
     store = DuckDBStore(tmp_path / "log.duckdb")
     ingest(store, [tmp_path / "log.csv"], load_config("simulated"))
-    found = remember(store, rings(*MEMBERS))
+    found = remember(store, ring_findings_of(rings(*MEMBERS)))
     store.write_rings(found.rings, found.history)
     store.write_scores(scores())
     store.close()
@@ -138,7 +139,7 @@ def test_lists_and_snoozes(url: str, path: Path) -> None:
     assert "busy" in inside("verdicts", "--store", url).stdout
 
     store = DuckDBStore(path)
-    found = remember(store, rings(*MEMBERS))
+    found = remember(store, ring_findings_of(rings(*MEMBERS)))
     table, found = settle_scores(scores(), found)
     store.close()
     flagged = dict(zip(table["user_id"].to_pylist(), table["flagged"].to_pylist(), strict=True))
@@ -236,7 +237,9 @@ def test_an_edit_made_in_the_database_is_found(url: str, path: Path) -> None:
     assert json.loads(done.stdout)["faults"][0]["seq"] == 2
     assert "the audit log was changed (entry 2)" in inside("verdicts", "--store", url).stderr
     store = DuckDBStore(path)
-    assert "the audit log was changed (entry 2)" in remember(store, rings(*MEMBERS)).lines()[0]
+    assert (
+        "the audit log was changed (entry 2)" in remember(store, ring_findings_of(rings(*MEMBERS))).lines()[0]
+    )
     store.close()
 
 

@@ -22,6 +22,7 @@ from graphdet.features.pairs import (
 from graphdet.graph.encode import edges_frame
 from graphdet.progress import Silent
 from graphdet.tables import GraphArrays, PairArrays
+from graphdet.workbench import Workbench
 from tests.helpers.small_graphs import graph_of
 
 
@@ -41,8 +42,8 @@ def by_hand(graph: GraphArrays, window: Window) -> dict[tuple[int, int], int]:
 
 
 def by_engine(graph: GraphArrays, window: Window) -> PairArrays:
-    with duckdb.connect() as con:
-        acts = first_acts(edges_frame(graph, con))
+    with Workbench.in_memory() as bench:
+        acts = first_acts(edges_frame(graph, bench))
         quiet = quiet_acts(acts, window, largest_crowd(acts, window))
         return pair_arrays(co_action_pairs(quiet, window))
 
@@ -92,8 +93,8 @@ def test_a_log_of_one_act_has_no_pairs() -> None:
 def test_crowds_beyond_the_budget_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("graphdet.features.pairs.MIN_PAIRS", 0)
     rows = [(f"u{k}", "hot", 0) for k in range(50)] + [(f"u{k}", f"quiet{k % 5}", 0) for k in range(20)]
-    with duckdb.connect() as con:
-        acts = first_acts(edges_frame(graph_of(rows), con))
+    with Workbench.in_memory() as bench:
+        acts = first_acts(edges_frame(graph_of(rows), bench))
         assert largest_crowd(acts, Window(span_s=10, min_items=1, budget=2)) == 4
         assert largest_crowd(acts, Window(span_s=10, min_items=1, budget=100)) == 50
 
@@ -103,7 +104,7 @@ def test_all_windows_leave_nothing_on_the_bench(most_meetings: int, monkeypatch:
     monkeypatch.setattr("graphdet.features.pairs.MOST_MEETINGS", most_meetings)
     rows = [(f"u{k % 9}", f"i{k % 5}", 1_000 * k) for k in range(60)]
     with duckdb.connect() as con:
-        windows = find_pairs(graph_of(rows), con, Silent())
+        windows = find_pairs(graph_of(rows), Workbench(con), Silent())
         left = con.execute(
             "SELECT table_name FROM duckdb_tables() UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal"
         )

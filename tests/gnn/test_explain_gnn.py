@@ -1,6 +1,5 @@
 """The network's explanations: complete, faithful to its own logit, handed on to items without a remainder."""
 
-import duckdb
 import numpy as np
 import pytest
 
@@ -20,6 +19,7 @@ from graphdet.simulation.campaigns import kind
 from graphdet.simulation.organic import organic
 from graphdet.simulation.plant import plant
 from graphdet.verbs.explain import told
+from graphdet.workbench import Workbench
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 def world() -> tuple[Planted, TrainedGnn, HeteroData, GnnExplainer]:
     """A small log with four bursts in it, and a network that has seen a little of it."""
     planted = plant(organic(1_200, 400, 10, seed=3), [kind("burst")] * 4, 5)
-    with duckdb.connect() as bench:
+    with Workbench.in_memory() as bench:
         windows = find_pairs(planted.graph, bench, Silent())
         users, items = behaviour(planted.graph, bench, Silent())
     data = graph_in_pyg(planted.graph, users, items, windows, Silent())

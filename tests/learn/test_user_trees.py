@@ -155,18 +155,20 @@ def test_what_ranks_best_is_used(by: str, wanted: str) -> None:
 def test_texts_are_columns_where_there_are_any(tmp_path: Path) -> None:
     store = DuckDBStore(tmp_path / "log.duckdb")
     said = [("u0", "win a prize at x.com"), ("u1", None), ("u0", "win a prize at y.com"), ("u2", "nice film")]
-    for row, (user, text) in enumerate(said):
-        store.bench.execute(
-            "INSERT INTO event_log (event_row, user_id, item_id, session_id, action, at_ms, text, source_ix)"
-            " VALUES (?, ?, 'i', ?, 'view', ?, ?, 0)",
-            (row, user, f"s{row}", row, text),
-        )
+    with store.bench.borrow() as connection:
+        for row, (user, text) in enumerate(said):
+            connection.execute(
+                "INSERT INTO event_log (event_row, user_id, item_id, session_id, action, at_ms, text, source_ix)"
+                " VALUES (?, ?, 'i', ?, 'view', ?, ?, 0)",
+                (row, user, f"s{row}", row, text),
+            )
     found = text_columns(store, pa.array(["u0", "u1", "u2"]))
     assert found is not None
     values = dict(zip(found.names, found.values.T.tolist(), strict=True))
     np.testing.assert_array_equal(values["text: texts"], [2, np.nan, 1])
     np.testing.assert_array_equal(values["text: text_templates"], [0.5, np.nan, 1])  # one wording, two links
-    store.bench.execute("UPDATE event_log SET text = NULL")
+    with store.bench.borrow() as connection:
+        connection.execute("UPDATE event_log SET text = NULL")
     assert text_columns(store, pa.array(["u0", "u1", "u2"])) is None
     store.close()
 

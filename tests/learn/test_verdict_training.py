@@ -44,10 +44,11 @@ def store(tmp_path: Path) -> DuckDBStore:
     made = DuckDBStore(tmp_path / "log.duckdb")
     rows = [(i, f"u{i}", "i", f"s{i}", "view", i) for i in range(6)]
     columns = ("event_row", "user_id", "item_id", "session_id", "action", "at_ms")
-    for row in rows:
-        made.bench.execute(
-            f"INSERT INTO event_log ({', '.join(columns)}, source_ix) VALUES (?, ?, ?, ?, ?, ?, 0)", row
-        )
+    with made.bench.borrow() as connection:
+        for row in rows:
+            connection.execute(
+                f"INSERT INTO event_log ({', '.join(columns)}, source_ix) VALUES (?, ?, ?, ?, ?, ?, 0)", row
+            )
     return made
 
 

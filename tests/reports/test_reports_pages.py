@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from graphdet.reports.evidence import counter_evidence, evidence_findings
+from graphdet.reports.evidence import evidence_findings
 from graphdet.reports.figures.layout import crossings, two_columns
 from graphdet.reports.gather import Sources, gather_rings
 from graphdet.reports.html import template_text
@@ -17,6 +17,7 @@ from graphdet.reports.report_page import overview
 from graphdet.reports.ring_files import remove_old, write_rings
 from graphdet.reports.ring_names import flagged_ids, page_name
 from graphdet.reports.ring_page import ring_page
+from graphdet.rings.why.doubts import doubts_in_words
 from graphdet.tables import RingTables
 from graphdet.words import visible
 from tests.reports.report_findings import HOSTILE, make_findings
@@ -205,12 +206,13 @@ def test_nothing_flagged_is_said_calmly(tmp_path: Path) -> None:
     assert "Finding nothing is no proof" in text
 
 
-def test_counter_evidence_follows_the_numbers() -> None:
-    ring = {"n_users": 30, "q_value": 0.001}
-    assert counter_evidence({"halo_lift": 1.0, "focus": 0.9, "exclusivity": 0.9}, ring, 0) == []
-    lines = counter_evidence({"exclusivity": 0.1, "spread": 0.95}, {"n_users": 4, "q_value": 0.04}, 2)
-    assert len(lines) == 5
-    assert "90 % of the targets' audience at the time is outside" in lines[0]
+def test_doubts_follow_the_numbers() -> None:
+    assert doubts_in_words({"halo_lift": 1.0, "focus": 0.9, "exclusivity": 0.9}, 30, 0.001, 0) == []
+    numbers = {"exclusivity": 0.1, "spread": 0.95, "sharpness": float("nan")}
+    doubts = doubts_in_words(numbers, 4, 0.04, 2)
+    assert len(doubts) == 5
+    assert "90 % of the targets' audience at the time is outside" in doubts[0]
+    assert len(doubts_in_words(numbers, 4, 0.04, 2, {"open_targets", "small"})) == 3
 
 
 def test_evidence_of_any_kind_is_listed_once() -> None:

@@ -1,9 +1,7 @@
 """Blocks, evidence and judgement on a generated log with planted campaigns."""
 
-import json
 from dataclasses import replace
 
-import duckdb
 import networkx as nx
 import numpy as np
 import pyarrow as pa
@@ -25,7 +23,8 @@ from graphdet.learn.ring_lessons import lessons_of, without_suspects
 from graphdet.learn.user_labels import Task
 from graphdet.progress import Silent
 from graphdet.rings.blocks import Blocks, block_acts, membership
-from graphdet.rings.evidence import EVIDENCE, INPUTS, gather_evidence
+from graphdet.rings.evidence import gather_evidence
+from graphdet.rings.evidence_table import EVIDENCE, INPUTS
 from graphdet.rings.find import (
     JUDGE_SHARE,
     Candidates,
@@ -33,19 +32,20 @@ from graphdet.rings.find import (
     campaign_overlap,
     find_candidates,
     judge_rings,
+    stands_out,
     strongest_blocks,
-    told_apart,
 )
 from graphdet.rings.margin import naming_margins
 from graphdet.rings.membership import user_membership
 from graphdet.rings.organic import organic_model
 from graphdet.rings.refine import refine
-from graphdet.rings.why.tables import tabulate
+from graphdet.rings.why.findings import ring_findings
 from graphdet.scores.fused import Fusion, ScoreParts
 from graphdet.simulation.assemble import Planted
 from graphdet.simulation.campaigns import kind
 from graphdet.simulation.organic import organic
 from graphdet.simulation.plant import plant
+from graphdet.workbench import Workbench
 from tests.helpers.small_graphs import graph_of
 
 
@@ -56,8 +56,8 @@ def planted() -> Planted:
 
 @pytest.fixture(scope="module")
 def candidates(planted: Planted) -> Candidates:
-    with duckdb.connect() as con:
-        return find_candidates(planted.graph, find_pairs(planted.graph, con, Silent()), 0)
+    with Workbench.in_memory() as bench:
+        return find_candidates(planted.graph, find_pairs(planted.graph, bench, Silent()), 0)
 
 
 @pytest.mark.slow
@@ -69,8 +69,8 @@ def test_planted_campaigns_become_candidates(planted: Planted, candidates: Candi
 
 @pytest.mark.slow
 def test_candidates_repeat(planted: Planted, candidates: Candidates) -> None:
-    with duckdb.connect() as con:
-        again = find_candidates(planted.graph, find_pairs(planted.graph, con, Silent()), 0)
+    with Workbench.in_memory() as bench:
+        again = find_candidates(planted.graph, find_pairs(planted.graph, bench, Silent()), 0)
     assert np.array_equal(again.inputs, candidates.inputs)
     assert np.array_equal(again.blocks.users.indices, candidates.blocks.users.indices)
 
@@ -192,14 +192,14 @@ def test_the_whole_is_named_before_its_parts(logit_of_whole: float, named: list[
     assert strongest_blocks(blocks, np.array([logit_of_whole, 4.0, 3.8])).tolist() == named
 
 
-def test_slices_of_a_crowd_and_chance_meetings_are_not_told_apart() -> None:
+def test_slices_of_a_crowd_and_chance_meetings_do_not_stand_out() -> None:
     evidence = {
         "sharpness": np.array([1.0, 0.4, 1.0, 0.5, 1.0, 1.0]),
         "recurrence": np.array([0.0, 0.0, 0.9, 0.5, 0.0, 0.0]),
         "margin_nats": np.array([90.0, 90.0, 90.0, -29.0, -31.0, -40.0]),
         "margin_touched_nats": np.array([99.0, 99.0, 99.0, 4.0, 4.0, 6.0]),
     }
-    assert told_apart(evidence).tolist() == [True, False, False, True, False, True]
+    assert stands_out(evidence).tolist() == [True, False, False, True, False, True]
 
 
 @pytest.mark.slow
@@ -267,38 +267,38 @@ def test_of_groups_held_back_people_are_told_which_and_why(planted: Planted, can
     judged = judge_rings(
         candidates, lambda inputs, fold: inputs[:, margin] - np.median(inputs[:, margin]), 0.05
     )
-    tables = tabulate(judged, candidates.model, planted.graph)
-    n = len(tables.rings)
+    findings = ring_findings(judged, candidates.model, planted.graph)
+    n = len(findings)
     last = len(judged.logit) - 1
     held = HeldBack(
         np.array([0, 1, last, -1]), np.array([True, False, False, False]), np.array([4.0, 5.0, 6.0, 7.0])
     )
-    told = with_counter_evidence(tables, judged, held)
+    doubted = with_counter_evidence(findings, judged, held)
     added = [
-        json.loads(after)["counter_evidence"][: -len(json.loads(before)["counter_evidence"]) or None]
-        for before, after in zip(
-            *[each.rings["evidence"].to_pylist() for each in (tables, told)], strict=True
-        )
+        after.explanation.counter_evidence[: -len(before.explanation.counter_evidence) or None]
+        for before, after in zip(findings, doubted, strict=True)
     ]
-    assert [[(row["code"], row["strength"]) for row in rows] for rows in added] == [
+    assert [[(reason.code, reason.strength) for reason in reasons] for reasons in added] == [
         [("unlike_planted", 4.0)], [("second_judge", 5.0)], *[[]] * (n - 2),
     ]  # fmt: skip
-    ids = tables.rings["ring_id"].to_pylist()
+    ids = [finding.ring_id for finding in findings]
     level = np.where(judged.flagged, 0.01, 0.5)
     level[0], level[1] = 0.061, 0.09
     judged = replace(judged, level=level, flagged=level <= 0.05, overruled=0)
-    known = Remembered(told, Standing(), {}, None)
-    said = with_doubts(known, judged, held, 0.05).said
-    assert said[0] == (
+    known = Remembered(doubted, Standing(), {}, None)
+    notes = with_doubts(known, judged, held, 0.05).notes
+    assert notes[0] == (
         f"2 groups ({ids[0]}, {ids[1]}) would be flagged at --fdr 0.09, and up to one flag in 11 may then be false."
     )
-    assert said[1].startswith(f"1 group ({ids[0]}) would be flagged, but is like no campaign")
-    assert said[2].startswith(f"3 groups ({ids[1]}) would be flagged by what was learned from this log alone")
-    overruled = with_doubts(known, replace(judged, overruled=2), held, 0.05).said[-1]
+    assert notes[1].startswith(f"1 group ({ids[0]}) would be flagged, but is like no campaign")
+    assert notes[2].startswith(
+        f"3 groups ({ids[1]}) would be flagged by what was learned from this log alone"
+    )
+    overruled = with_doubts(known, replace(judged, overruled=2), held, 0.05).notes[-1]
     assert overruled.startswith("2 groups would be flagged, but this judge was not trained on this log")
     quiet = replace(known, quiet={ids[0]: "innocent"})
-    assert with_doubts(quiet, judged, held, 0.04).said[0].startswith("1 group")
-    assert len(with_doubts(quiet, judged, held, 0.03).said) == 2
+    assert with_doubts(quiet, judged, held, 0.04).notes[0].startswith("1 group")
+    assert len(with_doubts(quiet, judged, held, 0.03).notes) == 2
 
 
 class Elder(RingJudge):
@@ -320,7 +320,7 @@ def test_what_a_judge_of_other_logs_would_flag_is_no_example_of_innocence(
     unknown = replace(planted, campaign_of_user=nobody, innocent_of_user=nobody)
     assert lessons_of(unknown, candidates).is_natural.all()
     elder = Elder.blind()
-    object.__setattr__(elder, "sure", (jaccard >= 0.5) & told_apart(candidates.evidence))
+    object.__setattr__(elder, "sure", (jaccard >= 0.5) & stands_out(candidates.evidence))
     assert elder.sure.any()
     taught = lessons_of(unknown, candidates, elder)
     assert not taught.is_natural[elder.sure].any()
@@ -336,7 +336,7 @@ def test_members_of_what_looks_like_a_ring_of_the_log_are_no_examples_of_ordinar
     of_user = planted.campaign_of_user
     _, jaccard = campaign_overlap(candidates.blocks, of_user)
     judge = Elder.blind()
-    object.__setattr__(judge, "sure", (jaccard >= 0.5) & told_apart(candidates.evidence))
+    object.__setattr__(judge, "sure", (jaccard >= 0.5) & stands_out(candidates.evidence))
     known = np.where(of_user == 0, 0, -1).astype(np.int32)
     task = Task(planted.graph, (known >= 0).astype(np.int8), known)
     own = np.where(known == 0, -1, np.arange(len(known))).astype(np.int32)
@@ -352,7 +352,7 @@ def test_members_of_what_looks_like_a_ring_of_the_log_are_no_examples_of_ordinar
 def test_a_ring_that_is_not_flagged_vouches_for_no_member(candidates: Candidates) -> None:
     """The judge is sure of two groups; the log's own tail, then an analyst, lets one of them not be flagged."""
     logits = np.full(len(candidates.blocks), -8.0)
-    apart = np.flatnonzero(told_apart(candidates.evidence))
+    apart = np.flatnonzero(stands_out(candidates.evidence))
     logits[apart] = np.linspace(9, 10, len(apart))
     judged = judge_rings(candidates, lambda inputs, fold: logits, 0.05)
     assert len(judged.score) >= 2

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from graphdet.arrays import Int
 from graphdet.simulation.assemble import Planted
 from graphdet.simulation.profile import LogProfile, profile_log
-from graphdet.simulation.world import Float
+from graphdet.simulation.world import FloatND
 from graphdet.tables import GraphArrays
 from graphdet.units import DAY_MS, HOUR_MS
 
@@ -33,7 +33,7 @@ class Leak:
     n_planted: int
 
 
-def user_features(graph: GraphArrays) -> tuple[tuple[str, ...], Float]:
+def user_features(graph: GraphArrays) -> tuple[tuple[str, ...], FloatND]:
     """Describe each user by sessions, sizes, gaps, hours, item ages and id shape.
 
     Returns (names, float64[n_users, n_features]); NaN where a user has too little behaviour. Item
@@ -44,7 +44,7 @@ def user_features(graph: GraphArrays) -> tuple[tuple[str, ...], Float]:
     return tuple(columns), np.stack(list(columns.values()), axis=1)
 
 
-def _spread(user: Int, values: Float, n_users: int, name: str) -> dict[str, Float]:
+def _spread(user: Int, values: FloatND, n_users: int, name: str) -> dict[str, FloatND]:
     """Mean, deviation, least and most of values per user; NaN for users without any."""
     count = np.bincount(user, minlength=n_users).astype(np.float64)
     count[count == 0] = np.nan
@@ -62,7 +62,7 @@ def _spread(user: Int, values: Float, n_users: int, name: str) -> dict[str, Floa
     }
 
 
-def _session_features(profile: LogProfile) -> dict[str, Float]:
+def _session_features(profile: LogProfile) -> dict[str, FloatND]:
     """Sessions, sizes, gaps inside and between, hours of day, days, distinct items."""
     graph, n_users = profile.graph, profile.graph.n_users
     owner = profile.session_user
@@ -100,7 +100,7 @@ def _session_features(profile: LogProfile) -> dict[str, Float]:
     return columns
 
 
-def _age_features(profile: LogProfile) -> dict[str, Float]:
+def _age_features(profile: LogProfile) -> dict[str, FloatND]:
     """Ages of items when clicked, in log hours since their first click."""
     graph = profile.graph
     first = graph.at_ms[profile.item_edge[np.minimum(profile.item_first[:-1], graph.n_edges - 1)]]
@@ -108,7 +108,7 @@ def _age_features(profile: LogProfile) -> dict[str, Float]:
     return _spread(graph.user_ix.astype(np.int64), age, graph.n_users, "age")
 
 
-def _id_features(graph: GraphArrays) -> dict[str, Float]:
+def _id_features(graph: GraphArrays) -> dict[str, FloatND]:
     """Shape and rank of the user id, and of the ids of its sessions."""
     return {
         "id_length": np.asarray(pc.binary_length(graph.user_ids)).astype(np.float64),
@@ -153,7 +153,7 @@ def leak(planted: Planted, seed: int = 0, levels: tuple[str, ...] | None = None)
     return Leak(float(roc_auc_score(y, chance)), by_level, ranked, len(rows))
 
 
-def _alone(y: Float, values: Float) -> float:
+def _alone(y: FloatND, values: FloatND) -> float:
     """AUROC of one feature, whichever side is larger; missing values count as the median."""
     known = ~np.isnan(values)
     if not known.any():

@@ -1,7 +1,4 @@
-"""What the saved queries of every store must answer: the same rows, in the same order.
-
-Part of `StoreConformance`.
-"""
+"""What every store must do as a `QueryStore`: the saved queries give the same rows, in the same order."""
 
 import pyarrow as pa
 import pytest
@@ -9,7 +6,7 @@ import pytest
 from graphdet.errors import UsageError
 from graphdet.ports import Store
 from graphdet.progress import Silent
-from tests.store.decision_conformance import verdict_draft
+from tests.store.audit_conformance import verdict_draft
 from tests.store.sample_logs import RING_HISTORY, Row, findings, log_tables, source, table
 
 QUERY_COLUMNS = {
@@ -80,7 +77,7 @@ def answer(store: Store, name: str, **parameters: object) -> list[tuple[object, 
 
 
 class QueryConformance:
-    """The suite of queries."""
+    """The suite of the port; part of `StoreConformance`, which says what a subclass provides."""
 
     def test_every_query_has_a_title_and_its_columns(self, store: Store) -> None:
         titles = store.queries()

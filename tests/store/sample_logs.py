@@ -5,12 +5,11 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-import duckdb
-import narwhals as nw
 import pyarrow as pa
 
 from graphdet.ports import Source
 from graphdet.tables import Frame, LogTables, RingTables
+from graphdet.workbench import Workbench
 
 Row = dict[str, object]
 STRING, INT, FLOAT = pa.string(), pa.int64(), pa.float64()
@@ -166,11 +165,11 @@ def items_of(*logs: SampleLog) -> list[Row]:
     return [{"item_id": item, "name": name} for item, name in names.items()]
 
 
-def log_tables(bench: duckdb.DuckDBPyConnection, log: SampleLog) -> LogTables:
+def log_tables(bench: Workbench, log: SampleLog) -> LogTables:
     """The log as the port takes it, over Arrow tables on the workbench."""
 
     def frame(rows: list[Row], types: dict[str, pa.DataType]) -> Frame:
-        return nw.from_native(bench.from_arrow(table(rows, types)))
+        return bench.from_arrow(table(rows, types))
 
     return LogTables(
         interactions=frame(interactions_of(log), INTERACTIONS),

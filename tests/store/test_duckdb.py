@@ -19,7 +19,8 @@ from graphdet.store import open_store
 from graphdet.store.duckdb import DuckDBStore, tables
 from graphdet.tables import LogTables
 from tests.helpers.paths import ROOT
-from tests.store.conformance import StoreConformance, check_graph, write
+from tests.store.checks import check_graph, write
+from tests.store.conformance import StoreConformance
 from tests.store.sample_logs import (
     SampleLog,
     event_rows,
@@ -104,7 +105,8 @@ def damaged(path: Path, damage: str) -> str:
     writer = DuckDBStore(path)
     write(writer, "one", random_log(1))
     if damage == "newer version":
-        writer.bench.execute("UPDATE meta SET value = '99' WHERE key = ?", [tables.VERSION_KEY])
+        with writer.bench.borrow() as connection:
+            connection.execute("UPDATE meta SET value = '99' WHERE key = ?", [tables.VERSION_KEY])
         writer.close()
         return "store version 99"
     writer.close()
@@ -240,7 +242,7 @@ def test_writing_to_a_reader_is_a_usage_error(store: DuckDBStore) -> None:
 # --- killed, full, interrupted ---------------------------------------------------------------------------
 WRITE = """
 import sys
-from tests.store.conformance import write
+from tests.store.checks import write
 from tests.store.sample_logs import findings, random_log
 from graphdet.store.duckdb import DuckDBStore
 store = DuckDBStore(sys.argv[1])
@@ -286,7 +288,7 @@ def test_killed_anywhere_and_repeated_is_as_if_never_killed(tmp_path: Path) -> N
 
 FULL = """
 import resource, sys
-from tests.store.conformance import write
+from tests.store.checks import write
 from tests.store.sample_logs import random_log
 from graphdet.errors import StoreError
 from graphdet.store.duckdb import DuckDBStore
@@ -396,10 +398,15 @@ def numbered_log(seed: int) -> SampleLog:
     return log
 
 
+def type_of_user_ids(store: DuckDBStore) -> str:
+    with store.bench.borrow() as connection:
+        return tables.column_types(connection)["user_id"]
+
+
 def test_whole_number_ids_are_packed_until_a_log_has_others(store: DuckDBStore) -> None:
     numbers, more, texts = numbered_log(1), numbered_log(2), random_log(3)
     store.write_log(with_whole_number_ids(store, numbers), source("numbers", numbers), Silent())
-    assert tables.column_types(store.bench)["user_id"] == "BIGINT"
+    assert type_of_user_ids(store) == "BIGINT"
     check_graph(store, numbers)
     store.write_log(with_whole_number_ids(store, more), source("more", more), Silent())
     check_graph(store, numbers, more)
@@ -408,7 +415,7 @@ def test_whole_number_ids_are_packed_until_a_log_has_others(store: DuckDBStore) 
     assert store.query("co-actors", {"user_id": "no number"}).num_rows == 0
     assert store.query("co-actors", {"user_id": numbers.events[0][0]}).num_rows > 0
     write(store, "texts", texts)
-    assert tables.column_types(store.bench)["user_id"] == "VARCHAR"
+    assert type_of_user_ids(store) == "VARCHAR"
     check_graph(store, numbers, more, texts)
     again = numbered_log(4)
     store.write_log(with_whole_number_ids(store, again), source("again", again), Silent())
@@ -439,7 +446,8 @@ def test_keys_are_unique_by_construction(store: DuckDBStore) -> None:
         "meta": "key",
     }
     for name, key in keys.items():
-        found = store.bench.execute(f"SELECT count(*), count(DISTINCT {key}) FROM {name}").fetchall()
+        with store.bench.borrow() as connection:
+            found = connection.execute(f"SELECT count(*), count(DISTINCT {key}) FROM {name}").fetchall()
         assert found[0][0] == found[0][1] > 0, name
 
 
@@ -454,4 +462,5 @@ def test_read_frames_follow_a_write(store: DuckDBStore) -> None:
 
 def test_no_extension_is_ever_downloaded(store: DuckDBStore) -> None:
     setting = "SELECT current_setting('autoinstall_known_extensions')"
-    assert store.bench.execute(setting).fetchall() == [(False,)]
+    with store.bench.borrow() as connection:
+        assert connection.execute(setting).fetchall() == [(False,)]

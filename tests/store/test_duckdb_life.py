@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 )
 
 from graphdet.store.duckdb import DuckDBStore
-from tests.store.conformance import check_graph, write
+from tests.store.checks import check_graph, write
 from tests.store.sample_logs import SampleLog, findings, random_log
 
 

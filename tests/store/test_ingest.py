@@ -180,7 +180,8 @@ def test_nothing_is_left_on_the_bench(store: Store, tmp_path: Path) -> None:
         ingest(store, [write_csv(tmp_path / f"{day}.csv", lines(day))], CONFIG)
     with pytest.raises(InputError):
         ingest(store, [tmp_path / "none.csv"], CONFIG)
-    left = store.bench.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
+    with store.bench.borrow() as connection:
+        left = connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
     assert left == []
 
 
@@ -255,13 +256,14 @@ def test_what_the_store_derives_is_what_the_log_says(store: Store, tmp_path: Pat
             prices = (user, item[:2], at, device, draw.choice(["", "0.1", "7.35"]), draw.choice(["", -2, 3]))
             writer.writerow([*prices, draw.choice(["", f"Name of {item[:2]}"])])
     columns = replace(CONFIG.columns, amount="price", quantity="pieces", item_name="title")
-    clean = read_log(store.bench, [path], replace(CONFIG, columns=columns), rejects=None)
-    store.write_log(clean.tables, Source(clean.digest, (str(path),)), Silent())
-    said = clean.tables
-    assert graph_of(store) == [
-        rows_of(said.interactions, "user_id", "session_id", "item_id", "action"),
-        rows_of(said.sessions, "session_id"),
-        rows_of(said.items, "item_id"),
-        rows_of(said.entities, "user_id", "kind", "entity_id"),
-    ]
-    assert any(row["n"] > 2 and row["amount"] for row in graph_of(store)[0])
+    with store.bench.borrow() as connection:
+        clean = read_log(connection, [path], replace(CONFIG, columns=columns), rejects=None)
+        store.write_log(clean.tables, Source(clean.digest, (str(path),)), Silent())
+        said = clean.tables
+        assert graph_of(store) == [
+            rows_of(said.interactions, "user_id", "session_id", "item_id", "action"),
+            rows_of(said.sessions, "session_id"),
+            rows_of(said.items, "item_id"),
+            rows_of(said.entities, "user_id", "kind", "entity_id"),
+        ]
+        assert any(row["n"] > 2 and row["amount"] for row in graph_of(store)[0])

@@ -9,10 +9,11 @@ from graphdet.audit import SHOWN_FIELDS, verify
 from graphdet.casework.decisions import give_verdict, note_loose, standing_of
 from graphdet.casework.memory import remember
 from graphdet.errors import GraphdetError, UsageError
+from graphdet.rings.finding import ring_findings_of
 from graphdet.store.neo4j import Neo4jStore
 from graphdet.store.neo4j.statements import cypher
 from tests.store.audit_tests import check_notes, filled, note_from_many_processes
-from tests.store.conformance import write
+from tests.store.checks import write
 from tests.store.sample_logs import findings
 
 pytestmark = pytest.mark.neo4j
@@ -105,7 +106,7 @@ def test_a_verdict_given_in_browser_is_seen_and_noted(store: Neo4jStore) -> None
     faults = [one.fault for one in standing_of(store).verdicts if one.fault]
     assert faults == ["there is no reason 'no reason of ours'"]
 
-    known = remember(store, rings)  # the same rings, found again
+    known = remember(store, ring_findings_of(rings))  # the same rings, found again
     by_id = {row["ring_id"]: row for row in known.rings.rings.to_pylist()}
     assert by_id["ring-1"]["flagged"] is False
     store.write_rings(known.rings, known.history)

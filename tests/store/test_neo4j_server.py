@@ -19,7 +19,7 @@ from graphdet.store.neo4j import Neo4jStore, importing, server, writing
 from graphdet.store.neo4j.home import Home
 from graphdet.store.neo4j.processes import birth_of, wait_for_end, write_note
 from graphdet.store.neo4j.statements import action_of_type, cypher
-from tests.store.conformance import INTERACTION_KEY, check_graph, rows_of, same_rows, write
+from tests.store.checks import INTERACTION_KEY, check_graph, rows_of, same_rows, write
 from tests.store.neo4j_client import SEED
 from tests.store.neo4j_server import free_port, wipe
 from tests.store.sample_logs import INTERACTIONS, WEIRD_IDS, SampleLog, log_tables, random_log, source
@@ -340,9 +340,10 @@ def test_bulk_needs_a_server_of_ours(neo4j_url: str, neo4j_server: server.Server
 def test_import_files_are_the_same_each_time(tmp_path: Path, store: Neo4jStore) -> None:
     log = weird_log()
     for name in ("one", "two"):
-        arguments = importing.write_bulk_files(
-            store.bench, log_tables(store.bench, log), tmp_path / name, source("weird", log)
-        )
+        with store.bench.borrow() as connection:
+            arguments = importing.write_bulk_files(
+                connection, log_tables(store.bench, log), tmp_path / name, source("weird", log)
+            )
     files = sorted(file.name for file in (tmp_path / "one").iterdir())
     assert {"users.csv", "interactions.csv", importing.COMMAND_FILE} <= set(files)
     for file in files:

@@ -13,13 +13,13 @@ from jsonschema import Draft202012Validator
 from graphdet import schema
 from graphdet.reports.context import Matched, OrganicNull, Outsider, Surroundings
 from graphdet.reports.csv_tables import FORMULA, original, write_sheets
-from graphdet.reports.reasons import Reason
 from graphdet.reports.report_page import overview
 from graphdet.reports.ring_data import Act, Item, Member, RingData, RingSession, SharedEntity
 from graphdet.reports.ring_files import write_ring
 from graphdet.reports.ring_json import ring_schema
 from graphdet.reports.ring_names import RING_FORMATS
 from graphdet.reports.run_facts import Query, RunFacts
+from graphdet.rings.finding import Reason
 from graphdet.tables import RingTables
 from tests.store.chromium import watched_pages
 from tests.zoo.hostile import NAMES

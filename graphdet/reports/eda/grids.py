@@ -53,7 +53,7 @@ def draw_correlation(one: Mapping[str, Any]) -> Markup:
                 parts.append(
                     svg.tag("text", text, x=left + (j + 0.5) * wide, y=y + 14.5, css="cell-text middle")
                 )
-    told = "; ".join(
+    caption = "; ".join(
         f"{labels.feature(a)} and {labels.feature(b)} {v:.2f}" for a, b, v in one["strongest"][:3]
     )
     return svg.picture(
@@ -61,7 +61,7 @@ def draw_correlation(one: Mapping[str, Any]) -> Markup:
         max(width, _WIDTH),
         top + n * high + 8,
         f"Rank correlation of {one['of']} features",
-        told,
+        caption,
         "figure-grid",
     )
 
@@ -104,10 +104,10 @@ def draw_drift(found: Mapping[str, Any]) -> Markup:
             )
         )
     worst = max(rows, key=lambda row: max(row["psi"]))
-    told = f"The furthest move: {labels.feature(worst['name'])}, {max(worst['psi']):.2f}."
+    caption = f"The furthest move: {labels.feature(worst['name'])}, {max(worst['psi']):.2f}."
     height = top + len(rows) * high + 8
     return svg.picture(
-        parts, max(right + 70, _WIDTH), height, "Drift from period to period", told, "figure-grid"
+        parts, max(right + 70, _WIDTH), height, "Drift from period to period", caption, "figure-grid"
     )
 
 
@@ -139,9 +139,9 @@ def draw_importance(found: Mapping[str, Any]) -> Markup:
     for scale, name in ((cost, "average precision lost"), (own, "share of impurity removed")):
         ticks = [(value, labels.compact(value)) for value in linear_ticks(scale.low, scale.high, 6)]
         parts += across(scale, ticks, bottom, name)
-    told = f"Most is lost without {labels.feature(rows[0]['name'])}: {rows[0]['permutation']:.3f}."
+    caption = f"Most is lost without {labels.feature(rows[0]['name'])}: {rows[0]['permutation']:.3f}."
     return svg.picture(
-        parts, 1000.0, bottom + 42, "Which features tell the labels apart", told, "figure-grid"
+        parts, 1000.0, bottom + 42, "Which features tell the labels apart", caption, "figure-grid"
     )
 
 
@@ -168,11 +168,11 @@ def agreement(one: Mapping[str, Any]) -> Markup:
         width = max(scale(region["n"]) - left, 0.8)
         parts.append(svg.tag("rect", x=left, y=y - 8, width=width, height=16, css=css))
         parts.append(svg.tag("text", words.thousands(region["n"]), x=left + width + 6, y=y + 4, css="small"))
-    told = "; ".join(
+    caption = "; ".join(
         f"{' and '.join(labels.METHODS[m] for m in region['methods'])}: {region['n']}" for region in regions
     )
     return svg.picture(
-        parts, 360.0, top + len(regions) * high + 8, "How far the three agree", told, "figure-panel"
+        parts, 360.0, top + len(regions) * high + 8, "How far the three agree", caption, "figure-panel"
     )
 
 
@@ -201,12 +201,12 @@ def commonest(one: Mapping[str, Any], n_events: int) -> Markup:
             )
         )
         parts.append(svg.tag("text", words.percent(n / n_events), x=left + width + 6, y=y + 16, css="small"))
-    told = f"{words.plural(one['n_distinct'], 'value')}."
+    caption = f"{words.plural(one['n_distinct'], 'value')}."
     return svg.picture(
         parts,
         360.0,
         top + len(rows) * high + 6,
         f"Values of {words.visible(one['column'])}",
-        told,
+        caption,
         "figure-panel",
     )

@@ -1,6 +1,6 @@
-"""What numbers and features are called on the page.
+"""What numbers and features are called on the page, and the scales of its drawings.
 
-Scales of the drawings, linear or logarithmic, with round ticks.
+Scales are linear or logarithmic, with round ticks.
 """
 
 import math

@@ -1,7 +1,4 @@
-"""The page of `graphdet eda`: the document of eda.json as one self-contained HTML file.
-
-The tables of `graphdet eda` as CSV that is safe to open in a spreadsheet.
-"""
+"""The page of `graphdet eda`, one self-contained HTML file made from eda.json, and its tables as safe CSV."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,8 +12,8 @@ from graphdet.files import write_text
 from graphdet.reports import html
 from graphdet.reports.csv_tables import CsvCell, sheet
 from graphdet.reports.eda import grids, labels, spread, story, when
+from graphdet.reports.eda.story import Document
 
-Document = Mapping[str, Any]
 _MOST_COLUMNS = 100
 
 

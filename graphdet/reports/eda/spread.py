@@ -62,8 +62,9 @@ def histogram(one: Mapping[str, Any]) -> Markup:
     marks = labels.time_ticks(scale.low, scale.high) if is_time else scale.ticks(6)
     parts += across(scale, marks, bottom, f"{unit} (log scale)")
     parts += _median(one, scale, bottom)
-    told = f"{words.plural(total, 'value')}, half of them at most {labels.sized(one['name'], one['quantiles']['0.5'])}."
-    return svg.picture(parts, SPREAD_WIDTH, 218, title, told, "figure-panel")
+    median = labels.sized(one["name"], one["quantiles"]["0.5"])
+    caption = f"{words.plural(total, 'value')}, half of them at most {median}."
+    return svg.picture(parts, SPREAD_WIDTH, 218, title, caption, "figure-panel")
 
 
 def _median(one: Mapping[str, Any], scale: Scale, bottom: float) -> list[Markup]:
@@ -123,8 +124,8 @@ def tail(one: Mapping[str, Any]) -> Markup:
         )
         note = f"from {words.plural(law['x_min'], 'event')} on"
         parts.append(svg.tag("text", note, x=_LEFT + 18, y=bottom - 13, css="small halo"))
-    told = f"{words.plural(one['n'], one['of'])}, the busiest with {words.plural(one['most'], 'event')}."
-    return svg.picture(parts, SPREAD_WIDTH, 278, f"Tail of events per {one['of']}", told, "figure-panel")
+    caption = f"{words.plural(one['n'], one['of'])}, the busiest with {words.plural(one['most'], 'event')}."
+    return svg.picture(parts, SPREAD_WIDTH, 278, f"Tail of events per {one['of']}", caption, "figure-panel")
 
 
 def _with_zero(values: NDArray[np.float64], start: float, end: float) -> tuple[Scale, list[Tick]]:
@@ -165,5 +166,5 @@ def draw_scatter(one: Mapping[str, Any]) -> Markup:
         hover = svg.tag("title", f"{one['of']} {words.shorten(str(name), 60)}")
         parts.append(svg.tag("circle", hover, cx=x(a), cy=y(b), r=5.0, css="ring"))
     title = f"{labels.feature(one['y'])} by {labels.feature(one['x'])} of {one['of']}s"
-    told = f"{words.plural(len(dots), 'dot')} of {words.plural(one['n'], one['of'])}."
-    return svg.picture(parts, SPREAD_WIDTH, 298, title, told, "figure-panel")
+    caption = f"{words.plural(len(dots), 'dot')} of {words.plural(one['n'], one['of'])}."
+    return svg.picture(parts, SPREAD_WIDTH, 298, title, caption, "figure-panel")

@@ -70,8 +70,8 @@ def time_line(time: Mapping[str, Any]) -> Markup:
     name = f"events per {unit(line['width_s'])}"
     parts.append(svg.tag("text", name, x=4, y=13, css="axis"))
     parts.append(svg.tag("text", f"time, {time['zone']}", x=_RIGHT, y=bottom + 33, css="axis end"))
-    told = f"The busiest {unit(line['width_s'])} has {words.plural(max(events), 'event')}."
-    return svg.picture(parts, WHEN_WIDTH, 230, "Events along time", told, "figure-line")
+    caption = f"The busiest {unit(line['width_s'])} has {words.plural(max(events), 'event')}."
+    return svg.picture(parts, WHEN_WIDTH, 230, "Events along time", caption, "figure-line")
 
 
 def week(time: Mapping[str, Any]) -> Markup:
@@ -116,8 +116,8 @@ def week(time: Mapping[str, Any]) -> Markup:
     )
     parts += _key(left, top + 7 * high + 27, most)
     day, hour = divmod(int(table.argmax()), 24)
-    told = f"Most events on {WEEKDAYS[day]} from {hour:02d}:00, {words.plural(most, 'event')}."
-    return svg.picture(parts, WHEN_WIDTH, 290, "Events by weekday and hour", told, "figure-week")
+    caption = f"Most events on {WEEKDAYS[day]} from {hour:02d}:00, {words.plural(most, 'event')}."
+    return svg.picture(parts, WHEN_WIDTH, 290, "Events by weekday and hour", caption, "figure-week")
 
 
 def _key(x: float, y: float, most: float) -> list[Markup]:
@@ -174,7 +174,7 @@ def calendar(by_day: Sequence[Sequence[Any]]) -> Markup:
         css, shade = ("heat", f"{0.08 + 0.23 * (level - 1):.2f}") if level else ("empty-cell", None)
         parts.append(svg.tag("path", d=path, css=css, fill_opacity=shade))
     silent = (last - first).days + 1 - len(days)
-    told = f"{words.plural(len(days), 'day')} with events and {silent} without, from {first} to {last}."
+    caption = f"{words.plural(len(days), 'day')} with events and {silent} without, from {first} to {last}."
     return svg.picture(
-        parts, WHEN_WIDTH, top + len(years) * (7 * cell + 24), "Events by day", told, "figure-calendar"
+        parts, WHEN_WIDTH, top + len(years) * (7 * cell + 24), "Events by day", caption, "figure-calendar"
     )

@@ -1,8 +1,7 @@
-"""The drawings of `graphdet evaluate`: ROC, precision and recall, calibration, scores by class, cost.
+"""The drawings of `graphdet evaluate` and `graphdet tune`, in a frame of two axes.
 
-A frame to draw curves in: two axes, linear or logarithmic, with grid, ticks and titles.
-
-The drawings of `graphdet tune`: values trial by trial, what mattered, and the value by each setting.
+Evaluate: ROC, precision and recall, calibration, scores by class, cost. Tune: values trial by trial, what mattered, and
+the value by each setting.
 """
 
 from collections.abc import Mapping, Sequence
@@ -109,11 +108,11 @@ class PlotFrame:
         return parts
 
 
-Document = Mapping[str, Any]
+ScoreFigures = Mapping[str, Any]
 _SHARE = (0.0, 1.0)
 
 
-def draw_roc(scores: Sequence[Document]) -> Markup:
+def draw_roc(scores: Sequence[ScoreFigures]) -> Markup:
     """Draw true against false positive rate, with 95 % bands and the line of chance."""
     frame = PlotFrame(
         Axis(*_SHARE, "clean things flagged (false positive rate)", share=True),
@@ -128,36 +127,36 @@ def draw_roc(scores: Sequence[Document]) -> Markup:
                 frame, place, _rate(one, "false_flags", "left_alone"), _rate(one, "true_flags", "missed")
             )
         )
-    told = ", ".join(
+    caption = ", ".join(
         f"{one['name']}: area {words.figure(one['metrics']['auroc']['value'])}" for one in scores
     )
-    return _picture(parts, "ROC curve", f"{told}. The dashed diagonal is chance.")
+    return _picture(parts, "ROC curve", f"{caption}. The dashed diagonal is chance.")
 
 
-def draw_precision(scores: Sequence[Document], base_rate: float) -> Markup:
+def draw_precision(scores: Sequence[ScoreFigures], base_rate: float) -> Markup:
     """Draw precision by recall, with 95 % bands and the base rate."""
     frame = PlotFrame(
         Axis(*_SHARE, "frauds found (recall)", share=True),
         Axis(*_SHARE, "frauds among the flagged (precision)", share=True),
     )
-    y, told = frame.y(base_rate), f"base rate {words.percent(base_rate)}"
+    y, caption = frame.y(base_rate), f"base rate {words.percent(base_rate)}"
     parts = [
         *frame.draw(),
         svg.tag("path", d=frame.path([(0, base_rate), (1, base_rate)]), css="curve grey"),
-        svg.tag("text", told, x=frame.left + 8, y=y - 6 if base_rate < 0.9 else y + 16, css="axis"),
+        svg.tag("text", caption, x=frame.left + 8, y=y - 6 if base_rate < 0.9 else y + 16, css="axis"),
     ]
     for place, one in enumerate(scores):
         parts += _band(frame, one["curves"]["pr_band"], place)
         parts.append(_line(frame.steps(one["curves"]["pr"]), place, one["name"]))
         metrics = one["metrics"]
         parts.append(_operating(frame, place, metrics["recall"]["value"], metrics["precision"]["value"]))
-    told = ", ".join(
+    caption = ", ".join(
         f"{one['name']}: area {words.figure(one['metrics']['auprc']['value'])}" for one in scores
     )
-    return _picture(parts, "Precision and recall", f"{told}. The dashed line is the base rate.")
+    return _picture(parts, "Precision and recall", f"{caption}. The dashed line is the base rate.")
 
 
-def draw_calibration(scores: Sequence[Document]) -> Markup:
+def draw_calibration(scores: Sequence[ScoreFigures]) -> Markup:
     """Draw the share of frauds by score, each bin with its 95 % interval; the area of a mark grows with its rows."""
     frame = PlotFrame(Axis(*_SHARE, "score"), Axis(*_SHARE, "share of frauds", share=True))
     parts = [*frame.draw(), svg.tag("path", d=frame.path([(0, 0), (1, 1)]), css="curve grey")]
@@ -187,7 +186,7 @@ def draw_calibration(scores: Sequence[Document]) -> Markup:
     )
 
 
-def draw_histogram(one: Document) -> Markup:
+def draw_histogram(one: ScoreFigures) -> Markup:
     """Draw how many frauds (above) and clean things (below) have each score, on a scale of powers of ten."""
     found = one["histogram"]
     edges, fraud, clean = found["edges"], found["n_fraud"], found["n_clean"]
@@ -239,7 +238,7 @@ def draw_histogram(one: Document) -> Markup:
     return _picture(parts, f"Scores by class, {one['name']}", "Frauds above the line, clean things below it.")
 
 
-def draw_cost(scores: Sequence[Document]) -> Markup:
+def draw_cost(scores: Sequence[ScoreFigures]) -> Markup:
     """Draw the cost by how many things are flagged, against that of flagging nobody (1)."""
     n = max(one["curves"]["cost"][-1][0] for one in scores)
     highest = max(min(max(point[1] for point in one["curves"]["cost"]), 2.0) for one in scores)
@@ -296,7 +295,7 @@ def _operating(frame: PlotFrame, place: int, x: float | None, y: float | None) -
     return svg.mark(place, frame.x(x), frame.y(y), 6, "what is flagged", f"c{place}")
 
 
-def _rate(one: Document, part: str, rest: str) -> float | None:
+def _rate(one: ScoreFigures, part: str, rest: str) -> float | None:
     total = one["confusion"][part] + one["confusion"][rest]
     return one["confusion"][part] / total if total else None
 
@@ -329,7 +328,7 @@ def draw_history(trials: Trials) -> Markup:
     )
 
 
-def draw_importance(importance: Mapping[str, float]) -> Markup:
+def draw_setting_importance(importance: Mapping[str, float]) -> Markup:
     """Draw the share of the spread that each setting explains, the largest first."""
     parts = []
     for row, (name, share) in enumerate(sorted(importance.items(), key=lambda item: -item[1])):
@@ -395,8 +394,8 @@ def _mark(frame: PlotFrame, x: float, one: Mapping[str, Any], trials: Trials) ->
         kind, colour, radius = (1, "c1", 5.0)
     if one["place"] == best["place"]:
         kind, colour, radius = (2, "c0", 6.5)
-    told = ", ".join(f"{key} {value}" for key, value in one["settings"].items())
-    return svg.mark(kind, frame.x(x), frame.y(one["value"]), radius, f"{one['value']:.4f}: {told}", colour)
+    caption = ", ".join(f"{key} {value}" for key, value in one["settings"].items())
+    return svg.mark(kind, frame.x(x), frame.y(one["value"]), radius, f"{one['value']:.4f}: {caption}", colour)
 
 
 def _places(trials: Trials) -> Axis:

@@ -1,10 +1,8 @@
-"""A time axis that leaves out long silences: one scale throughout, and a mark where time was cut.
+"""A ring in time: its growth, and its lockstep, on an axis that leaves out long silences.
 
-The growth of a ring: members, acts and the rest of the audience, each as the share reached over time.
-
-The lockstep timeline of a ring: rows are members, columns are time, colour and shape are the target.
-
-Acts in step stand in one line. Long silences are cut out, so the scale is fine enough to see it.
+The axis has one scale throughout, and a mark where time was cut. Growth draws members, acts and the rest of the
+audience, each as the share reached over time. In the lockstep timeline rows are members, columns are time, colour and
+shape are the target; acts in step stand in one line.
 """
 
 from bisect import bisect_right
@@ -95,8 +93,8 @@ class TimeAxis:
     def _cut(self, one: Piece, other: Piece, top: float, bottom: float) -> Markup:
         silent = words.duration((other.first - one.last) / 1000)
         x, width = one.x1 + 3, other.x0 - one.x1 - 6
-        told = svg.tag("title", f"{silent} without an act on a target left out")
-        return svg.tag("rect", told, x=x, y=top, width=width, height=bottom - top, css="cut")
+        caption = svg.tag("title", f"{silent} without an act on a target left out")
+        return svg.tag("rect", caption, x=x, y=top, width=width, height=bottom - top, css="cut")
 
 
 def _pieces(times: NDArray[np.int64], left: float, right: float, cut: bool) -> list[Piece]:
@@ -270,8 +268,8 @@ def draw_lockstep(ring: RingData) -> Markup:
             )
         parts += _marks(ring, row_of, axis, top, step)
     else:
-        told = (words.plural(len(order), "member") + ",", "the earliest on top")
-        for k, text in enumerate(told):
+        caption = (words.plural(len(order), "member") + ",", "the earliest on top")
+        for k, text in enumerate(caption):
             parts.append(svg.tag("text", text, x=_LEFT - 10, y=top + 14 + 15 * k, css="axis end"))
         parts += _gathered(ring, row_of, axis, top, step, n_rows)
     described = (
@@ -308,13 +306,13 @@ def _marks(ring: RingData, row_of: dict[str, int], axis: TimeAxis, top: float, s
 
 def _mark(act: Act, ring: RingData, item: int, x: float, y: float, size: float) -> Markup:
     times = f" × {act.n}" if act.n > 1 else ""
-    told = (
+    caption = (
         f"{words.visible(act.user_id)}, {words.visible(act.action)}{times}: target {item + 1}, "
         f"{words.shorten(ring.items[item].title, 60)}, {words.clock(act.at_ms)} UTC"
     )
     if item >= COLOURS:
-        return svg.mark(0, x, y, size * 0.6, told, colour(item))
-    return svg.mark(item, x, y, size, told, colour(item))
+        return svg.mark(0, x, y, size * 0.6, caption, colour(item))
+    return svg.mark(item, x, y, size, caption, colour(item))
 
 
 def _gathered(

@@ -1,6 +1,6 @@
-"""Where the members and items of a ring are drawn: two columns with few crossings.
+"""Where the members and items of a ring are drawn, and in which order.
 
-In which order rows are drawn, and how many rows become few: by the targets that members share.
+Two columns with few crossings; rows ordered by the targets that members share, many rows drawn as few.
 """
 
 from dataclasses import dataclass

@@ -153,12 +153,12 @@ def _outside(ring: RingData, wide: float, bottom: float, n_items: int) -> tuple[
     y = top + len(context.outsiders) * step
     listed = [len(outsider.item_ids) for outsider in context.outsiders]
     rest = [(band, n - listed.count(band)) for band, n in sorted(context.bands.items(), reverse=True)]
-    told = "; ".join(
+    caption = "; ".join(
         f"{words.thousands(n)} more with {words.plural(band, 'target')}" for band, n in rest if n > 0
     )
     if not context.bands:
-        told = "nobody else touched any of the targets"
-    if told:
-        parts.append(svg.tag("text", told, x=_LEFT, y=y + 12, css="axis"))
+        caption = "nobody else touched any of the targets"
+    if caption:
+        parts.append(svg.tag("text", caption, x=_LEFT, y=y + 12, css="axis"))
         y += 16
     return parts, y + 6

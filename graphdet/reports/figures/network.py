@@ -29,7 +29,7 @@ class _Box:
 
     label: str
     note: str
-    told: str
+    caption: str
     touched: dict[int, float]
     css: str
     ids: tuple[str, ...] = field(default=())
@@ -88,7 +88,7 @@ def _members(ring: RingData, presence: Presence) -> list[_Box]:
             _Box(
                 label=member.user_id,
                 note=f"{member.n_targets} of {ring.n_items}",
-                told=f"{words.visible(member.user_id)}: {member.n_targets} of {ring.n_items} targets",
+                caption=f"{words.visible(member.user_id)}: {member.n_targets} of {ring.n_items} targets",
                 touched={int(item): 1.0 for item in np.flatnonzero(presence.touched[row])},
                 css="member" if member.user_score is None or member.user_score >= 0.5 else "member low",
                 ids=(member.user_id,),
@@ -105,7 +105,7 @@ def _members(ring: RingData, presence: Presence) -> list[_Box]:
             _Box(
                 label=ring.members[int(rows[0])].user_id if alone else words.plural(len(rows), "account"),
                 note=f"{words.figure(typical)} of {ring.n_items}",
-                told=f"{words.plural(len(rows), 'account')} with much the same targets: {some}"
+                caption=f"{words.plural(len(rows), 'account')} with much the same targets: {some}"
                 + (" …" if len(rows) > 5 else ""),
                 touched={int(item): float(share[item]) for item in np.flatnonzero(share > 0)},
                 css="member",
@@ -124,7 +124,7 @@ def _others(ring: RingData, context: Surroundings) -> list[_Box]:
             _Box(
                 label=outsider.user_id,
                 note=f"{n} of {ring.n_items}",
-                told=f"{words.visible(outsider.user_id)}, not a member: {words.plural(n, 'target')}",
+                caption=f"{words.visible(outsider.user_id)}, not a member: {words.plural(n, 'target')}",
                 touched={column[item]: 1.0 for item in outsider.item_ids if item in column},
                 css="other",
                 ids=(outsider.user_id,),
@@ -141,7 +141,7 @@ def _others(ring: RingData, context: Surroundings) -> list[_Box]:
             _Box(
                 label=f"{words.thousands(n)}{more} {'account' if n == 1 else 'accounts'}",
                 note=f"{band} of {ring.n_items}",
-                told=f"{words.plural(n, 'account')} outside the ring with {each} each",
+                caption=f"{words.plural(n, 'account')} outside the ring with {each} each",
                 touched={column[item]: float(k) for item, k in context.band_items[band].items() if item in column},
                 css="other",
             )
@@ -193,7 +193,7 @@ def _outside(box: _Box, y: float, item_y: dict[int, float], drawn: int, scale: f
 
 def _box(box: _Box, x0: float, x1: float, y: float) -> list[Markup]:
     frame = svg.tag(
-        "rect", svg.tag("title", box.told), x=x0, y=y - 9, width=x1 - x0, height=18.0, rx=4.0, css="box"
+        "rect", svg.tag("title", box.caption), x=x0, y=y - 9, width=x1 - x0, height=18.0, rx=4.0, css="box"
     )
     return [
         frame,
@@ -213,14 +213,14 @@ def _item(ring: RingData, row: int, drawn: int, y: float) -> Markup:
         )
     item = ring.items[row]
     counts = f"{words.thousands(item.n_users)} in"
-    told = f"Target {row + 1}, {words.visible(item.title)}: {words.plural(item.n_users, 'member')}"
+    caption = f"Target {row + 1}, {words.visible(item.title)}: {words.plural(item.n_users, 'member')}"
     if ring.context is not None and item.item_id in ring.context.outside_by_item:
         n = ring.context.outside_by_item[item.item_id][0]
         counts += f" · {words.thousands(n)} out"
-        told += f" and {words.plural(n, 'other account')} in the ring's time"
+        caption += f" and {words.plural(n, 'other account')} in the ring's time"
     frame = svg.tag(
         "rect",
-        svg.tag("title", told),
+        svg.tag("title", caption),
         x=_ITEM_LEFT,
         y=y - 9,
         width=width,

@@ -55,8 +55,8 @@ def draw_scores(scores: NDArray[np.float64], threshold: float | None) -> Markup:
         parts.append(svg.tag("text", text, x=x - 8, y=22, css="label end") if threshold > 0.3
                      else svg.tag("text", text, x=x + 8, y=22, css="label"))  # fmt: skip
     median = words.score_in_words(float(np.median(known)))
-    told = f"{words.plural(len(known), 'user')}; half have a score below {median}."
-    return svg.picture(parts, OVERVIEW_WIDTH, 250, "Distribution of user scores", told, "figure-scores")
+    caption = f"{words.plural(len(known), 'user')}; half have a score below {median}."
+    return svg.picture(parts, OVERVIEW_WIDTH, 250, "Distribution of user scores", caption, "figure-scores")
 
 
 def draw_ring_map(rings: Sequence[Mapping[str, Any]], files: Mapping[str, str]) -> Markup:
@@ -76,18 +76,18 @@ def draw_ring_map(rings: Sequence[Mapping[str, Any]], files: Mapping[str, str]) 
     for ring in order:
         x = _LEFT + (np.log10(max(int(ring["n_users"]), 1)) - low) / (high - low) * (_RIGHT - _LEFT)
         y = _certainty(float(ring["score"] or 0), top, bottom)
-        told = (
+        caption = (
             f"Ring {words.visible(ring['ring_id'])}: score {words.score_in_words(ring['score'])}, "
             f"q {words.chance(ring['q_value'])}, "
             f"{words.plural(ring['n_users'], 'member')}, {words.plural(ring['n_items'], 'target')}"
         )
         size = 4.0 + 8.0 * float(np.sqrt(int(ring["n_items"]) / most))
         css = "dot" if ring["flagged"] else "dot unflagged"
-        dot = svg.tag("circle", svg.tag("title", told), cx=float(x), cy=y, r=size, css=css)
+        dot = svg.tag("circle", svg.tag("title", caption), cx=float(x), cy=y, r=size, css=css)
         page = files.get(ring["ring_id"])
         parts.append(dot if page is None else svg.tag("a", dot, href=f"rings/{page}.html"))
-    told = f"{words.plural(len(rings), 'ring')}; the table below holds the same numbers."
-    return svg.picture(parts, OVERVIEW_WIDTH, 344, "Rings by size and certainty", told, "figure-ring-map")
+    caption = f"{words.plural(len(rings), 'ring')}; the table below holds the same numbers."
+    return svg.picture(parts, OVERVIEW_WIDTH, 344, "Rings by size and certainty", caption, "figure-ring-map")
 
 
 def _certainty(score: float, top: float, bottom: float) -> float:

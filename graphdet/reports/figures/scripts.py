@@ -39,8 +39,8 @@ def draw_scripts(ring: RingData) -> Markup:
         parts += _row(ring, order, sittings, place, _TOP + (k + 0.5) * _HIGH)
     if len(rows) < len(scripts):
         rest = total - sum(len(sittings) for _, sittings in rows)
-        told = f"and {words.plural(rest, 'session')} with {words.plural(len(scripts) - len(rows), 'other script')}"
-        parts.append(svg.tag("text", told, x=_LEFT, y=height - 5, css="axis"))
+        caption = f"and {words.plural(rest, 'session')} with {words.plural(len(scripts) - len(rows), 'other script')}"
+        parts.append(svg.tag("text", caption, x=_LEFT, y=height - 5, css="axis"))
     described = f"{words.plural(total, 'session')} follow {words.plural(len(scripts), 'script')}."
     title = f"Session scripts of ring {words.visible(ring.ring_id)}"
     return svg.picture(parts, SCRIPTS_WIDTH, height, title, described, "figure-scripts")
@@ -77,13 +77,15 @@ def _row(
 ) -> list[Markup]:
     n = len(sittings)
     if n == 1:
-        told = f"{words.visible(sittings[0].user_id)}, session {words.visible(sittings[0].session_id)}"
+        caption = f"{words.visible(sittings[0].user_id)}, session {words.visible(sittings[0].session_id)}"
         name = svg.label(svg.Label(_LEFT - 14, y + 4, sittings[0].user_id, 24, "label end small"))
     else:
         users = len({sitting.user_id for sitting in sittings})
-        told = f"{words.plural(n, 'session')} of {words.plural(users, 'member')} with exactly this script"
+        caption = f"{words.plural(n, 'session')} of {words.plural(users, 'member')} with exactly this script"
         text = f"{words.plural(n, 'session')}, {words.plural(users, 'member')}"
-        name = svg.tag("text", svg.tag("title", told) + text, x=_LEFT - 14, y=y + 4, css="label end strong")
+        name = svg.tag(
+            "text", svg.tag("title", caption) + text, x=_LEFT - 14, y=y + 4, css="label end strong"
+        )
     parts = [name]
     gaps = _gaps_s(sittings)
     for k, item in enumerate(order[:STEPS_DRAWN]):

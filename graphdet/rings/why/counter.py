@@ -6,6 +6,7 @@ import numpy as np
 
 from graphdet import schema
 from graphdet.rings.organic import surprise
+from graphdet.rings.why.doubts import OPEN_TARGETS, SMALL_CODE, SMALL_RING
 from graphdet.rings.why.measures import NONE, Measure, sharing
 from graphdet.rings.why.measures_time import chance_in_step
 from graphdet.rings.why.ring_view import RingView
@@ -13,10 +14,8 @@ from graphdet.rings.why.ring_view import RingView
 LEAST_TASTE_LIFT = 2.0  # of what outsiders share, and of what members share elsewhere
 LONG_SHARE = 0.7  # of an account's acts outside the targets …
 LONG_ACTS = 3  # … so many of them outside the ring's own time: a history of its own
-SMALL_RING = 6  # members
 HOUSEHOLD = 8
 MOST_OF_MEMBERS = 0.8
-OPEN = 0.3  # share of the audience inside, below which the targets are everybody's
 
 Doubt = tuple[float, Measure]  # nats that it would take away, and what was counted
 
@@ -102,7 +101,7 @@ def _small(ring: RingView) -> list[Doubt]:
     n = np.sort(np.bincount(ring.user, minlength=m))[::-1]
     share = float(n[:2].sum() / max(n.sum(), 1))
     numbers = {"n_members": m, "share_of_two": share}
-    return [(_nats(ring) * share, Measure("small", float(m), float(SMALL_RING), numbers=numbers))]
+    return [(_nats(ring) * share, Measure(SMALL_CODE, float(m), float(SMALL_RING), numbers=numbers))]
 
 
 def _household(ring: RingView, nats: float) -> list[Doubt]:
@@ -126,7 +125,7 @@ def _open(ring: RingView) -> list[Doubt]:
     first, last = ring.own_ms
     during = (at_s >= first / 1000) & (at_s <= last / 1000)
     n, outside = int(during.sum()), int((during & ring.outsider).sum())
-    if n == 0 or 1 - outside / n >= OPEN:
+    if n == 0 or 1 - outside / n >= OPEN_TARGETS:
         return []
     taken = _nats(ring) * (outside / n) if outside else 0.0
     return [(taken, Measure("open_targets", float(outside), 0.0, numbers={"n_audience_acts": n}, acts=NONE))]

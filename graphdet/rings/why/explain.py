@@ -9,18 +9,18 @@ where the judge is sure.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from graphdet.arrays import Int
+from graphdet.rings.evidence_table import JUDGED_BY
 from graphdet.rings.find import Judge, Judged
+from graphdet.rings.finding import Explanation, Reason, four_digits
 from graphdet.rings.organic import Organic
 from graphdet.rings.own_time import MIDDLE
 from graphdet.rings.why.counter import innocent_explanations
 from graphdet.rings.why.measures import (
-    NONE,
     Measure,
     Measuring,
     Number,
@@ -34,7 +34,7 @@ from graphdet.rings.why.measures import (
     throwaway,
 )
 from graphdet.rings.why.measures_time import coattail, lockstep, one_sitting, scripted
-from graphdet.rings.why.member_reasons import as_reason, member_nats, member_reasons, rounded
+from graphdet.rings.why.member_reasons import member_nats, member_reasons
 from graphdet.rings.why.reasons import ring_words, sentence
 from graphdet.rings.why.ring_view import LogView, RingView
 from graphdet.rings.why.without import MOST_ACTS, fewest_members, logit_drops
@@ -49,16 +49,6 @@ COUNTER_CODES = (
     "common_taste", "taste_elsewhere", "natural_burst", "long_histories", "small", "household", "open_targets",
     "unlike_planted", "second_judge",
 )  # fmt: skip
-# The judge's evidence that speaks of the same thing.
-JUDGED_BY: dict[str, tuple[str, ...]] = {
-    "shared_targets": ("density", "margin_nats"),
-    "exclusive_targets": ("exclusivity", "sharpness"),
-    "lockstep": ("spread",),
-    "one_sitting": ("session_share",),
-    "scripted": ("session_share",),
-    "focus": ("focus",),
-    "shared_entities": ("shared_entity_share",),
-}
 LEAST_REASON_NATS = 3.0  # nats, for a reason to be told: twenty to one
 LEAST_SHARE_TRUE = 0.3  # of the acts, members or targets that it could be true of
 LEAST_ODDS = 2.0
@@ -70,50 +60,13 @@ MOST_REASONS_IN_SENTENCE = 4  # reasons in the one sentence …
 DOUBTED = 0.25  # … with the counter-evidence that would take away this share of the strongest
 
 
-@dataclass(frozen=True)
-class RingReason:
-    """A reason, or what speaks against: a code of CODES or COUNTER_CODES, nats, words, and the numbers in them.
-
-    acts: the rows of Organic.acts that it rests on, those that carry it most first.
-    """
-
-    code: str
-    strength: float
-    text: str
-    numbers: Mapping[str, Number]
-    acts: Int = field(default_factory=lambda: NONE)
-
-    def plain(self) -> dict[str, Any]:
-        """As plain data."""
-        return as_reason(self.code, self.strength, dict(self.numbers), self.text)
-
-
-@dataclass(frozen=True)
-class RingExplanation:
-    """All that explains a ring. members: per member (in the order of its block) its reasons as plain data."""
-
-    reasons: list[RingReason]
-    counter: list[RingReason]
-    members: list[list[dict[str, Any]]]
-    would_change: dict[str, Any] | None = None
-
-    @property
-    def sentence(self) -> str:
-        """The strongest reasons and what speaks strongly against, in one sentence."""
-        top = self.reasons[0].strength if self.reasons else 0.0
-        told = [reason for reason in self.reasons if reason.code == "shared_targets"]
-        told += [reason for reason in self.reasons if reason.code != "shared_targets"]
-        but = [reason.text for reason in self.counter if reason.strength >= DOUBTED * top]
-        return sentence([reason.text for reason in told[:MOST_REASONS_IN_SENTENCE]], but[:2])
-
-    def plain(self, user_ids: Sequence[str]) -> dict[str, Any]:
-        """As plain data; user_ids: those of the members, in the order of the block."""
-        return {
-            "reasons": [reason.plain() for reason in self.reasons],
-            "counter_evidence": [reason.plain() for reason in self.counter],
-            "member_reasons": dict(zip(user_ids, self.members, strict=True)),
-            "would_change": self.would_change,
-        }
+def summary_sentence(explanation: Explanation) -> str:
+    """The strongest reasons in one sentence, the shared targets first, with what speaks strongly against the ring."""
+    top = explanation.reasons[0].nats if explanation.reasons else 0.0
+    ordered = [reason for reason in explanation.reasons if reason.code == "shared_targets"]
+    ordered += [reason for reason in explanation.reasons if reason.code != "shared_targets"]
+    but = [reason.text for reason in explanation.counter_evidence if reason.nats >= DOUBTED * top]
+    return sentence([reason.text for reason in ordered[:MOST_REASONS_IN_SENTENCE]], but[:2])
 
 
 @dataclass(frozen=True)
@@ -174,21 +127,22 @@ def strongest_measures(ring: RingView, natural: Natural) -> list[tuple[float, Me
     return sorted(out, key=lambda pair: (-pair[0], pair[1].code))
 
 
-def _reason(strength: float, measure: Measure, more: Mapping[str, Number]) -> RingReason:
+def _reason(strength: float, measure: Measure, more: Mapping[str, Number]) -> Reason:
     numbers: dict[str, Number] = {
         "observed": measure.observed,
         "expected": measure.expected,
         **measure.numbers,
         **more,
     }
-    numbers = {name: rounded(value) for name, value in numbers.items()}
-    return RingReason(measure.code, strength, ring_words(measure.code, numbers), numbers, measure.acts)
+    numbers = {name: four_digits(value) for name, value in numbers.items()}
+    text = ring_words(measure.code, numbers)
+    return Reason(measure.code, text, strength, numbers, acts=measure.acts)
 
 
 def explain_ring(
     judged: Judged, row: int, log: LogView, natural: Natural, judge: Judge | None = None
-) -> RingExplanation:
-    """Explain one ring (a row of judged)."""
+) -> Explanation:
+    """Explain one ring (a row of judged); what would change the verdict is left to explain_rings."""
     ring = RingView(log, judged.blocks.take(np.array([row])))
     evidence = {name: float(values[row]) for name, values in judged.evidence.items()}
     found = strongest_measures(ring, natural)
@@ -206,23 +160,27 @@ def explain_ring(
         reasons.append(_reason(strength, measure, more))
     by_code = {reason.code: reason for reason in reasons}
     window = float(by_code["lockstep"].numbers["window_s"]) if "lockstep" in by_code else None
-    against = innocent_explanations(
-        ring, evidence, {reason.code: reason.strength for reason in reasons}, window
-    )
+    against = innocent_explanations(ring, evidence, {reason.code: reason.nats for reason in reasons}, window)
     counter = [
         _reason(strength, measure, {}) for strength, measure in against if strength >= LEAST_REASON_NATS
     ]
-    counter.sort(key=lambda reason: (-reason.strength, reason.code))
+    counter.sort(key=lambda reason: (-reason.nats, reason.code))
     usual = focus(ring)[0]
     members = member_reasons(
         ring, evidence["margin_touched_nats"], window, usual.expected / max(len(ring.members), 1)
     )
-    return RingExplanation(reasons, counter, members)
+    user_ids = [log.graph.user_ids[int(member)].as_py() for member in ring.members]
+    return Explanation(
+        numbers=evidence,
+        reasons=tuple(reasons),
+        counter_evidence=tuple(counter),
+        member_reasons=dict(zip(user_ids, members, strict=True)),
+    )
 
 
 def explain_rings(
     judged: Judged, rows: Sequence[int], model: Organic, graph: GraphArrays, judge: Judge | None = None
-) -> list[RingExplanation]:
+) -> list[Explanation]:
     """Explain rings (rows of judged). With the judge also: what would change the verdict of those that are flagged."""
     if not len(rows):
         return []
@@ -266,9 +224,9 @@ def _would_change(judged: Judged, rows: Sequence[int], log: LogView, judge: Judg
                 "of_members": len(ring.members),
                 "n_acts": n_acts,
                 "of_acts": of,
-                "logit": rounded(float(judged.logit[row])),
-                "logit_left": rounded(float(logit)) if np.isfinite(logit) else None,
-                "threshold": rounded(judged.threshold),
+                "logit": four_digits(float(judged.logit[row])),
+                "logit_left": four_digits(float(logit)) if np.isfinite(logit) else None,
+                "threshold": four_digits(judged.threshold),
                 "text": text,
             }
         )

@@ -1,11 +1,12 @@
 """The reasons of single members: what each did with the others, against expectation; the ring without it."""
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
-from graphdet.arrays import Float
+from graphdet.arrays import Float, Int
 from graphdet.rings.blocks import Blocks, membership
+from graphdet.rings.finding import Reason, four_digits
 from graphdet.rings.margin import naming_margins
 from graphdet.rings.organic import Organic, surprise
 from graphdet.rings.why.measures import Number, sharing
@@ -13,27 +14,9 @@ from graphdet.rings.why.measures_time import chance_in_step, nearest_member_s
 from graphdet.rings.why.reasons import member_words
 from graphdet.rings.why.ring_view import RingView
 
-LEAST_MEMBER_NATS = 1.0  # nats, for a reason of a member to be told
+LEAST_MEMBER_NATS = 1.0  # nats, below which a reason of a member is left out
 MOST_WITHOUT = 300  # members of a ring, beyond which the margin without each is not computed
 MOST_SHARERS_NAMED = 5  # members that an entity is shared with
-
-
-def rounded(value: Number) -> Number:
-    """A number that reads and repeats alike."""
-    if isinstance(value, str):
-        return value
-    short = float(f"{float(value):.4g}")
-    return int(short) if short == int(short) and abs(short) < 1e15 else short
-
-
-def as_reason(code: str, strength: float, numbers: dict[str, Number], text: str) -> dict[str, Any]:
-    """A reason as plain data."""
-    return {
-        "code": code,
-        "strength": float(f"{strength:.4g}"),
-        "text": text,
-        "numbers": {name: rounded(value) for name, value in numbers.items()},
-    }
 
 
 def member_nats(ring: RingView) -> Float:
@@ -54,70 +37,85 @@ def margins_without(blocks: Blocks, model: Organic) -> Float:
 
 def member_reasons(
     ring: RingView, margin_nats: float, window_s: float | None, usual_focus: float
-) -> list[list[dict[str, Any]]]:
-    """The reasons of each member as plain data, in the order of ring.members: strongest first, last how sure it is.
+) -> list[tuple[Reason, ...]]:
+    """The reasons of each member, in the order of ring.members: strongest first, last how sure its membership is.
 
-    window_s: that of the ring's lockstep (None: none was told); usual_focus: the share of one's acts on targets that is
-    usual. An entity's `with` lists user ids; it is the only place of a reason that names users.
+    margin_nats: the ring's margin among touched items. window_s: the window of the ring's lockstep, None where lockstep
+    is none of its reasons. usual_focus: the share of one's acts on targets that is usual.
+
+    An entity's `with` lists user ids; it is the only place of a reason that names users.
     """
-    m = len(ring.members)
-    n = np.bincount(ring.user, minlength=m)
-    nats = member_nats(ring)
-    out: list[list[dict[str, Any]]] = [[] for _ in range(m)]
-
-    def add(place: int, code: str, strength: float, numbers: dict[str, Number]) -> dict[str, Any]:
-        shown = {name: rounded(value) for name, value in numbers.items()}
-        reason = as_reason(code, strength, numbers, member_words(code, shown))
-        out[place].append(reason)
-        return reason
-
-    for place in range(m):
-        add(
-            place,
-            "shared_targets",
-            nats[place],
-            {"observed": int(n[place]), "expected": ring.expected[place], "n_targets": len(ring.targets)},
-        )
+    out: list[list[Reason]] = [[] for _ in ring.members]
+    _add_shared_targets(out, ring)
     if window_s is not None:
-        together = np.bincount(ring.user, nearest_member_s(ring) <= window_s, minlength=m)
-        chance = np.bincount(ring.user, chance_in_step(ring, window_s), minlength=m).astype(np.float64)
-        for place, strength in enumerate(surprise(together.astype(np.float64), chance)):
-            if strength >= LEAST_MEMBER_NATS:
-                add(
-                    place,
-                    "lockstep",
-                    strength,
-                    {
-                        "observed": int(together[place]),
-                        "expected": chance[place],
-                        "n_acts": int(n[place]),
-                        "window_s": window_s,
-                    },
-                )
-    _add_shared(ring, add)
-    degree = ring.log.model.degree[ring.members]
+        _add_lockstep(out, ring, window_s)
+    _add_shared_entities(out, ring)
+    _add_focus(out, ring, usual_focus)
+    if len(ring.members) <= MOST_WITHOUT:
+        _add_membership(out, ring, margin_nats)
+    return [tuple(sorted(reasons, key=_rank)) for reasons in out]
+
+
+def _rank(reason: Reason) -> tuple[bool, float, str]:
+    return reason.code == "membership", -reason.nats, reason.code
+
+
+def _member_reason(code: str, strength: float, numbers: dict[str, Number]) -> Reason:
+    shown = {name: four_digits(value) for name, value in numbers.items()}
+    return Reason(code, member_words(code, shown), float(strength), numbers).rounded()
+
+
+def _acts_of_members(ring: RingView) -> Int:
+    """How many acts on the targets each member has, int64[m]."""
+    return np.bincount(ring.user, minlength=len(ring.members))
+
+
+def _add_shared_targets(out: list[list[Reason]], ring: RingView) -> None:
+    n, nats = _acts_of_members(ring), member_nats(ring)
+    for place, reasons in enumerate(out):
+        numbers: dict[str, Number] = {
+            "observed": int(n[place]),
+            "expected": ring.expected[place],
+            "n_targets": len(ring.targets),
+        }
+        reasons.append(_member_reason("shared_targets", nats[place], numbers))
+
+
+def _add_lockstep(out: list[list[Reason]], ring: RingView, window_s: float) -> None:
+    m, n = len(ring.members), _acts_of_members(ring)
+    together = np.bincount(ring.user, nearest_member_s(ring) <= window_s, minlength=m)
+    chance = np.bincount(ring.user, chance_in_step(ring, window_s), minlength=m).astype(np.float64)
+    for place, strength in enumerate(surprise(together.astype(np.float64), chance)):
+        if strength >= LEAST_MEMBER_NATS:
+            numbers: dict[str, Number] = {
+                "observed": int(together[place]),
+                "expected": chance[place],
+                "n_acts": int(n[place]),
+                "window_s": window_s,
+            }
+            out[place].append(_member_reason("lockstep", strength, numbers))
+
+
+def _add_focus(out: list[list[Reason]], ring: RingView, usual_focus: float) -> None:
+    n, degree = _acts_of_members(ring), ring.log.model.degree[ring.members]
     for place, strength in enumerate(surprise(n.astype(float), usual_focus * degree)):
         if strength >= LEAST_MEMBER_NATS:
-            add(
-                place,
-                "focus",
-                strength,
-                {
-                    "observed": int(n[place]),
-                    "expected": usual_focus * degree[place],
-                    "n_acts": int(degree[place]),
-                },
-            )
-    if m <= MOST_WITHOUT:
-        for place, left in enumerate(margins_without(ring.blocks, ring.log.model)):
-            drop = max(margin_nats - float(left), 0.0)
-            add(place, "membership", drop, {"margin_nats": margin_nats, "margin_without_nats": float(left)})
-    for reasons in out:
-        reasons.sort(key=lambda reason: (reason["code"] == "membership", -reason["strength"], reason["code"]))
-    return out
+            numbers: dict[str, Number] = {
+                "observed": int(n[place]),
+                "expected": usual_focus * degree[place],
+                "n_acts": int(degree[place]),
+            }
+            out[place].append(_member_reason("focus", strength, numbers))
 
 
-def _add_shared(ring: RingView, add: Any) -> None:
+def _add_membership(out: list[list[Reason]], ring: RingView, margin_nats: float) -> None:
+    for reasons, left in zip(out, margins_without(ring.blocks, ring.log.model), strict=True):
+        drop = max(margin_nats - float(left), 0.0)
+        numbers: dict[str, Number] = {"margin_nats": margin_nats, "margin_without_nats": float(left)}
+        reasons.append(_member_reason("membership", drop, numbers))
+
+
+def _add_shared_entities(out: list[list[Reason]], ring: RingView) -> None:
     """Add, per member, the entity that it shares with most others."""
     graph = ring.log.graph
     _, groups = sharing(ring)
@@ -136,10 +134,7 @@ def _add_shared(ring: RingView, add: Any) -> None:
         usual += (len(ring.members) - 1) / max(graph.n_users - 1, 1)
         strength = float(surprise(np.array(float(len(others))), np.array(usual)))
         kind = graph.entity_kinds[entity].as_py()
-        reason = add(
-            place, "shared_entities", strength, {"observed": len(others), "expected": usual, "kind": kind}
-        )
-        reason["with"] = [
-            graph.user_ids[int(ring.members[other])].as_py() for other in others[:MOST_SHARERS_NAMED]
-        ]
-        reason["entity_id"] = graph.entity_ids[entity].as_py()
+        numbers: dict[str, Number] = {"observed": len(others), "expected": usual, "kind": kind}
+        named = [graph.user_ids[int(ring.members[other])].as_py() for other in others[:MOST_SHARERS_NAMED]]
+        more = {"with": named, "entity_id": graph.entity_ids[entity].as_py()}
+        out[place].append(replace(_member_reason("shared_entities", strength, numbers), more=more))

@@ -10,8 +10,9 @@ import numpy as np
 
 from graphdet.arrays import Float, Int
 from graphdet.rings.blocks import MIN_ITEMS, MIN_USERS, Blocks, block_acts, membership
-from graphdet.rings.evidence import gather_evidence, judge_inputs
-from graphdet.rings.find import Judge, Judged, told_apart
+from graphdet.rings.evidence import gather_evidence
+from graphdet.rings.evidence_table import judge_inputs
+from graphdet.rings.find import Judge, Judged, stands_out
 from graphdet.rings.margin import naming_margins
 from graphdet.rings.organic import Acts, Organic, organic_of
 from graphdet.tables import GraphArrays
@@ -73,7 +74,7 @@ def logits_without(
         left = Blocks(membership(users, model.n_users), membership(items, model.n_items))
         evidence = gather_evidence(left, there, graph, naming_margins(left, there))
         logits = judge(judge_inputs(evidence), judged.fold[np.asarray(rows, np.int64)[kept]])
-        out[kept] = np.where(told_apart(evidence), logits, NO_RING_LOGIT)
+        out[kept] = np.where(stands_out(evidence), logits, NO_RING_LOGIT)
     return out
 
 

@@ -1,4 +1,4 @@
-"""Scores and rings in and out of their tables."""
+"""Write scores and rings to their tables, and the queries that read them back."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ LABELLED_TYPES = {"score": "DOUBLE", "p_value": "DOUBLE", "flagged": "BOOLEAN", 
 
 
 def labelled_kinds(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Kinds of things, besides users, that have scores by label."""
+    """List the kinds of things, besides users, that have scores by label."""
     found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall()
     names = {name for (name,) in found}
     return [kind for kind in schema.LABELLED_KINDS if f"{kind}_scores" in names]
@@ -48,8 +48,8 @@ def write_labelled(connection: duckdb.DuckDBPyConnection, labelled: Mapping[str,
         replace(connection, f"{kind}_scores", types, table)
 
 
-def read_labelled(kind: str) -> str:
-    """Write the query of the scores of a kind."""
+def labelled_query(kind: str) -> str:
+    """Give the query that reads the scores of a kind, most suspicious first, ties by id."""
     listed = ", ".join((f"{kind}_id", *schema.LABELLED_COLUMNS))
     return f"SELECT {listed} FROM {kind}_scores ORDER BY score DESC, p_value, {kind}_id"
 

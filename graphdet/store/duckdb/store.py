@@ -1,4 +1,4 @@
-"""The store over one DuckDB file; answers `graphdet.ports.Store`."""
+"""The store in one DuckDB file: all ports of `graphdet.ports.Store`."""
 
 import contextlib
 import os
@@ -15,17 +15,17 @@ from graphdet import schema
 from graphdet.audit import AuditLog, Draft, Head
 from graphdet.errors import UsageError
 from graphdet.ports import LooseVerdict, Source
-from graphdet.progress import Progress
+from graphdet.progress import Progress, without_bar
 from graphdet.store.duckdb import audit_log, findings, tables, twins, writing
 from graphdet.store.duckdb.problems import check_file, duckdb_problem
-from graphdet.store.neighbourhood import in_window, neighbourhood
+from graphdet.store.neighbourhood import READ_INTERACTIONS, in_window, neighbourhood
 from graphdet.tables import Frame, LogTables, RingTables
+from graphdet.workbench import Workbench
 
 # DuckDB's newer string compression is both smaller and faster to write; the package needs DuckDB 1.5 anyway.
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.5.0"}
 DUCKDB_MEMORY_LIMIT = "4GiB"  # beyond this DuckDB spills to disk
-SEEDS = "graphdet_seeds"  # the users of whom is read
-READ_INTERACTIONS = "graphdet_interactions"  # temporary table: the view, computed once per opened store
+SEEDS = "graphdet_seeds"  # table of the users whose rows are read
 
 
 class DuckDBStore:
@@ -56,6 +56,7 @@ class DuckDBStore:
         except BaseException:
             self._connection.close()
             raise
+        self._bench = Workbench(self._connection)
         self._has_read_interactions = False
 
     def _settle(self) -> None:
@@ -69,16 +70,16 @@ class DuckDBStore:
         for setting in (
             "SET TimeZone = 'UTC'",
             "SET autoinstall_known_extensions = false",
-            "SET enable_progress_bar = false",
             f"SET memory_limit = '{DUCKDB_MEMORY_LIMIT}'",
         ):
             self._connection.execute(setting)
+        without_bar(self._connection)
         self._connection.execute("SET temp_directory = $spill", {"spill": str(spill)})
 
     @property
-    def bench(self) -> duckdb.DuckDBPyConnection:
-        """The store's own connection."""
-        return self._connection
+    def bench(self) -> Workbench:
+        """The workbench, on the connection to the file: what is kept there is temporary and never in the file."""
+        return self._bench
 
     @contextlib.contextmanager
     def _transaction(self, doing: str) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -170,13 +171,13 @@ class DuckDBStore:
         """Interactions of the k-hop subgraph around users; see `graphdet.store.neighbourhood`."""
         if hops == 1 and not self._has_read_interactions:
             return in_window(self._interactions_of(user_ids), since_ms, until_ms)
-        return neighbourhood(self._connection, self.interactions(since_ms, until_ms), user_ids, hops)
+        return neighbourhood(self._bench, self.interactions(since_ms, until_ms), user_ids, hops)
 
     def _interactions_of(self, user_ids: Sequence[str]) -> Frame:
         """The interactions of some users, read at once: they are chosen before the events are grouped."""
         found = self._of_users(tables.interactions_of(SEEDS), user_ids)
         with duckdb_problem(self.path, "reading"):
-            return nw.from_native(self._connection.from_arrow(found))
+            return self._bench.from_arrow(found)
 
     def events(self) -> Frame:
         """Events of all sources: schema.EVENT_COLUMNS, then one column per attribute, then `source_ix`.
@@ -227,7 +228,7 @@ class DuckDBStore:
         """Scores of items, sessions and events as last written, most suspicious first."""
         with duckdb_problem(self.path, "reading"):
             kinds = findings.labelled_kinds(self._connection)
-        return {kind: self._arrow(findings.read_labelled(kind)) for kind in kinds}
+        return {kind: self._arrow(findings.labelled_query(kind)) for kind in kinds}
 
     def write_rings(self, rings: RingTables, history: pa.Table | None = None) -> None:
         """Replace all rings, their members and items, and add to their history, in one transaction."""

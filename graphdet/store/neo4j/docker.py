@@ -1,4 +1,4 @@
-"""The same server as a container of the official image, for machines with a Docker daemon."""
+"""Run the Neo4j server as a container of its official image, on machines with a Docker daemon."""
 
 import hashlib
 import os
@@ -16,12 +16,12 @@ DOCKER_STOP_S = 120
 
 
 def image(version: str) -> str:
-    """The pinned image."""
+    """Name the image of a version."""
     return f"neo4j:{version}-community"
 
 
 def container(place: Home) -> str:
-    """The container's name: one for each home."""
+    """Name the container of a home: one for each."""
     return f"graphdet-neo4j-{hashlib.sha256(str(place.path).encode()).hexdigest()[:12]}"
 
 
@@ -53,8 +53,8 @@ def check_docker() -> None:
         raise StoreError("no Docker daemon answers; start it, or go without it (--no-docker)")
 
 
-def run_command(place: Home, ports: tuple[int, int], memory: Memory) -> list[str]:
-    """The command that makes the container; the password is in a mounted file, not in it."""
+def docker_run_command(place: Home, ports: tuple[int, int], memory: Memory) -> list[str]:
+    """Give the command that makes the container; the password is in a mounted file, not in the command."""
     settings = {
         "NEO4J_AUTH_FILE": "/run/secrets/neo4j_auth",
         "NEO4J_server_memory_heap_max__size": f"{memory.heap_mib}m",
@@ -93,7 +93,7 @@ def run_container(place: Home, ports: tuple[int, int], memory: Memory, progress:
     _docker("rm", "--force", container(place), may_fail=True)
     progress.start("start the Neo4j container (the image is fetched once)")
     try:
-        _docker(*run_command(place, ports, memory)[1:])
+        _docker(*docker_run_command(place, ports, memory)[1:])
         place.write_note(kind="docker", http_port=ports[0], bolt_port=ports[1], **asdict(memory))
     finally:
         progress.done()

@@ -1,7 +1,4 @@
-"""Scores and rings in and out of the graph.
-
-Scores of items and sessions in and out of the graph, as properties of their nodes.
-"""
+"""Write findings to the graph and read them back: scores as properties of users, items and sessions, rings as nodes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,6 +12,7 @@ from graphdet.store.neo4j.statements import cypher
 from graphdet.store.neo4j.writing import BATCH_ROWS, repeat
 from graphdet.tables import RingTables, require_columns
 
+LABELLED_NODE_KINDS = ("item", "session")  # of schema.LABELLED_KINDS, those that are nodes of the graph
 UNFINISHED = "graphdet.writing_scores"  # a note that is there while scores are being written
 STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 TYPES = {
@@ -62,7 +60,7 @@ def schema_of(columns: Iterable[str]) -> pa.Schema:
 
 
 def write_scores(client: Client, scores: pa.Table) -> None:
-    """Replace all scores; interrupted, they cannot be read until they are written again.
+    """Replace all scores of users; if this is interrupted, they cannot be read until they are written again.
 
     Raises:
         ValueError: a column is missing or a score is null.
@@ -215,11 +213,8 @@ def _down(value: float | None) -> tuple[bool, float]:
     return (value is None, -(value or 0.0))
 
 
-LABELLED_KINDS = ("item", "session")
-
-
-def write(client: Client, labelled: Mapping[str, pa.Table]) -> None:
-    """Replace the scores of items and sessions; a kind that is not given loses those it had.
+def write_labelled_nodes(client: Client, labelled: Mapping[str, pa.Table]) -> None:
+    """Replace the scores of items and sessions; a kind that is not given has none afterwards.
 
     Raises:
         UsageError: scores of events, which have no node.
@@ -227,7 +222,7 @@ def write(client: Client, labelled: Mapping[str, pa.Table]) -> None:
     """
     if "event" in labelled:
         raise UsageError(f"{client.url} keeps no events; scores of events need a DuckDB store")
-    for kind in LABELLED_KINDS:
+    for kind in LABELLED_NODE_KINDS:
         repeat(client, cypher(f"write/clear-{kind}-scores"))
     for kind, table in labelled.items():
         columns = (f"{kind}_id", *schema.LABELLED_COLUMNS)
@@ -240,9 +235,9 @@ def write(client: Client, labelled: Mapping[str, pa.Table]) -> None:
 
 
 def read_labelled(client: Client) -> dict[str, pa.Table]:
-    """Scores as last written, most suspicious first, ties by id; only kinds that have any."""
+    """Read the scores of items and sessions, most suspicious first, ties by id; only kinds that have any."""
     out = {}
-    for kind in LABELLED_KINDS:
+    for kind in LABELLED_NODE_KINDS:
         columns = schema_of((f"{kind}_id", *schema.LABELLED_COLUMNS))
         rows = [record[0] for record in client.stream(cypher(f"read/{kind}-scores"))]
         if not rows:

@@ -34,7 +34,7 @@ QUOTE_ALL = "(FORMAT csv, HEADER, DELIMITER ',', QUOTE '\"', ESCAPE '\"', FORCE_
 
 
 def write_bulk_files(
-    bench: duckdb.DuckDBPyConnection,
+    connection: duckdb.DuckDBPyConnection,
     log: LogTables,
     directory: Path,
     source: Source,
@@ -46,7 +46,7 @@ def write_bulk_files(
     the ingest of `source`; constraints are made when the store is next opened for writing.
 
     Args:
-        bench: the workbench that holds the log's frames.
+        connection: the DuckDB connection on which the log's frames live.
         log: a cleaned log.
         directory: where to; made when absent.
         source: what the log was made from.
@@ -60,9 +60,9 @@ def write_bulk_files(
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        stage(bench, log)
-        arguments = write_staged(bench, directory, source, metas or {})
-        unstage(bench)
+        stage(connection, log)
+        arguments = write_staged(connection, directory, source, metas or {})
+        unstage(connection)
         text = f"neo4j-admin {shlex.join(arguments)}\n"
         (directory / COMMAND_FILE).write_text(text, encoding="utf-8")
     except OSError as error:
@@ -71,13 +71,13 @@ def write_bulk_files(
 
 
 def write_staged(
-    bench: duckdb.DuckDBPyConnection, directory: Path, source: Source, metas: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection, directory: Path, source: Source, metas: Mapping[str, str]
 ) -> list[str]:
-    """Write the staged log's files; see write_import_files."""
-    _number_nodes(bench)
-    _copy_nodes(bench, directory, source, metas)
-    _copy_relationships(bench, directory)
-    lines = bench.execute(
+    """Write the files of a staged log; gives the arguments after `neo4j-admin`, as `write_bulk_files` does."""
+    _number_nodes(connection)
+    _copy_nodes(connection, directory, source, metas)
+    _copy_relationships(connection, directory)
+    lines = connection.execute(
         f"""SELECT coalesce(bool_or(contains(t, chr(10)) OR contains(t, chr(13))), false) FROM (
                 SELECT user_id AS t FROM {VIEW}_user_rows UNION ALL SELECT item_id FROM {VIEW}_item_rows
                 UNION ALL SELECT name FROM {VIEW}_item_rows UNION ALL SELECT session_id FROM
@@ -87,7 +87,7 @@ def write_staged(
     ).fetchone()
     several = bool(lines and lines[0]) or bool(metas) or any("\n" in file for file in source.files)
     for name in MADE:
-        bench.execute(f"DROP TABLE temp.{VIEW}_{name}")
+        connection.execute(f"DROP TABLE temp.{VIEW}_{name}")
     arguments = ["database", "import", "full", "neo4j", "--overwrite-destination", "--id-type=actual"]
     arguments.append(f"--array-delimiter=U+{ord(ARRAY_DELIMITER):04X}")
     if several:  # only then: the tool reads a file with one thread if a line may go on
@@ -97,7 +97,7 @@ def write_staged(
     return arguments
 
 
-def _number_nodes(bench: duckdb.DuckDBPyConnection) -> None:
+def _number_nodes(connection: duckdb.DuckDBPyConnection) -> None:
     """Give every node a row number of its own, in the order of its id."""
     parts = {
         "user_rows": (
@@ -110,49 +110,51 @@ def _number_nodes(bench: duckdb.DuckDBPyConnection) -> None:
     }
     first = 0
     for name, (select, order) in parts.items():
-        bench.execute(
+        connection.execute(
             f"""CREATE OR REPLACE TEMP TABLE {VIEW}_{name} AS
                 SELECT *, row_number() OVER (ORDER BY {order}) - 1 + {first} AS ix FROM ({select}) ORDER BY ix"""
         )
-        row = bench.execute(f"SELECT count(*) FROM {VIEW}_{name}").fetchone()
+        row = connection.execute(f"SELECT count(*) FROM {VIEW}_{name}").fetchone()
         first += int(row[0]) if row else 0
-    bench.execute(f"CREATE OR REPLACE TEMP TABLE {VIEW}_types (action VARCHAR, type VARCHAR, kept VARCHAR)")
-    for action in actions_of(bench):
-        bench.execute(f"INSERT INTO {VIEW}_types VALUES (?, ?, ?)", [action, *type_of_action(action)])
-    bench.execute(f"CREATE OR REPLACE TEMP TABLE {VIEW}_labels (kind VARCHAR, label VARCHAR)")
-    for kind in kinds_of(bench):
-        bench.execute(f"INSERT INTO {VIEW}_labels VALUES (?, ?)", [kind, entity_label(kind)])
-    bench.execute(f"SET VARIABLE graphdet_nodes = {first}")
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {VIEW}_types (action VARCHAR, type VARCHAR, kept VARCHAR)"
+    )
+    for action in actions_of(connection):
+        connection.execute(f"INSERT INTO {VIEW}_types VALUES (?, ?, ?)", [action, *type_of_action(action)])
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {VIEW}_labels (kind VARCHAR, label VARCHAR)")
+    for kind in kinds_of(connection):
+        connection.execute(f"INSERT INTO {VIEW}_labels VALUES (?, ?)", [kind, entity_label(kind)])
+    connection.execute(f"SET VARIABLE graphdet_nodes = {first}")
 
 
 def _time(column: str) -> str:
     return f"strftime(make_timestamp_ms({column}), {ISO})"
 
 
-def _copy(bench: duckdb.DuckDBPyConnection, path: Path, select: str, *quoted: str) -> None:
+def _copy(connection: duckdb.DuckDBPyConnection, path: Path, select: str, *quoted: str) -> None:
     """Write a file, or none when there is no row."""
     path.unlink(missing_ok=True)
-    row = bench.execute(f"SELECT count(*) FROM (SELECT 1 FROM ({select}) LIMIT 1)").fetchone()
+    row = connection.execute(f"SELECT count(*) FROM (SELECT 1 FROM ({select}) LIMIT 1)").fetchone()
     if row is None or not row[0]:
         return
     options = (
         QUOTE_ALL.format(", ".join(f'"{name}"' for name in quoted)) if quoted else "(FORMAT csv, HEADER)"
     )
     target = str(path).replace("'", "''")
-    bench.execute(f"COPY ({select}) TO '{target}' {options}")
+    connection.execute(f"COPY ({select}) TO '{target}' {options}")
 
 
 def _copy_nodes(
-    bench: duckdb.DuckDBPyConnection, directory: Path, source: Source, metas: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection, directory: Path, source: Source, metas: Mapping[str, str]
 ) -> None:
     _copy(
-        bench,
+        connection,
         directory / "users.csv",
         f"""SELECT ix AS ":ID", user_id AS "userId", 'User' AS ":LABEL" FROM {VIEW}_user_rows ORDER BY ix""",
         "userId",
     )
     _copy(
-        bench,
+        connection,
         directory / "items.csv",
         f"""SELECT ix AS ":ID", item_id AS "itemId", name, 'Item' AS ":LABEL"
             FROM {VIEW}_item_rows ORDER BY ix""",
@@ -160,7 +162,7 @@ def _copy_nodes(
         "name",
     )
     _copy(
-        bench,
+        connection,
         directory / "sessions.csv",
         f"""SELECT ix AS ":ID", session_id AS "sessionId", {_time("started_ms")} AS "startedAt:datetime",
                    {_time("ended_ms")} AS "endedAt:datetime", 'Session' AS ":LABEL"
@@ -168,7 +170,7 @@ def _copy_nodes(
         "sessionId",
     )
     _copy(
-        bench,
+        connection,
         directory / "entities.csv",
         f"""SELECT ix AS ":ID", entity_id AS "entityId", kind, label AS ":LABEL"
             FROM {VIEW}_entity_rows JOIN {VIEW}_labels USING (kind) ORDER BY ix""",
@@ -176,28 +178,30 @@ def _copy_nodes(
         "kind",
     )
     next_ix = "getvariable('graphdet_nodes')"
-    bench.execute(f"CREATE OR REPLACE TEMP TABLE {VIEW}_notes (key VARCHAR, value VARCHAR)")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {VIEW}_notes (key VARCHAR, value VARCHAR)")
     for key, value in sorted(metas.items()):
-        bench.execute(f"INSERT INTO {VIEW}_notes VALUES (?, ?)", [key, value])
+        connection.execute(f"INSERT INTO {VIEW}_notes VALUES (?, ?)", [key, value])
     _copy(
-        bench,
+        connection,
         directory / "notes.csv",
         f"""SELECT {next_ix} + row_number() OVER (ORDER BY key) AS ":ID", key, value, 'Meta' AS ":LABEL"
             FROM {VIEW}_notes ORDER BY 1""",
         "key",
         "value",
     )
-    bench.execute(f"DROP TABLE temp.{VIEW}_notes")
-    _copy_ingest(bench, directory, source, next_ix)
+    connection.execute(f"DROP TABLE temp.{VIEW}_notes")
+    _copy_ingest(connection, directory, source, next_ix)
 
 
-def _copy_ingest(bench: duckdb.DuckDBPyConnection, directory: Path, source: Source, next_ix: str) -> None:
-    bench.execute(
+def _copy_ingest(
+    connection: duckdb.DuckDBPyConnection, directory: Path, source: Source, next_ix: str
+) -> None:
+    connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {VIEW}_ingest AS SELECT $digest AS digest, $files AS files",
         {"digest": source.digest, "files": ARRAY_DELIMITER.join(source.files)},
     )
     _copy(
-        bench,
+        connection,
         directory / "ingests.csv",
         f"""SELECT {next_ix} AS ":ID", digest, files AS "files:string[]",
                    {source.n_rows} AS "nRows:long", {source.n_rejects} AS "nRejects:long",
@@ -206,18 +210,18 @@ def _copy_ingest(bench: duckdb.DuckDBPyConnection, directory: Path, source: Sour
         "digest",
         "files:string[]",
     )
-    bench.execute(f"DROP TABLE temp.{VIEW}_ingest")
+    connection.execute(f"DROP TABLE temp.{VIEW}_ingest")
 
 
-def _copy_relationships(bench: duckdb.DuckDBPyConnection, directory: Path) -> None:
+def _copy_relationships(connection: duckdb.DuckDBPyConnection, directory: Path) -> None:
     _copy(
-        bench,
+        connection,
         directory / "started.csv",
         f"""SELECT u.ix AS ":START_ID", s.ix AS ":END_ID", 'STARTED' AS ":TYPE"
             FROM {VIEW}_session_rows AS s JOIN {VIEW}_user_rows AS u USING (user_id) ORDER BY 1, 2""",
     )
     _copy(
-        bench,
+        connection,
         directory / "used.csv",
         f"""SELECT u.ix AS ":START_ID", e.ix AS ":END_ID", {_time("first_ms")} AS "firstAt:datetime",
                    n AS "n:long", 'USED' AS ":TYPE"
@@ -225,7 +229,7 @@ def _copy_relationships(bench: duckdb.DuckDBPyConnection, directory: Path) -> No
             JOIN {VIEW}_entity_rows AS e USING (kind, entity_id) ORDER BY 1, 2""",
     )
     _copy(
-        bench,
+        connection,
         directory / "interactions.csv",
         f"""SELECT s.ix AS ":START_ID", i.ix AS ":END_ID", {_time("at_ms")} AS "at:datetime", n AS "n:long",
                    amount AS "amount:double", quantity AS "quantity:double", t.kept AS "action",

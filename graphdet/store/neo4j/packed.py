@@ -40,23 +40,25 @@ PACKED_ENTITIES_SQL = """
 PackedRecord = tuple[str, str, Sequence[str]]  # key, kind (an action, or an entity's kind), packed texts
 
 
-def pour(bench: duckdb.DuckDBPyConnection, table: str, select: str, records: Iterable[PackedRecord]) -> None:
+def pour(
+    connection: duckdb.DuckDBPyConnection, table: str, select: str, records: Iterable[PackedRecord]
+) -> None:
     """Make a table of the workbench from packed records; `select` (one of the above) cuts the texts up.
 
     A second thread cuts up one chunk while the driver decodes the next: DuckDB and Arrow let go of the
     interpreter, the driver cannot.
     """
-    _insert(bench, f"CREATE OR REPLACE TEMP TABLE {table} AS {select}", [])
+    _insert(connection, f"CREATE OR REPLACE TEMP TABLE {table} AS {select}", [])
     insert = f"INSERT INTO {table} {select}"
     with ThreadPoolExecutor(max_workers=1) as worker:
         busy: Future[None] | None = None
         for chunk in _chunks(records):
             if busy is not None:
                 busy.result()
-            busy = worker.submit(_insert, bench, insert, chunk)
+            busy = worker.submit(_insert, connection, insert, chunk)
         if busy is not None:
             busy.result()
-    bench.unregister(CHUNK_TABLE)
+    connection.unregister(CHUNK_TABLE)
 
 
 def _chunks(records: Iterable[PackedRecord]) -> Iterator[list[PackedRecord]]:
@@ -65,9 +67,9 @@ def _chunks(records: Iterable[PackedRecord]) -> Iterator[list[PackedRecord]]:
         yield chunk
 
 
-def _insert(bench: duckdb.DuckDBPyConnection, statement: str, chunk: list[PackedRecord]) -> None:
-    bench.register(CHUNK_TABLE, _flat(chunk))
-    bench.execute(statement)
+def _insert(connection: duckdb.DuckDBPyConnection, statement: str, chunk: list[PackedRecord]) -> None:
+    connection.register(CHUNK_TABLE, _flat(chunk))
+    connection.execute(statement)
 
 
 def _flat(chunk: list[PackedRecord]) -> pa.Table:

@@ -1,4 +1,4 @@
-"""The store over a Neo4j server; answers `graphdet.ports.Store`."""
+"""The store in a Neo4j server: all ports of `graphdet.ports.Store`."""
 
 import shutil
 import tempfile
@@ -14,21 +14,23 @@ from graphdet import schema
 from graphdet.audit import AuditLog, Draft, Head
 from graphdet.errors import StoreError, UsageError
 from graphdet.ports import LooseVerdict, Source
-from graphdet.progress import Progress
-from graphdet.store.neighbourhood import in_window
+from graphdet.progress import Progress, without_bar
+from graphdet.store.neighbourhood import READ_INTERACTIONS, in_window
 from graphdet.store.neo4j import audit_log, findings, importing, packed, saved, server, writing
-from graphdet.store.neo4j import findings as labelled_scores
 from graphdet.store.neo4j.client import Client
 from graphdet.store.neo4j.home import home_of, login
 from graphdet.store.neo4j.processes import claim, is_same, read_note
 from graphdet.store.neo4j.statements import action_of_type, cypher
 from graphdet.tables import Frame, LogTables, RingTables
+from graphdet.workbench import Workbench
 
-WORKBENCH_MEMORY_LIMIT = "4GiB"  # of the workbench; beyond it DuckDB spills to disk
+WORKBENCH_MEMORY_LIMIT = "4GiB"  # beyond this DuckDB spills to disk
 BULK_FROM = 100_000  # interactions; below, the server's stop and start cost more than the batches
 IDS_A_READ = 5_000
-READ_INTERACTIONS, READ_SESSIONS = "graphdet_interactions", "graphdet_sessions"
-READ_ENTITIES, NEAR_USERS = "graphdet_entities", "graphdet_near"
+# Tables of the workbench, beside READ_INTERACTIONS: sessions and entities, read once, and the interactions of
+# neighbourhoods, a table for each.
+READ_SESSIONS, READ_ENTITIES = "graphdet_sessions", "graphdet_entities"
+NEAR_USERS = "graphdet_near"
 
 
 class Neo4jStore:
@@ -62,15 +64,16 @@ class Neo4jStore:
         self._revive()
         self._client = Client(url, *self._login)
         self._spill = Path(tempfile.mkdtemp(prefix="graphdet-"))
-        self._bench = duckdb.connect()
+        self._connection = duckdb.connect()
         for setting in (
             "SET TimeZone = 'UTC'",
             "SET autoinstall_known_extensions = false",
-            "SET enable_progress_bar = false",
             f"SET memory_limit = '{WORKBENCH_MEMORY_LIMIT}'",
         ):
-            self._bench.execute(setting)
-        self._bench.execute("SET temp_directory = $spill", {"spill": str(self._spill)})
+            self._connection.execute(setting)
+        without_bar(self._connection)
+        self._connection.execute("SET temp_directory = $spill", {"spill": str(self._spill)})
+        self._bench = Workbench(self._connection)
         self._kept: set[str] = set()
         self._near = 0
 
@@ -84,8 +87,8 @@ class Neo4jStore:
             server.start(place.path)
 
     @property
-    def bench(self) -> duckdb.DuckDBPyConnection:
-        """The workbench: a DuckDB connection in memory that spills to disk."""
+    def bench(self) -> Workbench:
+        """The workbench: a DuckDB database in memory that spills to disk."""
         return self._bench
 
     # --- the log ------------------------------------------------------------------------------------------
@@ -109,16 +112,16 @@ class Neo4jStore:
         if source.digest in self.sources():
             return
         try:
-            writing.stage(self._bench, log)
-            kinds = writing.kinds_of(self._bench)
+            writing.stage(self._connection, log)
+            kinds = writing.kinds_of(self._connection)
             if self._may_load_in_bulk() and self._load_in_bulk(source, progress):
                 writing.create_constraints(self._client, kinds)
                 return
             writing.create_constraints(self._client, kinds)
-            writing.check_owners(self._bench, self.sessions())
-            writing.write_batches(self._client, self._bench, source, progress)
+            writing.check_owners(self._connection, self.sessions())
+            writing.write_batches(self._client, self._connection, source, progress)
         finally:
-            writing.unstage(self._bench)
+            writing.unstage(self._connection)
             self._kept.clear()
 
     def _may_load_in_bulk(self) -> bool:
@@ -130,7 +133,7 @@ class Neo4jStore:
                     f"{self.url} is no server that graphdet started with Java; no bulk load there"
                 )
             return False
-        count = self._bench.execute(f"SELECT count(*) FROM {writing.VIEW}_interactions").fetchone()
+        count = self._connection.execute(f"SELECT count(*) FROM {writing.VIEW}_interactions").fetchone()
         if not self._bulk and (count is None or count[0] < BULK_FROM):
             return False
         return self._is_empty()
@@ -152,7 +155,7 @@ class Neo4jStore:
             folder = Path(tempfile.mkdtemp(dir=place.path, prefix="import-"))
             try:
                 progress.start("write the import files")
-                arguments = importing.write_staged(self._bench, folder, source, metas)
+                arguments = importing.write_staged(self._connection, folder, source, metas)
                 progress.done()
                 self._client.close()
                 importing.load_files(place, arguments, folder, progress)
@@ -176,7 +179,7 @@ class Neo4jStore:
         if READ_INTERACTIONS not in self._kept:
             self._check_complete()
             records = self._packed(cypher("read/interactions"), {"since": None, "until": None})
-            packed.pour(self._bench, READ_INTERACTIONS, packed.PACKED_INTERACTIONS_SQL, records)
+            packed.pour(self._connection, READ_INTERACTIONS, packed.PACKED_INTERACTIONS_SQL, records)
             self._kept.add(READ_INTERACTIONS)
         return in_window(self._frame(READ_INTERACTIONS, schema.INTERACTION_COLUMNS), since_ms, until_ms)
 
@@ -185,7 +188,7 @@ class Neo4jStore:
             yield user_id, action_of_type(rel_type) if action is None else action, texts
 
     def _frame(self, table: str, columns: Sequence[str]) -> Frame:
-        return nw.from_native(self._bench.sql(f"SELECT {', '.join(columns)} FROM temp.{table}"))
+        return nw.from_native(self._connection.sql(f"SELECT {', '.join(columns)} FROM temp.{table}"))
 
     def acts(self) -> Frame:
         """The first act of every user on every item in every session and action: user_id, item_id, at_ms.
@@ -223,7 +226,7 @@ class Neo4jStore:
         )
         self._near += 1  # frames that were given out stay as they are
         table = f"{NEAR_USERS}_{self._near}"
-        packed.pour(self._bench, table, packed.PACKED_INTERACTIONS_SQL, records)
+        packed.pour(self._connection, table, packed.PACKED_INTERACTIONS_SQL, records)
         return self._frame(table, schema.INTERACTION_COLUMNS)
 
     def entities(self) -> Frame:
@@ -232,7 +235,7 @@ class Neo4jStore:
             self._check_complete()
             records = self._client.stream(cypher("read/entities"))
             packed.pour(
-                self._bench,
+                self._connection,
                 READ_ENTITIES,
                 packed.PACKED_ENTITIES_SQL,
                 ((key, kind, texts) for key, kind, texts in records),
@@ -249,7 +252,7 @@ class Neo4jStore:
                 "name": pa.array([row[1] for row in rows], pa.string()),
             }
         )
-        return nw.from_native(self._bench.from_arrow(table))
+        return self._bench.from_arrow(table)
 
     def events(self) -> Frame:
         """There are none: the graph keeps one relationship per (session, item, action).
@@ -267,7 +270,7 @@ class Neo4jStore:
         if READ_SESSIONS not in self._kept:
             records = self._client.stream(cypher("read/sessions"))
             packed.pour(
-                self._bench,
+                self._connection,
                 READ_SESSIONS,
                 packed.PACKED_SESSIONS_SQL,
                 ((key, "", texts) for key, texts in records),
@@ -295,11 +298,11 @@ class Neo4jStore:
         Raises:
             UsageError: scores of events, which have no node.
         """
-        labelled_scores.write(self._client, labelled)
+        findings.write_labelled_nodes(self._client, labelled)
 
     def labelled(self) -> dict[str, pa.Table]:
         """Scores of items and sessions as last written, most suspicious first."""
-        return labelled_scores.read_labelled(self._client)
+        return findings.read_labelled(self._client)
 
     def write_rings(self, rings: RingTables, history: pa.Table | None = None) -> None:
         """Replace all rings, their members and items, and add to their history, in one transaction.
@@ -360,7 +363,7 @@ class Neo4jStore:
     def close(self) -> None:
         """Release the connections and the workbench; closing twice is closing once."""
         self._client.close()
-        self._bench.close()
+        self._connection.close()
         shutil.rmtree(self._spill, ignore_errors=True)
 
 

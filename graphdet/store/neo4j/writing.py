@@ -33,8 +33,8 @@ class StatementStep:
     parameters: dict[str, Any]
 
 
-def stage(bench: duckdb.DuckDBPyConnection, log: LogTables) -> None:
-    """Make the log's tables known to the workbench by name: graphdet_incoming_items and so on.
+def stage(connection: duckdb.DuckDBPyConnection, log: LogTables) -> None:
+    """Copy the tables of a log into temporary tables of the connection: graphdet_incoming_items and so on.
 
     Raises:
         ValueError: a table lacks a column of its contract.
@@ -49,14 +49,14 @@ def stage(bench: duckdb.DuckDBPyConnection, log: LogTables) -> None:
         require_columns(relation.columns, columns, name)
         listed = ", ".join(columns)
         relation.query(VIEW, f"CREATE OR REPLACE TEMP TABLE {VIEW}_{name} AS SELECT {listed} FROM {VIEW}")
-        bench.execute(f"DROP VIEW IF EXISTS temp.{VIEW}")
+        connection.execute(f"DROP VIEW IF EXISTS temp.{VIEW}")
 
 
-def unstage(bench: duckdb.DuckDBPyConnection) -> None:
-    """Forget the tables of `stage`."""
+def unstage(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drop the tables that `stage` made."""
     for name in ("items", "sessions", "entities", "interactions"):
-        bench.execute(f"DROP TABLE IF EXISTS temp.{VIEW}_{name}")
-    bench.execute(f"DROP TABLE IF EXISTS temp.{SORTED}")
+        connection.execute(f"DROP TABLE IF EXISTS temp.{VIEW}_{name}")
+    connection.execute(f"DROP TABLE IF EXISTS temp.{SORTED}")
 
 
 def _native(frame: Frame) -> duckdb.DuckDBPyRelation:
@@ -64,18 +64,18 @@ def _native(frame: Frame) -> duckdb.DuckDBPyRelation:
     return native
 
 
-def kinds_of(bench: duckdb.DuckDBPyConnection) -> list[str]:
+def kinds_of(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """The entity kinds of the staged log, sorted."""
-    return _distinct(bench, "kind", "entities")
+    return _distinct(connection, "kind", "entities")
 
 
-def actions_of(bench: duckdb.DuckDBPyConnection) -> list[str]:
+def actions_of(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """The actions of the staged log, sorted."""
-    return _distinct(bench, "action", "interactions")
+    return _distinct(connection, "action", "interactions")
 
 
-def _distinct(bench: duckdb.DuckDBPyConnection, column: str, name: str) -> list[str]:
-    found = bench.execute(f"SELECT DISTINCT {column} FROM {VIEW}_{name} ORDER BY {column}").fetchall()
+def _distinct(connection: duckdb.DuckDBPyConnection, column: str, name: str) -> list[str]:
+    found = connection.execute(f"SELECT DISTINCT {column} FROM {VIEW}_{name} ORDER BY {column}").fetchall()
     return [value for (value,) in found]
 
 
@@ -88,7 +88,7 @@ def create_constraints(client: Client, kinds: list[str]) -> None:
         list(workers.map(client.run, statements))
 
 
-def check_owners(bench: duckdb.DuckDBPyConnection, sessions: Frame) -> None:
+def check_owners(connection: duckdb.DuckDBPyConnection, sessions: Frame) -> None:
     """Check that no session of the staged log is another user's in the store.
 
     Raises:
@@ -102,8 +102,8 @@ def check_owners(bench: duckdb.DuckDBPyConnection, sessions: Frame) -> None:
             FROM {VIEW}_sessions AS new JOIN graphdet_known AS known USING (session_id)
             WHERE new.user_id <> known.user_id ORDER BY session_id LIMIT 1""",
     )
-    found = bench.execute(f"SELECT session_id, user_id, owner FROM {SORTED}").fetchone()
-    bench.execute("DROP VIEW IF EXISTS temp.graphdet_known")
+    found = connection.execute(f"SELECT session_id, user_id, owner FROM {SORTED}").fetchone()
+    connection.execute("DROP VIEW IF EXISTS temp.graphdet_known")
     if found:
         raise InputError(
             f"session {found[0]!r} belongs to user {found[1]!r} in this log and to user {found[2]!r} in the "
@@ -111,7 +111,7 @@ def check_owners(bench: duckdb.DuckDBPyConnection, sessions: Frame) -> None:
         )
 
 
-def fingerprint(bench: duckdb.DuckDBPyConnection) -> str:
+def fingerprint(connection: duckdb.DuckDBPyConnection) -> str:
     """What the batches of the staged log depend on: keys, times and counts (sums may differ in the last digit)."""
     parts = [f"batches of {BATCH_ROWS}"]
     for name, columns in (
@@ -120,23 +120,23 @@ def fingerprint(bench: duckdb.DuckDBPyConnection) -> str:
         ("entities", "user_id, kind, entity_id, first_ms, n"),
         ("interactions", "user_id, session_id, item_id, action, at_ms, n"),
     ):
-        row = bench.execute(
+        row = connection.execute(
             f"SELECT count(*), coalesce(bit_xor(hash({columns})), 0) FROM {VIEW}_{name}"
         ).fetchone()
         parts.append(f"{name} {row[0]} {row[1]}" if row else name)
     return "; ".join(parts)
 
 
-def _steps(bench: duckdb.DuckDBPyConnection) -> Iterator[StatementStep]:
+def _steps(connection: duckdb.DuckDBPyConnection) -> Iterator[StatementStep]:
     yield StatementStep(cypher("write/items"), f"FROM {VIEW}_items ORDER BY item_id", {})
     yield StatementStep(cypher("write/sessions"), f"FROM {VIEW}_sessions ORDER BY user_id, session_id", {})
-    for kind in kinds_of(bench):
+    for kind in kinds_of(connection):
         yield StatementStep(
             cypher("write/entities", label=entity_label(kind)),
             f"FROM {VIEW}_entities WHERE kind = $of ORDER BY user_id, entity_id",
             {"kind": kind},
         )
-    for action in actions_of(bench):
+    for action in actions_of(connection):
         rel_type, kept = type_of_action(action)
         yield StatementStep(
             cypher("write/interactions", rel_type=rel_type),
@@ -146,24 +146,24 @@ def _steps(bench: duckdb.DuckDBPyConnection) -> Iterator[StatementStep]:
 
 
 def write_batches(
-    client: Client, bench: duckdb.DuckDBPyConnection, source: Source, progress: Progress
+    client: Client, connection: duckdb.DuckDBPyConnection, source: Source, progress: Progress
 ) -> None:
     """Write the staged log, going on where an earlier try of the same source was cut off.
 
     Raises:
         StoreError: the server cannot be reached or another log's ingest was cut off.
     """
-    begun = client.write(_begin(source, fingerprint(bench)))
+    begun = client.write(_begin(source, fingerprint(connection)))
     if begun["complete"]:
         return
     if not begun["settling"]:
-        n_rows = bench.execute(
+        n_rows = connection.execute(
             f"SELECT (SELECT count(*) FROM {VIEW}_items) + (SELECT count(*) FROM {VIEW}_sessions)"
             f" + (SELECT count(*) FROM {VIEW}_entities) + (SELECT count(*) FROM {VIEW}_interactions)"
         ).fetchone()
         progress.start("write to Neo4j", int(n_rows[0]) if n_rows else None)
         try:
-            _write_steps(client, bench, source.digest, int(begun["batch"]), progress)
+            _write_steps(client, connection, source.digest, int(begun["batch"]), progress)
         finally:
             progress.done()
         client.run(cypher("write/begin-settling"), digest=source.digest)
@@ -206,22 +206,22 @@ def unfinished(others: list[list[str]]) -> str:
 
 
 def _write_steps(
-    client: Client, bench: duckdb.DuckDBPyConnection, digest: str, done: int, progress: Progress
+    client: Client, connection: duckdb.DuckDBPyConnection, digest: str, done: int, progress: Progress
 ) -> None:
     batch = 0
-    for step in _steps(bench):
+    for step in _steps(connection):
         of = step.parameters.get("of", step.parameters.get("kind"))
-        bench.execute(
+        connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {SORTED} AS SELECT * {step.select}",
             {"of": of} if of is not None else None,
         )
-        count = bench.execute(f"SELECT count(*) FROM {SORTED}").fetchone()
+        count = connection.execute(f"SELECT count(*) FROM {SORTED}").fetchone()
         n_rows = int(count[0]) if count else 0
         for first in range(0, n_rows, BATCH_ROWS):
             batch += 1
             last = min(first + BATCH_ROWS, n_rows)
             if batch > done:
-                rows = bench.execute(
+                rows = connection.execute(
                     f"SELECT * FROM {SORTED} WHERE rowid >= {first} AND rowid < {last} ORDER BY rowid"
                 ).to_arrow_table()
                 client.write(_batch(step, rows.to_pylist(), digest, batch))

@@ -1,28 +1,25 @@
 """Explanations of rings found in a planted log: ranked, stored, read back, and what would change the verdict."""
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import duckdb
 import numpy as np
-import pyarrow.compute as pc
 import pytest
 
 from graphdet.judge.shipped import shipped_judge
 from graphdet.progress import Silent
-from graphdet.reports.evidence import evidence_findings, read_evidence
-from graphdet.reports.reasons import read_explanation
-from graphdet.rings.evidence import EVIDENCE
+from graphdet.reports.evidence import evidence_findings
+from graphdet.rings.evidence_table import EVIDENCE
 from graphdet.rings.find import Candidates, Judged, judge_rings, ring_candidates
-from graphdet.rings.why.explain import CODES, RingExplanation, explain_rings
+from graphdet.rings.finding import Explanation, RingFinding, ring_findings_of, ring_tables
+from graphdet.rings.why.explain import CODES, explain_rings, summary_sentence
+from graphdet.rings.why.findings import member_texts, ring_findings
 from graphdet.rings.why.ring_view import LogView, RingView
-from graphdet.rings.why.tables import tabulate, told_of_members
 from graphdet.rings.why.without import NO_RING_LOGIT, fewest_members, logits_without, without_acts
 from graphdet.simulation.assemble import Planted
 from graphdet.simulation.campaigns import kind
 from graphdet.simulation.organic import organic
 from graphdet.simulation.plant import plant
-from graphdet.tables import RingTables
+from graphdet.workbench import Workbench
 
 pytestmark = pytest.mark.slow
 
@@ -37,20 +34,20 @@ class Case:
     candidates: Candidates
     judged: Judged
     rows: list[int]
-    why: list[RingExplanation]
-    tables: RingTables
+    why: list[Explanation]
+    findings: tuple[RingFinding, ...]
 
 
 @pytest.fixture(scope="module")
 def case() -> Case:
     planted = plant(organic(4_000, 1_500, 20, seed=3), [kind("burst"), kind("camouflage"), kind("slow")], 5)
-    with duckdb.connect() as con:
-        _, candidates = ring_candidates(planted.graph, con, 0, Silent())
+    with Workbench.in_memory() as bench:
+        _, candidates = ring_candidates(planted.graph, bench, 0, Silent())
     judged = judge_rings(candidates, JUDGE, 0.05)
     rows = np.flatnonzero(judged.flagged).tolist()
     why = explain_rings(judged, rows, candidates.model, planted.graph, JUDGE)
-    tables = tabulate(judged, candidates.model, planted.graph, JUDGE)
-    return Case(planted, candidates, judged, rows, why, tables)
+    findings = ring_findings(judged, candidates.model, planted.graph, JUDGE)
+    return Case(planted, candidates, judged, rows, why, findings)
 
 
 def test_there_are_rings_to_explain(case: Case) -> None:
@@ -92,7 +89,7 @@ def test_reasons_are_ranked_and_true_counts(case: Case) -> None:
         assert strengths == sorted(strengths, reverse=True)
         assert {reason.code for reason in why.reasons} <= set(CODES)
         assert all(reason.numbers["observed"] > reason.numbers["expected"] for reason in why.reasons)
-        assert why.sentence.startswith(f"{len(why.members)} accounts act on the same")
+        assert summary_sentence(why).startswith(f"{len(why.member_reasons)} accounts act on the same")
 
 
 def test_what_would_change_the_verdict_does(case: Case) -> None:
@@ -101,7 +98,13 @@ def test_what_would_change_the_verdict_does(case: Case) -> None:
     for row, why in zip(case.rows, case.why, strict=True):
         change = why.would_change
         assert change is not None
-        assert 1 <= change["n_members"] == len(change["members"]) <= change["of_members"] == len(why.members)
+        assert (
+            1
+            <= change["n_members"]
+            == len(change["members"])
+            <= change["of_members"]
+            == len(why.member_reasons)
+        )
         ring = RingView(LogView(model, graph), case.judged.blocks.take(np.array([row])))
         places = [int(np.flatnonzero(ring.members == ids.index(user))[0]) for user in change["members"]]
         gone = ring.act[np.isin(ring.user, places)]
@@ -122,25 +125,31 @@ def test_halving_finds_the_fewest_members(case: Case) -> None:
     assert n.tolist() == [1]
 
 
-def test_the_evidence_column_holds_numbers_and_explanations(case: Case) -> None:
-    for ring_id, reason, text in zip(
-        *(case.tables.rings[name].to_pylist() for name in ("ring_id", "reason", "evidence")), strict=True
-    ):
-        assert set(read_evidence(text)) == set(EVIDENCE)
-        assert {finding.name for finding in evidence_findings(read_evidence(text))} == set(EVIDENCE)
-        explained = read_explanation({"evidence": text}, reason)
-        members = case.tables.members.filter(pc.equal(case.tables.members["ring_id"], ring_id))
-        assert set(explained.members) == set(members["user_id"].to_pylist())
-        assert explained.reasons
-        assert explained.reasons[0].text[1:] in reason
-        assert json.dumps(json.loads(text)) == text
+def test_a_finding_holds_its_numbers_and_explanation(case: Case) -> None:
+    for finding in case.findings:
+        explanation = finding.explanation
+        assert set(explanation.numbers) == set(EVIDENCE)
+        assert {row.name for row in evidence_findings(explanation.numbers)} == set(EVIDENCE)
+        assert set(explanation.member_reasons) == finding.user_ids
+        assert explanation.reasons
+        assert explanation.reasons[0].text[1:] in finding.reason
+
+
+def test_findings_read_back_from_their_tables(case: Case) -> None:
+    tables = ring_tables(case.findings)
+    again = ring_findings_of(tables)
+    assert ring_tables(again) == tables
+    for before, after in zip(case.findings, again, strict=True):
+        assert replace(before, explanation=after.explanation) == after
+        assert before.explanation.numbers == after.explanation.numbers
+        assert [one.rounded() for one in before.explanation.reasons] == list(after.explanation.reasons)
+        assert before.explanation.member_reasons == after.explanation.member_reasons
 
 
 def test_members_are_told_what_they_did(case: Case) -> None:
-    told = told_of_members(case.tables)
-    n = case.tables.members.num_rows
-    assert len(told) == n
-    assert all(1 <= len(texts) <= 2 and texts[0].startswith("touched") for texts in told.values())
+    texts = member_texts(case.findings)
+    assert len(texts) == sum(len(finding.members) for finding in case.findings)
+    assert all(1 <= len(each) <= 2 and each[0].startswith("touched") for each in texts.values())
 
 
 def test_without_the_judge_nothing_is_said_of_the_verdict(case: Case) -> None:

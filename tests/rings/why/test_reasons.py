@@ -286,23 +286,21 @@ def test_a_member_is_told_what_it_did_with_whom() -> None:
     ring = linked(3)
     found = member_reasons(ring, 50.0, None, 0.1)
     ids = [ring.log.graph.user_ids[int(user)].as_py() for user in ring.members]
-    of = {
-        user: {reason["code"]: reason for reason in reasons} for user, reasons in zip(ids, found, strict=True)
-    }
-    assert of["u0"]["shared_targets"]["numbers"]["observed"] == 6
-    assert of["u0"]["shared_entities"]["with"] == ["u1", "u2"]
-    assert of["u0"]["shared_entities"]["entity_id"] == "x"
+    of = {user: {reason.code: reason for reason in reasons} for user, reasons in zip(ids, found, strict=True)}
+    assert of["u0"]["shared_targets"].numbers["observed"] == 6
+    assert of["u0"]["shared_entities"].more["with"] == ["u1", "u2"]
+    assert of["u0"]["shared_entities"].more["entity_id"] == "x"
     assert "shared_entities" not in of["u7"]
-    assert all(reasons[-1]["code"] == "membership" for reasons in found)
-    assert all(reasons[-1]["numbers"]["margin_without_nats"] < 50 for reasons in found)
+    assert all(reasons[-1].code == "membership" for reasons in found)
+    assert all(reasons[-1].numbers["margin_without_nats"] < 50 for reasons in found)
 
 
 def test_a_member_in_step_is_told_so() -> None:
     found = member_reasons(together(), 50.0, 60.0, 0.1)
     for reasons in found:
-        (step,) = [reason for reason in reasons if reason["code"] == "lockstep"]
-        assert step["numbers"]["observed"] == 6
-        assert step["numbers"]["expected"] < 1
+        (step,) = [reason for reason in reasons if reason.code == "lockstep"]
+        assert step.numbers["observed"] == 6
+        assert step.numbers["expected"] < 1
 
 
 def test_all_codes_have_words() -> None:
