@@ -8,7 +8,7 @@ from tests.helpers.paths import ROOT
 MODULE_LINES, FUNCTION_LINES = 500, 60  # modules and functions are shorter than that
 # Lines that a function may have all the same; one that has become shorter leaves the list.
 LONG_FUNCTIONS = {
-    "graphdet/api.py::run": 91,
+    "graphdet/api.py::run": 79,
     "graphdet/api.py::simulate": 71,
     "graphdet/api.py::evaluate": 63,
     "graphdet/cli/lab.py::evaluate_command": 74,
@@ -18,18 +18,17 @@ LONG_FUNCTIONS = {
     "graphdet/detect/score.py::score_graph": 72,
     "graphdet/eda/features.py::outliers": 60,
     "graphdet/logs/read.py::read_log": 66,
-    "graphdet/rings/why/member_reasons.py::member_reasons": 63,
     "graphdet/simulation/assemble.py::assemble": 66,
     "graphdet/verbs/evaluate.py::evaluate": 60,
     "graphdet/verbs/export.py::export": 72,
     "graphdet/verbs/power.py::power": 64,
-    "graphdet/verbs/run.py::run": 88,
+    "graphdet/verbs/run.py::run": 87,
     "graphdet/verbs/score.py::score": 60,
     "graphdet/verbs/train.py::train": 80,
     "graphdet/verbs/tune.py::tune": 74,
 }
-# Public names that two modules define; ten are bearable, as one idea at two ends: a verb and its face.
-SHARED_NAMES = 22
+# Public names that two modules may define: mostly a verb and its face, which are one idea at two ends.
+SHARED_NAMES = 10
 
 
 def modules() -> Iterator[tuple[str, str]]:
