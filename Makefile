@@ -2,9 +2,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Two workers, a file at a time. One thread each: the threads of two workers would wait for each other. Compiled tests are
-# kept, whatever the environment says: else every worker compiles all of them anew.
-PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile
+# Two workers, a file at a time, what is long first, Neo4j's tests on one of them (tests/conftest.py). One thread each: the
+# threads of two workers would wait for each other. Compiled tests are kept, whatever the environment says: else every
+# worker compiles all of them anew.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 .PHONY: setup test unit lint golden demo bench bench-rings bench-cases clean
 
@@ -25,9 +26,8 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint unit  ## everything this machine can run
-	$(PYTEST) --no-loadscope-reorder tests --durations=20 -m "(data or slow or browser) and not neo4j"
-	$(PYTEST) tests --durations=10 -m neo4j
+test: lint  ## everything this machine can run
+	$(PYTEST) --durations=20
 
 golden: setup  ## record anew what every command writes, where a change means to change it
 	RECORD_GOLDEN=1 $(PYTEST) -n 0 tests/golden

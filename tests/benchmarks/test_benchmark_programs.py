@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -66,4 +65,4 @@ def test_a_program_says_how_it_is_used(
         pytest.skip(f"{outcome['missing']} is not installed; it comes with the extra `bench`")
     assert not outcome["said"]
     assert outcome["code"] == 0
-    assert str(outcome["out"]).startswith(f"usage: {Path(program).name}")
+    assert str(outcome["out"]).startswith(f"usage: {program.rpartition('.')[2]}.py")

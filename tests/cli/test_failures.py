@@ -93,7 +93,7 @@ try:
     time.sleep(20)
     print("never heard")
 except BaseException as error:
-    raise SystemExit(explain(error))
+    raise SystemExit(explain_failure(error))
 """
 
 

@@ -16,8 +16,8 @@ from graphdet.errors import UsageError
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.explain import Question, explain
 from graphdet.verbs.run import run
-from graphdet.verbs.simulate import simulate
 from tests.cli.command_line import begin, graphdet
+from tests.helpers.worlds import copied
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -28,14 +28,15 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    simulate(
-        folder / "log.parquet", base=None, n_users=3_000, n_items=800, days=14, kind="news",
-        plan="benchmark", n_campaigns=None, innocents=False, seed=2,
-    )  # fmt: skip
-    run([folder / "log.parquet"], load_config("simulated"), folder / "one", seed=1, listener=noted("Ann"))
-    return folder
+def folder(news_world: Path) -> Path:
+    """For looking only."""
+    return news_world
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of the runs that are interrupted."""
+    return tmp_path_factory.mktemp("run") / "two"
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ class Interrupted:
 
 
 @pytest.fixture(scope="module")
-def interrupted(folder: Path) -> list[Interrupted]:
+def interrupted(folder: Path, two: Path) -> list[Interrupted]:
     """Runs into `two` that are interrupted, and a last one, a process of its own too, over what they left."""
-    words = ("run", folder / "log.parquet", "--config", "simulated", "--seed", "1", "--out", folder / "two")
+    words = ("run", folder / "log.parquet", "--config", "simulated", "--seed", "1", "--out", two)
     ends = []
     for stage in ("clean", "plant campaigns", "ring candidates", "train the ring judge"):
         process = begin(*words)
@@ -94,7 +95,7 @@ def test_ctrl_c_anywhere_in_a_run(interrupted: list[Interrupted]) -> None:
         assert "Traceback" not in end.err
 
 
-def test_a_second_run_repeats_byte_for_byte(folder: Path, interrupted: list[Interrupted]) -> None:
+def test_a_second_run_repeats_byte_for_byte(folder: Path, two: Path, interrupted: list[Interrupted]) -> None:
     """Also where it begins with what interrupted ones left."""
 
     def contents(out: Path) -> dict[str, bytes]:
@@ -102,11 +103,11 @@ def test_a_second_run_repeats_byte_for_byte(folder: Path, interrupted: list[Inte
         kept = [path for path in found if path.name != "run.json"]  # it holds seconds
         return {str(path.relative_to(out)): path.read_bytes() for path in kept}
 
-    one, two = contents(folder / "one"), contents(folder / "two")
+    one, again = contents(folder / "one"), contents(two)
     assert {"suspects.csv", "rings.csv", "ring_members.csv", "report.html", "rejects.csv"} <= set(one)
-    assert sorted(one) == sorted(two)
+    assert sorted(one) == sorted(again)
     for name, content in one.items():
-        assert content == two[name], name
+        assert content == again[name], name
 
 
 def test_what_is_flagged_was_planted(folder: Path) -> None:
@@ -144,9 +145,9 @@ def test_a_flagged_ring_says_what_the_network_sees(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_suspect_is_explained_and_what_would_change_its_score(folder: Path) -> None:
+def test_a_suspect_is_explained_and_what_would_change_its_score(folder: Path, tmp_path: Path) -> None:
     suspect = rows(folder / "one" / "suspects.csv")[0]
-    store = DuckDBStore(folder / "one" / "graph.duckdb")
+    store = DuckDBStore(copied(folder / "one", tmp_path) / "graph.duckdb")
     asked = Question((suspect["user_id"],), what_if=True, seed=1)
     told = explain(store, folder / "one" / "model", asked, listener=noted("Ann"), device="cpu")[0]
     last = store.audit().entries[-1].document()
@@ -165,10 +166,10 @@ def test_a_suspect_is_explained_and_what_would_change_its_score(folder: Path) ->
 
 
 def test_a_ring_judged_innocent_stays_quiet_and_ids_stay(
-    folder: Path, interrupted: list[Interrupted]
+    folder: Path, two: Path, interrupted: list[Interrupted]
 ) -> None:
     """Last of this file: it works on the second run's store."""
-    out, model = folder / "two", folder / "one" / "model"
+    out, model = two, folder / "one" / "model"
     before, before_users = rows(out / "rings.csv"), rows(out / "suspects.csv")
     store = DuckDBStore(out / "graph.duckdb")
     ring_id = next(row["ring_id"] for row in before if row["flagged"] == "true")

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command_line import COMMAND, assert_one_clear_message, environment, inside
-from tests.helpers.serving_world import World, make_world
+from tests.helpers.serving_world import World
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("serving"))
+@pytest.fixture
+def world(trained_world: World) -> World:
+    return trained_world
 
 
 def test_export_then_score_one_and_a_stream(world: World, tmp_path: Path) -> None:

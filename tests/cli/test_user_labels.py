@@ -20,6 +20,7 @@ from graphdet.rings.find import acts_sketch
 from graphdet.store import open_store
 from graphdet.verbs.score import ScoreRequest, score
 from tests.cli.command_line import assert_one_clear_message, hurried_log, inside, url_of, write_labels
+from tests.helpers.worlds import copied
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +63,9 @@ def test_labels_of_nobody_exit_with_3(place: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, PlantedTask, set[str]]:
+def shop(shop_world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, PlantedTask, set[str]]:
     """A shop with campaigns of kinds that nothing is trained on, campaigns planted into it, and who takes part."""
-    folder = tmp_path_factory.mktemp("shop")
-    words = ("--users", "1200", "--items", "250", "--days", "14", "--plan", "unseen", "--campaigns", "4")
-    done = inside("simulate", "--out", folder / "log.csv", "--kind", "shop", *words, "--seed", "3")
-    assert done.returncode == 0, done.stderr
-    done = inside("ingest", folder / "log.csv", "--config", "simulated", "--store", url_of(folder))
-    assert done.returncode == 0, done.stderr
+    folder = copied(shop_world, tmp_path_factory.mktemp("shop"))
     store = open_store(url_of(folder))
     frauds = set(map(str, pyarrow.csv.read_csv(folder / "truth.csv")["user_id"].to_pylist()))
     return store, plant_and_judge(read_graph(store, Silent()), store.bench, 0, Silent()), frauds

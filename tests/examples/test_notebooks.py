@@ -8,13 +8,14 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.helpers.paths import ROOT
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-NOTEBOOKS = sorted((REPOSITORY / "examples").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 MOST_LINES = 10  # from a DataFrame to a drawn ring
 
 
@@ -38,7 +39,7 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     nbformat.validate(notebook)
     assert all(not cell.outputs and cell.execution_count is None for cell in code(notebook))
     # The kernel is a process of its own, in a folder of its own, and has to find this source.
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     client = NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     )
@@ -54,7 +55,7 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_ten_lines_draw_a_ring() -> None:
-    notebook = nbformat.read(REPOSITORY / "examples" / "first_ring.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT / "examples" / "first_ring.ipynb", as_version=4)
     drawing = next(cell.source for cell in code(notebook) if "nx.draw" in cell.source)
     assert "graphdet.run(log" in drawing
     assert len(lines(drawing)) <= MOST_LINES

@@ -1,6 +1,7 @@
 """A small planted log in a store, with models trained on it: what tests of serving share."""
 
 import csv
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,6 +46,10 @@ class World:
     def open(self) -> DuckDBStore:
         """Open the store."""
         return DuckDBStore(self.store, read_only=True)
+
+    def copy(self, folder: Path) -> DuckDBStore:
+        """Open a copy of the store, to write in."""
+        return DuckDBStore(Path(shutil.copy(self.store, folder)))
 
 
 def write_log(

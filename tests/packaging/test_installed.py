@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command_line import small_log
+from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 INSTALL = ["install", "--no-deps", "--no-index", "--quiet"]
 
 
@@ -65,7 +65,7 @@ def environment(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    pip("wheel", "--no-deps", "--quiet", *building(), "--wheel-dir", folder, REPOSITORY, cwd=folder)
+    pip("wheel", "--no-deps", "--quiet", *building(), "--wheel-dir", folder, ROOT, cwd=folder)
     return next(folder.glob("graphdet-*.whl"))
 
 
@@ -102,10 +102,10 @@ def test_the_wheel_holds_what_is_shipped(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     for folder in ("configs", "cypher"):
-        beside = {path for path in (REPOSITORY / folder).rglob("*") if path.is_file()}
-        assert {f"graphdet/{path.relative_to(REPOSITORY)}" for path in beside} <= names
-    data = (path for path in (REPOSITORY / "graphdet").rglob("*") if path.is_file() and path.suffix != ".pyc")
-    assert {str(path.relative_to(REPOSITORY)) for path in data} <= names
+        beside = {path for path in (ROOT / folder).rglob("*") if path.is_file()}
+        assert {f"graphdet/{path.relative_to(ROOT)}" for path in beside} <= names
+    data = (path for path in (ROOT / "graphdet").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    assert {str(path.relative_to(ROOT)) for path in data} <= names
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"graphdet"}
 
 
@@ -123,8 +123,8 @@ def test_the_editable_install_works_from_another_folder(tmp_path: Path) -> None:
     options = ["--no-deps", "--quiet", *building()]
 
     def install(python: Path) -> None:
-        pip("--python", python, "install", *options, "--editable", REPOSITORY, cwd=tmp_path)
+        pip("--python", python, "install", *options, "--editable", ROOT, cwd=tmp_path)
 
     programs, place = installed(tmp_path, install)
-    assert place == REPOSITORY / "graphdet" / "__init__.py"
+    assert place == ROOT / "graphdet" / "__init__.py"
     works(programs, tmp_path)

@@ -22,20 +22,20 @@ from graphdet.serving.packing import Form, Precision
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.export import export
 from graphdet.verbs.score import ScoreRequest, score
-from tests.helpers.serving_world import World, make_world, store_of, write_log
+from tests.helpers.serving_world import World, store_of, write_log
 
 pytestmark = pytest.mark.slow
 LOGIT = 1e-4  # the promise
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("serving"))
+def world(trained_world: World) -> World:
+    return trained_world
 
 
 @pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("labelled"), labelled=True)
+def labelled(labelled_world: World) -> World:
+    return labelled_world
 
 
 def warmed(world: World, model: Path | None = None) -> AccountScorer:
@@ -57,6 +57,13 @@ def test_every_account_gets_the_score_of_the_pipeline(world: World, scorer: Acco
         row["user_id"]: row
         for row in score(store, world.model, ScoreRequest(device="cpu")).scores.to_pylist()
     }
+
+
+def test_every_account_gets_the_score_of_the_pipeline(
+    world: World, scorer: AccountScorer, tmp_path: Path
+) -> None:
+    store = world.copy(tmp_path)
+    whole = {row["user_id"]: row for row in score(store, world.model, device="cpu").scores.to_pylist()}
     store.close()
     for user_id, row in whole.items():
         found = scorer.score(user_id)
@@ -71,6 +78,8 @@ def test_models_of_labels_score_single_accounts_alike(labelled: World, tmp_path:
         row["user_id"]: row
         for row in score(store, labelled.model, ScoreRequest(device="cpu")).scores.to_pylist()
     }
+    store = labelled.copy(tmp_path)
+    whole = {row["user_id"]: row for row in score(store, labelled.model, device="cpu").scores.to_pylist()}
     store.close()
     scorer = warmed(labelled)
     export(labelled.model, tmp_path / "out")

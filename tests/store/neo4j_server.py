@@ -46,8 +46,13 @@ def wipe(url: str, home: Path) -> None:
         client.close()
 
 
+HOME_OF_TESTS: pytest.StashKey[dict[str, str]] = pytest.StashKey()
+
+
 @pytest.fixture(scope="session")
-def neo4j_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.ServerInfo]:
+def neo4j_server(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[server.ServerInfo]:
     """A running server; GRAPHDET_NEO4J_HOME names its home."""
     why_not = missing()
     if why_not:
@@ -55,6 +60,7 @@ def neo4j_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Se
     home = tmp_path_factory.mktemp("neo4j")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRAPHDET_NEO4J_HOME", str(home))
+        pytestconfig.stash[HOME_OF_TESTS] = {"GRAPHDET_NEO4J_HOME": str(home)}
         patch.delenv("NEO4J_USERNAME", raising=False)
         patch.delenv("NEO4J_PASSWORD", raising=False)
         try:

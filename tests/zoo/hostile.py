@@ -1,4 +1,4 @@
-"""A simulated log whose ids are replaced by all that ids should not be, and one real run over it."""
+"""A simulated log whose ids are replaced by all that ids should not be."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from graphdet.verbs.simulate import simulate
-from tests.cli.command_line import inside
 
 SHAPES: tuple[Callable[[str], str], ...] = (
     lambda name: f'=cmd|"/C calc"!A0 \'{name}',
@@ -130,12 +128,3 @@ def write_hostile_log(folder: Path) -> HostileRun:
     pq.write_table(pa.concat_tables([table, broken]), folder / "hostile.parquet")
     users, items = (frozenset(table[name].to_pylist()) for name in ("user_id", "item_id"))
     return HostileRun(folder / "hostile.parquet", folder / "out", users, items)
-
-
-@pytest.fixture(scope="session")
-def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> HostileRun:
-    """The whole way over that log, in DuckDB; its model serves other tests too."""
-    made = write_hostile_log(tmp_path_factory.mktemp("hostile"))
-    done = inside("run", made.log, "--config", "simulated", "--out", made.out, "--seed", "1")
-    assert done.returncode == 0, done.stderr
-    return made

@@ -9,8 +9,8 @@ import networkx
 import pytest
 
 from tests.cli.command_line import inside
-from tests.helpers.serving_world import make_world
-from tests.zoo.hostile import N_NUL, HostileRun, write_hostile_log
+from tests.helpers.serving_world import World
+from tests.zoo.hostile import N_NUL, HostileRun
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -35,21 +35,21 @@ class Tags(HTMLParser):
         self.names |= {name for name, _ in attrs}
 
 
-def test_the_tables_hold_every_id_as_it_is(hostile_run: HostileRun) -> None:
-    out = hostile_run.out
+def test_the_tables_hold_every_id_as_it_is(hostile_world: HostileRun) -> None:
+    out = hostile_world.out
     suspects = rows(out / "suspects.csv")
-    assert len(suspects) == len(hostile_run.user_ids)
-    assert {row["user_id"] for row in suspects} == hostile_run.user_ids
+    assert len(suspects) == len(hostile_world.user_ids)
+    assert {row["user_id"] for row in suspects} == hostile_world.user_ids
     members, items = rows(out / "ring_members.csv"), rows(out / "ring_items.csv")
-    assert {row["user_id"] for row in members} <= hostile_run.user_ids
-    assert {row["item_id"] for row in items} <= hostile_run.item_ids
+    assert {row["user_id"] for row in members} <= hostile_world.user_ids
+    assert {row["item_id"] for row in items} <= hostile_world.item_ids
     assert len(members) > 10
     rejected = rows(out / "rejects.csv")
     assert [row["reason"] for row in rejected] == ["NUL character in user_id"] * N_NUL
 
 
-def test_ring_pages_reopen_with_the_same_ids(hostile_run: HostileRun) -> None:
-    out = hostile_run.out
+def test_ring_pages_reopen_with_the_same_ids(hostile_world: HostileRun) -> None:
+    out = hostile_world.out
     flagged = [row["ring_id"] for row in rows(out / "rings.csv") if row["flagged"] == "true"]
     assert flagged
     for ring in flagged:
@@ -61,8 +61,8 @@ def test_ring_pages_reopen_with_the_same_ids(hostile_run: HostileRun) -> None:
         assert users == set(mine)
 
 
-def test_pages_hold_no_markup_of_the_log(hostile_run: HostileRun) -> None:
-    pages = [hostile_run.out / "report.html", *sorted((hostile_run.out / "rings").glob("*.html"))]
+def test_pages_hold_no_markup_of_the_log(hostile_world: HostileRun) -> None:
+    pages = [hostile_world.out / "report.html", *sorted((hostile_world.out / "rings").glob("*.html"))]
     assert len(pages) >= 2
     for path in pages:
         page = Tags(path)
@@ -73,28 +73,28 @@ def test_pages_hold_no_markup_of_the_log(hostile_run: HostileRun) -> None:
         assert "\u202e" not in text  # shown as an escape: it could turn the words after it around
 
 
-def test_the_terminal_and_json_are_safe(hostile_run: HostileRun) -> None:
-    url = f"duckdb:{hostile_run.out}/graph.duckdb"
+def test_the_terminal_and_json_are_safe(hostile_world: HostileRun) -> None:
+    url = f"duckdb:{hostile_world.out}/graph.duckdb"
     shown = inside("suspects", "--store", url, "--all", "--limit", "2000")
     assert shown.returncode == 0
     assert "\u202e" not in shown.stdout
     document = json.loads(inside("suspects", "--store", url, "--all", "--limit", "100000", "--json").stdout)
-    assert {row["user_id"] for row in document["suspects"]} == hostile_run.user_ids
-    some = sorted(hostile_run.user_ids)[:: len(hostile_run.user_ids) // 20]
+    assert {row["user_id"] for row in document["suspects"]} == hostile_world.user_ids
+    some = sorted(hostile_world.user_ids)[:: len(hostile_world.user_ids) // 20]
     for user in some:  # an id as a parameter is a value, never a part of the query
         done = inside("query", "co-actors", "--store", url, "-p", f"user_id={user}", "--json")
         assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.neo4j
-def test_neo4j_gives_the_same_findings(neo4j_url: str, tmp_path: Path) -> None:
+def test_neo4j_gives_the_same_findings(
+    hostile_world: HostileRun, trained_world: World, neo4j_url: str, tmp_path: Path
+) -> None:
     """Of one model: learning does not know which store it is."""
-    (tmp_path / "world").mkdir()
-    made, model = write_hostile_log(tmp_path), make_world(tmp_path / "world").model
     here, there = tmp_path / "duckdb", tmp_path / "neo4j"
-    words = ("--config", "simulated", "--model", model, "--seed", "1", "--out")
+    words = ("--config", "simulated", "--model", trained_world.model, "--seed", "1", "--out")
     for out, more in ((here, ()), (there, ("--store", neo4j_url))):
-        done = inside("run", made.log, *words, out, *more)
+        done = inside("run", hostile_world.log, *words, out, *more)
         assert done.returncode == 0, done.stderr
     assert any(row["flagged"] == "true" for row in rows(here / "rings.csv"))
     for name in ("suspects.csv", "rings.csv", "ring_members.csv", "ring_items.csv", "rejects.csv"):

@@ -10,7 +10,7 @@ import pytest
 
 from graphdet import schema
 from tests.cli.command_line import assert_one_clear_message, inside, write_log
-from tests.helpers.serving_world import make_world
+from tests.helpers.serving_world import World
 
 START = 1_506_826_800_000
 Row = tuple[str, str, str, int, str]
@@ -124,15 +124,12 @@ def test_a_store_without_a_log_is_insufficient_too(tmp_path: Path) -> None:
     assert_one_clear_message(done, 3, "0 users, 0 items and 0 interactions", "too little to learn from")
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_world(tmp_path_factory.mktemp("larger")).model
-
-
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_with_a_model_of_a_larger_log(log: Path, tmp_path: Path, model: Path) -> None:
+def test_with_a_model_of_a_larger_log(log: Path, tmp_path: Path, trained_world: World) -> None:
     """What was learned elsewhere scores every user, though there are no pairs and no groups here."""
-    done = inside("run", log, "--config", "simulated", "--out", tmp_path / "out", "--model", model)
+    done = inside(
+        "run", log, "--config", "simulated", "--out", tmp_path / "out", "--model", trained_world.model
+    )
     assert done.returncode == 0, done.stderr
     suspects = rows(tmp_path / "out" / "suspects.csv")
     assert sorted(row["user_id"] for row in suspects) == users_of(log)
