@@ -41,23 +41,14 @@ def scored_labels(
     Raises:
         InputError: the files are of different ids, no id is left, all labels are equal, or a column is missing.
     """
-    key, warnings = given.key, []
+    key = given.key
     for file in files:
         if file.key != key:
             raise InputError(
                 f"{file.path}: scores are of {file.key}, but those of {files[0].path} are of {key}"
             )
-    table, n_labels = given.table, given.table.num_rows
-    for why, path in used.items():
-        if path is None:
-            continue
-        known = pc.is_in(table[key], value_set=read_label_rows(path, key).table[key].combine_chunks())
-        n = int(pc.sum(known).as_py() or 0)
-        table = table.filter(pc.invert(known))
-        if n:
-            warnings.append(
-                f"{given.path}: {plural(n, 'label')} of ids that {why} ({path}) are left out: no test"
-            )
+    n_labels = given.table.num_rows
+    table, warnings = _without_used(given, used)
     for file in files:
         table, left_out = _only_scored(table, key, file, given.path)
         warnings += left_out
@@ -94,6 +85,23 @@ def scored_labels(
         flags,
         len(given.table) - len(y),
     ), warnings
+
+
+def _without_used(given: LabelColumns, used: Mapping[str, Path | None]) -> tuple[pa.Table, list[str]]:
+    """The labels without those whose ids are no test, and a warning for each file that took some away."""
+    table, warnings = given.table, []
+    for why, path in used.items():
+        if path is None:
+            continue
+        ids = read_label_rows(path, given.key).table[given.key].combine_chunks()
+        known = pc.is_in(table[given.key], value_set=ids)
+        n = int(pc.sum(known).as_py() or 0)
+        table = table.filter(pc.invert(known))
+        if n:
+            warnings.append(
+                f"{given.path}: {plural(n, 'label')} of ids that {why} ({path}) are left out: no test"
+            )
+    return table, warnings
 
 
 def _only_scored(table: pa.Table, key: str, file: ScoreFile, labels: str) -> tuple[pa.Table, list[str]]:

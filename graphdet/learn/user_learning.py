@@ -103,11 +103,8 @@ def learn_users(
     """
     labels = UserLabels(task.y, task.campaign)
     few = planted is not None and labels.n_fraud < FEW
-    if planted is None and labels.n_fraud < LEAST_FRAUDS:
-        raise InputError(
-            f"{path}: only {plural(labels.n_fraud, 'user')} of the log labelled fraud (1), and no campaigns can be "
-            f"planted into so small a log: learning needs {LEAST_FRAUDS} frauds. Label more users"
-        )
+    if planted is None:
+        _check_enough(labels, path)
     seed, progress, n_folds = training.seed, training.progress, training.settings.gnn.n_folds
     log = read_training_log(store, graph, seed, progress)
     unlabelled: Unlabelled | None = None
@@ -138,6 +135,15 @@ def learn_users(
     )
     progress.done()
     return base.models(judge, trees, fusion), facts | measured | {"trees_lean_on": trees.strongest()}
+
+
+def _check_enough(labels: UserLabels, path: str) -> None:
+    """Check that labels alone, without planted campaigns, are enough to learn from."""
+    if labels.n_fraud < LEAST_FRAUDS:
+        raise InputError(
+            f"{path}: only {plural(labels.n_fraud, 'user')} of the log labelled fraud (1), and no campaigns can be "
+            f"planted into so small a log: learning needs {LEAST_FRAUDS} frauds. Label more users"
+        )
 
 
 @dataclass(frozen=True)

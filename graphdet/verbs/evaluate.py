@@ -85,10 +85,9 @@ def evaluate(
         Resampling(wanted.n_draws, wanted.seed, progress.advance),
     )  # fmt: skip
     progress.done()
-    names = names_of(paths)
     parts = [
         one_score(MeasuredFile(name, file_fact(path), *each), rows, wanted.costs, wanted.ks)
-        for name, path, *each in zip(names, paths, files, scored, measured, thresholds, strict=True)
+        for name, path, *each in zip(names_of(paths), paths, files, scored, measured, thresholds, strict=True)
     ]
     if wanted.by is not None:
         for part, one in zip(parts, scored, strict=True):
@@ -102,7 +101,11 @@ def evaluate(
         "cost_missed": wanted.costs.missed,
         "cost_false": wanted.costs.false,
     }
-    document = whole(about, rows, parts, measured, warnings)
+    return _written(out, whole(about, rows, parts, measured, warnings))
+
+
+def _written(out: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Write the document as JSON and as a page."""
     write_json(out / "evaluation.json", document)
     write_evaluation_page(out / "evaluation.html", document)
     return document

@@ -51,19 +51,14 @@ def scorer(world: World) -> AccountScorer:
     return warmed(world)
 
 
-def test_every_account_gets_the_score_of_the_pipeline(world: World, scorer: AccountScorer) -> None:
-    store = DuckDBStore(world.store)
-    whole = {
-        row["user_id"]: row
-        for row in score(store, world.model, ScoreRequest(device="cpu")).scores.to_pylist()
-    }
-
-
 def test_every_account_gets_the_score_of_the_pipeline(
     world: World, scorer: AccountScorer, tmp_path: Path
 ) -> None:
     store = world.copy(tmp_path)
-    whole = {row["user_id"]: row for row in score(store, world.model, device="cpu").scores.to_pylist()}
+    whole = {
+        row["user_id"]: row
+        for row in score(store, world.model, ScoreRequest(device="cpu")).scores.to_pylist()
+    }
     store.close()
     for user_id, row in whole.items():
         found = scorer.score(user_id)
@@ -73,11 +68,6 @@ def test_every_account_gets_the_score_of_the_pipeline(
 
 def test_models_of_labels_score_single_accounts_alike(labelled: World, tmp_path: Path) -> None:
     """Trees and networks that have not seen an account's label judge it, from the log, its acts and an export."""
-    store = DuckDBStore(labelled.store)
-    whole = {
-        row["user_id"]: row
-        for row in score(store, labelled.model, ScoreRequest(device="cpu")).scores.to_pylist()
-    }
     store = labelled.copy(tmp_path)
     whole = {row["user_id"]: row for row in score(store, labelled.model, device="cpu").scores.to_pylist()}
     store.close()
