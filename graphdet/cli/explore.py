@@ -80,12 +80,12 @@ def power_command(
     from graphdet.verbs.power import PowerRequest
     from graphdet.verbs.power import power as measure
 
-    told = measure(logs, settings, out, PowerRequest(store, level, copies, seed), make_progress())
+    document = measure(logs, settings, out, PowerRequest(store, level, copies, seed), make_progress())
     if json:
-        show.print_json(told)
+        show.print_json(document)
         return
-    print(told["headline"])
-    for line in (*told["found"], *told["unseen"]):
+    print(document["headline"])
+    for line in (*document["found"], *document["unseen"]):
         print(f"  {line}")
     print(f"The picture: {out / 'power.html'}")
 

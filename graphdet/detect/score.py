@@ -29,7 +29,7 @@ from graphdet.rings.find import LEAST_SCORE, Candidates, Judged
 from graphdet.rings.membership import listed_rings, member_strength, user_membership
 from graphdet.rings.why.tables import told_of_members
 from graphdet.scores.fused import Fusion, ScoreParts, user_reasons
-from graphdet.tables import GraphArrays, PairArrays
+from graphdet.tables import GraphArrays, PairArrays, RingTables
 
 SURE_MEMBER = 0.5  # membership from which a member of a flagged ring is a suspect
 KEPT_QUIET = "Not flagged, though it would be: in {ring}, {why}."
@@ -86,17 +86,12 @@ def score_graph(
     q_value = posterior_q_values(value)
     name = dict(zip(listed_rings(judged).tolist(), known.rings.rings["ring_id"].to_pylist(), strict=True))
     ring_id = [name.get(row) for row in ring_row.tolist()]
-    # One more for the users of no ring (row −1), who are all there is when no block was found.
-    size = np.append(np.diff(judged.blocks.users.indptr), 0)[ring_row]
     quiet = np.array([name.get(row) in known.quiet for row in range(len(judged.score))], bool)
     flags = Flags(settings.rule, judged, candidates)
     flagged, muted_by = flags.settled(models.fusion, parts, value, q_value, ring_row, quiet)
-    told = told_of_members(known.rings)
-    did = {
-        user: told.get((ring, graph.user_ids[user].as_py()), [])
-        for user, ring in enumerate(ring_id)
-        if ring is not None
-    }
+    # One more for the users of no ring (row −1), who are all there is when no block was found.
+    size = np.append(np.diff(judged.blocks.users.indptr), 0)[ring_row]
+    did = _reasons_as_members(graph, known.rings, ring_id)
     reasons = user_reasons(parts, models.fusion.strongest_part(parts), ring_id, size, flagged, did)
     for user in np.flatnonzero(muted_by >= 0).tolist():
         ring_name = name[int(muted_by[user])]
@@ -120,6 +115,18 @@ def score_graph(
     progress.done()
     order = [("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending")]
     return settle_scores(table.sort_by(order), known)
+
+
+def _reasons_as_members(
+    graph: GraphArrays, rings: RingTables, ring_id: list[str | None]
+) -> dict[int, list[str]]:
+    """What members of rings did there, in words, by row of the user; ring_id: of every user."""
+    reasons = told_of_members(rings)
+    return {
+        user: reasons.get((ring, graph.user_ids[user].as_py()), [])
+        for user, ring in enumerate(ring_id)
+        if ring is not None
+    }
 
 
 def parts_of(

@@ -47,7 +47,7 @@ def scored_labels(
             raise InputError(
                 f"{file.path}: scores are of {file.key}, but those of {files[0].path} are of {key}"
             )
-    table, n_labels = given.table, given.table.num_rows
+    table = given.table
     for why, path in used.items():
         if path is None:
             continue
@@ -62,18 +62,7 @@ def scored_labels(
         table, left_out = _only_scored(table, key, file, given.path)
         warnings += left_out
     y = table[LABEL].to_numpy().astype(np.int8)
-    if not len(y):
-        names = ", ".join(repr(name) for name in given.table[key].slice(0, 3).to_pylist())
-        raise InputError(
-            f"{given.path}: none of its {n_labels} labels is left to check the scores with; it has {names}. Check that "
-            f"{key} is written as in {files[0].path}, and that not all of them were trained on"
-        )
-    if y.min() == y.max():
-        have, lack = ("fraud (1)", "clean (0)") if y[0] == 1 else ("clean (0)", "fraud (1)")
-        raise InputError(
-            f"{given.path}: all {len(y)} labels that have a score are {have}; nothing can be told apart. "
-            f"Add some that are {lack}"
-        )
+    _check_both_kinds(y, given, files[0].path)
     scores, flags = [], []
     for file in files:
         at = pc.index_in(table[key], value_set=file.table[key].combine_chunks()).to_numpy()
@@ -94,6 +83,22 @@ def scored_labels(
         flags,
         len(given.table) - len(y),
     ), warnings
+
+
+def _check_both_kinds(y: NDArray[np.int8], given: LabelColumns, path: str) -> None:
+    """Check that labels are left, of both kinds; path: of the scores, for messages."""
+    if not len(y):
+        names = ", ".join(repr(name) for name in given.table[given.key].slice(0, 3).to_pylist())
+        raise InputError(
+            f"{given.path}: none of its {given.table.num_rows} labels is left to check the scores with; it has "
+            f"{names}. Check that {given.key} is written as in {path}, and that not all of them were trained on"
+        )
+    if y.min() == y.max():
+        have, lack = ("fraud (1)", "clean (0)") if y[0] == 1 else ("clean (0)", "fraud (1)")
+        raise InputError(
+            f"{given.path}: all {len(y)} labels that have a score are {have}; nothing can be told apart. "
+            f"Add some that are {lack}"
+        )
 
 
 def _only_scored(table: pa.Table, key: str, file: ScoreFile, labels: str) -> tuple[pa.Table, list[str]]:
@@ -231,7 +236,7 @@ def reliability_warnings(
     return warnings
 
 
-def names_of(paths: Sequence[Path]) -> list[str]:
+def distinct_names(paths: Sequence[Path]) -> list[str]:
     """Names that tell the files apart: the file's, with folders where they are needed."""
     for depth in range(1, 12):
         names = ["/".join(path.resolve().parts[-depth:]) for path in paths]

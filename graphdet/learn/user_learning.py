@@ -130,14 +130,19 @@ def learn_users(
     fold = finer(base.fold, y, labels.group, n_folds, seed)
     trees, out_of_fold = fit_user_trees(log.columns, y, fold, labels.y, training.settings.trees, seed)
     parts = replace(base.parts, trees=out_of_fold)
-    evidence = Evidence(labels.y)
-    if unlabelled is not None:
-        evidence = Evidence((labels.y == 1).astype(np.int8), unlabelled.share)
+    evidence = _evidence(labels, unlabelled)
     fusion, measured = choose(
         parts, evidence, labels, coarser_folds(fold, n_folds), base.zero_shot, few, seed
     )
     progress.done()
     return base.models(judge, trees, fusion), facts | measured | {"trees_lean_on": trees.strongest()}
+
+
+def _evidence(labels: UserLabels, unlabelled: Unlabelled | None) -> Evidence:
+    """What the fusion is fitted to: the labels, or frauds among all users with the share that was estimated."""
+    if unlabelled is None:
+        return Evidence(labels.y)
+    return Evidence((labels.y == 1).astype(np.int8), unlabelled.share)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class Timetable:
 
 
 @dataclass(frozen=True)
-class Visits:
+class VisitCounts:
     """What an account does: about n_clicks in all, and n_visits of per_visit clicks to a campaign's targets.
 
     With one_sitting one session, the longest, has room for all the visits.
@@ -88,7 +88,7 @@ class Visits:
 def make_timetable(
     profile: LogProfile,
     strike: Strike,
-    visits: Visits,
+    visits: VisitCounts,
     user: int,
     rng: Rng,
 ) -> Timetable:
