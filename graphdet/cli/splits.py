@@ -112,11 +112,11 @@ def print_measured(facts: dict[str, Any]) -> None:
     ):
         if figures:
             print(f"\n{title}:")
-            told = (
+            rows = (
                 (name.replace("_", " "), f"{value:.3f}", f"{low:.3f} – {high:.3f}")
                 for name, (value, low, high) in figures.items()
             )
-            show.print_rows(columns, told)
+            show.print_rows(columns, rows)
     if facts.get("test_at_cut"):
         at_cut = ", ".join(
             f"{name.replace('_', '-')} {value:.3f}" for name, value in facts["test_at_cut"].items()

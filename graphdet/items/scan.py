@@ -127,52 +127,53 @@ def _repeats(acts: ItemActs, scale_ms: int) -> Strongest:
     windows, seen, law = repeat_windows(acts, scale_ms)
     start = acts.at_ms[windows.first]
     expected = expected_repeats(windows, seen, law)
-    return _strongest(
-        acts.n_items,
+    found = _Windows(
         windows.item,
         windows.p,
-        np.maximum(seen.n, 1),
         start,
         acts.at_ms[windows.last] + 1,
         windows.n_acts - windows.n_users,
         expected,
         windows.n_users,
     )
+    return _strongest(acts.n_items, np.maximum(seen.n, 1), found)
 
 
 def _throwaways(acts: ItemActs, scale_ms: int) -> Strongest:
     thrown = throwaways(acts, scale_ms)
     tilings = [cells(acts, scale_ms, offset, thrown) for offset in (0, scale_ms // 2)]
-    said = [throwaway_p_values(found, acts.n_items) for found in tilings]
-    item = np.concatenate([found.item for found in tilings])
-    start = np.concatenate([found.start_ms for found in tilings])
-    return _strongest(
-        acts.n_items,
+    tested = [throwaway_p_values(tiling, acts.n_items) for tiling in tilings]
+    item = np.concatenate([tiling.item for tiling in tilings])
+    start = np.concatenate([tiling.start_ms for tiling in tilings])
+    found = _Windows(
         item,
-        np.concatenate([p for p, _ in said]),
-        np.maximum(np.bincount(item, minlength=acts.n_items), 1),
+        np.concatenate([p for p, _ in tested]),
         start,
         start + scale_ms,
-        np.concatenate([found.n_throwaway for found in tilings]),
-        np.concatenate([expected for _, expected in said]),
-        np.concatenate([found.n_users for found in tilings]),
+        np.concatenate([tiling.n_throwaway for tiling in tilings]),
+        np.concatenate([expected for _, expected in tested]),
+        np.concatenate([tiling.n_users for tiling in tilings]),
     )
+    return _strongest(acts.n_items, np.maximum(np.bincount(item, minlength=acts.n_items), 1), found)
 
 
-def _strongest(
-    n_items: int,
-    item: Int,
-    p: Float,
-    n_windows: Int,
-    start: Int,
-    end: Int,
-    observed: Int,
-    expected: Float,
-    n_users: Int,
-) -> Strongest:
+@dataclass(frozen=True)
+class _Windows:
+    """Windows of items that were tested. Shapes: all [n_windows]; start and end in ms, half open."""
+
+    item: Int
+    p: Float
+    start: Int
+    end: Int
+    observed: Int
+    expected: Float
+    n_users: Int
+
+
+def _strongest(n_items: int, n_windows: Int, tested: _Windows) -> Strongest:
     """Of each item the window with the least p, then the earliest; n_windows int64[n_items] pays for the choice."""
-    order = np.lexsort((start, p, item))
-    named, first = np.unique(item[order], return_index=True)
+    order = np.lexsort((tested.start, tested.p, tested.item))
+    named, first = np.unique(tested.item[order], return_index=True)
     best = order[first]
 
     def spread(values: NDArray[Any]) -> NDArray[Any]:
@@ -181,9 +182,14 @@ def _strongest(
         return out
 
     over_all = np.ones(n_items)
-    over_all[named] = any_of(p[best], n_windows[named])
+    over_all[named] = any_of(tested.p[best], n_windows[named])
     return Strongest(
-        over_all, spread(start), spread(end), spread(observed), spread(expected), spread(n_users)
+        over_all,
+        spread(tested.start),
+        spread(tested.end),
+        spread(tested.observed),
+        spread(tested.expected),
+        spread(tested.n_users),
     )
 
 

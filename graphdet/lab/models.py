@@ -121,14 +121,14 @@ def write_card(
     Raises:
         GraphdetError: it cannot be written.
     """
-    told = {key: value for key, value in facts.items() if isinstance(value, str | int | float | dict | list)}
+    shown = {key: value for key, value in facts.items() if isinstance(value, str | int | float | dict | list)}
     card = {
         "format": CARD_FORMAT,
         "graphdet": __version__,
         "data_digest": data_digest(store),
         "labels": labels_fact(labels),
         "settings": dict(settings),
-        "facts": told,
+        "facts": shown,
     }
     kind = facts.get("kind")
     return write_json(model_dir / (CARD if kind is None else OF_KIND.format(kind=kind)), card)

@@ -41,30 +41,24 @@ def scored_labels(
     Raises:
         InputError: the files are of different ids, no id is left, all labels are equal, or a column is missing.
     """
-    key = given.key
-    for file in files:
-        if file.key != key:
-            raise InputError(
-                f"{file.path}: scores are of {file.key}, but those of {files[0].path} are of {key}"
+    key, warnings = given.key, []
+    _check_same_key(files, key)
+    table = given.table
+    for why, path in used.items():
+        if path is None:
+            continue
+        known = pc.is_in(table[key], value_set=read_label_rows(path, key).table[key].combine_chunks())
+        n = int(pc.sum(known).as_py() or 0)
+        table = table.filter(pc.invert(known))
+        if n:
+            warnings.append(
+                f"{given.path}: {plural(n, 'label')} of ids that {why} ({path}) are left out: no test"
             )
-    n_labels = given.table.num_rows
-    table, warnings = _without_used(given, used)
     for file in files:
         table, left_out = _only_scored(table, key, file, given.path)
         warnings += left_out
     y = table[LABEL].to_numpy().astype(np.int8)
-    if not len(y):
-        names = ", ".join(repr(name) for name in given.table[key].slice(0, 3).to_pylist())
-        raise InputError(
-            f"{given.path}: none of its {n_labels} labels is left to check the scores with; it has {names}. Check that "
-            f"{key} is written as in {files[0].path}, and that not all of them were trained on"
-        )
-    if y.min() == y.max():
-        have, lack = ("fraud (1)", "clean (0)") if y[0] == 1 else ("clean (0)", "fraud (1)")
-        raise InputError(
-            f"{given.path}: all {len(y)} labels that have a score are {have}; nothing can be told apart. "
-            f"Add some that are {lack}"
-        )
+    _check_both_kinds(y, given, files[0].path)
     scores, flags = [], []
     for file in files:
         at = pc.index_in(table[key], value_set=file.table[key].combine_chunks()).to_numpy()
@@ -87,21 +81,29 @@ def scored_labels(
     ), warnings
 
 
-def _without_used(given: LabelColumns, used: Mapping[str, Path | None]) -> tuple[pa.Table, list[str]]:
-    """The labels without those whose ids are no test, and a warning for each file that took some away."""
-    table, warnings = given.table, []
-    for why, path in used.items():
-        if path is None:
-            continue
-        ids = read_label_rows(path, given.key).table[given.key].combine_chunks()
-        known = pc.is_in(table[given.key], value_set=ids)
-        n = int(pc.sum(known).as_py() or 0)
-        table = table.filter(pc.invert(known))
-        if n:
-            warnings.append(
-                f"{given.path}: {plural(n, 'label')} of ids that {why} ({path}) are left out: no test"
+def _check_same_key(files: Sequence[ScoreFile], key: str) -> None:
+    """Check that all files score the same kind of thing."""
+    for file in files:
+        if file.key != key:
+            raise InputError(
+                f"{file.path}: scores are of {file.key}, but those of {files[0].path} are of {key}"
             )
-    return table, warnings
+
+
+def _check_both_kinds(y: NDArray[np.int8], given: LabelColumns, path: str) -> None:
+    """Check that labels are left, of both kinds; path: of the scores, for messages."""
+    if not len(y):
+        names = ", ".join(repr(name) for name in given.table[given.key].slice(0, 3).to_pylist())
+        raise InputError(
+            f"{given.path}: none of its {given.table.num_rows} labels is left to check the scores with; it has "
+            f"{names}. Check that {given.key} is written as in {path}, and that not all of them were trained on"
+        )
+    if y.min() == y.max():
+        have, lack = ("fraud (1)", "clean (0)") if y[0] == 1 else ("clean (0)", "fraud (1)")
+        raise InputError(
+            f"{given.path}: all {len(y)} labels that have a score are {have}; nothing can be told apart. "
+            f"Add some that are {lack}"
+        )
 
 
 def _only_scored(table: pa.Table, key: str, file: ScoreFile, labels: str) -> tuple[pa.Table, list[str]]:
@@ -239,7 +241,7 @@ def reliability_warnings(
     return warnings
 
 
-def names_of(paths: Sequence[Path]) -> list[str]:
+def distinct_names(paths: Sequence[Path]) -> list[str]:
     """Names that tell the files apart: the file's, with folders where they are needed."""
     for depth in range(1, 12):
         names = ["/".join(path.resolve().parts[-depth:]) for path in paths]

@@ -27,9 +27,10 @@ def objective_of(validation: Validation, seed: int) -> Objective:
     def objective(settings: Settings) -> tuple[float, TrialParts]:
         score = validation.judge(settings)
         of_half = [
-            precision_of(score, validation.y, rows) if validation.y[rows].any() else None for rows in halves
+            average_precision_of(score, validation.y, rows) if validation.y[rows].any() else None
+            for rows in halves
         ]
-        return precision_of(score, validation.y, np.arange(len(score))), tuple(of_half)
+        return average_precision_of(score, validation.y, np.arange(len(score))), tuple(of_half)
 
     return objective
 
@@ -66,7 +67,7 @@ def gain_elsewhere(trials: Sequence[TuneTrial]) -> float | None:
     return round(float(np.mean(gains)), 6)
 
 
-def precision_of(score: Float, y: NDArray[np.int8], rows: NDArray[np.int64]) -> float:
+def average_precision_of(score: Float, y: NDArray[np.int8], rows: NDArray[np.int64]) -> float:
     """The average precision of some rows, to six digits after the point."""
     return round(average_precision(Order.of(score[rows], y[rows]).cuts()), 6)
 

@@ -161,7 +161,7 @@ def user_judge(
     if lesson(min(held)).n_bytes * len(held) > MOST_KEPT_BYTES:
         lesson = make
     else:
-        for k in held:  # so that what cannot be learned is told before a setting is tried
+        for k in held:  # so that an error is raised before a setting is tried
             lesson(k)
 
     def judge(settings: Settings) -> Float:

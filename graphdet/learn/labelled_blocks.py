@@ -41,8 +41,8 @@ def read_item_acts(
         events = ended_before(store, store.events(), until_ms)
     except UsageError:
         graph = encode(interactions_before(store, until_ms))
-        said = f"{store.url} keeps no events: acts of one session on one item are taken to be at the time of the first"
-        return ItemActs.of_graph(graph), graph.item_ids, graph.user_ids, (said,)
+        note = f"{store.url} keeps no events: acts of one session on one item are taken to be at the time of the first"
+        return ItemActs.of_graph(graph), graph.item_ids, graph.user_ids, (note,)
     table = events.select("item_id", "user_id", "at_ms").collect("pyarrow").to_native()
     (items, item_ix), (users, user_ix) = (numbered(table[name]) for name in ("item_id", "user_id"))
     acts = ItemActs.of(item_ix, user_ix, table["at_ms"].to_numpy(), len(items), len(users))

@@ -64,8 +64,10 @@ def score_kept(
         x = np.concatenate([x, past], axis=1)
     fold, is_clean = kept.learned_folds(sheet)
     if kept.texts is not None:
-        said: Sequence[str | None] = [None] * len(sheet.ids) if sheet.texts is None else sheet.texts.documents
-        x = np.column_stack([x, kept.texts.margins(said, fold)]).astype(np.float32)
+        documents: Sequence[str | None] = (
+            [None] * len(sheet.ids) if sheet.texts is None else sheet.texts.documents
+        )
+        x = np.column_stack([x, kept.texts.margins(documents, fold)]).astype(np.float32)
     progress.done()
     progress.start(f"score {kept.kind}s")
     found = kept.model.score(x, fold, is_clean)

@@ -90,12 +90,12 @@ def ended_before(store: GraphStore, events: Frame, until_ms: int | None) -> Fram
 
 
 def _documents(texts: list[str | None], row: Int, n: int) -> list[str | None]:
-    said: list[Counter[str]] = [Counter() for _ in range(n)]
+    counts: list[Counter[str]] = [Counter() for _ in range(n)]
     for text, at in zip(texts, row.tolist(), strict=True):
         if text is not None:
-            said[at][text[:MOST_OF_ONE]] += 1
+            counts[at][text[:MOST_OF_ONE]] += 1
     # Ties by the text itself, so that the order of the log does not matter.
-    by_use = (sorted(count, key=lambda text: (-count[text], text)) for count in said)
+    by_use = (sorted(count, key=lambda text: (-count[text], text)) for count in counts)
     return ["\n".join(found)[:MOST_OF_ALL] if found else None for found in by_use]
 
 

@@ -70,16 +70,16 @@ class LabelTask:
         own = self._joined(rows, self.visible())
         if not self.has_texts:
             return own
-        says, new = np.full(len(rows), np.nan), np.ones(len(rows), bool)
+        margin, new = np.full(len(rows), np.nan), np.ones(len(rows), bool)
         if self.text_models is None:
             new = self.fold[rows] < 0
             mine = rows[~new]
-            says[~new] = self.text_fit.inner[mine, self.fold[mine]]
+            margin[~new] = self.text_fit.inner[mine, self.fold[mine]]
         models = self.text_models or self.text_fit.models
         if new.any() and self.sheet.texts is not None:
-            said = [self.sheet.texts.documents[row] for row in rows[new].tolist()]
-            says[new] = models.margins(said, self.fold[rows[new]])
-        return np.column_stack([own, says]).astype(np.float32, copy=False)
+            documents = [self.sheet.texts.documents[row] for row in rows[new].tolist()]
+            margin[new] = models.margins(documents, self.fold[rows[new]])
+        return np.column_stack([own, margin]).astype(np.float32, copy=False)
 
     def trained(self, k: int, rows: NDArray[np.int64]) -> Float32:
         """Features of rows as fold k's model learns from them: labels of fold k are in none of them."""
@@ -170,8 +170,8 @@ def _texts(sheet: Sheet, fold: NDArray[np.int64]) -> ReadTexts | None:
     if sheet.texts is None:
         return None
     learned = (fold >= 0).tolist()
-    said = [text if own else None for text, own in zip(sheet.texts.documents, learned, strict=True)]
-    return ReadTexts(said) if any(text is not None for text in said) else None
+    documents = [text if own else None for text, own in zip(sheet.texts.documents, learned, strict=True)]
+    return ReadTexts(documents) if any(text is not None for text in documents) else None
 
 
 def task_at_training(

@@ -80,8 +80,8 @@ def plant_and_judge(
     first: tuple[Task, NDArray[np.int32], list[PairArrays], Candidates] | None = None
     lessons: list[Lessons] = []
     n_campaigns = 0
-    elder = shipped_judge()
-    for planted, windows, candidates, learned in planted_copies(graph, bench, seed, progress, elder):
+    shipped = shipped_judge()
+    for planted, windows, candidates, learned in planted_copies(graph, bench, seed, progress, shipped):
         lessons.append(learned)
         n_campaigns += len(planted.campaigns)
         if first is None:
@@ -94,7 +94,7 @@ def plant_and_judge(
     progress.start("train the ring judge")
     own = Lessons.joined(lessons)
     with with_size_of_log(graph):
-        judge = seconded(train_ring_judge(own, JUDGE_DIRECTION, seed, shipped_lessons()), elder, own)
+        judge = seconded(train_ring_judge(own, JUDGE_DIRECTION, seed, shipped_lessons()), shipped, own)
         # Of the log and not of a copy, where ids are dealt anew.
         judge = replace(judge, home=acts_sketch(graph))
     task, source_user, windows, candidates = first
@@ -125,12 +125,12 @@ def without_suspects(
     return replace(task, y=y)
 
 
-def seconded(judge: RingJudge, elder: RingJudge, lessons: Lessons) -> RingJudge:
+def seconded(judge: RingJudge, other: RingJudge, lessons: Lessons) -> RingJudge:
     """A log's judge with that of other logs as its second opinion, where that one knows the log."""
-    return replace(judge, second=elder) if knows(elder, judge, lessons) else judge
+    return replace(judge, second=other) if knows(other, judge, lessons) else judge
 
 
-def knows(elder: RingJudge, judge: RingJudge, lessons: Lessons) -> bool:
+def knows(other: RingJudge, judge: RingJudge, lessons: Lessons) -> bool:
     """Whether a judge of other logs ranks what was planted into this one nearly as well as the log's own does.
 
     By average precision, campaigns against natural groups and hard innocents, at most MUCH_WORSE lower.
@@ -138,10 +138,10 @@ def knows(elder: RingJudge, judge: RingJudge, lessons: Lessons) -> bool:
     learned = replace(judge, known=None)  # whether a group is strange is another question
     rows = np.flatnonzero(lessons.is_ring | lessons.is_innocent | lessons.is_natural)
     inputs, fold, wanted = lessons.inputs[rows], lessons.fold[rows], lessons.is_ring[rows]
-    of_elder, of_judge = (
-        average_precision_score(wanted, each.logits(inputs, fold)) for each in (elder, learned)
+    of_other, of_judge = (
+        average_precision_score(wanted, each.logits(inputs, fold)) for each in (other, learned)
     )
-    return bool(of_elder >= of_judge - MUCH_WORSE)
+    return bool(of_other >= of_judge - MUCH_WORSE)
 
 
 def _check_learnable(task: Task, n_found: int) -> None:
@@ -162,16 +162,16 @@ def planted_copies(
     bench: Workbench,
     seed: int,
     progress: Progress,
-    elder: RingJudge | None = None,
+    other: RingJudge | None = None,
 ) -> Iterator[tuple[Planted, list[PairArrays], Candidates, Lessons]]:
     """Planted copies of a log, pairs, candidates and lessons, until enough campaigns came out as candidates.
 
-    elder: as in `lessons_of`.
+    other: as in `lessons_of`.
     """
     n_found = 0
     for number in range(MOST_COPIES):
         planted, windows, candidates = planted_copy(graph, bench, seed + 1_000 * number, progress)
-        lessons = lessons_of(planted, candidates, elder)
+        lessons = lessons_of(planted, candidates, other)
         yield planted, windows, candidates, lessons
         n_found += lessons.n_found
         if n_found >= ENOUGH_FOUND or lessons.n_found >= ENOUGH_IN_ONE:
@@ -208,15 +208,15 @@ def _would_flag(judge: RingJudge, candidates: Candidates) -> NDArray[np.bool_]:
     return np.asarray(shared >= RING_LABEL * np.diff(candidates.blocks.users.indptr))
 
 
-def lessons_of(planted: Planted, candidates: Candidates, elder: RingJudge | None = None) -> Lessons:
+def lessons_of(planted: Planted, candidates: Candidates, other: RingJudge | None = None) -> Lessons:
     """What the candidates of a planted log teach.
 
-    elder: a judge of other logs. What it would flag is no example of a natural group: a user's log may hold rings.
+    other: a judge of other logs. What it would flag is no example of a natural group: a user's log may hold rings.
     """
     campaign, jaccard = campaign_overlap(candidates.blocks, planted.campaign_of_user)
     innocent, likeness = campaign_overlap(candidates.blocks, planted.innocent_of_user)
-    if elder is not None:
-        suspected = _would_flag(elder, candidates)
+    if other is not None:
+        suspected = _would_flag(other, candidates)
         jaccard = np.where(suspected & (jaccard < NATURAL), NATURAL, jaccard)  # neither ring nor natural
     return Lessons(
         candidates.inputs, campaign, jaccard, np.where(likeness >= 0.5, innocent, -1), candidates.fold

@@ -127,9 +127,7 @@ def learn_users(
     fold = finer(base.fold, y, labels.group, n_folds, seed)
     trees, out_of_fold = fit_user_trees(log.columns, y, fold, labels.y, training.settings.trees, seed)
     parts = replace(base.parts, trees=out_of_fold)
-    evidence = Evidence(labels.y)
-    if unlabelled is not None:
-        evidence = Evidence((labels.y == 1).astype(np.int8), unlabelled.share)
+    evidence = _evidence(labels, unlabelled)
     fusion, measured = choose(
         parts, evidence, labels, coarser_folds(fold, n_folds), base.zero_shot, few, seed
     )
@@ -144,6 +142,13 @@ def _check_enough(labels: UserLabels, path: str) -> None:
             f"{path}: only {plural(labels.n_fraud, 'user')} of the log labelled fraud (1), and no campaigns can be "
             f"planted into so small a log: learning needs {LEAST_FRAUDS} frauds. Label more users"
         )
+
+
+def _evidence(labels: UserLabels, unlabelled: Unlabelled | None) -> Evidence:
+    """What the fusion is fitted to: the labels, or frauds among all users with the share that was estimated."""
+    if unlabelled is None:
+        return Evidence(labels.y)
+    return Evidence((labels.y == 1).astype(np.int8), unlabelled.share)
 
 
 @dataclass(frozen=True)

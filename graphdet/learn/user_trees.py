@@ -1,6 +1,6 @@
 """Gradient-boosted trees for labels of users: what each does, its neighbourhood, its texts, and who is known around it.
 
-The same code makes the columns for training and for scoring. No user ever hears its own label: a model is grown
+The same code makes the columns for training and for scoring. No user's own label reaches its score: a model is grown
 without one fold of labels, neither as labels nor through neighbours, and judges the users of that fold; users that
 were not learned from get the mean of all models. The labels learned from are kept with the trees, under a hash of each
 id.
@@ -217,11 +217,11 @@ def lesson_of(
     given: UserColumns,
     y: NDArray[np.integer],
     fold: NDArray[np.integer],
-    told: NDArray[np.integer],
+    shared: NDArray[np.integer],
     k: int,
     judged: NDArray[np.int64] | None = None,
 ) -> Lesson:
-    """What fold k's trees learn from: y, fold and told as for fit_user_trees. judged: rows int64[q]; None, all users.
+    """What fold k's trees learn from: y, fold and shared as for fit_user_trees. judged: rows int64[q]; None, all users.
 
     Raises:
         InputError: the rest of the fold has labels of one kind only.
@@ -231,7 +231,7 @@ def lesson_of(
         raise InputError(
             "trees need users labelled fraud (1) and clean (0) outside each fold; give more labels"
         )
-    outside = np.where(fold != k, told, -1)
+    outside = np.where(fold != k, shared, -1)
     heard = np.where(outside >= 0, fold, -1)
     x = given.columns.beside(label_messages(given.relations, outside, heard))
     # Every user is learned twice, once as if none of its neighbours were known: so it is for most users where few
@@ -248,30 +248,30 @@ def fit_user_trees(
     given: UserColumns,
     y: NDArray[np.integer],
     fold: NDArray[np.integer],
-    told: NDArray[np.integer],
+    shared: NDArray[np.integer],
     settings: TreeSettings | None = None,
     seed: int = 0,
 ) -> tuple[UserTrees, Float]:
     """Grow one model per fold without its labels; the trees, and out-of-fold logits float64[n_users].
 
-    Shapes: y int[n_users], 1 fraud, 0 clean, −1 not learned from; fold int[n_users], from 0; told int[n_users], what
-    users hear of each other (labels that were given; y may hold guesses beside them). Users with y = −1 get the mean of
-    all models in the second result.
+    Shapes: y int[n_users], 1 fraud, 0 clean, −1 not learned from; fold int[n_users], from 0; shared int[n_users],
+    the labels that reach neighbours (those that were given; y may hold guesses beside them). Users with
+    y = −1 get the mean of all models in the second result.
 
     Raises:
         InputError: the rest of a fold has labels of one kind only.
     """
-    y, told = np.asarray(y), np.asarray(told)
+    y, shared = np.asarray(y), np.asarray(shared)
     fold = np.asarray(fold, np.int64)
     n_folds = int(fold.max(initial=0)) + 1
     members, each = [], np.zeros((n_folds, len(y)))
     names: tuple[str, ...] = ()
     for k in range(n_folds):
-        lesson = lesson_of(given, y, fold, told, k)
+        lesson = lesson_of(given, y, fold, shared, k)
         names = lesson.names
         trees, each[k] = lesson.learn(settings, seed)
         members.append(trees)
-    known = KnownUsers.of(given.ids, told, fold)
+    known = KnownUsers.of(given.ids, shared, fold)
     out_of_fold = own_fold_or_mean(each, np.where(y >= 0, fold, NO_FOLD))
     return UserTrees(names, tuple(members), known), out_of_fold
 

@@ -50,24 +50,31 @@ class Dialect:
     quote: str
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What a delimited file holds: how many columns, lines to skip at its start, and whether a header follows these."""
+
+    n_columns: int
+    skip: int
+    header: bool
+
+
 def load_csv(
     bench: duckdb.DuckDBPyConnection,
     path: str,
     table: str,
     errors: str,
-    n_columns: int,
-    skip: int,
-    header: bool,
+    layout: Layout,
     dialect: Dialect,
 ) -> None:
     """Read a CSV file into a temporary table of text columns c0, c1, …; bad ones go to `errors`.
 
-    DuckDB takes a blank first line for the header, so blank lines before it must be skipped (`skip`).
+    DuckDB takes a blank first line for the header, so blank lines before it must be skipped.
     """
-    columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(n_columns))
+    columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(layout.n_columns))
     bench.execute(
         f"CREATE TEMP TABLE {table} AS SELECT * FROM read_csv({literal(path)}, columns = {{{columns}}}, "
-        f"auto_detect = false, skip = {skip}, header = {header}, delim = {literal(dialect.delimiter)}, "
+        f"auto_detect = false, skip = {layout.skip}, header = {layout.header}, delim = {literal(dialect.delimiter)}, "
         f"quote = {literal(dialect.quote)}, escape = {literal(dialect.quote)}, nullstr = '', "
         "strict_mode = true, store_rejects = true, "
         f"rejects_table = '{errors}', rejects_scan = '{errors}_scan')"
@@ -316,7 +323,7 @@ def read_by_lines(
             out.write("\n".join(batch.column(0).to_pylist()) + "\n")
     table, errors = fresh_name("raw"), fresh_name("errors")
     try:
-        load_csv(bench, str(part), table, errors, n_columns, 0, False, dialect)
+        load_csv(bench, str(part), table, errors, Layout(n_columns, 0, False), dialect)
     except duckdb.Error as error:
         raise InputError(
             f"{file.path}: cannot be read as text with columns ({first_words(error)})"
@@ -393,7 +400,9 @@ def _load(
     counted = count_lines(file)
     table, errors = fresh_name("raw"), fresh_name("errors")
     try:
-        load_csv(bench, file.readable, table, errors, n_columns, counted.leading, header_lines > 0, dialect)
+        load_csv(
+            bench, file.readable, table, errors, Layout(n_columns, counted.leading, header_lines > 0), dialect
+        )
         return number_rows(bench, table, errors, n_columns, header_lines, counted)
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return None

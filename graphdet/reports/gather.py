@@ -68,16 +68,14 @@ def gather_rings(sources: Sources, ring_ids: Sequence[str]) -> Iterator[RingData
     names = item_names(None if sources.items is None else _table_of(sources.items, "item_id", pushed))
     for ring_id in ring_ids:
         mine = members.get(ring_id, [])
-        yield _ring(
+        found = _Found(
             rings[ring_id],
             mine,
             targets.get(ring_id, []),
             [act for row in mine for act in acts.get(row["user_id"], ())],
-            names,
-            scores,
             _shared(mine, links),
-            sources.look,
         )
+        yield _ring(found, names, scores, sources.look)
 
 
 def _table_of(table: pa.Table, column: str, values: pa.Array) -> pa.Table:
@@ -97,17 +95,22 @@ def _grouped(rows: Sequence[FindingRow], key: str = "ring_id") -> dict[str, list
     return groups
 
 
+@dataclass(frozen=True)
+class _Found:
+    """The rows of one ring: itself, its members, its targets, all acts of the members, and what they share."""
+
+    ring: FindingRow
+    members: Sequence[FindingRow]
+    targets: Sequence[FindingRow]
+    rows: Sequence[FindingRow]
+    shared: list[SharedEntity]
+
+
 def _ring(
-    ring: FindingRow,
-    members: Sequence[FindingRow],
-    targets: Sequence[FindingRow],
-    rows: Sequence[FindingRow],
-    names: Mapping[str, str],
-    scores: Mapping[str, FindingRow],
-    shared: list[SharedEntity],
-    look: Look | None,
+    of: _Found, names: Mapping[str, str], scores: Mapping[str, FindingRow], look: Look | None
 ) -> RingData:
     """Put one ring together; members by score, targets by members, acts by time."""
+    ring, members, targets, rows = of.ring, of.members, of.targets, of.rows
     pushed = {row["item_id"] for row in targets}
     acts = sorted(
         (Act(**{name: act[name] for name in ACT_COLUMNS}) for act in rows if act["item_id"] in pushed),
@@ -147,7 +150,7 @@ def _ring(
         acts=acts,
         others_ms=sorted(act["at_ms"] for act in others),
         sittings=_sittings(rows, pushed),
-        shared=shared,
+        shared=of.shared,
     )
     if look is None or not acts:
         return data

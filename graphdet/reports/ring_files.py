@@ -1,6 +1,7 @@
 """The files of rings: a page for people and the other formats beside it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from graphdet.files import make_folder, write_text
@@ -22,36 +23,44 @@ _NAMES = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class RingFiles:
+    """Which files of a ring are written, and what they show.
+
+    facts: of the run, for the pages. has_overview: whether there is a report to go back to. With `names` every id
+    becomes a pseudonym. `tell` puts a narrative to each ring as it is shown.
+    """
+
+    formats: Sequence[str] = DEFAULT_RING_FORMATS
+    facts: RunFacts | None = None
+    has_overview: bool = True
+    names: Pseudonyms | None = None
+    tell: Tell | None = None
+
+
 def write_rings(
     folder: Path,
     sources: Sources,
     ring_ids: Sequence[str],
-    formats: Sequence[str] = DEFAULT_RING_FORMATS,
-    *,
-    facts: RunFacts | None = None,
-    has_overview: bool = True,
-    names: Pseudonyms | None = None,
-    tell: Tell | None = None,
+    how: RingFiles | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Write RING_ID.html and so on for some rings; returns the paths, ring by ring in the order given.
-
-    With `names` every id becomes a pseudonym. `tell` puts a narrative to each ring as it is shown.
 
     Raises:
         GraphdetError: a file cannot be written, or a format needs a package that is not there.
         ValueError: a column of the sources is missing.
     """
-    progress = progress or Silent()
+    how, progress = how or RingFiles(), progress or Silent()
     if not ring_ids:
         return []
     make_folder(folder)
     progress.start("ring pages", len(ring_ids))
     written = []
     for ring in gather_rings(sources, ring_ids):
-        shown = ring if names is None else hide_ring(ring, names)
-        shown = shown if tell is None else tell(shown, facts)
-        written += write_ring(folder, shown, formats, facts, has_overview, names is not None)
+        shown = ring if how.names is None else hide_ring(ring, how.names)
+        shown = shown if how.tell is None else how.tell(shown, how.facts)
+        written += write_ring(folder, shown, how.formats, how.facts, how.has_overview, how.names is not None)
         progress.advance()
     progress.done()
     return written

@@ -223,7 +223,7 @@ PLAIN = "nothing stands out"
 _SPANS = {"1h": "in the hour before", "1d": "in the day before", "7d": "in the week before"}
 
 
-def labelled_reasons(found: LabelledScores, names: Sequence[str], flagged: NDArray[np.bool_]) -> list[str]:
+def labelled_reasons(scores: LabelledScores, names: Sequence[str], flagged: NDArray[np.bool_]) -> list[str]:
     """Say what moved each flagged or most suspicious row; "nothing stands out" for the others.
 
     A feature's effect is what the logit loses when that feature alone is made typical (the median of clean
@@ -231,24 +231,24 @@ def labelled_reasons(found: LabelledScores, names: Sequence[str], flagged: NDArr
 
     Shapes: names[d]; flagged bool[n]; returns n sentences.
     """
-    out = [PLAIN] * len(found.logit)
-    top = np.lexsort((np.arange(len(found.logit)), -found.logit))[:N_EXPLAINED]
+    out = [PLAIN] * len(scores.logit)
+    top = np.lexsort((np.arange(len(scores.logit)), -scores.logit))[:N_EXPLAINED]
     rows = np.union1d(np.flatnonzero(flagged), top).astype(np.int64)
-    effects = found.effects(rows)
+    effects = scores.effects(rows)
     for place, row in enumerate(rows.tolist()):
         order = np.argsort(-effects[place], kind="stable")[:N_REASONS]
-        said = [
-            _said(names[j], found.x[row, j], found.typical[j])
+        signs = [
+            _sign(names[j], scores.x[row, j], scores.typical[j])
             for j in order
             if effects[place, j] >= LEAST_EFFECT
         ]
-        if said:
-            out[row] = _sentence(said)
+        if signs:
+            out[row] = _sentence(signs)
         elif flagged[row]:
             out[row] = _sentence(
                 [
                     "many small signs, none by itself",
-                    _said(names[order[0]], found.x[row, order[0]], found.typical[order[0]]),
+                    _sign(names[order[0]], scores.x[row, order[0]], scores.typical[order[0]]),
                 ]
             )
     return out
@@ -259,7 +259,7 @@ def _sentence(parts: Sequence[str]) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-def _said(name: str, value: float, typical: float) -> str:
+def _sign(name: str, value: float, typical: float) -> str:
     return f"{words(name)} {_shown(name, value)} (typically {_shown(name, typical)})"
 
 

@@ -9,7 +9,7 @@ from graphdet.arrays import Bool, Float, Int, Rng
 from graphdet.simulation.campaigns import Campaign
 from graphdet.simulation.profile import MINUTE_MS, LogProfile
 from graphdet.simulation.targets import Strike, interest
-from graphdet.simulation.timetables import PlannedSession, Timetable, hours_apart, make_timetable
+from graphdet.simulation.timetables import PlannedSession, Timetable, VisitCounts, hours_apart, make_timetable
 from graphdet.units import DAY_MS
 
 SCRIPT_GAP_MS = 4_000
@@ -61,9 +61,8 @@ def make_account(
     n_visits = int(visits_of.sum())
     n_clicks = n_visits * (1 + campaign.camouflage * float(rng.lognormal(-0.08, 0.4)) + campaign.coattail)
     per_visit = 2 if campaign.coattail else 1
-    table = make_timetable(
-        profile, strike, round(n_clicks), n_visits, per_visit, campaign.one_sitting, user, rng
-    )
+    visits = VisitCounts(round(n_clicks), n_visits, per_visit, campaign.one_sitting)
+    table = make_timetable(profile, strike, visits, user, rng)
     plan = _Plan(profile, campaign, strike, table, rng)
     plan.spread(np.repeat(plan.touched(k), visits_of))
     account = PlannedAccount(user)

@@ -15,7 +15,7 @@ from graphdet.simulation.accounts import PlannedAccount, make_account
 from graphdet.simulation.campaigns import Campaign
 from graphdet.simulation.profile import LogProfile
 from graphdet.simulation.targets import Strike
-from graphdet.simulation.timetables import ONE_VISIT_MS, attend, make_timetable
+from graphdet.simulation.timetables import ONE_VISIT_MS, VisitCounts, attend, make_timetable
 
 BELOW_LIMIT = (0.003, 0.08)  # how far payments stay below the limit from which somebody looks
 FEE = (0.005, 0.03)  # share that an account keeps of what passes through it
@@ -262,7 +262,7 @@ def _payer(
         payments = [Payment(at, len(strike.items) - 1, 1 - float(rng.uniform(*BELOW_LIMIT)))]
     payments = _one_a_visit(sorted(payments))
     n_clicks = round(len(payments) * (1 + campaign.camouflage * float(rng.lognormal(-0.08, 0.4))))
-    table = make_timetable(profile, strike, n_clicks, len(payments), 1, False, user, rng)
+    table = make_timetable(profile, strike, VisitCounts(n_clicks, len(payments), 1), user, rng)
     moments = np.array([payment.at_ms for payment in payments], np.int64)
     items = strike.items[[payment.target for payment in payments]]
     shares = np.array([payment.of_limit for payment in payments])

@@ -72,27 +72,36 @@ class Timetable:
         return any(start < high and end > low for start, end in (*others, *self.busy))
 
 
+@dataclass(frozen=True)
+class VisitCounts:
+    """What an account does: about n_clicks in all, and n_visits of per_visit clicks to a campaign's targets.
+
+    With one_sitting one session, the longest, has room for all the visits.
+    """
+
+    n_clicks: int
+    n_visits: int
+    per_visit: int
+    one_sitting: bool = False
+
+
 def make_timetable(
     profile: LogProfile,
     strike: Strike,
-    n_clicks: int,
-    n_visits: int,
-    per_visit: int,
-    one_sitting: bool,
+    visits: VisitCounts,
     user: int,
     rng: Rng,
 ) -> Timetable:
-    """Make a timetable of about n_clicks with room for n_visits of per_visit clicks in the campaign's window.
+    """Make a timetable with room for the visits in the campaign's window.
 
-    user: the real user it belongs to, whose own sessions it keeps clear of, or −1. With one_sitting one
-    session, the longest, has all the room.
+    user: the real user it belongs to, whose own sessions it keeps clear of, or −1.
     """
-    table = _fit(profile, strike, n_clicks, n_visits, rng)
+    table = _fit(profile, strike, visits.n_clicks, visits.n_visits, rng)
     table.busy = _own_times(profile, user) if user >= 0 else []
-    if one_sitting:
-        _enlarge(profile, strike, table, per_visit * n_visits, rng)
+    if visits.one_sitting:
+        _enlarge(profile, strike, table, visits.per_visit * visits.n_visits, rng)
     else:
-        _make_room(profile, strike, table, n_visits, per_visit, rng)
+        _make_room(profile, strike, table, visits.n_visits, visits.per_visit, rng)
     _keep_clear(profile, strike, table, rng)
     return table
 

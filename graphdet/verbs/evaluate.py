@@ -10,9 +10,9 @@ from graphdet.errors import UsageError
 from graphdet.evaluation.compare import Costs, Resampling, ScoredRows, measure_scores
 from graphdet.files import make_folder, write_json
 from graphdet.lab.scored_labels import (
+    distinct_names,
     file_fact,
     flags_of,
-    names_of,
     reliability_warnings,
     scored_labels,
     threshold_of,
@@ -55,7 +55,7 @@ def evaluate(
     the document of evaluation.json (reports/schemas/evaluation-1.schema.json).
 
     Raises:
-        UsageError: a threshold is needed and none can be told, an option is out of range, too many files.
+        UsageError: nobody can tell what counts as flagged, an option is out of range, too many files.
         InputError: a file cannot be used; no id in common; one class only.
     """
     wanted, progress = wanted or Wanted(), progress or Silent()
@@ -85,30 +85,32 @@ def evaluate(
         Resampling(wanted.n_draws, wanted.seed, progress.advance),
     )  # fmt: skip
     progress.done()
+    names = distinct_names(paths)
     parts = [
         one_score(MeasuredFile(name, file_fact(path), *each), rows, wanted.costs, wanted.ks)
-        for name, path, *each in zip(names_of(paths), paths, files, scored, measured, thresholds, strict=True)
+        for name, path, *each in zip(names, paths, files, scored, measured, thresholds, strict=True)
     ]
     if wanted.by is not None:
         for part, one in zip(parts, scored, strict=True):
             part["by"] = slices(rows, one, wanted.by)
-    about = {
-        "labels": file_fact(labels) | {"key": given.key},
-        "group": wanted.group or given.key,
-        "by": wanted.by,
-        "seed": wanted.seed,
-        "n_draws": wanted.n_draws if any(m.draws["auroc"].size for m in measured) else 0,
-        "cost_missed": wanted.costs.missed,
-        "cost_false": wanted.costs.false,
-    }
-    return _written(out, whole(about, rows, parts, measured, warnings))
-
-
-def _written(out: Path, document: dict[str, Any]) -> dict[str, Any]:
-    """Write the document as JSON and as a page."""
+    drawn = any(one.draws["auroc"].size for one in measured)
+    about = {"labels": file_fact(labels) | {"key": given.key}, **_settings(wanted, given.key, drawn)}
+    document = whole(about, rows, parts, measured, warnings)
     write_json(out / "evaluation.json", document)
     write_evaluation_page(out / "evaluation.html", document)
     return document
+
+
+def _settings(wanted: Wanted, key: str, drawn: bool) -> dict[str, Any]:
+    """What was asked for, as the document says it; drawn: whether there were groups enough for intervals."""
+    return {
+        "group": wanted.group or key,
+        "by": wanted.by,
+        "seed": wanted.seed,
+        "n_draws": wanted.n_draws if drawn else 0,
+        "cost_missed": wanted.costs.missed,
+        "cost_false": wanted.costs.false,
+    }
 
 
 def _check(paths: Sequence[Path], wanted: Wanted) -> None:

@@ -94,21 +94,13 @@ def report(
     )
     facts = run_facts(info, acts_queries())
     # What draws the pages is loaded only now, while a thread numbers the acts of the log (see ring_sources).
-    from graphdet.reports.ring_files import remove_old, write_rings
+    from graphdet.reports.ring_files import RingFiles, remove_old, write_rings
 
     if whole:
         remove_old(out / "rings", keep={page_name(ring_id) for ring_id in ring_ids})
-    written = write_rings(
-        out / "rings",
-        sources,
-        ring_ids,
-        asked.formats,
-        facts=facts,
-        has_overview=whole,
-        names=asked.names,
-        tell=None if asked.narrator is None else asked.narrator.tell,
-        progress=progress,
-    )
+    tell = None if asked.narrator is None else asked.narrator.tell
+    files = RingFiles(asked.formats, facts, whole, asked.names, tell)
+    written = write_rings(out / "rings", sources, ring_ids, files, progress)
     return [_findings(store, out, scores, rings, info, asked, progress)] if whole else written
 
 

@@ -91,7 +91,7 @@ def run(
 ) -> dict[str, Any]:
     """Ingest, train (unless a model is given), find rings, score users, write back and report.
 
-    listener: is told of the report that is written. changes: fields of the request by name.
+    listener: hears of the report that is written. changes: fields of the request by name.
 
     Returns a summary: counts, the top suspects and rings as rows, warnings, and the path of the report. A log
     too small to learn from gets the whole folder too: nobody is flagged, and report and warnings say why.
@@ -137,11 +137,7 @@ def run(
                 )
         del graph
         with clock.stage("write back"):
-            progress.start("write scores and rings")
-            store.write_scores(scores)
-            store.write_rings(known.rings, known.history)
-            store.write_labelled(labelled)
-            progress.done()
+            _write_back(store, scores, known, labelled, progress)
         info = _about(store, read, config, learned, request) | {
             "seed": request.seed, "fdr": request.fdr, "review": request.review, MODEL_DIGEST: model_digest(model_dir),
         }  # fmt: skip
@@ -156,14 +152,33 @@ def run(
         write_run_json(out, info)
     finally:
         store.close()
-    suspects = scores.filter(scores["flagged"]).slice(0, TOP_IN_SUMMARY).to_pylist()
     return {
         "counts": info["counts"],
-        "suspects": suspects,
-        "rings": known.rings.rings.filter(known.rings.rings["flagged"]).slice(0, TOP_IN_SUMMARY).to_pylist(),
+        "suspects": _top(scores),
+        "rings": _top(known.rings.rings),
         "warnings": [*info["warnings"], *_too_little(learned)],
         "report": str(page),
     }
+
+
+def _top(table: pa.Table) -> list[dict[str, Any]]:
+    """The first rows that are flagged."""
+    rows: list[dict[str, Any]] = table.filter(table["flagged"]).slice(0, TOP_IN_SUMMARY).to_pylist()
+    return rows
+
+
+def _write_back(
+    store: CaseworkStore,
+    scores: pa.Table,
+    known: Remembered,
+    labelled: dict[str, pa.Table],
+    progress: Progress,
+) -> None:
+    progress.start("write scores and rings")
+    store.write_scores(scores)
+    store.write_rings(known.rings, known.history)
+    store.write_labelled(labelled)
+    progress.done()
 
 
 def _learn(

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from graphdet.errors import UsageError
 from graphdet.evaluation.calibration import brier, calibration_error, reliability
 from graphdet.evaluation.compare import (
     Costs,
@@ -25,6 +26,7 @@ from graphdet.evaluation.cuts import (
     precision_at,
     recall_at_precision,
 )
+from graphdet.evaluation.flag_rule import FlagRule
 from graphdet.evaluation.intervals import draws, interval
 
 # Few distinct scores, so that ties are the rule.
@@ -222,3 +224,9 @@ def test_curves_are_read_where_they_are_reached() -> None:
         [1, 1, 2 / 3, 2 / 3]
     )
     assert roc_at(cuts, np.array([0.0, 0.5, 1.0])).tolist() == [0.5, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("wrong", [{"fdr": 0.0}, {"fdr": 1.0}, {"review": 0}])
+def test_a_rule_that_flags_nothing_sensible_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        FlagRule(**wrong)

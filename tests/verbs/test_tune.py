@@ -1,5 +1,6 @@
 """`tune` on real tables of a store: settings are compared inside the training part, and train takes what it writes."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 from graphdet.config import load_config
 from graphdet.errors import InputError, UsageError
 from graphdet.evaluation.splits import SplitPlan
-from graphdet.learn.train_settings import load_train_settings
+from graphdet.learn.train_settings import TrainSettings, load_train_settings
 from graphdet.logs.labels import read_labels
+from graphdet.scores.trees import TreeSettings
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.ingest import ingest
 from graphdet.verbs.train import TrainRequest, train
@@ -102,3 +104,15 @@ def test_what_cannot_be_tuned(world: tuple[DuckDBStore, Path], tmp_path: Path) -
     (tmp_path / "few.csv").write_text("event_id,label\n" + "".join(f"{n},{int(n < 4)}\n" for n in range(30)))
     with pytest.raises(InputError, match="10 of each"):
         tune(store, read_labels(tmp_path / "few.csv"), tmp_path / "o")
+
+
+def test_a_label_file_is_read_once(world: tuple[DuckDBStore, Path], tmp_path: Path) -> None:
+    store, folder = world
+    path = tmp_path / "l.csv"
+    path.write_bytes((folder / "l.csv").read_bytes())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    labels = read_labels(path)
+    path.unlink()
+    train(store, tmp_path / "m", TrainRequest(labels, settings=TrainSettings(trees=TreeSettings(rounds=20))))
+    card = json.loads((tmp_path / "m" / "card_event.json").read_text())
+    assert card["labels"] == {"file": "l.csv", "sha256": digest}
