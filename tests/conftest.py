@@ -59,6 +59,7 @@ def place_in_line(item: pytest.Item) -> int:
     return len(LONG_FIRST) + (1 if mine.parts[0] in WHOLE_COMMANDS else 2)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep whole commands out of the unit part, the tests of Neo4j on one worker, and what is long in front."""
     for item in items:
