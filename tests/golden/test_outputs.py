@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.paths import ROOT
+
 HERE = Path(__file__).parent
 RECORD = HERE / "outputs.json"
 # What decides the last bits of a figure, or the shape of a page, beside our own code.
@@ -33,7 +35,8 @@ def circumstances() -> dict[str, str]:
 def written(work: Path, *more: str) -> dict[str, dict[str, str]]:
     """Digests of all outputs, made anew."""
     program = [sys.executable, str(HERE / "outputs.py"), str(work), *more]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=1_500, check=False)
+    ours = {**os.environ, "PYTHONPATH": str(ROOT)}  # the package of this checkout, whichever is installed
+    done = subprocess.run(program, capture_output=True, text=True, timeout=1_500, check=False, env=ours)
     assert done.returncode == 0, done.stderr
     found: dict[str, dict[str, str]] = json.loads(done.stdout)
     return found
