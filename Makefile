@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 # Two workers, a file at a time, what is long first, Neo4j's tests on one of them (tests/conftest.py). One thread each: the
 # threads of two workers would wait for each other. Compiled tests are kept, whatever the environment says: else every
 # worker compiles all of them anew.
-PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadgroup
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: setup test unit lint golden demo bench bench-rings bench-cases clean
 

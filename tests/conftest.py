@@ -59,28 +59,31 @@ def place_in_line(item: pytest.Item) -> int:
     return len(LONG_FIRST) + (1 if mine.parts[0] in WHOLE_COMMANDS else 2)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def is_of_neo4j(nodeid: str) -> bool:
+    """Whether a test needs the server, as its name or its file's says: who hands tests out knows nothing but names."""
+    return "neo4j" in nodeid.partition("[")[0]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep whole commands out of the unit part, the tests of Neo4j on one worker, and what is long in front."""
+    """Keep whole commands out of the unit part, and put what is long in front."""
     for item in items:
         if item.path.is_relative_to(HERE) and item.path.relative_to(HERE).parts[0] in WHOLE_COMMANDS:
             item.add_marker(pytest.mark.slow)
-        if item.get_closest_marker("neo4j"):
-            item.add_marker(pytest.mark.xdist_group("neo4j"))
+        if item.get_closest_marker("neo4j") and not is_of_neo4j(item.nodeid):
+            raise pytest.UsageError(f"{item.nodeid} needs Neo4j: let its name or its file's say so")
     items.sort(key=place_in_line)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """With `--dist loadgroup`: a file at a time in our order, but a group, of whatever files, together."""
-    if config.getvalue("dist") != "loadgroup":
+    """With `--dist loadfile`: a file at a time in our order, and all tests of Neo4j to one worker."""
+    if config.getvalue("dist") != "loadfile":
         return None
-    from xdist.scheduler import LoadGroupScheduling
+    from xdist.scheduler import LoadFileScheduling
 
-    class Scheduling(LoadGroupScheduling):
+    class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            scope = super()._split_scope(nodeid)
-            return scope.partition("::")[0] if scope == nodeid else scope
+            return "neo4j" if is_of_neo4j(nodeid) else super()._split_scope(nodeid)
 
     config.option.loadscopereorder = False
     return Scheduling(config, log)

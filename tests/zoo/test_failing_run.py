@@ -121,7 +121,7 @@ def test_a_store_that_fills_its_disk(log: Path, tmp_path: Path, small_disk: Path
 
 
 @pytest.mark.neo4j
-def test_a_wrong_password_is_told_without_it(log: Path, neo4j_url: str, tmp_path: Path) -> None:
+def test_a_wrong_password_of_neo4j_is_told_without_it(log: Path, neo4j_url: str, tmp_path: Path) -> None:
     env = {"NEO4J_USERNAME": "neo4j", "NEO4J_PASSWORD": "certainly wrong"}
     words = ("run", log, "--config", "simulated", "--out", tmp_path / "out", "--store", neo4j_url)
     done = graphdet(*words, env=env)
