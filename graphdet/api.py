@@ -198,17 +198,19 @@ def simulate(
     >>> made.truth["campaign_id"].unique().tolist()
     ['C1']
     """
+    from graphdet.simulation.log_files import check_ending
+    from graphdet.simulation.row_values import read_values
     from graphdet.verbs import simulate as verb
 
     if out is not None:
-        verb.check_ending(Path(out))
+        check_ending(Path(out))
     graph = values = None
     if base is not None:
         from graphdet.graph.encode import read_graph
 
         with opened(base.url if isinstance(base, Findings) else base) as store:
             graph = read_graph(store, Silent())
-            values = verb.read_values(store, graph, rating)
+            values = read_values(store, graph, rating)
     elif rating is not None or shared_ids:
         raise UsageError("rating and shared_ids are about the log of `base`; made logs know theirs")
     made = verb.make(

@@ -129,7 +129,7 @@ def simulate_command(
 
     from graphdet.cli.progress import make_progress
     from graphdet.graph.encode import read_graph
-    from graphdet.verbs.simulate import read_values
+    from graphdet.simulation.row_values import read_values
     from graphdet.verbs.simulate import simulate as make
 
     changed = _knobs(knobs or [])

@@ -330,3 +330,30 @@ def _vary(name: str, rng: Rng) -> Campaign:
         shared_device_share=float(rng.choice([0.0, 0.0, 0.3, 0.8])),
         shared_ip_share=float(rng.choice([0.0, 0.0, 0.4, 0.9])),
     )
+
+
+PLANS = ("benchmark", "training", "unseen", *LEVELS, *CAMPAIGN_KINDS, "none")
+
+
+DEFAULT_CAMPAIGNS = {"training": 12, "unseen": 10, **dict.fromkeys((*LEVELS, *CAMPAIGN_KINDS), 3)}
+
+
+def planned_campaigns(plan: str, n: int | None, seed: int) -> list[Campaign]:
+    """List the campaigns of a plan."""
+    if plan not in PLANS:
+        raise UsageError(f"there is no plan {plan!r}; use one of {', '.join(PLANS)}")
+    if n is not None and n < 1:
+        raise UsageError(f"the number of campaigns is {n}, it must be at least 1 (or use the plan none)")
+    if plan == "none":
+        return []
+    if plan == "benchmark":
+        return benchmark_plan(seed)[:n]
+    wanted = n or DEFAULT_CAMPAIGNS[plan]
+    if plan == "training":
+        return training_plan(seed, wanted)
+    if plan == "unseen":
+        return unseen_plan(seed, wanted)
+    if plan in CAMPAIGN_KINDS:
+        return [kind(plan)] * wanted
+    rng = np.random.default_rng((seed, LEVELS.index(plan)))
+    return [campaign_of_level(plan, rng) for _ in range(wanted)]

@@ -6,11 +6,15 @@ below a round limit, sums passed on, ratings that push an item up or down.
 
 from dataclasses import dataclass
 
+import narwhals as nw
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from graphdet import schema
 from graphdet.arrays import Float, Int, Rng
 from graphdet.errors import UsageError
+from graphdet.ports import GraphStore
 from graphdet.simulation.assemble import Planted
 from graphdet.tables import GraphArrays
 
@@ -145,3 +149,54 @@ def _number(text: str | None) -> float:
     except ValueError:
         return float("nan")
     return value if np.isfinite(value) else float("nan")
+
+
+def read_values(store: GraphStore, graph: GraphArrays, rating: str | None = None) -> RowValues:
+    """Read what the rows of a store's log carry: amounts, and ratings from the attribute of that name.
+
+    graph: the store's, as `encode` gives it. Where several events make an edge, each has an even share of their
+    sum as its amount, and the rating is the first in byte order.
+
+    Raises:
+        UsageError: the log has no such attribute, or the store keeps no events.
+    """
+    key = ["user_id", "session_id", "item_id", "action"]
+    sums = store.interactions().select(*key, "amount", "n").collect("pyarrow").to_native()
+    amount = None
+    if sums["amount"].null_count < len(sums):
+        sums = sums.take(_in_edge_order(sums, graph))
+        share = pc.divide(sums["amount"], pc.cast(sums["n"], pa.float64()))
+        amount = np.array(pc.fill_null(share, np.nan).to_numpy(), np.float64)
+    if rating is None:
+        return RowValues(amount)
+    events = store.events()
+    names = [
+        name for name in events.collect_schema().names() if name not in (*schema.EVENT_COLUMNS, "source_ix")
+    ]
+    if rating not in names:
+        raise UsageError(
+            f"the log has no attribute {rating!r} to take ratings from; it has {', '.join(names) or 'none'}; "
+            "name columns to keep in [attributes] of its config"
+        )
+    first = events.group_by(*key).agg(nw.col(rating).min()).collect("pyarrow").to_native()
+    texts = first.take(_in_edge_order(first, graph))[rating].combine_chunks()
+    return RowValues(amount, pc.cast(texts, pa.string()), rating)
+
+
+def _in_edge_order(table: pa.Table, graph: GraphArrays) -> pa.Array:
+    """Find for each edge of a graph its row in a table keyed by user, session, item and action: int64[n_edges]."""
+    sets = {
+        "action": pa.array(graph.actions, pa.string()),
+        "item_id": graph.item_ids,
+        "session_id": graph.session_ids,
+        "user_id": graph.user_ids,
+    }
+    places = [
+        np.asarray(pc.index_in(pc.cast(table[name].combine_chunks(), pa.string()), value_set=ids))
+        for name, ids in sets.items()
+    ]
+    rows = np.lexsort(places)
+    edges = np.lexsort((graph.action_ix, graph.item_ix, graph.session_ix, graph.user_ix))
+    order = np.empty(len(edges), np.int64)
+    order[edges] = rows
+    return pa.array(order)

@@ -13,8 +13,9 @@ import pytest
 
 from graphdet.errors import UsageError
 from graphdet.simulation import organic
+from graphdet.simulation.log_files import LOG_FORMATS
 from graphdet.tables import GraphArrays
-from graphdet.verbs.simulate import LOG_FORMATS, SimulateResult, simulate
+from graphdet.verbs.simulate import SimulateResult, simulate
 
 pytestmark = pytest.mark.slow
 

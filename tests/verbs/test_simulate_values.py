@@ -13,11 +13,13 @@ from graphdet.config import load_config
 from graphdet.errors import UsageError
 from graphdet.graph.encode import encode
 from graphdet.simulation import RowValues
+from graphdet.simulation.campaigns import PLANS
 from graphdet.simulation.organic import ORGANIC_KINDS as KINDS_OF_LOG
+from graphdet.simulation.row_values import read_values
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
 from graphdet.verbs.ingest import ingest
-from graphdet.verbs.simulate import PLANS, SimulateResult, read_values, simulate
+from graphdet.verbs.simulate import SimulateResult, simulate
 
 TEXT = dict.fromkeys(("user_id", "item_id", "session_id", "stars"), pa.string())
 CONFIG = """
