@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.csv as pa_csv
 
@@ -27,6 +27,9 @@ from graphdet.errors import GraphdetError, UsageError
 from graphdet.findings import Evaluation, Findings, Ring, Simulation, opened, to_pandas
 from graphdet.logs.frames import to_arrow, write_frame
 from graphdet.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from graphdet.verbs.simulate import Made
 
 __all__ = ["Evaluation", "Findings", "Ring", "Simulation", "evaluate", "open", "run", "simulate"]
 
@@ -213,13 +216,17 @@ def simulate(
             values = read_values(store, graph, rating)
     elif rating is not None or shared_ids:
         raise UsageError("rating and shared_ids are about the log of `base`; made logs know theirs")
-    made = verb.make(
-        base=graph, values=values, n_users=n_users, n_items=n_items, days=days, kind=kind, plan=plan,
-        n_campaigns=n_campaigns, knobs={name: str(value) for name, value in (knobs or {}).items()},
-        innocents=innocents, shared_ids=shared_ids, seed=seed,
-    )  # fmt: skip
+    request = verb.SimulateRequest(
+        n_users, n_items, days, kind, plan, n_campaigns, knobs or {}, innocents, shared_ids, seed
+    )
+    made = verb.make(request, graph, values)
     if out is not None:
         verb.write(Path(out), made)
+    return _as_frames(made)
+
+
+def _as_frames(made: "Made") -> Simulation:
+    """A made log and its truth as DataFrames."""
     return Simulation(
         log=to_pandas(made.log, "timestamp"),
         truth=to_pandas(made.truth).astype({"hijacked": bool}),

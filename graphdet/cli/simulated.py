@@ -130,7 +130,7 @@ def simulate_command(
     from graphdet.cli.progress import make_progress
     from graphdet.graph.encode import read_graph
     from graphdet.simulation.row_values import read_values
-    from graphdet.verbs.simulate import simulate as make
+    from graphdet.verbs.simulate import SimulateRequest, simulate
 
     changed = _knobs(knobs or [])
     base = values = None
@@ -142,21 +142,10 @@ def simulate_command(
         raise UsageError(
             "--rating and --shared-ids are about the log of a --store; generated logs know theirs"
         )
-    result = make(
-        out,
-        base=base,
-        values=values,
-        n_users=n_users,
-        n_items=n_items,
-        days=days,
-        kind=kind.value,
-        plan=plan.value,
-        n_campaigns=n_campaigns,
-        knobs=changed,
-        innocents=innocents,
-        shared_ids=shared_ids,
-        seed=seed,
+    request = SimulateRequest(
+        n_users, n_items, days, kind.value, plan.value, n_campaigns, changed, innocents, shared_ids, seed
     )
+    result = simulate(out, request, base=base, values=values)
     for warning in result.warnings:
         say(f"Warning: {warning}")
     _print_result(asdict(result), json)

@@ -1,8 +1,9 @@
 """graphdet simulate: a log with planted campaigns, as files, with the truth beside it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -23,6 +24,30 @@ from graphdet.simulation.campaigns import planned_campaigns
 from graphdet.simulation.log_files import LOG_FORMATS, LOG_WRITERS, check_ending
 from graphdet.simulation.log_tables import innocents_table, log_table, truth_items_table, truth_table
 from graphdet.tables import GraphArrays
+
+
+@dataclass(frozen=True)
+class SimulateRequest:
+    """What to make.
+
+    n_users, n_items, days and kind: of a log that is generated; kind is news, shop, payments or reviews. plan:
+    "benchmark", "training", "unseen" (kinds that no judge is trained on), a level "L1" … "L5", a kind of campaign with
+    its plain knobs, or "none". n_campaigns: how many (the first ones of the benchmark); None: as many as the plan has.
+    knobs: changed in all of them, by name; values are numbers or words, or their text. innocents: also plant groups
+    that only look coordinated.
+    shared_ids: an id is the same account as a user and as an item; so it is in generated payments.
+    """
+
+    n_users: int = 20_000
+    n_items: int = 2_000
+    days: int = 30
+    kind: str = "news"
+    plan: str = "benchmark"
+    n_campaigns: int | None = None
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    innocents: bool = False
+    shared_ids: bool = False
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,23 +90,16 @@ class Made:
 
 def simulate(
     out: Path,
+    request: SimulateRequest | None = None,
     *,
     base: GraphArrays | None = None,
     values: RowValues | None = None,
-    n_users: int = 20_000,
-    n_items: int = 2_000,
-    days: int = 30,
-    kind: str = "news",
-    plan: str = "benchmark",
-    n_campaigns: int | None = None,
-    knobs: Mapping[str, str] | None = None,
-    innocents: bool = False,
-    shared_ids: bool = False,
-    seed: int = 0,
+    **changes: Any,
 ) -> SimulateResult:
     """Write a log with planted campaigns to `out`, and truth.csv, truth_items.csv, innocents.csv beside it.
 
-    The arguments are those of `make`. Same arguments, same bytes.
+    `changes` are fields of the request, for calls from Python; base and values are those of `make`. The same arguments
+    give the same bytes.
 
     Raises:
         UsageError: an unknown plan, knob or file ending, or a column of ratings that cannot be used.
@@ -89,48 +107,34 @@ def simulate(
         GraphdetError: a file cannot be written.
     """
     check_ending(out)
-    made = make(
-        base=base, values=values, n_users=n_users, n_items=n_items, days=days, kind=kind, plan=plan,
-        n_campaigns=n_campaigns, knobs=knobs, innocents=innocents, shared_ids=shared_ids, seed=seed,
-    )  # fmt: skip
-    return write(out, made)
+    return write(out, make(replace(request or SimulateRequest(), **changes), base, values))
 
 
-def make(
-    *,
-    base: GraphArrays | None = None,
-    values: RowValues | None = None,
-    n_users: int = 20_000,
-    n_items: int = 2_000,
-    days: int = 30,
-    kind: str = "news",
-    plan: str = "benchmark",
-    n_campaigns: int | None = None,
-    knobs: Mapping[str, str] | None = None,
-    innocents: bool = False,
-    shared_ids: bool = False,
-    seed: int = 0,
-) -> Made:
+def make(request: SimulateRequest, base: GraphArrays | None = None, values: RowValues | None = None) -> Made:
     """Make a log with planted campaigns.
 
-    base: the log to plant into, with values per edge where it has some; without one a log of n_users, n_items, days
-    and kind is made. plan: "benchmark", "training", "unseen" (kinds that no judge is trained on), a level "L1" … "L5",
-    a kind of campaign with its plain knobs, or "none"; n_campaigns: how many (the first ones of the benchmark); knobs:
-    changed in all of them, by name. shared_ids: an id is the same account as a user and as an item; so it is in
-    generated payments. The log has the columns user_id, item_id, session_id, timestamp (ms), action, device_id and ip
-    where the log has such entities, amount and the column of ratings where it has these, sorted by time.
+    base: the log to plant into, with values per edge where it has some; without one a log is made as the request says.
+    The log has the columns user_id, item_id, session_id, timestamp (ms), action, device_id and ip where the log has
+    such entities, amount and the column of ratings where it has these, sorted by time.
 
     Raises:
         UsageError: an unknown plan or knob, or a column of ratings that cannot be used.
         NotEnoughData: a log too small for the plan.
     """
-    campaigns = [with_knobs(campaign, knobs or {}) for campaign in planned_campaigns(plan, n_campaigns, seed)]
+    seed, shared_ids = request.seed, request.shared_ids
+    knobs = {name: str(value) for name, value in request.knobs.items()}
+    planned = planned_campaigns(request.plan, request.n_campaigns, seed)
+    campaigns = [with_knobs(campaign, knobs) for campaign in planned]
     if base is None:
-        graph = organic(n_users, n_items, days, seed, kind)
-        values, shared_ids = organic_values(graph, kind, seed), shared_ids or kind == "payments"
+        graph = organic(request.n_users, request.n_items, request.days, seed, request.kind)
+        values, shared_ids = (
+            organic_values(graph, request.kind, seed),
+            shared_ids or request.kind == "payments",
+        )
     else:
         graph = base
-    planted = plant(graph, campaigns, seed, innocent_plan(seed) if innocents else (), shared_ids=shared_ids)
+    innocents = innocent_plan(seed) if request.innocents else ()
+    planted = plant(graph, campaigns, seed, innocents, shared_ids=shared_ids)
     return Made(
         planted,
         log_table(planted.graph, planted_values(values or RowValues(), planted, seed), seed),
