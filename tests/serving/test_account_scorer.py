@@ -69,7 +69,10 @@ def test_every_account_gets_the_score_of_the_pipeline(
 def test_models_of_labels_score_single_accounts_alike(labelled: World, tmp_path: Path) -> None:
     """Trees and networks that have not seen an account's label judge it, from the log, its acts and an export."""
     store = labelled.copy(tmp_path)
-    whole = {row["user_id"]: row for row in score(store, labelled.model, device="cpu").scores.to_pylist()}
+    whole = {
+        row["user_id"]: row
+        for row in score(store, labelled.model, ScoreRequest(device="cpu")).scores.to_pylist()
+    }
     store.close()
     scorer = warmed(labelled)
     export(labelled.model, tmp_path / "out")
