@@ -16,8 +16,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graphdet import schema
+from graphdet.units import DAY_MS, HOUR_MS
 
 Frame = nw.LazyFrame[Any]
+USUAL_UNITS_MS = (DAY_MS, HOUR_MS, 60_000, 1000)  # in which times are written, the coarsest first
 
 
 def require_columns(have: Sequence[str], want: Sequence[str], what: str) -> None:
@@ -151,6 +153,16 @@ class GraphArrays:
     def n_edges(self) -> int:
         """How many interactions."""
         return len(self.user_ix)
+
+    @cached_property
+    def timed(self) -> bool:
+        """Whether the log says when things happened; the events of one that does not are all at the moment 0."""
+        return bool(self.at_ms.any())
+
+    @cached_property
+    def resolution_ms(self) -> int:
+        """The coarsest usual unit that all times are whole multiples of, in ms: DAY_MS in a log of days."""
+        return next((unit for unit in USUAL_UNITS_MS if not np.any(self.at_ms % unit)), 1)
 
 
 @dataclass(frozen=True)

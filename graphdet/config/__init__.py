@@ -1,16 +1,17 @@
 """The TOML config as frozen settings objects, and its reader.
 
-[columns]                  # which column of the log holds what; the first three are required
+[columns]                  # which column of the log holds what; the first two are required
 user_id = "visitor"
 item_id = "article"
-timestamp = "at"
+timestamp = "at"           # leave it out where nobody knows when: friends, holdings, transfers without times
 session_id = "session"     # optional, like action, event_id, amount, quantity, text, item_name, device_id, ip
 [read]                     # only where it cannot be told from the files
 delimiter = ";"            # also header, names, quote, encoding, file_column
 [time]
-unit = "ms"                # s, ms, us, iso, or a strptime format such as "%d/%m/%Y %H:%M"
+unit = "ms"                # s, ms, us, iso, day, step, or a strptime format such as "%d/%m/%Y %H:%M"
 zone = "UTC"               # an IANA name; for times that do not carry their own offset
-origin = "2018-01-01"      # only when the log counts its times from another moment than 1970
+origin = "2018-01-01"      # only when the log counts its times (or days, or steps) from another moment than 1970
+step_s = 3600              # seconds of a step, with unit = "step"
 earliest = "1990-01-01"    # earlier events are rejected
 latest = "2030-01-01"      # later events are rejected; without it: one day after now
 [sessions]

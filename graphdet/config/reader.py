@@ -60,6 +60,7 @@ def _is_filter(value: Any) -> bool:
 
 
 _TEXT: tuple[ValueCheck, str] = (_is_text, "a text")
+_SECONDS: tuple[ValueCheck, str] = (lambda v: _is_number(v) and v > 0, "a number of seconds above 0")
 _FLAG: tuple[ValueCheck, str] = (lambda v: isinstance(v, bool), "true or false")
 # What each key must hold, and how that is called in a message. None: any key, each of that kind.
 _KEYS: dict[str, dict[str | None, tuple[ValueCheck, str]]] = {
@@ -72,8 +73,8 @@ _KEYS: dict[str, dict[str | None, tuple[ValueCheck, str]]] = {
         "encoding": (_is_encoding, "the name of an encoding such as cp1252"),
         "file_column": _TEXT,
     },
-    "time": {f.name: _TEXT for f in fields(Time)},
-    "sessions": {"gap_s": (lambda v: _is_number(v) and v > 0, "a number of seconds above 0")},
+    "time": {f.name: _SECONDS if f.name == "step_s" else _TEXT for f in fields(Time)},
+    "sessions": {"gap_s": _SECONDS},
     "actions": {
         "default": _TEXT,
         "rename": (_is_text_map, "a table of texts"),
@@ -92,7 +93,7 @@ _KEYS: dict[str, dict[str | None, tuple[ValueCheck, str]]] = {
         "duplicates": _FLAG,
     },
 }
-_UNITS = ("s", "ms", "us", "iso")
+_UNITS = ("s", "ms", "us", "iso", "day", "step")
 
 
 def load_config(path_or_name: str | Path) -> Config:
@@ -162,9 +163,17 @@ def parse_config(raw: Mapping[str, Any], *, name: str, where: str) -> Config:
     """
     _check_keys(raw, where)
     tables = {table: dict(raw.get(table, {})) for table in _KEYS}
-    for key in ("user_id", "item_id", "timestamp"):
+    for key in ("user_id", "item_id"):
         if key not in tables["columns"]:
             raise ConfigError(f'config {where}: [columns] lacks {key}; add {key} = "NAME OF THE COLUMN"')
+    if "timestamp" not in tables["columns"]:
+        for table in ("time", "sessions"):
+            if tables[table]:
+                raise ConfigError(
+                    f"config {where}: [{table}] {next(iter(tables[table]))} says how to read times, and [columns] "
+                    'names no timestamp; add timestamp = "NAME OF THE COLUMN", or leave '
+                    f"[{table}] out where the log has no times"
+                )
     read, actions = tables["read"], tables["actions"]
     if "names" in read:
         read["names"] = tuple(read["names"])
@@ -219,31 +228,8 @@ def _check_keys(raw: Mapping[str, Any], where: str) -> None:
 
 
 def _check_meaning(config: Config, where: str) -> None:
-    time, read = config.time, config.read
-    if time.unit not in _UNITS and "%" not in time.unit:
-        near = _nearest(time.unit, _UNITS)
-        raise ConfigError(
-            f"config {where}: [time] unit must be s, ms, us, iso or a strptime format, "
-            f"not {time.unit!r}{near}"
-        )
-    try:
-        ZoneInfo(time.zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ConfigError(
-            f"config {where}: [time] zone {time.zone!r} is no IANA time zone; "
-            "write for example UTC or Europe/Berlin"
-        ) from error
-    for key in ("origin", "earliest", "latest"):
-        text = getattr(time, key)
-        if text is not None:
-            try:
-                iso_ms(text)
-            except ValueError as error:
-                raise ConfigError(
-                    f"config {where}: [time] {key} must be an ISO date such as 2020-01-31, not {text!r}"
-                ) from error
-    if time.origin is not None and time.unit not in ("s", "ms", "us"):
-        raise ConfigError(f"config {where}: [time] origin needs unit s, ms or us, not {time.unit!r}")
+    _check_time(config.time, where)
+    read = config.read
     if read.header is False and read.names is None:
         raise ConfigError(f"config {where}: [read] header = false needs names = [...], one for each column")
     taken = [n for n in config.attributes if n in schema.EVENT_COLUMNS]
@@ -266,6 +252,40 @@ def _check_meaning(config: Config, where: str) -> None:
             )
 
 
+def _check_time(time: Time, where: str) -> None:
+    if time.unit not in _UNITS and "%" not in time.unit:
+        near = _nearest(time.unit, _UNITS)
+        raise ConfigError(
+            f"config {where}: [time] unit must be {_list(_UNITS)} or a strptime format, not {time.unit!r}{near}"
+        )
+    try:
+        ZoneInfo(time.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigError(
+            f"config {where}: [time] zone {time.zone!r} is no IANA time zone; "
+            "write for example UTC or Europe/Berlin"
+        ) from error
+    for key in ("origin", "earliest", "latest"):
+        text = getattr(time, key)
+        if text is not None:
+            try:
+                iso_ms(text)
+            except ValueError as error:
+                raise ConfigError(
+                    f"config {where}: [time] {key} must be an ISO date such as 2020-01-31, not {text!r}"
+                ) from error
+    if time.origin is not None and time.unit not in ("s", "ms", "us", "day", "step"):
+        raise ConfigError(
+            f"config {where}: [time] origin needs unit s, ms, us, day or step, not {time.unit!r}"
+        )
+    if time.unit == "step":
+        for key, example in (("step_s", "3600"), ("origin", '"2020-01-01"')):
+            if getattr(time, key) is None:
+                raise ConfigError(f"config {where}: [time] unit step needs {key}; add {key} = {example}")
+    elif time.step_s is not None:
+        raise ConfigError(f"config {where}: [time] step_s needs unit step, not {time.unit!r}")
+
+
 def iso_ms(text: str) -> int:
     """Milliseconds since 1970-01-01 UTC of an ISO date or time; without an offset it is UTC.
 
@@ -284,11 +304,14 @@ def config_digest(config: Config) -> str:
     """Digest what a config means: two spellings of the same settings have the same digest (SHA-256, hex).
 
     The name does not count, nor does max_reject_share: it decides whether a log is taken, not what it gives. [text]
-    counts where it makes something, so that stores written before it was there know their logs again.
+    and keys that came later
+    count where they are used, so that stores written before them know their logs again.
     """
     meaning = asdict(config)
     del meaning["name"], meaning["max_reject_share"]
     if not config.text.templates:
         del meaning["text"]
+    if config.time.step_s is None:
+        del meaning["time"]["step_s"]
     text = json.dumps(meaning, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

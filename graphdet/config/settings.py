@@ -11,7 +11,7 @@ class Columns:
 
     user_id: str
     item_id: str
-    timestamp: str
+    timestamp: str | None = None
     session_id: str | None = None
     action: str | None = None
     event_id: str | None = None
@@ -37,13 +37,18 @@ class Read:
 
 @dataclass(frozen=True)
 class Time:
-    """How times are written: unit is s, ms, us, iso or a strptime format; zone an IANA name."""
+    """How times are written: unit is s, ms, us, iso, day, step or a strptime format; zone an IANA name.
+
+    day: ISO dates, or with `origin` numbers of days since then. step: numbers of steps of `step_s` seconds since
+    `origin`.
+    """
 
     unit: str = "iso"
     zone: str = "UTC"
     origin: str | None = None  # ISO date or time; numeric times count from it. None: 1970-01-01
     earliest: str | None = None  # ISO date; earlier events are rejected. None: 1990-01-01
     latest: str | None = None  # None: one day after now
+    step_s: float | None = None  # seconds of a step, where unit is step
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from graphdet.config import Config, iso_ms
 from graphdet.errors import ConfigError
 from graphdet.logs.raw import ROW, RawFile, entity_column, first_words, literal
 from graphdet.tables import Frame
+from graphdet.units import DAY_MS
 
 FACTORS_MS = {"s": 1000.0, "ms": 1.0, "us": 0.001}  # milliseconds in one unit
 IDS = ("event_id", "user_id", "item_id", "session_id")
@@ -27,6 +28,8 @@ _SMALL_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMA
 _INTEGERS = (*_SMALL_INTEGERS, "UBIGINT", "HUGEINT", "UHUGEINT")
 # A time of day that carries its own offset or zone: "…T10:00:00Z", "…10:00:00.5+02:00", "…10:00:00
 # Europe/Berlin".
+_ISO_DAY = r"^\s*(\d+-\d+-\d+)([T\s].*)?$"
+_UNIX = "1970-01-01"
 _OWN_ZONE = r":\d\d(\.\d+)?\s*([zZ]|[+-]\d\d(:?\d\d)?|UTC|GMT|[A-Za-z]+/[A-Za-z_/]+)\s*$"
 
 
@@ -36,9 +39,10 @@ class Fields:
 
     `frame` has file_ix INTEGER, row and event_row BIGINT (in the file and in the input), wanted BOOLEAN;
     user_id, item_id and where mapped session_id VARCHAR, or BIGINT where every file has whole numbers; where
-    mapped event_id, action, text, item_name VARCHAR; at_ms BIGINT and time_given BOOLEAN, with a numeric unit
-    time_number DOUBLE; amount, quantity DOUBLE with amount_given, quantity_given; "attribute NAME" and
-    "entity KIND" VARCHAR. `texts` names the ids that come from text and so may hold anything.
+    mapped event_id, action, text, item_name VARCHAR; at_ms BIGINT, which is 0 in a log without times, and else
+    time_given BOOLEAN, with a numeric unit time_number DOUBLE; amount, quantity DOUBLE with amount_given,
+    quantity_given; "attribute NAME" and "entity KIND" VARCHAR. `texts` names the ids that come from text and so may
+    hold anything.
     """
 
     frame: Frame
@@ -127,9 +131,22 @@ def _given(raw: RawFile, column: str) -> str:
 
 def _time(raw: RawFile, config: Config) -> Iterator[tuple[str, str]]:
     time, column = config.time, config.columns.timestamp
+    if column is None:
+        yield "at_ms", "0::BIGINT"
+        return
     sql, kind = raw.columns[column], raw.types[column]
     yield "time_given", f"coalesce({_given(raw, column)}, false)"
-    if time.unit in FACTORS_MS and not kind.startswith(("TIMESTAMP", "DATE")):
+    dated = kind.startswith(("TIMESTAMP", "DATE"))
+    if time.unit in ("day", "step") and not dated and (time.origin or kind in (*_INTEGERS, *_FLOATS)):
+        step_ms = DAY_MS if time.step_s is None else time.step_s * 1000
+        number = f"TRY_CAST({sql} AS DOUBLE)"
+        yield "time_number", number
+        yield "at_ms", f"TRY_CAST(floor({number}) * {step_ms!r} AS BIGINT) + {iso_ms(time.origin or _UNIX)}"
+        return
+    if time.unit == "day":
+        yield "at_ms", f"TRY(epoch_ms({_day(sql, kind, time.zone)}::TIMESTAMP))"
+        return
+    if time.unit in FACTORS_MS and not dated:
         origin = f" + {iso_ms(time.origin)}" if time.origin else ""
         number = f"TRY_CAST({sql} AS DOUBLE)"
         yield "time_number", number
@@ -150,6 +167,15 @@ def _time(raw: RawFile, config: Config) -> Iterator[tuple[str, str]]:
     else:
         parsed = f"try_strptime(trim({sql}::VARCHAR), {literal(time.unit)})"
         yield "at_ms", f"TRY(epoch_ms({parsed}))" if "%z" in time.unit else _in_zone(parsed, time.zone)
+
+
+def _day(sql: str, kind: str, zone: str) -> str:
+    """Write the day of a time, as a DATE: in the zone where it is a moment, else as it is written."""
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"timezone({literal(zone)}, {sql})::DATE"
+    if kind.startswith(("TIMESTAMP", "DATE")):
+        return f"{sql}::DATE"
+    return f"TRY_CAST(regexp_extract({sql}::VARCHAR, {literal(_ISO_DAY)}, 1) AS DATE)"
 
 
 def _in_zone(naive: str, zone: str) -> str:

@@ -123,7 +123,8 @@ def _by_name(have: Sequence[str]) -> dict[str, str]:
         example = ", ".join(f"{name!r}: 'YOUR_COLUMN'" for name in REQUIRED)
         raise ConfigError(
             f"the frame has no column {' and none '.join(map(repr, missing))}; rename yours, or say which column holds "
-            f"what: config={{'columns': {{{example}}}}}. The columns are {shown(have)}"
+            f"what: config={{'columns': {{{example}}}}} (of a log without times leave out 'timestamp'). "
+            f"The columns are {shown(have)}"
         )
     return {name: name for name in KNOWN if name in have}
 

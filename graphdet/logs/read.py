@@ -31,6 +31,10 @@ from graphdet.logs.sessions import cut_by_gap, tell_apart
 from graphdet.progress import Progress, Silent
 from graphdet.tables import Frame, LogTables
 
+NO_TIMES = (
+    "The log has no times ([columns] names no timestamp): nothing here rests on when something happened."
+)
+
 
 @dataclass(frozen=True)
 class CleanLog:
@@ -117,7 +121,7 @@ def read_log(
         rejects_by_reason=counts.by_reason,
         files=tuple((path, sha, raw.n_rows) for (path, sha), raw in zip(digest.files, raws, strict=True)),
         digest=digest.digest,
-        warnings=[*empty, *counts.warnings],
+        warnings=[*empty, *([NO_TIMES] if config.columns.timestamp is None else []), *counts.warnings],
     )
 
 

@@ -8,7 +8,7 @@ The rules of cleaning, as Narwhals expressions. What they say, in the order in w
 1. A row that `[filters]` or `[actions] keep` leaves out is *filtered*: counted, nothing else.
 2. A row is *rejected*, with the first reason that holds, when
    - the user, the item or the time is missing (absent, empty or only blanks);
-   - the time cannot be read in the unit of the config;
+   - the time cannot be read in the unit of the config (nothing is asked of times in a log without any);
    - the time is out of range, which runs from `[time] earliest` (1990-01-01) to `[time] latest` (a day after
      the run starts): when a number would be in range in another unit the reason says so ("looks like seconds,
      not milliseconds"); else it is in 1970, too early, or in the future;
@@ -72,13 +72,14 @@ def judge(fields: Fields, config: Config, now_ms: int) -> Frame:
     refused = [(~nw.col("wanted"), FILTERED)] if "wanted" in have else []
     if config.actions.keep is not None:
         refused.append((~nw.col("action").is_in(config.actions.keep), FILTERED))
-    # Nearly all times are in range: one look at it spares the questions about what is wrong with a time.
-    earliest, latest = _range(config, now_ms)
-    in_range = (nw.col("at_ms") >= earliest) & (nw.col("at_ms") < latest)
-    later = _first_of(_value_reasons(fields, have), nw.lit(None).cast(nw.String()))
-    wrong_times = _time_reasons(config, earliest, latest, "time_number" in have)
-    wrong_time = _first_of(wrong_times, nw.lit(None).cast(nw.String()))
-    verdict = nw.when(in_range).then(later).otherwise(wrong_time)
+    verdict = _first_of(_value_reasons(fields, have), nw.lit(None).cast(nw.String()))
+    if config.columns.timestamp is not None:
+        # Nearly all times are in range: one look at it spares the questions about what is wrong with a time.
+        earliest, latest = _range(config, now_ms)
+        in_range = (nw.col("at_ms") >= earliest) & (nw.col("at_ms") < latest)
+        wrong_times = _time_reasons(config, earliest, latest, "time_number" in have)
+        wrong_time = _first_of(wrong_times, nw.lit(None).cast(nw.String()))
+        verdict = nw.when(in_range).then(verdict).otherwise(wrong_time)
     return frame.with_columns(verdict=_first_of([*refused, *_missing(config)], verdict))
 
 
@@ -119,7 +120,8 @@ def _missing(config: Config) -> Iterator[tuple[nw.Expr, str]]:
     columns = config.columns
     yield nw.col("user_id").is_null(), f"missing user_id ({columns.user_id})"
     yield nw.col("item_id").is_null(), f"missing item_id ({columns.item_id})"
-    yield ~nw.col("time_given"), f"missing timestamp ({columns.timestamp})"
+    if columns.timestamp is not None:
+        yield ~nw.col("time_given"), f"missing timestamp ({columns.timestamp})"
 
 
 def _value_reasons(fields: Fields, have: set[str]) -> Iterator[tuple[nw.Expr, str]]:
@@ -143,7 +145,8 @@ def _value_reasons(fields: Fields, have: set[str]) -> Iterator[tuple[nw.Expr, st
 def _time_reasons(config: Config, earliest: int, latest: int, numeric: bool) -> Iterator[tuple[nw.Expr, str]]:
     """Say what is wrong with a time that is not in range."""
     time, at = config.time, nw.col("at_ms")
-    wanted = {"iso": "an ISO date", **{u: f"a number of {w}" for u, w in _UNIT_WORDS.items()}}
+    wanted = {"iso": "an ISO date", "day": "a day", "step": "a number of steps"}
+    wanted |= {unit: f"a number of {word}" for unit, word in _UNIT_WORDS.items()}
     cannot = f"timestamp cannot be read as {wanted.get(time.unit, time.unit)}"
     if not numeric:
         yield at.is_null(), cannot
@@ -156,7 +159,7 @@ def _time_reasons(config: Config, earliest: int, latest: int, numeric: bool) -> 
                 if unit != time.unit:
                     factor = FACTORS_MS[unit]
                     likely = (number >= earliest / factor) & (number < latest / factor)
-                    yield likely, f"timestamp looks like {word}, not {_UNIT_WORDS[time.unit]}"
+                    yield likely, f"timestamp looks like {word}, not {_UNIT_WORDS.get(time.unit, 'days')}"
     yield (at >= 0) & (at < 365 * DAY_MS), "timestamp in 1970: wrong unit?"
     yield at < earliest, f"timestamp before {_day(earliest)}"
     late = f"timestamp after {_day(latest)}" if time.latest else "timestamp in the future"

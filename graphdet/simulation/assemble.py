@@ -14,7 +14,7 @@ from graphdet.simulation.accounts import PlannedAccount
 from graphdet.simulation.campaigns import Campaign
 from graphdet.simulation.entities import graph_fields, plant_links, read_links
 from graphdet.simulation.mules import possible_pairs
-from graphdet.simulation.recode import deal_ids, deal_some_ids, decimal_ids, edge_order
+from graphdet.simulation.recode import deal_ids, deal_some_ids, decimal_ids, edge_order, merge_repeats
 from graphdet.simulation.targets import Strike
 from graphdet.simulation.walks import Sessions
 from graphdet.tables import GraphArrays
@@ -84,7 +84,10 @@ class Group:
 
 @dataclass(frozen=True)
 class _Clicks:
-    """Planted clicks: account, session (from 0), time, the graph row that gives item, action and count, of_limit."""
+    """Planted clicks: account, session, time, the graph row that gives item, action and count, of_limit.
+
+    Sessions of the log come first, then new ones.
+    """
 
     account: Int
     session: Int
@@ -93,16 +96,37 @@ class _Clicks:
     of_limit: NDArray[np.float64]
 
     @classmethod
-    def of(cls, sessions: Sessions | None, resolution_ms: int) -> "_Clicks":
-        """Read the filled positions; times are cut to the log's resolution."""
+    def of(cls, sessions: Sessions | None, graph: GraphArrays, user_of_account: Int) -> "_Clicks":
+        """Read the filled positions; times are cut to the log's resolution, and are 0 where the log has none.
+
+        user_of_account: the user's row in the log, −1 for a fresh account.
+        """
         if sessions is None:
             none = np.zeros(0, np.int64)
             return cls(none, none, none, none, np.zeros(0))
         row, position = np.nonzero(sessions.edge >= 0)
-        at = sessions.at_ms[row, position] // resolution_ms * resolution_ms
-        session = np.unique(row, return_inverse=True)[1]
-        of_limit = sessions.of_limit[row, position]
-        return cls(sessions.account[row], session, at, sessions.edge[row, position], of_limit)
+        at = sessions.at_ms[row, position] // graph.resolution_ms * graph.resolution_ms
+        account, of_limit = sessions.account[row], sessions.of_limit[row, position]
+        session = graph.n_sessions + np.unique(row, return_inverse=True)[1]
+        if not graph.timed:
+            at = np.zeros_like(at)
+            if _has_one_session_each(graph):
+                session = _only_sessions(graph, user_of_account)[account]
+        return cls(account, session, at, sessions.edge[row, position], of_limit)
+
+
+def _has_one_session_each(graph: GraphArrays) -> bool:
+    return len(np.unique(graph.session_ix)) == len(np.unique(graph.user_ix))
+
+
+def _only_sessions(graph: GraphArrays, user_of_account: Int) -> Int:
+    """The one session of every account: its user's, or a new one: int64[n_accounts]."""
+    of_user = np.full(graph.n_users, -1, np.int64)
+    of_user[graph.user_ix] = graph.session_ix
+    session = np.where(user_of_account >= 0, of_user[user_of_account], -1)
+    new = session < 0
+    session[new] = graph.n_sessions + np.arange(int(new.sum()))
+    return session
 
 
 def assemble(
@@ -110,7 +134,6 @@ def assemble(
     sessions: Sessions | None,
     groups: Sequence[Group],
     n_campaigns: int,
-    resolution_ms: int,
     rng: Rng,
     shared_ids: bool = False,
 ) -> Planted:
@@ -118,26 +141,29 @@ def assemble(
 
     shared_ids: as in `plant`.
     """
-    clicks = _Clicks.of(sessions, resolution_ms)
     source = np.array([a.user for g in groups for a in g.accounts], np.int64)
+    clicks = _Clicks.of(sessions, graph, source)
     fresh = source < 0
-    user_of_account = np.where(fresh, graph.n_users + np.cumsum(fresh) - 1, source)
     own_item = np.array([a.item for g in groups for a in g.accounts], np.int64)
     user_ids, user_place = _deal_user_ids(graph, own_item[fresh], shared_ids, rng)
-    user_of_account = user_place[user_of_account]
-    n_sessions = graph.n_sessions + int(clicks.session.max(initial=-1)) + 1
+    user_of_account = user_place[np.where(fresh, graph.n_users + np.cumsum(fresh) - 1, source)]
+    n_sessions = max(graph.n_sessions, int(clicks.session.max(initial=-1)) + 1)
     session_place = rng.permutation(n_sessions)
-
     row = np.concatenate([np.arange(graph.n_edges), clicks.source])
     user = np.concatenate([user_place[graph.user_ix], user_of_account[clicks.account]])
-    session = session_place[np.concatenate([graph.session_ix, graph.n_sessions + clicks.session])]
+    session = session_place[np.concatenate([graph.session_ix, clicks.session])]
     at_ms = np.concatenate([graph.at_ms, clicks.at_ms])
-    order = edge_order(user, at_ms, graph.item_ix[row], session, graph.action_ix[row])
-    row = row[order]
+    of_limit = np.concatenate([np.full(graph.n_edges, np.nan), clicks.of_limit])
+    n = np.where(np.isnan(of_limit), graph.n[row], 1)  # a payment of an amount of its own is one payment
+    item, action = graph.item_ix[row], graph.action_ix[row]
+    order = edge_order(user, at_ms, item, session, action)
+    if not graph.timed:  # what an account does again is one interaction of its session, as in the log
+        keep, n = merge_repeats(session, item, action, at_ms, n)
+        order = order[keep[order]]
+    row, of_limit = row[order], of_limit[order]
     members, newcomers = _by_group(user_of_account, groups), _by_group(fresh, groups)
     shares = [(g.campaign, m, m[f]) for g, m, f in zip(groups, members, newcomers, strict=True)]
     links = [plant_links(part, shares, graph.n_users, rng) for part in read_links(graph, user_place)]
-    of_limit = np.concatenate([np.full(graph.n_edges, np.nan), clicks.of_limit])[order]
     joined = GraphArrays(
         user_ids=user_ids,
         item_ids=graph.item_ids,
@@ -148,15 +174,13 @@ def assemble(
         session_ix=session[order].astype(np.int32),
         action_ix=graph.action_ix[row],
         at_ms=at_ms[order],
-        n=np.where(np.isnan(of_limit), graph.n[row], 1),  # a payment of an amount of its own is one payment
+        n=n[order],
         **graph_fields(links, rng),
     )
     found = [_group(group, clicks, graph, number, groups) for number, group in enumerate(groups)]
     targets = [group.strike.items.astype(np.int32) for group in groups]
     source_user = np.full(len(user_ids), -1, np.int32)
     source_user[user_place[: graph.n_users]] = np.arange(graph.n_users)
-    user_of_item = np.full(graph.n_items, -1, np.int32)
-    user_of_item[own_item[own_item >= 0]] = user_of_account[own_item >= 0]
     return Planted(
         graph=joined,
         campaign_of_user=_owners(members[:n_campaigns], len(user_ids)),
@@ -169,8 +193,15 @@ def assemble(
         planted_edge=order >= graph.n_edges,
         source_edge=row,
         of_limit=of_limit,
-        user_of_item=user_of_item,
+        user_of_item=_users_of_items(graph.n_items, own_item, user_of_account),
     )
+
+
+def _users_of_items(n_items: int, own_item: Int, user_of_account: Int) -> NDArray[np.int32]:
+    """The mule that an item is as a user, −1 for none: int32[n_items]."""
+    user_of_item = np.full(n_items, -1, np.int32)
+    user_of_item[own_item[own_item >= 0]] = user_of_account[own_item >= 0]
+    return user_of_item
 
 
 def _by_group(of_account: NDArray[Any], groups: Sequence[Group]) -> list[NDArray[Any]]:

@@ -48,7 +48,7 @@ def plant(
     """
     rng = np.random.default_rng((seed, 15_485_863))
     if not campaigns and not innocents:
-        return assemble(graph, None, [], 0, 1, rng, shared_ids)
+        return assemble(graph, None, [], 0, rng, shared_ids)
     profile = profile_log(graph)
     steps, neighbours = Steps.of(profile), Neighbours.of(profile)
     taken_items = np.zeros(graph.n_items, np.int64)
@@ -79,7 +79,7 @@ def plant(
     if not groups and unfit is not None:
         raise unfit
     sessions = _walk(steps, groups, rng)
-    return assemble(graph, sessions, groups, n_campaigns, profile.resolution_ms, rng, shared_ids)
+    return assemble(graph, sessions, groups, n_campaigns, rng, shared_ids)
 
 
 def _make_accounts(

@@ -175,7 +175,7 @@ def profile_log(graph: GraphArrays) -> LogProfile:
         graph=graph,
         base_ms=int(at.min()),
         span_ms=span,
-        resolution_ms=_resolution_ms(at),
+        resolution_ms=graph.resolution_ms,
         start_ms=int(low),
         end_ms=int(high) + 1,
         edge=edge,
@@ -229,14 +229,6 @@ def _known(graph: GraphArrays, edge: Int, session_of: Int) -> NDArray[np.int8]:
     known = np.zeros(len(edge), np.int8)
     known[order[1:]] = np.where(again, np.where(same_session, 2, 1), 0)
     return known
-
-
-def _resolution_ms(at_ms: Int) -> int:
-    """Find the coarsest usual unit that all times are whole multiples of, in ms."""
-    for unit in (DAY_MS, HOUR_MS, MINUTE_MS, 1000):
-        if not np.any(at_ms % unit):
-            return unit
-    return 1
 
 
 def _common_gaps(gaps: Int) -> Int:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from graphdet.config import Config, config_digest
-from graphdet.errors import GraphdetError
+from graphdet.errors import ConfigError, GraphdetError
 from graphdet.logs import CleanLog, read_log
 from graphdet.logs.files import LogDigest, LogFile, find_files, log_digest
 from graphdet.ports import GraphStore, MetaStore, Source, Store
@@ -27,7 +27,8 @@ class IngestResult:
 
     n_rows = n_events + n_rejects + n_duplicates + n_filtered, all of the files read now; when `already`, of
     the earlier ingests that brought them. `files` are (path, SHA-256, rows). `rejects_by_reason` also counts
-    "duplicate". `skipped` are files that the store had; `already`: it had all, and nothing was written.
+    "duplicate". `skipped` are files that the store had; `already`: it had all, and nothing was written. timed: whether
+    the log says when things happened.
     """
 
     digest: str
@@ -42,6 +43,7 @@ class IngestResult:
     warnings: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     already: bool = False
+    timed: bool = True
     read_s: float = field(default=0.0, compare=False)
     write_s: float = field(default=0.0, compare=False)
 
@@ -88,6 +90,7 @@ def ingest(
     anew each time, also when nothing else is to do.
 
     Raises:
+        ConfigError: the store has a log with times and this one has none, or the other way round.
         InputError: a file cannot be used, or no usable row is left.
         TooManyRejects: more than `[reject] max_share` of the rows were rejected; only rejects.csv is written.
         StoreError, StoreBusy: the store cannot be written; repeating is safe.
@@ -101,6 +104,7 @@ def ingest(
     if not new:
         result = _repeat(store, files, config, digest, earlier, rejects, progress)
         return replace(result, read_s=time.perf_counter() - started)
+    _check_times(store, config, earlier)
     with store.bench.borrow() as connection:
         clean = read_log(
             connection,
@@ -135,7 +139,18 @@ def _result(clean: CleanLog, config: Config) -> IngestResult:
         n_duplicates=clean.n_duplicates,
         n_filtered=clean.n_filtered,
         rejects_by_reason=clean.rejects_by_reason,
+        timed=config.columns.timestamp is not None,
     )
+
+
+def _check_times(store: Store, config: Config, earlier: dict[str, IngestResult | None]) -> None:
+    """Refuse to mix events whose time is known with events whose time is not: that would order them all the same."""
+    timed = config.columns.timestamp is not None
+    if any(known is not None and known.timed != timed for known in earlier.values()):
+        has, lacks = ("no times", "names a timestamp") if timed else ("times", "names no timestamp")
+        raise ConfigError(
+            f"{store.url}: its log has {has} and the config {config.name} {lacks}; use a store of its own for this log"
+        )
 
 
 def _sort_out(

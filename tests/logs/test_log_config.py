@@ -8,6 +8,7 @@ import pytest
 from graphdet.config import Columns, config_digest, load_config, shipped_configs
 from graphdet.errors import ConfigError
 
+UNTIMED = '[columns]\nuser_id = "u"\nitem_id = "i"\n'
 REQUIRED = '[columns]\nuser_id = "u"\nitem_id = "i"\ntimestamp = "t"\n'
 
 
@@ -93,7 +94,12 @@ def test_defaults(tmp_path: Path) -> None:
         (REQUIRED + "[reject]\nmax_sahre = 0.1\n", ["max_sahre", "did you mean 'max_share'"]),
         ("gap_s = 3\n" + REQUIRED, ["gap_s", "[sessions]"]),
         ("columns = 3\n", ["columns must be a table"]),
-        ('[columns]\nuser_id = "u"\nitem_id = "i"\n', ["lacks timestamp"]),
+        ('[columns]\nuser_id = "u"\ntimestamp = "t"\n', ["lacks item_id"]),
+        (UNTIMED + '[time]\nunit = "ms"\n', ["[time] unit", "names no timestamp"]),
+        (UNTIMED + "[sessions]\ngap_s = 60\n", ["[sessions] gap_s", "names no timestamp"]),
+        (REQUIRED + '[time]\nunit = "step"\norigin = "2020-01-01"\n', ["needs step_s"]),
+        (REQUIRED + '[time]\nunit = "step"\nstep_s = 60\n', ["needs origin"]),
+        (REQUIRED + '[time]\nunit = "day"\nstep_s = 60\n', ["step_s needs unit step"]),
         (REQUIRED.replace('"u"', "3"), ["user_id must be a text", "3"]),
         (REQUIRED.replace('"u"', '""'), ["user_id must be a text"]),
         (REQUIRED + '[time]\nunit = "msec"\n', ["unit must be s, ms", "did you mean 'ms'"]),

@@ -8,9 +8,11 @@ import narwhals as nw
 import pytest
 
 from graphdet.config import Columns, Config, Text, Time
-from graphdet.errors import UsageError
+from graphdet.errors import ConfigError, UsageError
 from graphdet.gnn.heterodata import extract
+from graphdet.graph.encode import read_graph
 from graphdet.ports import Store
+from graphdet.progress import Silent
 from graphdet.verbs.ingest import ingest
 from tests.store.checks import INTERACTION_KEY, check_graph, interaction_key, rows_of, same_rows, write
 from tests.store.sample_logs import (
@@ -199,3 +201,15 @@ class GraphConformance:
         [entity] = {str(row["entity_id"]) for row in links}
         assert entity.startswith("check out my channel link now #")
         assert store.counts()["entities"] == 1
+
+    def test_a_log_without_times_is_one(self, store: Store, tmp_path: Path) -> None:
+        path = tmp_path / "friends.csv"
+        path.write_text("user,item\na,x\na,y\nb,x\n", encoding="utf-8")
+        ingest(store, [path], Config(name="friends", columns=Columns(user_id="user", item_id="item")))
+        assert not read_graph(store, Silent()).timed
+        sessions = store.sessions().sort("session_id").collect("pyarrow").to_native()
+        assert sessions["session_id"].to_pylist() == ["a@0", "b@0"]
+        path.write_text("user,item,at\na,x,2020-01-01\n", encoding="utf-8")
+        timed = Config(name="timed", columns=Columns(user_id="user", item_id="item", timestamp="at"))
+        with pytest.raises(ConfigError, match="has no times and the config timed names a timestamp"):
+            ingest(store, [path], timed)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from graphdet.config import Columns, Config, Read, Time
-from graphdet.errors import InputError, TooManyRejects, UsageError
+from graphdet.errors import ConfigError, InputError, TooManyRejects, UsageError
 from graphdet.logs import read_log
 from graphdet.ports import Source, Store
 from graphdet.progress import Silent
@@ -267,3 +267,10 @@ def test_what_the_store_derives_is_what_the_log_says(store: Store, tmp_path: Pat
             rows_of(said.entities, "user_id", "kind", "entity_id"),
         ]
         assert any(row["n"] > 2 and row["amount"] for row in graph_of(store)[0])
+
+
+def test_a_log_without_times_does_not_join_one_with_times(store: Store, tmp_path: Path) -> None:
+    ingest(store, [write_csv(tmp_path / "one.csv", lines(1))], CONFIG)
+    other = replace(CONFIG, name="friends", columns=Columns(user_id="user", item_id="item"))
+    with pytest.raises(ConfigError, match="has times and the config friends names no timestamp"):
+        ingest(store, [write_csv(tmp_path / "two.csv", lines(2))], other)
