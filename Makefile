@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # worker compiles all of them anew.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: setup test unit lint golden demo bench bench-rings bench-cases clean
+.PHONY: setup test unit lint golden demo bench bench-rings bench-real bench-cases clean
 
 setup: $(STAMP)
 
@@ -45,6 +45,10 @@ DATA ?= ../shared/data
 bench-rings: setup  ## rings planted into real logs, graphdet and its peers; the quick form: two logs, one seed
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
 	$(BIN)/python -m benchmarks.rings.run_rings $(DATA) --logs trivago taobao --seeds 1 --untouched --quick
+
+bench-real: setup  ## real worlds with known rings, graphdet and simple peers; about an hour
+	$(BIN)/python -m benchmarks.worlds.run_worlds $(DATA) --record
+	$(BIN)/python -m benchmarks.worlds.table
 
 bench-cases: setup  ## the cases that learn from labels, each with its peers; hours
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'

@@ -1,0 +1,113 @@
+"""Processes, each with its seconds and its memory, and graphdet's folder of findings as what it says."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.worlds.scoring import Members, Said
+from benchmarks.worlds.truth import World
+
+NO_PARTS = ("user_id", "score", "p_value", "q_value", "flagged", "ring_id", "reason", "kind")
+MEMBERSHIP = "ring membership"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """How a process ended, its seconds and GiB at the peak, and the last line it wrote where it failed."""
+
+    code: int
+    seconds: float
+    gib: float
+    said: str = ""
+
+
+def measured(words: list[str], folder: Path) -> Cost:
+    """Run a Python module in a process of its own."""
+    told = folder / "told.txt"
+    started = time.perf_counter()
+    with told.open("wb") as file:
+        process = subprocess.Popen([sys.executable, "-m", *words], stdout=file, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - started
+    lines = told.read_text(encoding="utf-8", errors="replace").split("\n")
+    said = "" if process.returncode == 0 else " ".join(line.strip() for line in lines[-6:] if line.strip())
+    return Cost(process.returncode, seconds, usage.ru_maxrss / 1024**2, said)
+
+
+def dated(world: World, folder: Path) -> World:
+    """The world, with a constant date where its config names no time: graphdet of today needs one."""
+    text = Path(world.config).read_text(encoding="utf-8") if world.config.endswith(".toml") else "timestamp ="
+    if "timestamp =" in text:
+        return world
+    log = pq.read_table(world.log)
+    pq.write_table(log.append_column("at", pa.array(["2020-01-01"] * log.num_rows)), folder / "log.parquet")
+    config = folder / "config.toml"
+    config.write_text(
+        text.replace("[columns]", '[columns]\ntimestamp = "at"', 1) + '\n[time]\nunit = "iso"\n',
+        encoding="utf-8",
+    )
+    return replace(world, log=folder / "log.parquet", config=str(config))
+
+
+def run_graphdet(world: World, out: Path, seed: int) -> Cost:
+    """`graphdet run LOG --config … --out DIR`, as a user runs it: no labels, nothing tuned."""
+    out.mkdir(parents=True, exist_ok=True)
+    words = ["graphdet", "run", str(world.log), "--config", world.config, "--out", str(out)]
+    return measured([*words, "--seed", str(seed)], out)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file; none where there is no such file."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_findings(out: Path) -> dict[str, Said]:
+    """What `graphdet run` wrote, as method "graphdet", and each of its parts as "part: NAME".
+
+    Leads are listed groups that are not flagged. A part has only scores.
+    """
+    users = rows_of(out / "suspects.csv")
+    rings = rows_of(out / "rings.csv")
+    leads = rows_of(out / "leads.csv")
+    members: dict[str, set[str]] = defaultdict(set)
+    membership: dict[str, float] = {}
+    for row in [*rows_of(out / "ring_members.csv"), *rows_of(out / "lead_members.csv")]:
+        members[row["ring_id"]].add(row["user_id"])
+        score = float(row["score"] or 0)
+        membership[row["user_id"]] = max(score, membership.get(row["user_id"], 0.0))
+    group: dict[str, Members] = {name: frozenset(its) for name, its in members.items()}
+    flagged = [row for row in rings if row["flagged"] == "true"]
+    order = dict.fromkeys(row["ring_id"] for row in [*flagged, *rings, *leads])
+    said = {
+        "graphdet": Said(
+            {row["user_id"]: float(row["score"]) for row in users},
+            frozenset(row["user_id"] for row in users if row["flagged"] == "true"),
+            tuple(group[ring_id] for ring_id in order if ring_id in group),
+            tuple(group[row["ring_id"]] for row in flagged),
+            dict(Counter(row["kind"] for row in flagged if row.get("kind"))),
+        )
+    }
+    for name in (name for name in (users[0] if users else {}) if name not in NO_PARTS):
+        said[f"part: {name}"] = Said({row["user_id"]: float(row[name]) for row in users if row[name]})
+    said[f"part: {MEMBERSHIP}"] = Said({row["user_id"]: membership.get(row["user_id"], 0.0) for row in users})
+    return said
+
+
+def warnings_of(out: Path) -> list[str]:
+    """What `graphdet run` warns of."""
+    path = out / "run.json"
+    found: list[str] = json.loads(path.read_text(encoding="utf-8"))["warnings"] if path.exists() else []
+    return found
