@@ -117,6 +117,7 @@ def plant(url: str, session: neo4j.Session, n_rings: int) -> None:
         rings.append(
             {
                 "ring_id": ring,
+                "kind": schema.PLAIN_RING,
                 "n_users": len(users),
                 "n_items": len(found),
                 **span,

@@ -111,8 +111,8 @@ def write_findings(store_url: str, planted: list[dict], n_flagged: int) -> None:
             f"{len(users)} accounts act on the same {len(targets)} items: {len(on)} acts of {cells} possible."
         )
         rings.append(
-            (ring_id, len(users), len(targets), score, 1e-4, 1e-3 + number * 4e-5, number < n_flagged, *stamp, reason,
-             json.dumps(evidence))
+            (ring_id, "ring", len(users), len(targets), score, 1e-4, 1e-3 + number * 4e-5, number < n_flagged, *stamp,
+             reason, json.dumps(evidence))
         )  # fmt: skip
         members += [(ring_id, user, score * 0.99) for user in ring["users"]]
         counts = np.bincount(np.searchsorted(np.sort(targets), acts.item_ix[on]), minlength=len(targets))

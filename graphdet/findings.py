@@ -168,7 +168,8 @@ class Findings:
 class Ring:
     """A ring: who, on what, when, why, and what speaks against it. Made by `Findings.ring`.
 
-    ring_id, score, p_value, q_value, flagged, first_seen, last_seen (UTC), reason (one sentence) are attributes.
+    ring_id, kind (of schema.RING_KINDS), score, p_value, q_value, flagged, first_seen, last_seen (UTC), reason
+    (one sentence) are attributes.
 
     >>> import graphdet
     >>> made = graphdet.simulate(n_users=300, n_items=100, days=7, plan="L1", n_campaigns=1, seed=2)
@@ -185,12 +186,8 @@ class Ring:
 
     def __init__(self, data: "RingData", events: pd.DataFrame) -> None:
         self._data = data
-        self.ring_id, self.score, self.flagged, self.reason = (
-            data.ring_id,
-            data.score,
-            data.flagged,
-            data.reason,
-        )
+        self.ring_id, self.kind, self.reason = data.ring_id, data.kind, data.reason
+        self.score, self.flagged = data.score, data.flagged
         self.p_value, self.q_value = data.p_value, data.q_value
         self.first_seen, self.last_seen = (_time(at) for at in (data.first_seen, data.last_seen))
         self._events = events

@@ -5,6 +5,7 @@ the data in one place. Times are milliseconds since 1970-01-01 UTC (`_ms`); span
 """
 
 import re
+from typing import Literal, get_args
 
 # --- the clean log -------------------------------------------------------------------------------------------
 EVENT_COLUMNS = (
@@ -54,8 +55,14 @@ SCORE_COLUMNS = (
     "probability",
     "reason",
 )
+# What a finding is: accounts that share several targets, throwaway accounts or repeated acts on one target, two or
+# three accounts that share far too much, and forms of payments. A store that an older version wrote has rings only.
+RingKind = Literal["ring", "burst", "pair", "cycle", "fan_in", "fan_out", "gather_scatter", "repeated_pairs"]
+RING_KINDS: tuple[RingKind, ...] = get_args(RingKind)
+PLAIN_RING: RingKind = "ring"
 RING_COLUMNS = (
     "ring_id",
+    "kind",  # VARCHAR, of RING_KINDS
     "n_users",
     "n_items",
     "score",

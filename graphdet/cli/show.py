@@ -91,6 +91,7 @@ def print_rings(rows: Sequence[PrintedRow], title: str) -> None:
     """Print rings, one a line."""
     columns = (
         ("ring", False),
+        ("kind", False),
         ("score", True),
         ("p-value", True),
         ("q-value", True),
@@ -103,6 +104,7 @@ def print_rings(rows: Sequence[PrintedRow], title: str) -> None:
         (
             (
                 str(row["ring_id"]),
+                str(row["kind"]),
                 words.score_in_words(row["score"]),
                 words.chance(row["p_value"]),
                 words.chance(row["q_value"]),

@@ -135,7 +135,10 @@ def _ring(
     ]
     things = [_item(row, names.get(row["item_id"]), by_item[row["item_id"]]) for row in targets]
     data = RingData(
-        **{name: ring[name] for name in ("ring_id", "n_users", "n_items", "score", "p_value", "q_value")},
+        **{
+            name: ring[name]
+            for name in ("ring_id", "kind", "n_users", "n_items", "score", "p_value", "q_value")
+        },
         flagged=bool(ring["flagged"]),
         first_seen=str(ring["first_seen"] or ""),
         last_seen=str(ring["last_seen"] or ""),

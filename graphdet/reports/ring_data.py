@@ -16,6 +16,7 @@ import numpy as np
 from graphdet.reports.context import Surroundings
 from graphdet.reports.evidence import ExplainedNumber
 from graphdet.rings.finding import Reason
+from graphdet.schema import RingKind
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,7 @@ class RingData:
     """
 
     ring_id: str
+    kind: RingKind
     n_users: int
     n_items: int
     score: float

@@ -35,6 +35,7 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> JsonRow:
     return {
         "schema": RING_SCHEMA,
         "ring_id": ring.ring_id,
+        "kind": ring.kind,
         "n_users": ring.n_users,
         "n_items": ring.n_items,
         "score": ring.score,

@@ -207,8 +207,9 @@ class RingItem:
 class RingFinding:
     """One ring as it was found, with all that explains it and why it is or is not flagged.
 
-    members: the surest first. items: its targets, those of most members first. first_seen, last_seen: ISO 8601, UTC.
-    reason: the explanation in one sentence, after what analysts decided on the ring.
+    kind: what it is, of schema.RING_KINDS. members: the surest first. items: its targets, those of most members first.
+    first_seen, last_seen: ISO 8601, UTC. reason: the explanation in one sentence, after what analysts decided on the
+    ring.
     """
 
     ring_id: str
@@ -224,6 +225,7 @@ class RingFinding:
     explanation: Explanation = field(default_factory=Explanation)
     members: tuple[RingMember, ...] = ()
     items: tuple[RingItem, ...] = ()
+    kind: schema.RingKind = schema.PLAIN_RING
 
     @property
     def user_ids(self) -> frozenset[str]:
@@ -271,7 +273,7 @@ class RingFinding:
 
 
 _S, _F, _I, _B = pa.string(), pa.float64(), pa.int64(), pa.bool_()
-_RING_TYPES = (_S, _I, _I, _F, _F, _F, _B, _S, _S, _S, _S)
+_RING_TYPES = (_S, _S, _I, _I, _F, _F, _F, _B, _S, _S, _S, _S)
 _MEMBER_TYPES = (_S, _S, _F)
 _ITEM_TYPES = (_S, _S, _I, _F)
 

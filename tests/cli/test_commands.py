@@ -70,7 +70,7 @@ def store(folder: Path) -> str:
     columns += [["R1", "R1", *[None] * 8], values, values, values, ["in [red]lockstep", *["x"] * 9]]
     scores = pa.table(dict(zip(schema.SCORE_COLUMNS, map(pa.array, columns), strict=True)))
     when = ("2017-10-01T03:00:00.000Z", "2017-10-01T04:00:00.000Z")
-    ring = ("R1", 2, 1, 0.99, 0.001, 0.01, True, *when, "2 accounts, 1 item", '{"lift": 9.0}')
+    ring = ("R1", "ring", 2, 1, 0.99, 0.001, 0.01, True, *when, "2 accounts, 1 item", '{"lift": 9.0}')
     names = (*schema.RING_COLUMNS, schema.RING_EVIDENCE)
     rings = RingTables(
         pa.table({name: [value] for name, value in zip(names, ring, strict=True)}),

@@ -26,6 +26,7 @@ def rings(*members: str, ring_id: str = "R0001") -> RingTables:
     when = ("2017-10-01T03:00:00.000Z", "2017-10-01T04:00:00.000Z")
     values = (
         ring_id,
+        "ring",
         len(members),
         1,
         0.99,

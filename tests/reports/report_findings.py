@@ -53,7 +53,19 @@ def make_findings(shuffle: int | None = None) -> tuple[RingTables, pa.Table, pa.
         reason = f"{len(users)} accounts <b>push</b> {len(things)} items\x00"
         score = 0.99 - place / 10
         rings.append(
-            (ring, len(users), len(things), score, p, p * 4, flagged, *seen, reason, json.dumps(_EVIDENCE))
+            (
+                ring,
+                "ring",
+                len(users),
+                len(things),
+                score,
+                p,
+                p * 4,
+                flagged,
+                *seen,
+                reason,
+                json.dumps(_EVIDENCE),
+            )
         )
         members += [(ring, user, 0.9 - n / 100) for n, user in enumerate(users)]
         items += [(ring, thing, len(users), 3.5 + n) for n, thing in enumerate(things)]
@@ -76,7 +88,7 @@ def make_findings(shuffle: int | None = None) -> tuple[RingTables, pa.Table, pa.
         table(
             rings,
             (*schema.RING_COLUMNS, schema.RING_EVIDENCE),
-            (TEXT, WHOLE, WHOLE, REAL, REAL, REAL, FLAG, TEXT, TEXT, TEXT, TEXT),
+            (TEXT, TEXT, WHOLE, WHOLE, REAL, REAL, REAL, FLAG, TEXT, TEXT, TEXT, TEXT),
         ),
         table(members, schema.RING_MEMBER_COLUMNS, (TEXT, TEXT, REAL)),
         table(items, schema.RING_ITEM_COLUMNS, (TEXT, TEXT, WHOLE, REAL)),

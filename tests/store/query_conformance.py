@@ -28,7 +28,7 @@ QUERY_COLUMNS = {
     ],
     "verdicts": ["kind", "subject", "verdict", "reason", "note", "who", "at"],
     "data-quality": ["what", "source", "n", "value", "ok"],
-    "rings": ["ring_id", "n_users", "n_items", "score", "p_value", "q_value", "flagged", "reason"],
+    "rings": ["ring_id", "kind", "n_users", "n_items", "score", "p_value", "q_value", "flagged", "reason"],
     "shared-entities": ["kind", "entity_id", "n_users"],
     "co-actors": ["user_id", "n_items"],
     "suspects-of-item": ["user_id", "score", "at"],

@@ -52,6 +52,7 @@ SCORES = {
 }
 RINGS = {
     "ring_id": STRING,
+    "kind": STRING,
     "n_users": INT,
     "n_items": INT,
     "score": FLOAT,
@@ -307,6 +308,7 @@ def ring_row(ring: str, score: float, flagged: bool, n_users: int, n_items: int)
     """A row of rings with every column."""
     return {
         "ring_id": ring,
+        "kind": "burst" if n_items == 1 else "ring",
         "n_users": n_users,
         "n_items": n_items,
         "score": score,

@@ -24,6 +24,7 @@ from tests.store.conformance import StoreConformance
 from tests.store.sample_logs import (
     SampleLog,
     event_rows,
+    findings,
     interactions_of,
     log_tables,
     random_log,
@@ -57,6 +58,37 @@ def in_process(code: str, *arguments: object) -> subprocess.CompletedProcess[str
         timeout=60,
         check=False,
     )
+
+
+def without_kinds(path: Path) -> None:
+    """Make the store like those of versions that had no kinds of rings."""
+    with duckdb.connect(str(path)) as old:
+        old.execute("ALTER TABLE rings DROP COLUMN kind")
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_rings_of_an_older_store_are_of_the_plain_kind(path: Path, read_only: bool) -> None:
+    log, _, rings = findings()
+    writer = DuckDBStore(path)
+    write(writer, "one", log)
+    writer.write_rings(rings)
+    kinds = dict(zip(rings.rings["ring_id"].to_pylist(), rings.rings["kind"].to_pylist(), strict=True))
+    assert set(kinds.values()) == {"ring", "burst"}
+    assert writer.rings().rings["kind"].to_pylist() == [
+        kinds[ring] for ring in writer.rings().rings["ring_id"].to_pylist()
+    ]
+    writer.close()
+    without_kinds(path)
+    store = DuckDBStore(path, read_only=read_only)
+    assert store.rings().rings["kind"].to_pylist() == ["ring", "ring"]
+    assert set(store.query("rings", {})["kind"].to_pylist()) == {"ring"}
+    assert store.rings().rings.drop_columns(["kind"]).sort_by("ring_id") == rings.rings.drop_columns(
+        ["kind"]
+    ).sort_by("ring_id")
+    if not read_only:
+        store.write_rings(rings)
+        assert set(store.rings().rings["kind"].to_pylist()) == {"ring", "burst"}
+    store.close()
 
 
 # --- opening ---------------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ def hostile_ring(names: tuple[str, ...] = NAMES) -> RingData:
     )
     return RingData(
         ring_id="R1",
+        kind="ring",
         n_users=len(names),
         n_items=len(items),
         score=0.97,
@@ -130,7 +131,7 @@ def tables() -> tuple[pa.Table, RingTables]:
     columns = [names, value, value, value, [True] * n, names, value, value, value, names]
     scores = pa.table(dict(zip(schema.SCORE_COLUMNS, columns, strict=True)))
     when = [["2017-10-01T03:00:00.000Z"] * n] * 2
-    row = [names, [3] * n, [2] * n, value, value, value, [True] * n, *when, names, ["{}"] * n]
+    row = [names, ["ring"] * n, [3] * n, [2] * n, value, value, value, [True] * n, *when, names, ["{}"] * n]
     rings = pa.table(dict(zip((*schema.RING_COLUMNS, schema.RING_EVIDENCE), row, strict=True)))
     members = pa.table({"ring_id": names, "user_id": names, "score": value})
     items = pa.table({"ring_id": names, "item_id": names, "n_users": [1] * n, "lift": value})

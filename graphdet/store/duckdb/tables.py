@@ -47,6 +47,7 @@ SCORE_TYPES = {
 }
 RING_TYPES = {
     "ring_id": "VARCHAR",
+    "kind": f"VARCHAR DEFAULT '{schema.PLAIN_RING}'",  # which an older version does not write
     "n_users": "BIGINT",
     "n_items": "BIGINT",
     "score": "DOUBLE",
@@ -186,11 +187,19 @@ def prepare(connection: duckdb.DuckDBPyConnection, path: Path, may_create: bool)
 
 
 def add_later_tables(connection: duckdb.DuckDBPyConnection, read_only: bool) -> None:
-    """Make the tables that an older file lacks; for a reader empty ones beside the file."""
+    """Make the tables and the columns that an older file lacks; for a reader beside the file, tables empty."""
     found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary")
     have = {name for (name,) in found.fetchall()}
     for name in LATER_TABLES.keys() - have:
         _create_table(connection, name, LATER_TABLES[name], "TEMP TABLE" if read_only else "TABLE")
+    if not connection.execute("SELECT 1 FROM (DESCRIBE rings) WHERE column_name = 'kind'").fetchall():
+        if read_only:
+            file = quoted(connection.execute("SELECT current_database()").fetchall()[0][0])
+            connection.execute(
+                f"CREATE TEMP VIEW rings AS SELECT *, '{schema.PLAIN_RING}' AS kind FROM {file}.main.rings"
+            )
+        else:
+            connection.execute(f"ALTER TABLE rings ADD COLUMN kind {RING_TYPES['kind']}")
 
 
 def _create_table(

@@ -195,6 +195,8 @@ def read_rings(client: Client) -> RingTables:
     columns = [*schema.RING_COLUMNS, schema.RING_EVIDENCE]
     found = [row["ring"] for row in client.rows(cypher("read/rings"))]
     rows = [{name: ring.get(property_name(name)) for name in columns} for ring in found]
+    for row in rows:
+        row["kind"] = row["kind"] or schema.PLAIN_RING  # rings of an older version have none
     rows.sort(key=lambda row: (_down(row["score"]), row["ring_id"].encode()))
     rank = {row["ring_id"]: ix for ix, row in enumerate(rows)}
     members = client.rows(cypher("read/ring-members"))
