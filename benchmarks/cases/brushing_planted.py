@@ -23,8 +23,8 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks import recording
 from benchmarks.cases.node_figures import interval
 from benchmarks.recording import record
-from benchmarks.rings.detectors import _features, co_action
 from benchmarks.rings.logs import LOGS, read_log
+from benchmarks.rings.peers import _features, co_action
 from graphdet.features.behaviour import FEATURE_NAMES, behaviour
 from graphdet.features.groups import ITEM_FEATURES, group_item_features
 from graphdet.graph.encode import edges_frame

@@ -3,15 +3,13 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from benchmarks.worlds.scoring import Members, Said
 from benchmarks.worlds.truth import World
@@ -44,23 +42,9 @@ def measured(words: list[str], folder: Path) -> Cost:
     return Cost(process.returncode, seconds, usage.ru_maxrss / 1024**2, said)
 
 
-def dated(world: World, folder: Path) -> World:
-    """The world, with a constant date where its config names no time: graphdet of today needs one."""
-    text = Path(world.config).read_text(encoding="utf-8") if world.config.endswith(".toml") else "timestamp ="
-    if "timestamp =" in text:
-        return world
-    log = pq.read_table(world.log)
-    pq.write_table(log.append_column("at", pa.array(["2020-01-01"] * log.num_rows)), folder / "log.parquet")
-    config = folder / "config.toml"
-    config.write_text(
-        text.replace("[columns]", '[columns]\ntimestamp = "at"', 1) + '\n[time]\nunit = "iso"\n',
-        encoding="utf-8",
-    )
-    return replace(world, log=folder / "log.parquet", config=str(config))
-
-
 def run_graphdet(world: World, out: Path, seed: int) -> Cost:
-    """`graphdet run LOG --config … --out DIR`, as a user runs it: no labels, nothing tuned."""
+    """`graphdet run LOG --config … --out DIR`, as a user runs it into a new folder: no labels, nothing tuned."""
+    shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     words = ["graphdet", "run", str(world.log), "--config", world.config, "--out", str(out)]
     return measured([*words, "--seed", str(seed)], out)
