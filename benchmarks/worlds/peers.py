@@ -86,10 +86,10 @@ def coortweet(graph: GraphArrays) -> Said:
 
     Groups are the components of that network, the heaviest first; all of them are flagged.
     """
-    busy = np.bincount(distinct_acts(graph).user_ix, minlength=graph.n_users) >= LEAST_ACTS
+    busy: NDArray[np.bool_] = np.bincount(distinct_acts(graph).user_ix, minlength=graph.n_users) >= LEAST_ACTS
     kept = busy[graph.user_ix]
-    columns = {"user_ix": graph.user_ix, "item_ix": graph.item_ix, "at_ms": graph.at_ms}
-    pairs = together(pa.table({name: values[kept] for name, values in columns.items()}), TOGETHER_S)
+    acts = pa.table({"user_ix": graph.user_ix, "item_ix": graph.item_ix, "at_ms": graph.at_ms}).filter(kept)
+    pairs = together(acts, TOGETHER_S)
     a, b, n = (pairs.column(name).to_numpy() for name in ("a", "b", "n"))
     score = np.zeros(graph.n_users)
     if not len(n):
@@ -157,20 +157,24 @@ PEERS: dict[str, Peer] = {
 
 def write_said(told: Said, out: Path) -> None:
     """Keep what a peer says as JSON."""
-    groups: dict[str, list[list[str]] | None] = {key: None if its is None else [sorted(one) for one in its] for key, its in
-              (("listed", told.listed), ("accused", told.accused))}  # fmt: skip
-    flagged = None if told.flagged is None else sorted(told.flagged)
-    out.write_text(json.dumps({"score": told.score, "flagged": flagged, **groups}), encoding="utf-8")
+    document = {
+        "score": told.score,
+        "flagged": None if told.flagged is None else sorted(told.flagged),
+        "listed": [sorted(group) for group in told.listed],
+        "accused": None if told.accused is None else [sorted(group) for group in told.accused],
+    }
+    out.write_text(json.dumps(document), encoding="utf-8")
 
 
 def read_said(path: Path) -> Said:
     """What `write_said` kept."""
     told = json.loads(path.read_text(encoding="utf-8"))
-    listed, accused = (
-        None if told[key] is None else tuple(map(frozenset, told[key])) for key in ("listed", "accused")
+    return Said(
+        told["score"],
+        None if told["flagged"] is None else frozenset(told["flagged"]),
+        tuple(map(frozenset, told["listed"])),
+        None if told["accused"] is None else tuple(map(frozenset, told["accused"])),
     )
-    flagged = None if told["flagged"] is None else frozenset(told["flagged"])
-    return Said(told["score"], flagged, listed or (), accused)
 
 
 def main() -> None:
