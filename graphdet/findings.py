@@ -271,7 +271,7 @@ class Ring:
             for user_id in thing.user_ids:
                 graph.add_edge(("user", user_id), (thing.kind, thing.entity_id), action="used")
         for row in _ties(self._events).to_dict("records"):
-            edge = {name: row[name] for name in ("action", "n", *_RING_TIMES)}
+            edge = {name: row[name] for name in ("action", "n", *_RING_TIMES) if row[name] is not None}
             graph.add_edge(("user", row["user_id"]), ("item", row["item_id"]), **edge)
         return graph
 
@@ -369,7 +369,8 @@ def to_pandas(table: pa.Table, *times: str) -> pd.DataFrame:
     frame: pd.DataFrame = table.to_pandas()
     for name in times:
         if pa.types.is_integer(table.schema.field(name).type):
-            frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
+            unknown = frame[name] == 0  # as in a log without times
+            frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True).mask(unknown)
         else:
             frame[name] = pd.to_datetime(frame[name], format="ISO8601", utc=True)
     return frame
@@ -405,7 +406,7 @@ def _ties(events: pd.DataFrame) -> pd.DataFrame:
         last_seen=("at", "max"),
     ).reset_index()
     for name in _RING_TIMES:
-        ties[name] = [iso(at.timestamp() * 1000) for at in ties[name]]
+        ties[name] = [None if pd.isna(at) else iso(at.timestamp() * 1000) for at in ties[name]]
     return ties
 
 

@@ -95,6 +95,8 @@ def _who(ring: RingData) -> tuple[str, ...]:
 
 
 def _when(ring: RingData, facts: RunFacts) -> tuple[str, ...]:
+    if not ring.timed:
+        return ("The log does not say when anything happened; nothing here rests on time.",)
     if not ring.acts:
         return (f"From {ring.first_seen or '–'} to {ring.last_seen or '–'}.",)
     first, last = ring.window_ms
@@ -118,13 +120,13 @@ def _where(ring: RingData) -> tuple[str, ...]:
     share = ring.evidence.get("exclusivity")
     if share is not None:
         lines.append(
-            f"Of all accounts that acted on them while the ring was at work, {words.percent(share)} are in the ring."
+            f"Of all accounts that acted on them{' while the ring was at work' if ring.timed else ''}, "
+            f"{words.percent(share)} are in the ring."
         )
     elif ring.context is not None:
         outside = sum(ring.context.bands.values())
-        lines.append(
-            f"{words.plural(outside, 'other account')} acted on one or more of them in the same time."
-        )
+        when = " in the same time" if ring.timed else ""
+        lines.append(f"{words.plural(outside, 'other account')} acted on one or more of them{when}.")
     focus = ring.evidence.get("focus")
     if focus is not None:
         lines.append(f"Of all that the members do, {words.percent(focus)} is on these items.")
@@ -153,7 +155,7 @@ def _how(ring: RingData) -> tuple[str, ...]:
             f"chance would give 50 %."
         )
     together = ring.evidence.get("session_share")
-    if together is not None:
+    if together is not None and ring.timed:
         lines.append(
             f"{words.percent(together)} of the acts are in a session that holds another act on a target."
         )
@@ -173,9 +175,10 @@ def how_sure(ring: RingData) -> list[str]:
     context = ring.context
     if context is not None and context.matched is not None:
         best = int(context.matched.groups.max())
+        when = " in the same time" if ring.timed else ""
         lines.append(
             f"Held against {len(context.matched.groups)} groups of {words.thousands(ring.n_users)} other accounts, "
-            f"as active in the same time, each on the {words.thousands(ring.n_items)} items it shares most: the most "
+            f"as active{when}, each on the {words.thousands(ring.n_items)} items it shares most: the most "
             f"that any gathered was {words.plural(best, 'account–item pair')}; this ring has "
             f"{words.thousands(context.matched.observed)}."
         )

@@ -207,7 +207,7 @@ def ring_sheets(ring: RingData) -> dict[str, str]:
 
 
 def _clock(at_ms: int | None) -> str | None:
-    return None if at_ms is None else words.clock(at_ms)
+    return words.clock(at_ms) if at_ms else None  # 0: the log has no times
 
 
 def write_ring_sheets(folder: Path, name: str, ring: RingData) -> list[Path]:

@@ -126,7 +126,8 @@ def _ring(
     explanation = Explanation.from_json(ring["evidence"])
     numbers, against = explanation.numbers, explanation.counter_evidence
     measured = {reason.code for reason in against}
-    doubts = doubts_in_words(numbers, int(ring["n_users"]), ring["q_value"], weak, measured)
+    timed = ring["first_seen"] is not None
+    doubts = doubts_in_words(numbers, int(ring["n_users"]), ring["q_value"], weak, measured, timed=timed)
     people = [
         _member(
             row, scores.get(row["user_id"], {}), by_user[row["user_id"]], n_others, explanation.member_reasons
@@ -201,8 +202,8 @@ def _member(
         n_acts=sum(act.n for act in acts),
         n_other_acts=n_others.get(user_id, 0),
         n_sessions=len({act.session_id for act in acts}),
-        first_ms=acts[0].at_ms if acts else None,
-        last_ms=acts[-1].at_ms if acts else None,
+        first_ms=(acts[0].at_ms or None) if acts else None,  # 0: the log has no times
+        last_ms=(acts[-1].at_ms or None) if acts else None,
         reasons=reasons.get(user_id, ()),
     )
 
@@ -214,8 +215,8 @@ def _item(row: FindingRow, name: str | None, acts: Sequence[Act]) -> Item:
         n_users=row["n_users"],
         lift=row["lift"],
         n_acts=sum(act.n for act in acts),
-        first_ms=acts[0].at_ms if acts else None,
-        last_ms=acts[-1].at_ms if acts else None,
+        first_ms=(acts[0].at_ms or None) if acts else None,  # 0: the log has no times
+        last_ms=(acts[-1].at_ms or None) if acts else None,
     )
 
 

@@ -210,6 +210,11 @@ class RingData:
             count[act.action] += act.n
         return sorted(count, key=lambda action: (-count[action], action))
 
+    @property
+    def timed(self) -> bool:
+        """Whether the log says when things happened; the acts of one that does not are all at the moment 0."""
+        return bool(self.first_seen)
+
     @cached_property
     def window_ms(self) -> tuple[int, int]:
         """When the ring was at work: from the first to the last of the first acts of members on targets, in ms.
@@ -229,7 +234,7 @@ class RingData:
     @cached_property
     def step(self) -> InStep:
         """How closely it acts in step."""
-        return in_step(self.acts, self.sittings)
+        return in_step(self.acts, self.sittings) if self.timed else InStep(None, None, 0)
 
     @property
     def evidence(self) -> dict[str, float]:

@@ -115,10 +115,10 @@ def edges(ring: RingData) -> Iterator[Edge]:
         values: dict[str, AttributeValue] = {
             "type": schema.relationship_type(act.action),
             "action": act.action,
-            "at": iso(act.at_ms),
-            "at_ms": act.at_ms,
             "n": act.n,
         }
+        if ring.timed:
+            values |= {"at": iso(act.at_ms), "at_ms": act.at_ms}
         yield Edge(sessions[act.user_id, act.session_id], items[act.item_id], values)
 
 

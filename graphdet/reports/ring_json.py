@@ -85,7 +85,7 @@ def _narrative(narrative: Narrative) -> JsonRow:
 
 
 def _iso(at_ms: int | None) -> str | None:
-    return None if at_ms is None else words.iso(at_ms)
+    return words.iso(at_ms) if at_ms else None  # 0: the log has no times
 
 
 def _act(act: Act) -> JsonRow:

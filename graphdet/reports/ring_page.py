@@ -69,12 +69,12 @@ def _pictures(ring: RingData) -> dict[str, Markup | str]:
         "network_note": _network_note(ring),
         "matrix": draw_matrix(ring) if ring.acts else Markup(""),
         "matrix_note": _matrix_note(ring),
-        "lockstep": draw_lockstep(ring),
+        "lockstep": draw_lockstep(ring) if ring.timed else Markup(""),
         "lockstep_note": _lockstep_note(ring),
-        "growth": draw_growth(ring),
+        "growth": draw_growth(ring) if ring.timed else Markup(""),
         "chance": draw_chance(ring),
         "chance_note": _chance_note(ring),
-        "scripts": draw_scripts(ring),
+        "scripts": draw_scripts(ring) if ring.timed else Markup(""),
         "scripts_note": (
             "One row per script: the targets of a session, by number and colour, in the order they were first "
             "acted on, with the time between. Sessions of several members with one script are not how people browse."
@@ -105,8 +105,9 @@ def _network_note(ring: RingData) -> str:
     note += "."
     if ring.context is not None:
         note += (
-            " On the right, greyed, the innocent context: other accounts that acted on the same targets in the ring's "
-            "time, those with most targets alone, the others by how many targets they touched."
+            " On the right, greyed, the innocent context: other accounts that acted on the same targets"
+            f"{' while the ring was at work' if ring.timed else ''}, those with most targets alone, the others by how "
+            "many targets they touched."
         )
     return note + " Hover over a box to see its lines alone."
 
@@ -145,17 +146,19 @@ def _chance_note(ring: RingData) -> str:
         return ""
     note = (
         "Left, the organic model: every member meets every target independently, as often as its own activity, the "
-        "target's popularity and the time of both would have it (in 64 time slices of equal numbers of acts; the "
+        f"target's popularity{' and the time of both' if ring.timed else ''} would have it "
+        f"({'in 64 time slices of equal numbers of acts; ' if ring.timed else ''}the "
         "ring's own acts are left in, which favours innocence). The grey hill is the exact distribution of the number "
         "of account–item pairs under it."
     )
     if context.matched is not None:
         note += (
             f" Right, groups of equal size and activity: {len(context.matched.groups)} times, each member is "
-            f"replaced by an account outside that did about as much (within a quarter) while the ring was at work, "
+            f"replaced by an account outside that did about as much (within a quarter)"
+            f"{' while the ring was at work' if ring.timed else ''}, "
             f"drawn at random; each group then gets the {words.plural(ring.n_items, 'item')} that most of it touch. "
-            f"It answers whether picking the best items after the fact could explain the ring. Here only acts within "
-            f"the window count."
+            f"It answers whether picking the best items after the fact could explain the ring."
+            f"{' Here only acts within the window count.' if ring.timed else ''}"
         )
     return note
 
@@ -183,6 +186,8 @@ def _run(ring: RingData, facts: RunFacts) -> list[tuple[str, str]]:
     window = NOT_RECORDED
     if facts.first_ms is not None and facts.last_ms is not None:
         window = f"{words.clock(facts.first_ms)} to {words.clock(facts.last_ms)} UTC"
+    elif not ring.timed:
+        window = "the log has no times"
     elif ring.context is not None:
         window = f"{words.clock(ring.context.log_first_ms)} to {words.clock(ring.context.log_last_ms)} UTC"
     coverage = NOT_RECORDED

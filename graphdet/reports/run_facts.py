@@ -8,7 +8,8 @@ The document is a plain dict; all keys are optional, and more may be added:
     inputs            list of {"file", "sha256", "n_rows"}
     n_rows, n_rejects int
     rejects_by_reason dict reason → count (also what was filtered or quarantined as duplicate)
-    period            {"first_ms", "last_ms"}: of the events used, in ms since 1970 UTC
+    period            {"first_ms", "last_ms"}: of the events used, in ms since 1970 UTC; both null in a log without
+                      times
     counts            dict as GraphStore.counts()
     seed, fdr, review numbers; review None unless the cut was by review capacity
     device            "cpu" or "cuda"

@@ -222,9 +222,10 @@ def _about(
     request: RunRequest,
 ) -> dict[str, Any]:
     """What the run says of itself, the same each time: see reports/run_facts.py for the keys."""
-    span = store.interactions().select(
-        nw.col("at_ms").min().alias("first_ms"), nw.col("at_ms").max().alias("last_ms")
-    )
+    period: dict[str, int | None] = {"first_ms": None, "last_ms": None}  # as it stays in a log without times
+    if read.timed:
+        ends = (nw.col("at_ms").min().alias("first_ms"), nw.col("at_ms").max().alias("last_ms"))
+        period = store.interactions().select(*ends).collect("pyarrow").to_native().to_pylist()[0]
     return {
         "config": {**asdict(config), "digest": config_digest(config)},
         "inputs": [
@@ -233,7 +234,7 @@ def _about(
         "n_rows": read.n_rows,
         "n_rejects": read.n_rejects,
         "rejects_by_reason": read.rejects_by_reason,
-        "period": span.collect("pyarrow").to_native().to_pylist()[0],
+        "period": period,
         "counts": store.counts(),
         "device": str(pick_device(request.device)),
         "model": {key: value for key, value in learned.items() if key != NOT_ENOUGH} or "given",

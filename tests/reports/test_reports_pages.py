@@ -211,7 +211,7 @@ def test_doubts_follow_the_numbers() -> None:
     numbers = {"exclusivity": 0.1, "spread": 0.95, "sharpness": float("nan")}
     doubts = doubts_in_words(numbers, 4, 0.04, 2)
     assert len(doubts) == 5
-    assert "90 % of the targets' audience at the time is outside" in doubts[0]
+    assert "90 % of the targets' audience is outside" in doubts[0]
     assert len(doubts_in_words(numbers, 4, 0.04, 2, {"open_targets", "small"})) == 3
 
 

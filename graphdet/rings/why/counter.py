@@ -137,4 +137,5 @@ def _open(ring: RingView) -> list[Doubt]:
     if n == 0 or 1 - outside / n >= OPEN_TARGETS:
         return []
     taken = _nats(ring) * (outside / n) if outside else 0.0
-    return [(taken, Measure("open_targets", float(outside), 0.0, numbers={"n_audience_acts": n}, acts=NONE))]
+    numbers = {"n_audience_acts": n, **ring.log.without_times}
+    return [(taken, Measure("open_targets", float(outside), 0.0, numbers=numbers, acts=NONE))]

@@ -14,6 +14,7 @@ from graphdet.rings.evidence_table import EVIDENCE_TABLE, LEAST_SHARPNESS
 
 SMALL_RING = 6  # members, below which friends or a family may look the same
 OPEN_TARGETS = 0.3  # share of the targets' audience inside the ring, below which they draw everybody
+OF_TIME = ("spread", "recurrence")  # evidence that says nothing in a log without times
 SMALL_CODE = "small"  # the measured counter-evidence that a ring is small
 _LARGE_LIFT = 3.0  # of what outsiders share, and of what members share elsewhere
 _LITTLE_FOCUS = 0.3
@@ -65,8 +66,7 @@ EVIDENCE_LIMITS = (
         "below",
         OPEN_TARGETS,
         lambda value: (
-            f"{words.percent(1 - value)} of the targets' audience at the time is outside the ring: these items draw "
-            f"others too."
+            f"{words.percent(1 - value)} of the targets' audience is outside the ring: these items draw others too."
         ),
     ),
     EvidenceLimit(
@@ -118,16 +118,20 @@ def doubts_in_words(
     q_value: float | None,
     n_weak_members: int,
     measured: Collection[str] = (),
+    *,
+    timed: bool = True,
 ) -> list[str]:
     """Say what speaks against a ring, or what cannot be known of it, a sentence each.
 
     numbers: the evidence by name; a number that is missing raises no doubt. n_weak_members: those with a user score
-    below one half. measured: codes of the ring's measured counter-evidence, which is not repeated.
+    below one half. measured: codes of the ring's measured counter-evidence, which is not repeated. timed: whether the
+    log has times; without them nothing is said of time.
     """
     doubts = [
         limit.say(numbers[limit.name])
         for limit in EVIDENCE_LIMITS
         if limit.name in numbers
+        and (timed or limit.name not in OF_TIME)
         and _MEASURED_BY.get(limit.name) not in measured
         and limit.is_crossed(numbers[limit.name])
     ]

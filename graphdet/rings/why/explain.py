@@ -41,11 +41,18 @@ from graphdet.rings.why.reasons import ring_words, sentence
 from graphdet.rings.why.ring_view import LogView, RingView
 from graphdet.rings.why.without import MOST_ACTS, fewest_members, logit_drops
 from graphdet.tables import GraphArrays
+from graphdet.units import HOUR_S
 
 MEASURES: tuple[Measuring, ...] = (
     shared_targets, rare_targets, exclusive_targets, lockstep, scripted, one_sitting, coattail, shared_entities, focus,
     throwaway, new_accounts, same_amounts,
 )  # fmt: skip
+OF_TIME: tuple[Measuring, ...] = (
+    lockstep,
+    scripted,
+    coattail,
+    new_accounts,
+)  # which a log without times cannot show
 CODES = tuple(measuring.__name__ for measuring in MEASURES)
 COUNTER_CODES = (
     "common_taste", "taste_elsewhere", "natural_burst", "long_histories", "small", "household", "open_targets",
@@ -73,6 +80,11 @@ def summary_sentence(explanation: Explanation) -> str:
     return sentence([reason.text for reason in ordered[:MOST_REASONS_IN_SENTENCE]], but[:2])
 
 
+def measures_of(log: LogView) -> tuple[Measuring, ...]:
+    """The measures that a log can show, the shared targets first."""
+    return MEASURES if log.graph.timed else tuple(one for one in MEASURES if one not in OF_TIME)
+
+
 @dataclass(frozen=True)
 class Natural:
     """What natural groups of a log show: per (code, variant) the ratio of observed to expected counts, and the median
@@ -93,7 +105,7 @@ def natural_groups(judged: Judged, log: LogView) -> Natural:
     seen: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         ring = RingView(log, judged.blocks.take(np.array([row])))
-        for measuring in MEASURES[1:]:  # by what they share, natural groups were chosen
+        for measuring in measures_of(log)[1:]:  # by what they share, natural groups were chosen
             for measure in measuring(ring):
                 ratio = (measure.observed + 0.5) / (measure.expected + 0.5)
                 seen.setdefault((measure.code, measure.variant), []).append(ratio)
@@ -110,7 +122,7 @@ def strongest_measures(ring: RingView, natural: Natural) -> list[tuple[float, Me
     Gives nats and the measure, whose expectation now is that of natural groups.
     """
     out = []
-    for measuring in MEASURES:
+    for measuring in measures_of(ring.log):
         variants = []
         for measure in measuring(ring):
             ratio = natural.ratios.get((measure.code, measure.variant), 1.0)
@@ -144,6 +156,15 @@ def _reason(strength: float, measure: Measure, more: Mapping[str, Number]) -> Re
     return Reason(measure.code, text, strength, numbers, acts=measure.acts)
 
 
+def span_of(ring: RingView) -> dict[str, Number]:
+    """In how many seconds most acts were, with the last unit that the log knows; nothing in a log without times."""
+    if not ring.log.graph.timed:
+        return {}
+    span_s = float(np.diff(np.quantile(ring.at_s, MIDDLE))[0])
+    unit_s = ring.log.resolution_s
+    return {"span_s": span_s + unit_s if unit_s >= HOUR_S else max(span_s, 1.0)}
+
+
 def explain_ring(
     judged: Judged, row: int, log: LogView, natural: Natural, judge: Judge | None = None
 ) -> Explanation:
@@ -151,7 +172,7 @@ def explain_ring(
     ring = RingView(log, judged.blocks.take(np.array([row])))
     evidence = {name: float(values[row]) for name, values in judged.evidence.items()}
     measures = strongest_measures(ring, natural)
-    span_s = float(np.diff(np.quantile(ring.at_s, MIDDLE))[0])
+    span = span_of(ring)
     drops: dict[str, float] = {}
     if judge is not None and natural.evidence is not None:
         codes = [measure.code for _, measure in measures if measure.code in JUDGED_BY]
@@ -159,7 +180,7 @@ def explain_ring(
         drops = dict(zip(codes, fall.tolist(), strict=True))
     reasons = []
     for strength, measure in measures:
-        more: dict[str, Number] = {"span_s": span_s} if measure.code == "shared_targets" else {}
+        more: dict[str, Number] = dict(span) if measure.code == "shared_targets" else {}
         if measure.code in drops:
             more["judge_logit_drop"] = drops[measure.code]
         reasons.append(_reason(strength, measure, more))

@@ -131,7 +131,7 @@ def exclusive_targets(ring: RingView) -> list[Measure]:
             0.5 * n,
             trials=n,
             per_trial=max(len(ring.act) / max(len(ring.members), 1), 1.0),
-            numbers={"n_audience_acts": n, "n_by_members": inside},
+            numbers={"n_audience_acts": n, "n_by_members": inside, **ring.log.without_times},
             acts=acts_by(-outside[ring.item].astype(float), np.ones(len(ring.act), bool), ring),
         )
     ]

@@ -46,6 +46,19 @@ def within(seconds: Number) -> str:
     return f"{value:g} seconds"
 
 
+def _mostly_within(seconds: Number | None) -> str:
+    """Say how close in time most acts are; nothing where the log has no times."""
+    if seconds is None:
+        return ""
+    value = float(seconds)
+    whole_days = value > 0 and value % 86_400 == 0
+    return f", mostly within {within(value) if whole_days else duration_in_words(value)}"
+
+
+def _at_the_time(n: Mapping[str, Number]) -> str:
+    return "" if n.get("timed") == 0 else " at the time"
+
+
 def _percent(share: Number) -> str:
     return f"{100 * float(share):.0f} %"
 
@@ -56,8 +69,8 @@ def _share(part: Number, of: Number) -> str:
 
 _RING: dict[str, Words] = {
     "shared_targets": lambda n: (
-        f"{n['n_members']} accounts act on the same {n['n_targets']} items, mostly within "
-        f"{duration_in_words(float(n['span_s']))}: {n['n_acts']} acts where {two_digits(n['expected'])} would be "
+        f"{n['n_members']} accounts act on the same {n['n_targets']} items"
+        f"{_mostly_within(n.get('span_s'))}: {n['n_acts']} acts where {two_digits(n['expected'])} would be "
         f"expected of them"
     ),
     "rare_targets": lambda n: (
@@ -65,7 +78,7 @@ _RING: dict[str, Words] = {
         f"{n['most_outsiders']} other visitors), where {two_digits(n['expected'])} would be expected"
     ),
     "exclusive_targets": lambda n: (
-        f"{_share(n['n_by_members'], n['n_audience_acts'])} of the targets' audience at the time is in the group, "
+        f"{_share(n['n_by_members'], n['n_audience_acts'])} of the targets' audience{_at_the_time(n)} is in the group, "
         f"where {_share(n['expected'], n['n_audience_acts'])} is usual for groups of this log"
     ),
     "lockstep": lambda n: (
@@ -131,8 +144,8 @@ _RING: dict[str, Words] = {
         f"{n['observed']} of only {n['n_members']} accounts are on one {n['kind']}: a family or a shared flat would be"
     ),
     "open_targets": lambda n: (
-        f"{_share(n['observed'], n['n_audience_acts'])} of the targets' audience at the time is outside the group: "
-        f"these items draw others too"
+        f"{_share(n['observed'], n['n_audience_acts'])} of the targets' audience{_at_the_time(n)} is outside the group"
+        f": these items draw others too"
     ),
     "unlike_planted": lambda n: (
         "it is like no campaign that was planted into this log to learn from, so what was learned does not speak of it"

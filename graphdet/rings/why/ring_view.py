@@ -44,10 +44,12 @@ class LogView:
     @cached_property
     def resolution_s(self) -> float:
         """The coarsest usual unit, in seconds, that all times are whole multiples of: 86400, 3600, 60, 1 or 0.001."""
-        times = self.model.acts.at_ms
-        return next(
-            (unit for unit in (86_400.0, 3_600.0, 60.0, 1.0) if not np.any(times % int(unit * 1000))), 0.001
-        )
+        return self.graph.resolution_ms / 1000
+
+    @property
+    def without_times(self) -> dict[str, int]:
+        """What the numbers of a reason say of a log without times: `timed` is 0; of other logs nothing."""
+        return {} if self.graph.timed else {"timed": 0}
 
     @cached_property
     def before(self) -> Int:
