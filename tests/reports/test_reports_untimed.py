@@ -20,7 +20,9 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("first_seen", "last_seen"):
         nothing = pa.nulls(rings.num_rows, pa.string())
         rings = rings.set_column(rings.column_names.index(name), name, nothing)
-    acts = acts.set_column(acts.column_names.index("at_ms"), "at_ms", pa.array([0] * acts.num_rows, pa.int64()))
+    acts = acts.set_column(
+        acts.column_names.index("at_ms"), "at_ms", pa.array([0] * acts.num_rows, pa.int64())
+    )
     found = RingTables(rings, tables.members, tables.items)
     formats = ("html", "json", "csv", "graphml", "gexf")
     write_rings(folder / "rings", Sources(found, acts, scores, items), ["R0001"], RingFiles(formats))

@@ -18,7 +18,9 @@ def ring_at(unit_ms: int) -> RingView:
     for user in MEMBERS:
         log.sitting(user, f"{user}-all", TARGETS, 5 * DAY, [4.0] * len(TARGETS))
     if unit_ms:
-        log.acts = [(user, session, item, at // unit_ms * unit_ms + DAY) for user, session, item, at in log.acts]
+        log.acts = [
+            (user, session, item, at // unit_ms * unit_ms + DAY) for user, session, item, at in log.acts
+        ]
     else:
         log.acts = [(user, user, item, 0) for user, _, item, _ in dict.fromkeys(log.acts)]
     return log.ring(MEMBERS, TARGETS)
@@ -47,7 +49,11 @@ def test_with_times_they_are_asked() -> None:
 
 @pytest.mark.parametrize(
     ("span_s", "said"),
-    [(86_400.0, "mostly within a day"), (259_200.0, "mostly within 3 days"), (20.0, "mostly within 20 seconds")],
+    [
+        (86_400.0, "mostly within a day"),
+        (259_200.0, "mostly within 3 days"),
+        (20.0, "mostly within 20 seconds"),
+    ],
 )
 def test_a_span_of_whole_days_is_said_in_days(span_s: float, said: str) -> None:
     numbers = {"n_members": 3, "n_targets": 2, "n_acts": 6, "expected": 0.1}
