@@ -35,7 +35,7 @@ Counts = tuple[NDArray[np.int64], NDArray[np.int64]]  # distinct counts, and how
 
 
 def totals(desk: Desk) -> dict[str, Any]:
-    """How many of everything, and from when to when."""
+    """How many of everything, and from when to when; first_ms and last_ms are None in a log without times."""
     ends = desk.events.select(nw.col("at_ms").min().alias("a"), nw.col("at_ms").max().alias("b"))
     first, last = ends.to_native().fetchall()[0]
     sizes = {
@@ -50,13 +50,18 @@ def totals(desk: Desk) -> dict[str, Any]:
         "duplicates": log.n_duplicates,
         "filtered": log.n_filtered,
         **{name: int(n) for name, n in sizes.items()},
-        "first_ms": int(first),
-        "last_ms": int(last),
+        "first_ms": int(first) if last else None,
+        "last_ms": int(last) if last else None,
     }
 
 
 def times(desk: Desk, zone: str, counts: dict[str, Any]) -> dict[str, Any]:
-    """Events by weekday and hour in a zone, by day, and along time."""
+    """Events by weekday and hour in a zone, by day, and along time; nothing of a log without times."""
+    if counts["first_ms"] is None:
+        nothing: dict[str, Any] = {"width_s": WIDTHS_S[0], "origin_ms": None, "events": [], "users": []}
+        week = np.zeros((7, 24), np.int64)
+        return {"zone": zone, "by_weekday_and_hour": week.tolist(), "by_day": [], "n_days": 0, "days_only": False,
+                "line": nothing}  # fmt: skip
     table = collect(profile.per_hour(desk.events))
     local = ZoneInfo(zone)
     week = np.zeros((7, 24), np.int64)

@@ -275,6 +275,10 @@ def scatter_sample(
 
 def feature_drift(desk: Desk, counts: dict[str, Any], zone: str) -> dict[str, Any]:
     """How much the behaviour of users and the mix of events move from one period to the next: PSI and KS."""
+    if counts["first_ms"] is None:
+        least_sizes = {"least_events": LEAST_EVENTS, "least_users": LEAST_USERS}
+        note = "The log has no times, so nothing can move with it."
+        return {"width_s": DAY_S, "zone": zone, "periods": [], **least_sizes, "rows": [], "note": note}
     span_s = (counts["last_ms"] - counts["first_ms"]) / 1000
     # Nights differ from days and Sundays from Mondays: periods are whole days of a log of days, whole weeks of a long
     # one.

@@ -93,6 +93,8 @@ def usual_delay(at_ms: NDArray[np.int64]) -> int:
 
 
 def _temporal(at_ms: NDArray[np.int64], plan: SplitPlan, delay: int) -> Split:
+    if len(at_ms) and not at_ms.any():
+        raise ValueError("the log has no times to split by; choose --split group, random or none")
     train_until, test_from = plan.train_until_ms, plan.test_from_ms
     if train_until is None and test_from is None:
         train_until = int(np.quantile(at_ms, 1 - plan.test_share, method="higher")) - delay // 2

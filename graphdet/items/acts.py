@@ -70,6 +70,11 @@ class ItemActs:
         row = np.repeat(np.arange(graph.n_edges), graph.n)
         return cls.of(graph.item_ix[row], graph.user_ix[row], graph.at_ms[row], graph.n_items, graph.n_users)
 
+    @property
+    def timed(self) -> bool:
+        """Whether the log says when things happened; the acts of one that does not are all at the moment 0."""
+        return self.origin_ms != 0 or self.span_ms > 1
+
     def scales_ms(self) -> list[int]:
         """Lengths of windows: a geometric grid, as long as a fifth of the log at most; one at least."""
         grid = [SHORTEST_MS * FACTOR**k for k in range(MOST_SCALES)]

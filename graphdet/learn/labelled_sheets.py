@@ -162,8 +162,17 @@ def with_blocks(store: GraphStore, sheet: Sheet, blocks: Sequence[FeatureBlock])
 
 
 def event_sheet(store: GraphStore) -> Sheet:
-    """Every event of a store, sorted by its id."""
+    """Every event of a store, sorted by its id.
+
+    Raises:
+        UsageError: the log has no times, or the store keeps no events.
+    """
     events = store.events()
+    if not events.select(nw.col("at_ms").max()).collect("pyarrow").to_native()["at_ms"][0].as_py():
+        raise UsageError(
+            f"{store.url}: its log has no times, and an event is judged by its past alone; label users, items or "
+            "sessions instead"
+        )
     found = event_features(events, store.entities(), event_attributes(events))
     texts = read_texts(store, "event", found.event_id)
     return Sheet(found.event_id, found.x, found.names, found.keys["user"], found.at_ms, found.keys, texts)

@@ -18,6 +18,7 @@ from graphdet.ports import GraphStore
 from graphdet.progress import Progress, Silent
 from graphdet.reports.csv_tables import write_csv
 
+NO_WINDOWS = "the log has no times, so there are no windows in which accounts could burst upon an item"
 ITEMS_FILE, ACCOUNTS_FILE = "items.csv", "item_accounts.csv"
 
 
@@ -36,6 +37,8 @@ def find_items(
 ) -> ScannedItems:
     """Scan the items of a store's log, see items.scan; with `out` write items.csv and item_accounts.csv there.
 
+    A log without times has no windows: nothing is found in it, and `said` says so.
+
     Raises:
         GraphdetError: a file cannot be written.
     """
@@ -43,10 +46,13 @@ def find_items(
     progress.start("read the acts")
     acts, item_ids, user_ids, said = read_item_acts(store)
     progress.done()
-    progress.start("scan items", len(ITEM_FINDING_KINDS) * len(acts.scales_ms()))
-    findings = scan_items(acts, fdr, step=progress.advance)
+    if acts.timed:
+        progress.start("scan items", len(ITEM_FINDING_KINDS) * len(acts.scales_ms()))
+        findings = scan_items(acts, fdr, step=progress.advance)
+        progress.done()
+    else:
+        findings, said = [], (*said, NO_WINDOWS)
     items, accounts = tabulate_items(acts, findings, item_ids, user_ids)
-    progress.done()
     if out is not None:
         make_folder(out)
         write_csv(out / ITEMS_FILE, items, ITEM_SCAN_COLUMNS)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from graphdet.config import load_config, parse_config
+from graphdet.config import Columns, Config, load_config, parse_config
 from graphdet.errors import InputError
 from graphdet.reports.eda import story
 from graphdet.reports.eda.page import eda_page
@@ -285,3 +285,18 @@ def test_real_logs(config: str, files: str, wanted: str, tmp_path: Path) -> None
     assert wanted in page
     assert len(page.encode()) < 2 * 2**20
     Draft202012Validator(SCHEMA).validate(json.loads((tmp_path / "eda.json").read_text(encoding="utf-8")))
+
+
+def test_a_log_without_times_has_no_course_of_time(tmp_path: Path) -> None:
+    rows = [f"u{n % 9},i{n * 7 % 23}" for n in range(200)]
+    (tmp_path / "log.csv").write_text("user,item\n" + "\n".join(dict.fromkeys(rows)) + "\n", encoding="utf-8")
+    config = Config("friends", Columns(user_id="user", item_id="item"))
+    document = eda([tmp_path / "log.csv"], config, tmp_path / "out")
+    Draft202012Validator(SCHEMA).validate(
+        json.loads((tmp_path / "out" / "eda.json").read_text(encoding="utf-8"))
+    )
+    assert (document["counts"]["first_ms"], document["time"]["by_day"]) == (None, [])
+    page = (tmp_path / "out" / "eda.html").read_text(encoding="utf-8")
+    assert "the log has no times" in page
+    assert "nothing can move with it" in page
+    assert "1970" not in page

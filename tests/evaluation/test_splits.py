@@ -64,3 +64,10 @@ def test_figures_are_those_of_scikit_learn(seed: int) -> None:
     best = figures_at(y, score >= cut)["macro_f1"]
     assert best == pytest.approx(f1_score(y, score >= cut, average="macro"))
     assert all(figures_at(y, score >= other)["macro_f1"] <= best + 1e-12 for other in np.unique(score))
+
+
+def test_without_times_nothing_is_split_by_time() -> None:
+    nowhen = np.zeros(100, np.int64)
+    with pytest.raises(ValueError, match="the log has no times to split by; choose --split group"):
+        split_rows(nowhen, GROUP, SplitPlan(), 0)
+    assert (split_rows(nowhen, GROUP, SplitPlan("group"), 0).part == TEST).any()

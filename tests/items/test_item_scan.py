@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphdet.config import load_config
+from graphdet.config import Columns, Config, load_config
+from graphdet.errors import UsageError
 from graphdet.evaluation.beta_binomial import fit_beta_binomial, log_pmf, upper_tail
 from graphdet.evaluation.tails import adaptive_q_values, benjamini_hochberg
 from graphdet.items.acts import ItemActs, over_scales, visits
@@ -251,4 +252,19 @@ def test_a_store_gives_files_and_features(tmp_path: Path) -> None:
     sheet = with_blocks(store, kept_sheet(store, "item"), [ItemScanBlock()])
     column = sheet.x[:, sheet.names.index("scan_repeats")]
     assert sheet.ids[int(np.argmax(column))].as_py() == "i7"
+    store.close()
+
+
+@pytest.mark.slow
+def test_in_a_log_without_times_there_is_no_window(tmp_path: Path) -> None:
+    log = tmp_path / "friends.csv"
+    log.write_text("user,item\n" + "".join(f"u{n},i0\n" for n in range(50)), encoding="utf-8")
+    store = DuckDBStore(tmp_path / "log.duckdb")
+    config = Config("friends", Columns(user_id="user", item_id="item"))
+    ingest(store, [log], config)
+    found = find_items(store)
+    assert (found.items.num_rows, found.accounts.num_rows) == (0, 0)
+    assert "the log has no times" in found.said[-1]
+    with pytest.raises(UsageError, match="its log has no times, and an event is judged by its past alone"):
+        kept_sheet(store, "event")
     store.close()

@@ -57,6 +57,7 @@ def _parts(document: Document) -> dict[str, Any]:
         "facts": _facts(counts),
         "repeats": _repeats(document["repeats"], counts["events"]),
         "texts": (document["repeats"]["texts"] or {}).get("top", []),
+        "timed": counts["first_ms"] is not None,
         "line": when.time_line(time),
         "line_title": story.line_title(time),
         "week": _week(time),

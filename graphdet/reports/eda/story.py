@@ -25,13 +25,15 @@ def eda_findings(document: Document) -> list[str]:
 
 
 def _size(counts: Mapping[str, Any]) -> str:
+    size = (
+        f"{words.plural(counts['events'], 'event')} of {words.plural(counts['users'], 'user')} on "
+        f"{words.plural(counts['items'], 'item')} in {words.plural(counts['sessions'], 'session')}"
+    )
+    if counts["first_ms"] is None:
+        return f"{size}; the log has no times."
     span = labels.amount_of_time((counts["last_ms"] - counts["first_ms"]) / 1000)
     when = f"within {span}" if counts["last_ms"] > counts["first_ms"] else "at a single moment"
-    return (
-        f"{words.plural(counts['events'], 'event')} of {words.plural(counts['users'], 'user')} on "
-        f"{words.plural(counts['items'], 'item')} in {words.plural(counts['sessions'], 'session')}, {when} from "
-        f"{words.clock(counts['first_ms'])} UTC."
-    )
+    return f"{size}, {when} from {words.clock(counts['first_ms'])} UTC."
 
 
 def _cleaning(document: Document) -> str:
