@@ -12,7 +12,6 @@ import pandas as pd
 import pyarrow as pa
 
 from graphdet import schema
-from graphdet.detect.leads import leads
 from graphdet.detect.ring_sources import ring_events, ring_sources
 from graphdet.errors import UsageError
 from graphdet.ports import Store
@@ -20,6 +19,7 @@ from graphdet.progress import Silent
 from graphdet.reports.csv_tables import RING_ORDER, SUSPECT_ORDER
 from graphdet.reports.gather import gather_rings
 from graphdet.rings.finding import Reason
+from graphdet.rings.leads import lead_table
 from graphdet.store import open_store
 from graphdet.tables import RingTables
 from graphdet.verbs.report import RUN_INFO
@@ -86,12 +86,12 @@ class Findings:
 
     @cached_property
     def leads(self) -> pd.DataFrame:
-        """The rings that are not flagged, each with what held it back.
+        """The rings that are not flagged, strongest first, each with what held it back: the columns of leads.csv.
 
-        Columns: ring_id, n_users, n_items, score, p_value, q_value, held_back_by ("level", "decision",
-        "unlike_planted" or "second_judge"), why (a sentence).
+        Columns: schema.LEAD_COLUMNS; held_back_by is one of rings.rules.HeldBackBy, why that rule and all others that
+        speak against a flag, in sentences.
         """
-        return to_pandas(leads(self._rings, self.info.get("fdr")))
+        return to_pandas(lead_table(self._rings))
 
     @cached_property
     def _rings(self) -> RingTables:

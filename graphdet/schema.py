@@ -76,6 +76,7 @@ RING_COLUMNS = (
 RING_EVIDENCE = (
     "evidence"  # one more column of the rings table: VARCHAR, JSON (see rings.finding.Explanation)
 )
+LEAD_COLUMNS = ("ring_id", "n_users", "n_items", "score", "p_value", "q_value", "held_back_by", "why")
 RING_MEMBER_COLUMNS = ("ring_id", "user_id", "score")
 RING_ITEM_COLUMNS = ("ring_id", "item_id", "n_users", "lift")
 # One row per ring and run: what a ring was when it was found, so that it is known again. `origin` says what became of

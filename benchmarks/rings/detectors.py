@@ -52,7 +52,7 @@ def zero_shot(graph: GraphArrays, seed: int) -> Found:
 
 def named(candidates: Candidates, judge: RingJudge) -> Found:
     """The rings that a judge names among candidates, and what they say of users."""
-    judged = judged_by(judge, candidates, FDR)
+    judged = judged_by(judge, candidates, FDR).standing
     users = judged.blocks.users
     rings = [
         users.indices[a:b].astype(np.int64) for a, b in zip(users.indptr, users.indptr[1:], strict=False)

@@ -81,7 +81,7 @@ def judges(lessons: Lessons, seed: int) -> dict[str, Judge]:
 
 def outcome(candidates: Candidates, truth: Truth, judge: Judge, at_home: bool) -> dict[str, float]:
     """Flagged, right, found and the average precision of the ranking, over the campaigns planted."""
-    judged = judge_rings(candidates, judge, 0.05, at_home=at_home)
+    judged = judge_rings(candidates, judge, 0.05, at_home=at_home).standing
     rings = [judged.blocks.members(row).astype(np.int64) for row in range(len(judged.blocks))]
     match = matches(rings, truth)
     right = match[judged.flagged]

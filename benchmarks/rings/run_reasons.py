@@ -179,6 +179,7 @@ def innocents_explained(known: Known, found: Told) -> list[dict[str, object]]:
         level=nothing,
         flagged=np.zeros(n, bool),
         fold=np.zeros(n, np.int64),
+        apart=np.ones(n, bool),
         threshold=0.0,
         overruled=0,
     )

@@ -1,4 +1,7 @@
-"""Groups that are nearly flagged, or that the networks trained on the log would flag alone: what people should know."""
+"""Why rings are not flagged, rule by rule, and what people should know of those that nearly were.
+
+Among them are groups that the networks trained on the log would flag alone.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,10 +14,10 @@ from graphdet.judge.examples import RING_LABEL
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.rings.blocks import Blocks
 from graphdet.rings.evidence_table import judge_inputs
-from graphdet.rings.find import Candidates, Judged
+from graphdet.rings.find import Candidates, Judged, least_score, level_of_judge
 from graphdet.rings.finding import Reason, RingFinding
 from graphdet.rings.membership import listed_rings
-from graphdet.rings.why.reasons import ring_words
+from graphdet.rings.rules import HeldBackBy, crowd_rules, rule_words
 from graphdet.words import plural
 
 MOST_RINGS_NAMED = 5  # rings in one line
@@ -34,11 +37,26 @@ class HeldBack:
     nearly as well, is far from sure of the group.
 
     taken: float64, by how many nats the logit of the networks was lowered for that.
+
+    strange_in: of each the evidence numbers in which it is unlike the planted campaigns, where that is known.
     """
 
     row: NDArray[np.int64]
     strange: NDArray[np.bool_]
     taken: NDArray[np.float64]
+    strange_in: Sequence[Sequence[str]] = ()
+
+    def rules(self) -> dict[int, Reason]:
+        """What the judges say against each ring of Judged that they hold back, by its row."""
+        names = self.strange_in or [()] * len(self.row)
+        out = {}
+        for row, strange, taken, of in zip(
+            self.row.tolist(), self.strange.tolist(), self.taken.tolist(), names, strict=True
+        ):
+            code: HeldBackBy = "unlike_planted" if strange else "second_judge"
+            numbers = {"strange_in": list(of)} if strange else {}
+            out[row] = Reason(code, rule_words(code, numbers), taken, numbers)
+        return out
 
 
 def held_back(candidates: Candidates, judged: Judged, judge: RingJudge, fdr: float) -> HeldBack:
@@ -51,7 +69,7 @@ def held_back(candidates: Candidates, judged: Judged, judge: RingJudge, fdr: flo
     inputs = judge_inputs(would.evidence)[flagged]
     taken = would.logit[flagged] - judge.logits(inputs, would.fold[flagged])
     strange = np.zeros(len(flagged), bool) if judge.known is None else judge.known.strange(inputs)
-    row = _same_group(would.blocks.take(flagged), judged.blocks)
+    row = _same_group(would.blocks.take(flagged), judged.standing.blocks)
     held = (taken > 0) & ~((row >= 0) & judged.flagged[row])
     return HeldBack(row[held], strange[held], taken[held])
 
@@ -66,26 +84,50 @@ def _same_group(blocks: Blocks, others: Blocks) -> NDArray[np.int64]:
     return np.where(alike.max(axis=1) >= RING_LABEL, alike.argmax(axis=1), -1)
 
 
-def with_counter_evidence(
-    findings: Sequence[RingFinding], judged: Judged, held: HeldBack
+def with_rules(
+    findings: Sequence[RingFinding], judged: Judged, held: HeldBack, fdr: float
 ) -> tuple[RingFinding, ...]:
-    """Put first in the counter-evidence of each listed ring that was held back why it was.
+    """Say of each listed ring that is not flagged which rules held it back (Explanation.held_back).
 
-    findings: those of listed_rings(judged), in that order.
+    findings: those of listed_rings(judged), in that order. What tells a group from a crowd comes first, then what a
+    judge says against it, then the log's own tail and the levels.
     """
-    place = {row: at for at, row in enumerate(listed_rings(judged).tolist())}
-    doubted = list(findings)
-    for row, strange, taken in zip(
-        held.row.tolist(), held.strange.tolist(), held.taken.tolist(), strict=True
-    ):
-        if row in place:
-            code = "unlike_planted" if strange else "second_judge"
-            finding = doubted[place[row]]
-            doubt = Reason(code, ring_words(code, {}), taken)
-            against = (doubt, *finding.explanation.counter_evidence)
-            explanation = replace(finding.explanation, counter_evidence=against)
-            doubted[place[row]] = replace(finding, explanation=explanation)
-    return tuple(doubted)
+    doubts, crowds = held.rules(), crowd_rules(judged.evidence)
+    out = []
+    for row, finding in zip(listed_rings(judged).tolist(), findings, strict=True):
+        if judged.flagged[row]:
+            out.append(finding)
+            continue
+        numbers = {name: float(values[row]) for name, values in judged.evidence.items()}
+        rules = [
+            _rule(code, {name: numbers[name] for name in _SAID[code]})
+            for code, broken in crowds.items()
+            if broken[row]
+        ]
+        rules += [doubts[row]] if row in doubts else []
+        rules += _levels(judged, row, fdr)
+        out.append(replace(finding, explanation=replace(finding.explanation, held_back=tuple(rules))))
+    return tuple(out)
+
+
+_SAID = {"crowd": ("sharpness",), "recurring": ("recurrence",), "chance": ("margin_touched_nats",)}
+
+
+def _rule(code: HeldBackBy, numbers: Mapping[str, float]) -> Reason:
+    return Reason(code, rule_words(code, numbers), numbers=numbers)
+
+
+def _levels(judged: Judged, row: int, fdr: float) -> list[Reason]:
+    """Which of the levels of a flag a ring does not reach."""
+    score, p_value, q_value = (float(one[row]) for one in (judged.score, judged.p_value, judged.q_value))
+    rules = []
+    if judged.apart[row] and level_of_judge(judged.score, judged.q_value)[row] <= fdr:
+        rules.append(_rule("ordinary_tail", {"p_value": p_value}))
+    if not score >= least_score(fdr):
+        rules.append(_rule("score", {"score": score, "least_score": least_score(fdr)}))
+    if not q_value <= fdr:
+        rules.append(_rule("q_value", {"q_value": q_value, "fdr": fdr}))
+    return rules
 
 
 def with_doubts(known: Remembered, judged: Judged, held: HeldBack, fdr: float) -> Remembered:

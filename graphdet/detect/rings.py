@@ -1,7 +1,7 @@
 """Judge the candidates of a log and remember the rings of earlier runs."""
 
 from graphdet.casework.memory import Remembered, remember
-from graphdet.detect.held_back import held_back, with_counter_evidence, with_doubts
+from graphdet.detect.held_back import held_back, with_doubts, with_rules
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.ports import CaseworkStore
 from graphdet.rings.find import Candidates, Judged
@@ -20,5 +20,5 @@ def judge_and_remember(
     judged = judged_by(judge, candidates, fdr)
     held = held_back(candidates, judged, judge, fdr)
     findings = ring_findings(judged, candidates.model, graph, judge.logits)
-    findings = with_counter_evidence(findings, judged, held)
+    findings = with_rules(findings, judged, held, fdr)
     return judged, with_doubts(remember(store, findings), judged, held, fdr)

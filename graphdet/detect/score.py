@@ -74,7 +74,8 @@ def score_graph(
     Raises:
         GraphdetError: the models are not of such a log.
     """
-    judged, known = judge_and_remember(store, graph, candidates, models.judge, settings.rule.fdr)
+    every, known = judge_and_remember(store, graph, candidates, models.judge, settings.rule.fdr)
+    judged = every.standing  # a lead that does not stand out vouches for nobody
     users, items = behaviour(graph, store.bench, progress)
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")
@@ -87,7 +88,7 @@ def score_graph(
     value = models.fusion.score(parts)
     p_value = tail_p_values(logit(value))
     q_value = posterior_q_values(value)
-    listed = listed_rings(judged).tolist()
+    listed = listed_rings(every).tolist()
     ring_ids = {row: finding.ring_id for row, finding in zip(listed, known.findings, strict=True)}
     quiet = np.array([ring_ids.get(row) in known.quiet for row in range(len(judged.score))], bool)
     flagged, muted_by = Flags(settings.rule, judged, candidates).settled(

@@ -25,8 +25,10 @@ TAIL_SHARE = 0.1
 TAIL_LEAST = 20
 
 
-def tail_p_values(logits: Float) -> Float:
+def tail_p_values(logits: Float, among: Float | None = None) -> Float:
     """p-value of each logit among the ordinary ones of the same log, float64[n] in (0, 1].
+
+    among: the logits that ordinary ones are taken from, float64[m]; None: the same.
 
     Below the tail the add-one rank; in the tail  p = (k / n) (1 + (x − u) / (k s))^(−k)  with u where the
     tail begins, s the mean excess and k of n the number of values that it was estimated from.
@@ -36,7 +38,8 @@ def tail_p_values(logits: Float) -> Float:
     >>> bool(p[-1] < 1e-3), bool(abs(np.median(p) - 0.5) < 0.05)
     (True, True)
     """
-    ordinary = np.sort(logits[logits < 0])
+    among = logits if among is None else among
+    ordinary = np.sort(among[among < 0])
     n = len(ordinary)
     above = n - np.searchsorted(ordinary, logits, side="left")
     ranks = np.minimum((above + 1) / (n + 1), 1.0)

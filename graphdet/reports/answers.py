@@ -201,8 +201,12 @@ def advice(ring: RingData) -> Advice:
     preserve = "Keep this page, the JSON file and the log's files named below: they are the evidence."
     if not ring.flagged:
         return Advice(
-            "No action on this alone: the ring is below the level chosen for the run.",
-            ("Look again after the next run, above all if it has grown.", preserve),
+            "No action on this alone: it is a lead, which one rule or more held back from being flagged.",
+            (
+                "Ask whether what held it back holds here: who knows the accounts may know more than the log does.",
+                "Look again after the next run, above all if it has grown.",
+                preserve,
+            ),
             tuple(never),
         )
     q = ring.q_value

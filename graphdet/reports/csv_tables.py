@@ -35,11 +35,16 @@ _ROWS_A_CHUNK = 100_000
 
 
 def write_tables(
-    out: Path, scores: pa.Table, rings: RingTables, labelled: Mapping[str, pa.Table] | None = None
+    out: Path,
+    scores: pa.Table,
+    rings: RingTables,
+    leads: pa.Table,
+    labelled: Mapping[str, pa.Table] | None = None,
 ) -> dict[str, Path]:
-    """Write suspects.csv, rings.csv, ring_members.csv and ring_items.csv into `out`.
+    """Write suspects.csv, rings.csv, leads.csv, ring_members.csv and ring_items.csv into `out`.
 
-    Shapes: scores schema.SCORE_COLUMNS, one row per user; rings as RingTables. `labelled` holds one table
+    Shapes: scores schema.SCORE_COLUMNS, one row per user; rings as RingTables; leads as rings.leads.lead_table
+    gives them. `labelled` holds one table
     per kind of labelled thing, "item", "session" or "event", with the columns KIND_id, score, p_value,
     flagged, reason; it becomes KIND_scores.csv. Returns the paths by file name.
 
@@ -84,6 +89,7 @@ def write_tables(
         require_columns(table.column_names, columns, f"{kind}_scores")
         order = (("score", "descending"), ("p_value", "ascending"), (f"{kind}_id", "ascending"))
         wanted.append((f"{kind}_scores.csv", table, columns, order))
+    wanted.append(("leads.csv", leads, schema.LEAD_COLUMNS, RING_ORDER))
     return {name: write_csv(out / name, table, columns, order) for name, table, columns, order in wanted}
 
 
@@ -221,7 +227,11 @@ def write_ring_sheets(folder: Path, name: str, ring: RingData) -> list[Path]:
 
 
 def write_sheets(
-    folder: Path, scores: pa.Table, rings: RingTables, labelled: Mapping[str, pa.Table] | None = None
+    folder: Path,
+    scores: pa.Table,
+    rings: RingTables,
+    leads: pa.Table,
+    labelled: Mapping[str, pa.Table] | None = None,
 ) -> list[Path]:
     """Write the tables of the findings once more, safe to open in a spreadsheet: same names, columns and rows.
 
@@ -231,6 +241,7 @@ def write_sheets(
     tables: dict[str, tuple[pa.Table, Sequence[str]]] = {
         "suspects": (scores, schema.SCORE_COLUMNS),
         "rings": (rings.rings, schema.RING_COLUMNS),
+        "leads": (leads, schema.LEAD_COLUMNS),
         "ring_members": (rings.members, schema.RING_MEMBER_COLUMNS),
         "ring_items": (rings.items, schema.RING_ITEM_COLUMNS),
     }

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from graphdet.reports.context import Surroundings
 from graphdet.reports.evidence import explained_numbers
 from graphdet.reports.ring_data import Act, Item, Member, RingData, RingSession, SharedEntity
-from graphdet.rings.finding import Explanation, Reason
+from graphdet.rings.finding import Reason, RingFinding
 from graphdet.rings.why.doubts import doubts_in_words
 from graphdet.tables import RingTables, require_columns
 
@@ -123,7 +123,8 @@ def _ring(
     by_user, by_item = _acts_by(acts, "user_id"), _acts_by(acts, "item_id")
     own = [scores.get(row["user_id"], {}).get("score") for row in members]
     weak = sum(score is not None and score < 0.5 for score in own)
-    explanation = Explanation.from_json(ring["evidence"])
+    finding = RingFinding.from_row(ring)
+    explanation = finding.explanation
     numbers, against = explanation.numbers, explanation.counter_evidence
     measured = {reason.code for reason in against}
     timed = ring["first_seen"] is not None
@@ -148,6 +149,7 @@ def _ring(
         reasons=explanation.reasons or sentence_reasons(str(ring["reason"] or "")),
         against=against + tuple(Reason("doubt", line) for line in doubts),
         would_change=explanation.would_change,
+        held_back=finding.held_back,
         gnn=explanation.gnn,
         members=sorted(people, key=lambda member: (_last(member.score), member.user_id)),
         items=sorted(things, key=lambda item: (_last(item.n_users), _last(item.lift), item.item_id)),

@@ -71,6 +71,7 @@ def fact_sheet(ring: RingData, facts: RunFacts | None = None) -> FactSheet:
     known = _raw_names(ring, hidden)
     lines = [line for answer in answers(hidden, facts or RunFacts()) for line in answer.lines]
     lines += [f"For it: {reason.text}" for reason in hidden.reasons if reason.code != "sentence"]
+    lines += [f"Why it is not flagged: {reason.text}" for reason in hidden.held_back]
     lines += [f"Against it: {reason.text}" for reason in hidden.against]
     lines += how_sure(hidden)
     if hidden.would_change is not None:

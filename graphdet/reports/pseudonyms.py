@@ -132,6 +132,7 @@ def hide_ring(ring: RingData, names: Pseudonyms) -> RingData:
         reason=scrub.text(ring.reason),
         reasons=scrub.reasons(ring.reasons),
         against=scrub.reasons(ring.against),
+        held_back=scrub.reasons(ring.held_back),
         would_change=None if ring.would_change is None else scrub.value(dict(ring.would_change), "entity"),
         members=[
             replace(

@@ -174,7 +174,8 @@ class RingData:
 
     `others_ms` are the times of what the members do elsewhere. `around` finds the surroundings when they are first
     asked for, and is None where they are not read; `gnn` is None where the ring was found without the network,
-    `narrative` where nobody was asked for one.
+    `narrative` where nobody was asked for one. `held_back` says why a ring is not flagged
+    (RingFinding.held_back).
     """
 
     ring_id: str
@@ -201,6 +202,7 @@ class RingData:
     around: Callable[[], Surroundings | None] | None = None
     gnn: Mapping[str, Any] | None = None
     narrative: Narrative | None = None
+    held_back: tuple[Reason, ...] = ()
 
     @property
     def actions(self) -> list[str]:

@@ -53,6 +53,7 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> JsonRow:
             "not_yet": list(todo.not_yet),
         },
         "reasons": [reason.document() for reason in ring.reasons],
+        "held_back": [reason.document() for reason in ring.held_back],
         "counter_evidence": [reason.document() for reason in ring.against],
         "would_change": None if ring.would_change is None else dict(ring.would_change),
         "gnn": None if ring.gnn is None else dict(ring.gnn),

@@ -7,7 +7,7 @@
 
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -24,10 +24,11 @@ from graphdet.features.pairs import find_pairs
 from graphdet.progress import Progress
 from graphdet.rings.blocks import MIN_USERS, Blocks
 from graphdet.rings.evidence import gather_evidence
-from graphdet.rings.evidence_table import LEAST_SHARPNESS, MOST_RECURRENCE, judge_inputs
+from graphdet.rings.evidence_table import judge_inputs
 from graphdet.rings.margin import naming_margins, worth_naming
 from graphdet.rings.organic import Organic, organic_model
 from graphdet.rings.refine import refine
+from graphdet.rings.rules import crowd_rules
 from graphdet.tables import GraphArrays, PairArrays
 from graphdet.workbench import Workbench
 
@@ -120,21 +121,15 @@ def candidate_groups(windows: Iterable[PairArrays], model: Organic, seed: int) -
 
 N_JUDGE_FOLDS = 2
 JUDGE_SHARE = 0.2  # of rings among what the judge was trained on: campaigns and natural groups weigh 1 : 4
-# A group stands out from the crowd (see stands_out) when at least LEAST_SHARPNESS of the accounts that act like its
-# members, while it is at work, are members. Below that it is an arbitrary slice of a larger crowd, and nobody could say
-# why these accounts are accused and not the others, however much they have in common. For the same reason it does not
-# stand out when more accounts do the same at another time than its members in theirs (recurrence above
-# MOST_RECURRENCE): then it is one visit of a crowd that comes regularly.
-#
-# Nor does it stand out when it may be a chance meeting. A group's two margins say by how many nats naming it shortens
-# the description of the log, with its items named among all of the log or among those that its members touched (see
-# margin.Margins). One of the two must reach its limit here. The limits were set so that in untouched logs, those too
-# small to teach a judge better, no group reaches either.
-LEAST_MARGIN_AMONG_ALL, LEAST_MARGIN_AMONG_TOUCHED = -30.0, 5.0
 # A q-value is a mean over rings, so beside it each flagged ring has to be likely by itself: 1 - score may be at most
 # MOST_DOUBT times the level, and at any level the score of a flagged ring or account is at least LEAST_SCORE.
 MOST_DOUBT = 2.0
 LEAST_SCORE = 0.5
+# A group that does not stand out is a lead all the same when the judge gives it a score of LEAST_LEAD_SCORE, or when
+# its p-value is at most WORTH_A_LOOK. No more than MOST_LEADS groups that are not flagged are listed, the strongest.
+LEAST_LEAD_SCORE = 0.1
+WORTH_A_LOOK = 0.05
+MOST_LEADS = 300
 # A log with at least so many ordinary groups (logit below 0) may overrule a judge that was not trained on it, by the
 # tail of their logits.
 LEAST_ORDINARY = 100
@@ -163,7 +158,12 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Judged:
-    """Rings, strongest first, nearly disjoint. Shapes: all arrays [n_rings]; evidence name → float64[n_rings].
+    """Rings, strongest first, nearly disjoint; then leads that do not stand out, strongest first, nearly disjoint too.
+
+    Shapes: all arrays [n_rings]; evidence name → float64[n_rings].
+
+    apart: which stand out from the crowd (see stands_out). The others are never flagged, and no other ring's figures
+    and no account's score depend on them.
 
     level: the lowest false discovery rate at which a ring is flagged, infinite where it is at none; fold int64, as in
     Candidates; threshold: the logit from which a ring of this log is flagged, as far as the judge has the say;
@@ -179,6 +179,7 @@ class Judged:
     level: Float
     flagged: NDArray[np.bool_]
     fold: NDArray[np.int64]
+    apart: NDArray[np.bool_]
     threshold: float
     overruled: int
 
@@ -186,6 +187,20 @@ class Judged:
     def flagged_users(self) -> sp.csr_matrix:
         """The members of flagged rings, CSR [n_flagged, n_users]."""
         return self.blocks.users[np.flatnonzero(self.flagged)]
+
+    @property
+    def standing(self) -> "Judged":
+        """The rings that stand out, in the same rows: those that do not come after them."""
+        if self.apart.all():
+            return self
+        rows = np.flatnonzero(self.apart)
+        arrays = {
+            one.name: getattr(self, one.name)[rows]
+            for one in fields(self)
+            if isinstance(getattr(self, one.name), np.ndarray)
+        }
+        evidence = {name: values[rows] for name, values in self.evidence.items()}
+        return replace(self, blocks=self.blocks.take(rows), evidence=evidence, **arrays)
 
 
 def id_keys(ids: pa.StringArray) -> NDArray[np.int64]:
@@ -215,50 +230,81 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
 
 
 def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bool = False) -> Judged:
-    """Judge candidates and keep those that stand out, of those that overlap the strongest.
+    """Judge candidates, and of those that overlap keep the strongest.
 
     score: the probability that a candidate is a campaign of the kinds planted for training, at the share of such among
     this log's candidates (estimated by EM). q_value: the expected share of natural groups among the rings at least this
     strong. p_value: how often a natural group of this log would look as strong (its own tail).
 
-    A ring is flagged when all of these hold. Its q_value is at most fdr. Its score is at least `least_score(fdr)`, so
-    that sure rings do not vouch for one that is not. And, unless the judge is at home in the log (was trained on it) or
-    there are fewer than LEAST_ORDINARY ordinary groups to compare with, its false discovery rate by the log's own tail
-    (Benjamini-Hochberg over p_value) is at most fdr too: a judge to whom half of a log looks like rings does not know
-    that log. A judge that was trained on the log has weighed its tail already.
+    A ring is flagged when all of these hold. It stands out. Its q_value is at most fdr. Its score is at least
+    `least_score(fdr)`, so that sure rings do not vouch for one that is not. And, unless the judge is at home in the log
+    (was trained on it) or there are fewer than LEAST_ORDINARY ordinary groups to compare with, its false discovery rate
+    by the log's own tail (Benjamini-Hochberg over p_value) is at most fdr too: a judge to whom half of a log looks like
+    rings does not know that log. A judge that was trained on the log has weighed its tail already.
+
+    What does not stand out but would be worth a look is kept behind the rings (see Judged and _leads).
     """
     logits = judge(candidates.inputs, candidates.fold)
     apart = stands_out(candidates.evidence)
     # Groups that do not stand out come after all others. They are no rings, but they count among the natural groups.
-    rows = strongest_blocks(candidates.blocks, np.where(apart, logits, logits - 1e6))
-    share = estimate_share(logits[rows], JUDGE_SHARE)
-    p_value = tail_p_values(logits[rows])
-    tail = np.zeros(len(rows))
-    if not at_home and (logits[rows] < 0).sum() >= LEAST_ORDINARY:
-        tail[apart[rows]] = benjamini_hochberg(p_value[apart[rows]])  # nobody else can be flagged
-    tail, p_value = tail[apart[rows]], p_value[apart[rows]]
-    rows = rows[apart[rows]]
-    logit = logits[rows]
-    score = posterior(logit, JUDGE_SHARE, share)
-    q_value = posterior_q_values(score)
-    evidence = {name: values[rows] for name, values in candidates.evidence.items()}
-    doubt = np.where(score >= LEAST_SCORE, (1 - score) / MOST_DOUBT, np.inf)
-    by_judge = np.maximum(q_value, doubt)
+    natural = strongest_blocks(candidates.blocks, np.where(apart, logits, logits - 1e6))
+    share = estimate_share(logits[natural], JUDGE_SHARE)
+    p_value = tail_p_values(logits[natural])
+    tail = np.zeros(len(natural))
+    if not at_home and (logits[natural] < 0).sum() >= LEAST_ORDINARY:
+        standing = apart[natural]
+        tail[standing] = benjamini_hochberg(p_value[standing])  # nobody else can be flagged
+    tail, rows = tail[apart[natural]], natural[apart[natural]]
+    score = posterior(logits[rows], JUDGE_SHARE, share)
+    by_judge = level_of_judge(score, posterior_q_values(score))
     level = np.maximum(by_judge, tail)
+    leads = _leads(candidates, logits, apart, share, logits[natural], rows[level <= fdr])
+    level = np.append(level, np.full(len(leads), np.inf))
+    every = np.append(rows, leads)
+    logit = logits[every]
+    score = posterior(logit, JUDGE_SHARE, share)
     return Judged(
-        blocks=candidates.blocks.take(rows),
-        evidence=evidence,
+        blocks=candidates.blocks.take(every),
+        evidence={name: values[every] for name, values in candidates.evidence.items()},
         logit=logit,
         score=score,
-        p_value=p_value,
-        q_value=q_value,
+        p_value=tail_p_values(logit, logits[natural]),
+        # That of a lead counts the rings before it and the leads, that of a ring no lead.
+        q_value=np.append(posterior_q_values(score[: len(rows)]), posterior_q_values(score)[len(rows) :]),
         level=level,
         flagged=level <= fdr,
-        fold=candidates.fold[rows],
+        fold=candidates.fold[every],
+        apart=apart[every],
         # A q-value is a mean over rings at least as strong, so it is met wherever the score is.
         threshold=logit_for(least_score(fdr), JUDGE_SHARE, share),
-        overruled=int(((by_judge <= fdr) & (level > fdr)).sum()),
+        overruled=int(((by_judge <= fdr) & (level[: len(rows)] > fdr)).sum()),
     )
+
+
+def level_of_judge(score: Float, q_value: Float) -> Float:
+    """The lowest false discovery rate at which the judge would flag each ring, float64[n]; infinite where at none."""
+    return np.maximum(q_value, np.where(score >= LEAST_SCORE, (1 - score) / MOST_DOUBT, np.inf))
+
+
+def _leads(
+    candidates: Candidates,
+    logits: Float,
+    apart: NDArray[np.bool_],
+    share: float,
+    natural: Float,
+    flagged: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Rows of candidates that do not stand out and are worth a look, strongest first, at most MOST_LEADS.
+
+    natural: the logits that p-values are held against, float64[n]; flagged: rows of the flagged rings. Each has at most
+    MOST_TAKEN of its users in flagged rings and stronger leads.
+    """
+    look = posterior(logits, JUDGE_SHARE, share) >= LEAST_LEAD_SCORE
+    look |= tail_p_values(logits, natural) <= WORTH_A_LOOK
+    rows = np.append(flagged, np.flatnonzero(look & ~apart))
+    strength = logits[rows] + np.where(apart[rows], 1e6, 0.0)
+    strongest = rows[strongest_blocks(candidates.blocks.take(rows), strength)]
+    return strongest[~apart[strongest]][:MOST_LEADS]
 
 
 def stands_out(evidence: dict[str, Float]) -> NDArray[np.bool_]:
@@ -266,10 +312,7 @@ def stands_out(evidence: dict[str, Float]) -> NDArray[np.bool_]:
 
     Shapes: evidence name → float64[n]; returns bool[n].
     """
-    sharp = evidence["sharpness"] >= LEAST_SHARPNESS
-    beyond_chance = evidence["margin_nats"] >= LEAST_MARGIN_AMONG_ALL
-    beyond_chance |= evidence["margin_touched_nats"] >= LEAST_MARGIN_AMONG_TOUCHED
-    return np.asarray(sharp & beyond_chance & (evidence["recurrence"] <= MOST_RECURRENCE))
+    return np.asarray(~np.logical_or.reduce(list(crowd_rules(evidence).values())))
 
 
 def least_score(fdr: float) -> float:

@@ -16,17 +16,14 @@ import pyarrow as pa
 
 from graphdet import schema
 from graphdet.arrays import Int
+from graphdet.rings.rules import DECISION, UNRECORDED, rule_words
 from graphdet.tables import RingTables, typed_table
 
-# What holds a ring back from being flagged (RingFinding.held_back_by): a decision of an analyst; one of the judges,
-# by the code of its counter-evidence; or that it does not reach the level of a flag.
-BY_DECISION, BY_LEVEL = "decision", "level"
-BY_JUDGES = ("unlike_planted", "second_judge")
 THOUGH_IT_WOULD = "Not flagged for that, though it would be."  # ends what a decision adds to a reason
 
 _REASON_KEYS = ("code", "strength", "text", "numbers")
 _REASONS, _COUNTER, _CHANGE, _MEMBERS = "reasons", "counter_evidence", "would_change", "member_reasons"
-_GNN = "gnn"
+_GNN, _HELD_BACK = "gnn", "held_back"
 
 
 def four_digits(value: float | int | str) -> float | int | str:
@@ -89,7 +86,8 @@ class Explanation:
     numbers: the evidence, by the names of evidence_table.EVIDENCE. reasons and counter_evidence: the strongest first.
     member_reasons: by user id. would_change: the fewest members without whom the ring would not be flagged, as a `text`
     and the numbers in it; None where that was not worked out. gnn: what the network sees in the members together
-    (see gnn.words.ring_block); None where it was not asked.
+    (see gnn.words.ring_block); None where it was not asked. held_back: of a ring that is not flagged all the rules that
+    speak against a flag, each with its code of rings.rules and a whole sentence, the first the one that held it back.
     """
 
     numbers: Mapping[str, float] = field(default_factory=dict)
@@ -98,6 +96,7 @@ class Explanation:
     member_reasons: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
     would_change: Mapping[str, Any] | None = None
     gnn: Mapping[str, Any] | None = None
+    held_back: tuple[Reason, ...] = ()
 
     def to_json(self) -> str:
         """The text that a store keeps: the numbers by name, then the rest, each under its own key."""
@@ -108,7 +107,9 @@ class Explanation:
             _MEMBERS: {user: _documents(reasons) for user, reasons in self.member_reasons.items()},
             _CHANGE: self.would_change,
         }
-        return json.dumps(document if self.gnn is None else document | {_GNN: self.gnn})
+        document |= {} if self.gnn is None else {_GNN: self.gnn}
+        document |= {_HELD_BACK: _documents(self.held_back)} if self.held_back else {}
+        return json.dumps(document)
 
     @classmethod
     def from_json(cls, text: str | None) -> "Explanation":
@@ -136,6 +137,7 @@ class Explanation:
             else {},
             would_change=change if isinstance(change, dict) and isinstance(change.get("text"), str) else None,
             gnn=_gnn_block(document.get(_GNN)),
+            held_back=_reasons(document.get(_HELD_BACK)),
         )
 
 
@@ -244,19 +246,15 @@ class RingFinding:
         return words + decided if decided else None
 
     @property
-    def judge_doubt(self) -> Reason | None:
-        """The counter-evidence of a judge that held the ring back; None where there is none."""
-        doubts = (doubt for doubt in self.explanation.counter_evidence if doubt.code in BY_JUDGES)
-        return next(doubts, None)
+    def held_back(self) -> tuple[Reason, ...]:
+        """Why the ring is not flagged: a decision where one took the flag, then all rules; nothing where it is flagged.
 
-    @property
-    def held_back_by(self) -> str | None:
-        """Why the ring is not flagged: BY_DECISION, one of BY_JUDGES, or BY_LEVEL; None where it is flagged."""
+        The code of each is one of rings.rules.HeldBackBy, its text a whole sentence.
+        """
         if self.flagged:
-            return None
-        if self.decision is not None:
-            return BY_DECISION
-        return BY_LEVEL if self.judge_doubt is None else self.judge_doubt.code
+            return ()
+        decided = () if self.decision is None else (Reason(DECISION, self.decision),)
+        return decided + self.explanation.held_back or (Reason(UNRECORDED, rule_words(UNRECORDED, {})),)
 
     @classmethod
     def from_row(

@@ -5,11 +5,9 @@ from numpy.typing import NDArray
 
 from graphdet.arrays import Float
 from graphdet.rings.blocks import block_acts, entry_rows, outside_appeal
-from graphdet.rings.find import Judged
+from graphdet.rings.find import LEAST_LEAD_SCORE, MOST_LEADS, WORTH_A_LOOK, Judged
 from graphdet.rings.organic import Organic, dot_of_rows, surprise
 from graphdet.rings.own_time import moments, visitors
-
-WORTH_A_LOOK = 0.05  # p-value up to which a ring that is not flagged is listed
 
 
 def member_strength(judged: Judged, model: Organic) -> Float:
@@ -45,10 +43,11 @@ def _looked_up(key: NDArray[np.int64], value: Float | None, want: NDArray[np.int
 
 
 def user_membership(judged: Judged, model: Organic) -> tuple[Float, NDArray[np.int64]]:
-    """The surest membership of each user and the ring's row (0 and −1: none).
+    """The surest membership of each user in a ring that stands out, and the ring's row (0 and −1: none).
 
     Shapes: float64[n_users] in [0, 1], int64[n_users].
     """
+    judged = judged.standing
     users = judged.blocks.users
     at = entry_rows(users)
     value = member_strength(judged, model)
@@ -66,5 +65,12 @@ def ring_ids(n: int) -> list[str]:
 
 
 def listed_rings(judged: Judged) -> NDArray[np.int64]:
-    """Rows of the rings that are listed: all flagged ones and those with p <= WORTH_A_LOOK, strongest first."""
-    return np.flatnonzero(judged.flagged | (judged.p_value <= WORTH_A_LOOK))
+    """Rows of the rings that are listed, ascending: the flagged ones, and leads.
+
+    A lead has a score of at least LEAST_LEAD_SCORE or a p-value of at most WORTH_A_LOOK. Of more than MOST_LEADS the
+    strongest are listed.
+    """
+    look = (judged.score >= LEAST_LEAD_SCORE) | (judged.p_value <= WORTH_A_LOOK)
+    leads = np.flatnonzero(look & ~judged.flagged)
+    leads = leads[np.argsort(-judged.logit[leads], kind="stable")][:MOST_LEADS]
+    return np.sort(np.append(np.flatnonzero(judged.flagged), leads))

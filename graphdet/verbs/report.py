@@ -21,6 +21,7 @@ from graphdet.reports.drift import keep_drift, of_folder, of_tables
 from graphdet.reports.pseudonyms import Pseudonyms, hide_column, hide_rings, hide_words, known_ids
 from graphdet.reports.ring_names import DEFAULT_RING_FORMATS, RING_FORMATS, flagged_ids, page_name
 from graphdet.reports.run_facts import run_facts
+from graphdet.rings.leads import lead_table
 from graphdet.tables import RingTables
 from graphdet.verbs.ingest import earlier_ingests
 
@@ -160,15 +161,17 @@ def _findings(
 
     progress.start("report")
     labelled = store.labelled()
+    leads = lead_table(rings)
     if asked.names is not None:
-        scores = hide_words(scores, "reason", known_ids(rings, asked.names))
+        known = known_ids(rings, asked.names)
+        scores, leads = hide_words(scores, "reason", known), hide_words(leads, "why", known)
         scores = hide_column(scores, "user_id", "user", asked.names)
         rings = hide_rings(rings, asked.names)
         labelled = {kind: hide_column(t, f"{kind}_id", kind, asked.names) for kind, t in labelled.items()}
     before, now = of_folder(out), of_tables(scores, rings)
-    write_tables(out, scores, rings, labelled)
+    write_tables(out, scores, rings, leads, labelled)
     if "csv" in asked.formats:
-        write_sheets(out / "spreadsheet", scores, rings, labelled)
+        write_sheets(out / "spreadsheet", scores, rings, leads, labelled)
     for kind in set(schema.LABELLED_KINDS) - set(labelled):  # of an earlier run into this folder
         (out / f"{kind}_scores.csv").unlink(missing_ok=True)
     drift = keep_drift(out, before, now)

@@ -71,7 +71,7 @@ def test_all_is_the_whole_folder_with_pages_of_flagged_rings(store: str, tmp_pat
         "ring-1.html", "ring-1.members.csv", "ring-1.items.csv", "ring-1.acts.csv",
     }  # fmt: skip
     assert {path.name for path in (tmp_path / "spreadsheet").iterdir()} == {
-        "suspects.csv", "rings.csv", "ring_members.csv", "ring_items.csv",
+        "suspects.csv", "rings.csv", "leads.csv", "ring_members.csv", "ring_items.csv",
     }  # fmt: skip
     page = (tmp_path / "rings/ring-1.html").read_text(encoding="utf-8")
     assert "nobody else" in page or "not in the ring" in page  # the surroundings were read

@@ -15,12 +15,14 @@ from graphdet.errors import GraphdetError
 from graphdet.files import explain_os_error, write_text
 from graphdet.reports.csv_tables import write_csv, write_tables
 from graphdet.reports.run_facts import write_run_json
+from graphdet.rings.leads import lead_table
 from graphdet.tables import RingTables
 from tests.reports.report_findings import HOSTILE, make_findings
 
 CONTRACT = {
     "suspects.csv": schema.SCORE_COLUMNS,
     "rings.csv": schema.RING_COLUMNS,
+    "leads.csv": schema.LEAD_COLUMNS,
     "ring_members.csv": schema.RING_MEMBER_COLUMNS,
     "ring_items.csv": schema.RING_ITEM_COLUMNS,
 }
@@ -33,7 +35,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def test_columns_and_order_are_the_contract(tmp_path: Path) -> None:
     rings, scores, _, _ = make_findings()
-    written = write_tables(tmp_path, scores, rings)
+    written = write_tables(tmp_path, scores, rings, lead_table(rings))
     for name, columns in CONTRACT.items():
         rows = read(written[name])
         assert tuple(rows[0]) == columns
@@ -47,7 +49,7 @@ def test_columns_and_order_are_the_contract(tmp_path: Path) -> None:
 
 def test_hostile_ids_survive_exactly(tmp_path: Path) -> None:
     rings, scores, _, _ = make_findings()
-    write_tables(tmp_path, scores, rings)
+    write_tables(tmp_path, scores, rings, lead_table(rings))
     ids = {row["user_id"] for row in read(tmp_path / "suspects.csv")}
     assert set(HOSTILE) <= ids
     assert {
@@ -58,7 +60,7 @@ def test_hostile_ids_survive_exactly(tmp_path: Path) -> None:
 def test_the_order_of_the_rows_does_not_change_the_bytes(tmp_path: Path) -> None:
     for place in (None, 1, 2):
         rings, scores, _, _ = make_findings(shuffle=place)
-        write_tables(tmp_path / str(place), scores, rings)
+        write_tables(tmp_path / str(place), scores, rings, lead_table(rings))
     for name in CONTRACT:
         assert len({(tmp_path / str(place) / name).read_bytes() for place in (None, 1, 2)}) == 1
 
@@ -66,7 +68,7 @@ def test_the_order_of_the_rows_does_not_change_the_bytes(tmp_path: Path) -> None
 def test_empty_findings_give_headers_only(tmp_path: Path) -> None:
     rings, scores, _, _ = make_findings()
     empty = RingTables(rings.rings.slice(0, 0), rings.members.slice(0, 0), rings.items.slice(0, 0))
-    write_tables(tmp_path, scores.slice(0, 0), empty)
+    write_tables(tmp_path, scores.slice(0, 0), empty, lead_table(empty))
     for name, columns in CONTRACT.items():
         assert (tmp_path / name).read_text() == ",".join(columns) + "\n"
 
@@ -81,7 +83,7 @@ def test_labelled_things_get_their_own_file(tmp_path: Path) -> None:
     rings, scores, _, _ = make_findings()
     columns = {"event_id": ["7", "8"], "score": [0.1, 0.9], "p_value": [0.9, 0.1], "flagged": [False, True]}
     labelled = {"event": pa.table({**columns, "reason": ["", "big amount"]})}
-    write_tables(tmp_path, scores, rings, labelled)
+    write_tables(tmp_path, scores, rings, lead_table(rings), labelled)
     assert [row["event_id"] for row in read(tmp_path / "event_scores.csv")] == ["8", "7"]
 
 

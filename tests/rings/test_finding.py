@@ -2,14 +2,14 @@
 
 import json
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from graphdet import schema
 from graphdet.rings.evidence_table import EVIDENCE_TABLE, INPUTS, JUDGE_DIRECTION, judge_inputs
 from graphdet.rings.finding import (
-    BY_DECISION,
-    BY_LEVEL,
     THOUGH_IT_WOULD,
     Explanation,
     Reason,
@@ -19,6 +19,8 @@ from graphdet.rings.finding import (
     ring_findings_of,
     ring_tables,
 )
+from graphdet.rings.leads import lead_table
+from graphdet.rings.rules import HELD_BACK_BY, HeldBackBy, rule_words
 from graphdet.rings.why.doubts import EVIDENCE_LIMITS
 from graphdet.rings.why.explain import CODES, COUNTER_CODES
 
@@ -100,15 +102,43 @@ def test_of_foreign_text_what_is_as_expected_is_taken() -> None:
 
 
 def test_why_a_ring_is_not_flagged() -> None:
-    assert RING.held_back_by is None
+    assert RING.held_back == ()
     lead = replace(RING, flagged=False)
-    assert lead.held_back_by == BY_LEVEL
-    doubt = Reason("second_judge", "Another judge doubts it.", 2.0)
-    doubted = replace(lead, explanation=replace(EXPLAINED, counter_evidence=(doubt,)))
-    assert (doubted.held_back_by, doubted.judge_doubt) == ("second_judge", doubt)
-    decided = replace(doubted, reason=f"Judged innocent by Ann. {THOUGH_IT_WOULD} Rare items.")
-    assert decided.held_back_by == BY_DECISION
-    assert decided.decision == f"Judged innocent by Ann. {THOUGH_IT_WOULD}"
+    assert [rule.code for rule in lead.held_back] == ["unrecorded"]  # of a version that kept no rule
+    rules = (Reason("crowd", "Of a crowd.", numbers={"sharpness": 0.2}), Reason("score", "Its score is low."))
+    ruled = replace(lead, explanation=replace(EXPLAINED, held_back=rules))
+    assert ruled.held_back == rules
+    assert ring_findings_of(ring_tables([ruled])) == (ruled,)
+    decided = replace(ruled, reason=f"Judged innocent by Ann. {THOUGH_IT_WOULD} Rare items.")
+    assert [rule.code for rule in decided.held_back] == ["decision", "crowd", "score"]
+    assert decided.decision == decided.held_back[0].text == f"Judged innocent by Ann. {THOUGH_IT_WOULD}"
+    table = lead_table(ring_tables([RING, decided]))
+    assert tuple(table.column_names) == schema.LEAD_COLUMNS
+    assert table["held_back_by"].to_pylist() == ["decision"]
+    assert table["why"].to_pylist() == [
+        f"Judged innocent by Ann. {THOUGH_IT_WOULD} Of a crowd. Its score is low."
+    ]
+
+
+@pytest.mark.parametrize("code", HELD_BACK_BY)
+def test_every_rule_has_words(code: HeldBackBy) -> None:
+    numbers = dict.fromkeys(
+        (
+            "sharpness",
+            "recurrence",
+            "margin_touched_nats",
+            "p_value",
+            "score",
+            "least_score",
+            "q_value",
+            "fdr",
+        ),
+        0.24,
+    )
+    words = rule_words(code, numbers | {"text": "Judged innocent."})
+    assert words.endswith(".")
+    assert words[0].isupper()
+    assert set(HELD_BACK_BY) == set(get_args(HeldBackBy))
 
 
 def test_the_table_of_evidence_numbers_is_whole() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from graphdet.casework.memory import Remembered
 from graphdet.casework.standing import Standing
 from graphdet.clustering.leiden import communities
-from graphdet.detect.held_back import HeldBack, held_back, with_counter_evidence, with_doubts
+from graphdet.detect.held_back import HeldBack, held_back, with_doubts, with_rules
 from graphdet.detect.score import Flags
 from graphdet.detect.what_if import without_edges
 from graphdet.evaluation.calibration import estimate_share, posterior, posterior_q_values
@@ -36,8 +36,9 @@ from graphdet.rings.find import (
     stands_out,
     strongest_blocks,
 )
+from graphdet.rings.finding import RingFinding
 from graphdet.rings.margin import naming_margins
-from graphdet.rings.membership import user_membership
+from graphdet.rings.membership import listed_rings, user_membership
 from graphdet.rings.organic import organic_model
 from graphdet.rings.refine import refine
 from graphdet.rings.why.findings import ring_findings
@@ -203,6 +204,74 @@ def test_slices_of_a_crowd_and_chance_meetings_do_not_stand_out() -> None:
     assert stands_out(evidence).tolist() == [True, False, False, True, False, True]
 
 
+def crowded(logits: NDArray[np.float64], users: list[list[int]], **evidence: list[float]) -> Candidates:
+    """Candidates of a tiny log with these members and this evidence; what is not given lets a group stand out."""
+    graph = graph_of([(f"u{u:03d}", f"i{u % 7}", 1_000 * u) for u in range(200)])
+    n = len(users)
+    fine = {"sharpness": 1.0, "recurrence": 0.0, "margin_nats": 50.0, "margin_touched_nats": 50.0}
+    numbers = {name: np.array(evidence.get(name, [value] * n)) for name, value in fine.items()}
+    members = [np.array(each, np.int64) for each in users]
+    blocks = Blocks(membership(members, graph.n_users), membership([np.arange(3)] * n, graph.n_items))
+    fold = np.zeros(n, np.int64)
+    return Candidates(organic_model(graph), blocks, numbers, logits[:, None], fold, graph)
+
+
+def test_what_does_not_stand_out_is_a_lead_and_changes_nothing_for_what_does() -> None:
+    """A ring, a crowd stronger than it, a variant of the ring that is a crowd, a weak crowd, and ordinary groups."""
+    logits = np.array([6.0, 9.0, 7.0, -6.0, *np.linspace(-12.0, -7.0, 20)])
+    ordinary = [[50 + 3 * k, 51 + 3 * k, 52 + 3 * k] for k in range(20)]
+    users = [[0, 1, 2, 3], [10, 11, 12], [0, 1, 2, 20], [30, 31, 32], *ordinary]
+    sharpness = [1.0, 0.24, 0.3, 0.1, *[1.0] * 20]
+    found = crowded(logits, users, sharpness=sharpness)
+    judged = judge_rings(found, lambda inputs, fold: inputs[:, 0], 0.05)
+    rings = judged.standing
+    assert judged.apart.tolist() == [True] * 21 + [False]
+    assert rings.logit.tolist() == [6.0, *logits[:3:-1]]
+    assert judged.flagged.tolist() == [True] + [False] * 21
+    # The variant of a flagged ring, which has its members, is no lead, and nobody's membership is that of a lead.
+    assert judged.blocks.members(21).tolist() == [10, 11, 12]
+    assert set(user_membership(judged, found.model)[1][10:13].tolist()) == {-1}
+    assert judged.score[21] > judged.score[0]
+    assert judged.p_value[21] < judged.p_value[0]
+    assert judged.level[21] == np.inf
+    assert rings.q_value.tolist() == posterior_q_values(rings.score).tolist()
+    assert {0, 21} <= set(listed_rings(judged).tolist())
+
+
+def test_every_rule_that_speaks_against_a_flag_is_told_in_its_order() -> None:
+    n = 4
+    users = [[10 * k, 10 * k + 1, 10 * k + 2] for k in range(n)]
+    found = crowded(
+        np.array([9.0, 8.0, -1.0, 7.0]),
+        users,
+        sharpness=[0.24, 1.0, 1.0, 1.0],
+        recurrence=[0.7, 0.0, 0.0, np.nan],
+        margin_nats=[50.0, -40.0, 50.0, 50.0],
+        margin_touched_nats=[50.0, 3.0, 50.0, 50.0],
+    )
+    judged = judge_rings(found, lambda inputs, fold: inputs[:, 0], 0.05)
+    findings = [
+        RingFinding(
+            f"R{row}", 3, 3, float(judged.score[row]), None, None, bool(judged.flagged[row]), None, None, None
+        )
+        for row in listed_rings(judged)
+    ]
+    told = with_rules(findings, judged, HeldBack(np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0)), 0.05)
+    by_user = {
+        int(judged.blocks.members(row)[0]): [rule.code for rule in finding.held_back]
+        for row, finding in zip(listed_rings(judged).tolist(), told, strict=True)
+    }
+    assert by_user[0][:2] == ["crowd", "recurring"]
+    assert by_user[10][0] == "chance"
+    assert by_user[20][0] == "score"
+    assert by_user[30] == []  # what is unknown speaks against nobody
+    text = next(
+        finding for finding in told if finding.held_back and finding.held_back[0].code == "crowd"
+    ).held_back
+    assert text[0].text.startswith("Of the accounts that act on half as many")
+    assert "only 24 % are members" in text[0].text
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("ordinary", "flagged"), [((-9.0, 2.0), 5), ((-4.0, 4.0), 0)])
 def test_a_judge_to_whom_a_whole_log_looks_alike_accuses_nobody(
@@ -269,19 +338,17 @@ def test_of_groups_held_back_people_are_told_which_and_why(planted: Planted, can
         candidates, lambda inputs, fold: inputs[:, margin] - np.median(inputs[:, margin]), 0.05
     )
     findings = ring_findings(judged, candidates.model, planted.graph)
-    n = len(findings)
-    last = len(judged.logit) - 1
     held = HeldBack(
-        np.array([0, 1, last, -1]), np.array([True, False, False, False]), np.array([4.0, 5.0, 6.0, 7.0])
+        np.array([0, 1, -1, -1]), np.array([True, False, False, False]), np.array([4.0, 5.0, 6.0, 7.0])
     )
-    doubted = with_counter_evidence(findings, judged, held)
-    added = [
-        after.explanation.counter_evidence[: -len(before.explanation.counter_evidence) or None]
-        for before, after in zip(findings, doubted, strict=True)
-    ]
-    assert [[(reason.code, reason.strength) for reason in reasons] for reasons in added] == [
-        [("unlike_planted", 4.0)], [("second_judge", 5.0)], *[[]] * (n - 2),
+    judged = replace(judged, flagged=judged.flagged & (np.arange(len(judged.logit)) > 1))
+    doubted = with_rules(findings, judged, held, 0.05)
+    first = [finding.explanation.held_back[:1] for finding in doubted]
+    assert [[(reason.code, reason.strength) for reason in reasons] for reasons in first[:2]] == [
+        [("unlike_planted", 4.0)], [("second_judge", 5.0)],
     ]  # fmt: skip
+    listed = listed_rings(judged)
+    assert [bool(reasons) for reasons in first] == (~judged.flagged[listed]).tolist()
     ids = [finding.ring_id for finding in findings]
     level = np.where(judged.flagged, 0.01, 0.5)
     level[0], level[1] = 0.061, 0.09

@@ -20,6 +20,7 @@ from graphdet.reports.ring_json import ring_schema
 from graphdet.reports.ring_names import RING_FORMATS
 from graphdet.reports.run_facts import Query, RunFacts
 from graphdet.rings.finding import Reason
+from graphdet.rings.leads import lead_table
 from graphdet.tables import RingTables
 from tests.store.chromium import watched_pages
 from tests.zoo.hostile import NAMES
@@ -119,7 +120,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "fdr": 0.05,
     }
     overview(folder, scores, rings, info)
-    write_sheets(folder / "spreadsheet", scores, rings)
+    write_sheets(folder / "spreadsheet", scores, rings, lead_table(rings))
     return folder
 
 
@@ -171,7 +172,7 @@ def test_graphs_reopen_with_every_name(out: Path, form: str) -> None:
 
 def test_no_field_of_a_spreadsheet_can_run_and_every_text_comes_back(out: Path) -> None:
     paths = [*sorted((out / "rings").glob("*.csv")), *sorted((out / "spreadsheet").glob("*.csv"))]
-    assert len(paths) == 7
+    assert len(paths) == 8
     for path in paths:
         text = path.read_text(encoding="utf-8")
         assert text.startswith("\ufeff")

@@ -74,7 +74,7 @@ def test_run_answers_insufficient_data(
         assert [row[name] for name in ("score", "p_value", "q_value", "flagged")] == ["0", "1", "1", "false"]
         assert row["ring_id"] == ""
         assert row["reason"].startswith("insufficient data")
-    for name in ("rings.csv", "ring_members.csv", "ring_items.csv", "rejects.csv"):
+    for name in ("rings.csv", "leads.csv", "ring_members.csv", "ring_items.csv", "rejects.csv"):
         assert rows(one / name) == []
         assert (one / name).read_text().count("\n") == 1
     page = (one / "report.html").read_text(encoding="utf-8")

@@ -56,7 +56,6 @@ OF_TIME: tuple[Measuring, ...] = (
 CODES = tuple(measuring.__name__ for measuring in MEASURES)
 COUNTER_CODES = (
     "common_taste", "taste_elsewhere", "natural_burst", "long_histories", "small", "household", "open_targets",
-    "unlike_planted", "second_judge",
 )  # fmt: skip
 LEAST_REASON_NATS = 3.0  # nats, below which a reason is left out: odds of twenty to one
 LEAST_SHARE_TRUE = 0.3  # share of the acts, members or targets that a reason has to be true of
@@ -97,7 +96,7 @@ class Natural:
 
 def natural_groups(judged: Judged, log: LogView) -> Natural:
     """Measure the groups that the judge takes for natural, at most MOST_NATURAL of them, evenly from strong to weak."""
-    rows = np.flatnonzero(~judged.flagged & (judged.score < 0.5))
+    rows = np.flatnonzero(judged.apart & ~judged.flagged & (judged.score < 0.5))
     if not len(rows):
         return Natural({}, None)
     evidence = {name: float(np.median(values[rows])) for name, values in judged.evidence.items()}

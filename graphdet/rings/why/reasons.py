@@ -147,12 +147,6 @@ _RING: dict[str, Words] = {
         f"{_share(n['observed'], n['n_audience_acts'])} of the targets' audience{_at_the_time(n)} is outside the group"
         f": these items draw others too"
     ),
-    "unlike_planted": lambda n: (
-        "it is like no campaign that was planted into this log to learn from, so what was learned does not speak of it"
-    ),
-    "second_judge": lambda n: (
-        "the judge of other logs, who ranks what was planted into this log as well as its own does, doubts it"
-    ),
 }
 
 _MEMBER: dict[str, Words] = {

@@ -1,0 +1,113 @@
+"""What can hold a ring back from being flagged: the rules by name, each in plain words.
+
+`crowd_rules` says which groups do not stand out. detect.held_back puts to each ring that is not flagged all the rules
+that speak against it, as rings.finding.Explanation.held_back. What analysts decided comes from casework.effects.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphdet.arrays import Float
+from graphdet.rings.evidence_table import EVIDENCE_TABLE, LEAST_SHARPNESS, MOST_RECURRENCE
+from graphdet.words import figure, percent
+
+HeldBackBy = Literal[
+    "decision",  # a verdict or a snooze
+    "crowd",  # a slice of a larger crowd
+    "recurring",  # one visit of a crowd that comes regularly
+    "chance",  # it may be a chance meeting
+    "unlike_planted",  # the judge has no opinion of what is like no planted campaign
+    "second_judge",  # the judge of other logs doubts it
+    "ordinary_tail",  # ordinary groups of the log look as strong
+    "score",  # its score is below what a flag needs
+    "q_value",  # rings at least as strong are too often natural groups
+    "unrecorded",  # found by a version that kept no rule
+]
+
+DECISION: HeldBackBy = "decision"
+UNRECORDED: HeldBackBy = "unrecorded"
+
+# A group's two margins (see margin.Margins): one of them must reach its limit, or chance explains the group. The limits
+# were set so that in untouched logs, those too small to teach a judge better, no group reaches either.
+LEAST_MARGIN_AMONG_ALL, LEAST_MARGIN_AMONG_TOUCHED = -30.0, 5.0
+
+_TITLES = {number.name: number.title for number in EVIDENCE_TABLE}
+
+
+def _unlike(numbers: Mapping[str, Any]) -> str:
+    """Say in which numbers a group is unlike what was planted, where that is known."""
+    names = numbers.get("strange_in")
+    if not names:
+        return (
+            "It is like no campaign that was planted into this log to learn from, so what was learned does not speak "
+            "of it."
+        )
+    titles = ", ".join(_TITLES.get(name, name).lower() for name in names)
+    return f"It is unlike every campaign planted into this log to learn from, in: {titles}."
+
+
+_WORDS: dict[HeldBackBy, Callable[[Mapping[str, Any]], str]] = {
+    "decision": lambda n: str(n["text"]),
+    "crowd": lambda n: (
+        f"Of the accounts that act on half as many of its targets as a typical member in its time, only "
+        f"{percent(n['sharpness'])} are members: it may be a slice of a larger crowd."
+    ),
+    "recurring": lambda n: (
+        f"Of the accounts that do the same as its members in its time or in another just as long, "
+        f"{percent(n['recurrence'])} do it in the other: it may be one visit of a crowd that comes regularly."
+    ),
+    "chance": lambda n: (
+        f"Chance explains it as well, or nearly: its margin is {figure(n['margin_touched_nats'])} nats, and a flag "
+        f"needs {figure(LEAST_MARGIN_AMONG_TOUCHED)}."
+    ),
+    "unlike_planted": _unlike,
+    "second_judge": lambda n: (
+        "The judge of other logs, who ranks what was planted into this log as well as its own does, doubts it."
+    ),
+    "ordinary_tail": lambda n: (
+        f"Ordinary groups of this log look nearly as strong to a judge that was not trained on it "
+        f"(p-value {figure(n['p_value'])})."
+    ),
+    "score": lambda n: f"Its score is {n['score']:.3g}, and a flag needs {n['least_score']:.3g}.",
+    "q_value": lambda n: f"Its q-value is {n['q_value']:.3g}, above the level of {n['fdr']:.3g}.",
+    "unrecorded": lambda n: "Which rule held it back was not recorded.",
+}
+HELD_BACK_BY: tuple[HeldBackBy, ...] = tuple(_WORDS)  # in the order in which they are told
+
+
+def rule_words(code: HeldBackBy, numbers: Mapping[str, Any]) -> str:
+    """One rule in a whole sentence.
+
+    >>> rule_words("score", {"score": 0.4, "least_score": 0.9})
+    'Its score is 0.4, and a flag needs 0.9.'
+    >>> rule_words("unlike_planted", {"strange_in": ["exclusivity", "spread"]})
+    'It is unlike every campaign planted into this log to learn from, in: share of the audience, spread in time.'
+    """
+    return _WORDS[code](numbers)
+
+
+def crowd_rules(evidence: Mapping[str, Float]) -> dict[HeldBackBy, NDArray[np.bool_]]:
+    """Which groups do not stand out from the crowd, rule by rule; a number that is unknown, NaN, breaks none.
+
+    A group stands out when at least LEAST_SHARPNESS of the accounts that act like its members, while it is at work, are
+    members. Below that it is an arbitrary slice of a larger crowd, and nobody could say why these accounts are accused
+    and not the others, however much they have in common. For the same reason it does not stand out when more accounts
+    do the same at another time than its members in theirs (recurrence above MOST_RECURRENCE): then it is one visit of a
+    crowd that comes regularly. Nor does it when both its margins are below their limits.
+
+    Shapes: evidence name → float64[n]; returns rule → bool[n].
+
+    >>> group = {"sharpness": 0.2, "recurrence": np.nan, "margin_nats": 9.0, "margin_touched_nats": -2.0}
+    >>> broken = crowd_rules({name: np.array([value]) for name, value in group.items()})
+    >>> [code for code, which in broken.items() if which[0]]
+    ['crowd']
+    """
+    among_all = evidence["margin_nats"] < LEAST_MARGIN_AMONG_ALL
+    return {
+        "crowd": evidence["sharpness"] < LEAST_SHARPNESS,
+        "recurring": evidence["recurrence"] > MOST_RECURRENCE,
+        "chance": among_all & (evidence["margin_touched_nats"] < LEAST_MARGIN_AMONG_TOUCHED),
+    }
