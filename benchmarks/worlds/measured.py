@@ -68,7 +68,7 @@ def read_findings(out: Path) -> dict[str, Said]:
     leads = rows_of(out / "leads.csv")
     members: dict[str, set[str]] = defaultdict(set)
     membership: dict[str, float] = {}
-    for row in [*rows_of(out / "ring_members.csv"), *rows_of(out / "lead_members.csv")]:
+    for row in rows_of(out / "ring_members.csv"):
         members[row["ring_id"]].add(row["user_id"])
         score = float(row["score"] or 0)
         membership[row["user_id"]] = max(score, membership.get(row["user_id"], 0.0))
@@ -82,6 +82,7 @@ def read_findings(out: Path) -> dict[str, Said]:
             tuple(group[ring_id] for ring_id in order if ring_id in group),
             tuple(group[row["ring_id"]] for row in flagged),
             dict(Counter(row["kind"] for row in flagged if row.get("kind"))),
+            tuple((row["held_back_by"], group[row["ring_id"]]) for row in leads if row["ring_id"] in group),
         )
     }
     for name in (name for name in (users[0] if users else {}) if name not in NO_PARTS):

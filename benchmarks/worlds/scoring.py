@@ -21,7 +21,8 @@ class Said:
 
     score: higher is worse; a user without one stands below all others. flagged: the users it accuses (None: it has no
     threshold of its own). listed: its groups, strongest first. accused: those of `listed` that it flags (None: it has
-    no threshold). kinds: how many flagged groups are of each kind, where it tells kinds.
+    no threshold). kinds: how many flagged groups are of each kind, where it tells kinds. held_back: groups that it does
+    not flag, each with the rule that speaks against it.
     """
 
     score: dict[str, float]
@@ -29,6 +30,7 @@ class Said:
     listed: tuple[Members, ...] = ()
     accused: tuple[Members, ...] | None = None
     kinds: dict[str, int] = field(default_factory=dict)
+    held_back: tuple[tuple[str, Members], ...] = ()
 
 
 def figures(said: Said, world: World, tight: dict[int, Members] | None = None) -> Figures:
@@ -97,6 +99,12 @@ def group_figures(said: Said, world: World) -> Figures:
         out["half_flagged"] = sum(len(ring & said.flagged) >= HALF * len(ring) for ring in rings)
     if said.kinds:
         out["kinds"] = said.kinds
+    if said.held_back:
+        out["held_back"] = {  # rule: groups, pure ones among them
+            rule: [len(its), sum(pure(group, world) for group in its)]
+            for rule in sorted({rule for rule, _ in said.held_back})
+            if (its := judged(tuple(group for held, group in said.held_back if held == rule), world))
+        }
     return out
 
 

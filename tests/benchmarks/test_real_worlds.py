@@ -91,6 +91,12 @@ def test_groups_are_pure_by_their_known_members_alone() -> None:
     assert (told["pure_flagged"], told["flagged_rings"]) == (0, 1)
 
 
+def test_what_was_held_back_is_counted_by_rule() -> None:
+    held = (("strange", people("abcd")), ("strange", people("gh")), ("score", people("j")))
+    told = figures(Said({}, frozenset(), (people("abcd"),), (), held_back=held), world())
+    assert told["held_back"] == {"strange": [2, 1]}
+
+
 def test_a_ring_is_touched_when_half_of_its_known_members_are() -> None:
     told = figures(Said({}, people("ab"), (people("eg"), people("a"), people("b")), ()), world())
     assert (told["true_rings"], told["half_flagged"], told["half_listed"]) == (2, 1, 1)
@@ -213,6 +219,7 @@ def test_findings_are_read_with_parts_and_leads(tmp_path: Path) -> None:
         (people("a"), people("ab"), people("b")),
         (people("a"),),
         {"pair": 1},
+        (("strange", people("b")),),
     )
     assert found["part: gnn"].score == {"a": 0.2, "b": 0.7}
     assert found["part: ring membership"].score == {"a": 0.8, "b": 0.5}
