@@ -27,6 +27,7 @@ from graphdet.learn.user_trees import UserColumns, user_columns
 from graphdet.ports import CaseworkStore
 from graphdet.progress import Progress
 from graphdet.rings.blocks import entry_rows
+from graphdet.rings.company import company
 from graphdet.rings.find import LEAST_SCORE, Candidates, Judged
 from graphdet.rings.membership import listed_rings, member_strength, user_membership
 from graphdet.rings.why.findings import member_texts
@@ -63,11 +64,11 @@ def score_graph(
 ) -> tuple[pa.Table, Remembered]:
     """Score users and rings of an encoded graph; of the store only the audit log is written (see memory.remember).
 
-    A user's score is a probability (see scores/fused.py), its q_value the expected share of ordinary users among all
-    that score at least as high, its p_value how often an ordinary user of this log would. Flagged are users with
-    q_value at most the rule's fdr and a score of at least one half, and sure members of flagged rings; with its
-    `review`, the so many that score highest. Members of a ring that is kept quiet or, without labels, not flagged are
-    flagged only for what is left without that ring; then lists and verdicts are applied.
+    A user's score is a probability, and below .01 an order (see scores/fused.py). Its q_value is the expected share of
+    ordinary users among all that score at least as high, its p_value how often an ordinary user of this log would.
+    Flagged are users with q_value at most the rule's fdr and a score of at least one half, and sure members of flagged
+    rings; with its `review`, the so many that score highest. Members of a ring that is kept quiet or, without labels,
+    not flagged are flagged only for what is left without that ring; then lists and verdicts are applied.
 
     Returns the scores (schema.SCORE_COLUMNS, most suspicious first), and the rings with what is remembered of them.
 
@@ -80,7 +81,7 @@ def score_graph(
     data = graph_in_pyg(graph, users, items, windows, progress)
     progress.start("score users")
     columns = user_columns(store, graph, windows, users) if models.trees is not None else None
-    parts, ring_row = parts_of(models, judged, candidates, users, data, columns, settings.device)
+    parts, ring_row = parts_of(models, judged, candidates, windows, users, data, columns, settings.device)
     if settings.explained:
         progress.done()
         progress.start("explain rings")
@@ -156,6 +157,7 @@ def parts_of(
     models: Models,
     judged: Judged,
     candidates: Candidates,
+    windows: list[PairArrays],
     users: Float,
     data: HeteroData,
     columns: UserColumns | None,
@@ -174,7 +176,9 @@ def parts_of(
         fold = coarser_folds(models.trees.fold_of(columns.ids), len(models.gnn.members))
         trees = models.trees.logits(columns)
     gnn = models.gnn.predict(data, device, fold)
-    return ScoreParts(gnn, models.clusters.score(users), models.density.score(users), ring, trees), ring_row
+    beside = company(candidates.graph, windows)
+    clusters, density = models.clusters.score(users), models.density.score(users)
+    return ScoreParts(gnn, clusters, density, ring, trees, beside), ring_row
 
 
 @dataclass(frozen=True)

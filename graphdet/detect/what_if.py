@@ -73,7 +73,7 @@ class WhatIf:
         users, items = behaviour(graph, bench, quiet)
         data = graph_in_pyg(graph, users, items, windows, quiet)
         columns = user_columns(self.store, graph, windows, users) if self.models.trees is not None else None
-        parts, _ = parts_of(self.models, judged, candidates, users, data, columns, self.device)
+        parts, _ = parts_of(self.models, judged, candidates, windows, users, data, columns, self.device)
         value = self.models.fusion.score(parts)
         flags = Flags(FlagRule(self.fdr), judged, candidates)
         flagged = flags.of(value, posterior_q_values(value), judged.flagged)

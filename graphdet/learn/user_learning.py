@@ -41,6 +41,7 @@ from graphdet.learn.user_labels import NOTHING, Task, with_examples
 from graphdet.learn.user_trees import UserColumns, UserTrees, fit_user_trees, user_columns
 from graphdet.ports import GraphStore
 from graphdet.progress import Progress
+from graphdet.rings.company import company
 from graphdet.rings.find import Candidates, ring_candidates
 from graphdet.rings.membership import user_membership
 from graphdet.scores.fused import TREES_PART, ZERO_SHOT, Fusion, ScoreParts
@@ -55,7 +56,10 @@ LEARNERS_OF_USERS: dict[str, tuple[str, ...]] = {"fusion": (), "trees": (TREES_P
 
 @dataclass(frozen=True)
 class Log:
-    """A log as all learners see it. Shapes: users float64[n_users, d], items float64[n_items, k]."""
+    """A log as all learners see it.
+
+    Shapes: users float64[n_users, d], items float64[n_items, k]; company float64[n_users, 2], see rings.company.
+    """
 
     graph: GraphArrays
     users: Float
@@ -63,6 +67,7 @@ class Log:
     candidates: Candidates
     columns: UserColumns
     data: HeteroData
+    company: Float
 
 
 def read_training_log(store: GraphStore, graph: GraphArrays, seed: int, progress: Progress) -> Log:
@@ -73,7 +78,7 @@ def read_training_log(store: GraphStore, graph: GraphArrays, seed: int, progress
     progress.start("neighbours of users")
     columns = user_columns(store, graph, windows, users)
     progress.done()
-    return Log(graph, users, items, candidates, columns, data)
+    return Log(graph, users, items, candidates, columns, data, company(graph, windows))
 
 
 def learn_users(
@@ -206,7 +211,10 @@ def learn_planted(
     users, items = behaviour(task.graph, store.bench, training.progress)
     data = graph_in_pyg(task.graph, users, items, planted.windows, training.progress)
     ring = _ring_membership(planted.candidates, planted.judge)
-    return learn_examples(data, users, ring, UserLabels(task.y, task.campaign), training)
+    gnn, density, clusters, parts = learn_examples(
+        data, users, ring, UserLabels(task.y, task.campaign), training
+    )
+    return gnn, density, clusters, replace(parts, company=company(task.graph, planted.windows))
 
 
 def learn_labels(log: Log, judge: RingJudge, labels: UserLabels, training: Training) -> Base:
@@ -253,6 +261,7 @@ def learn_beside_planted(
         clusters.score(log.users),
         density.score(log.users),
         _ring_membership(log.candidates, judge),
+        company=log.company,
     )
     return Base(gnn, density, clusters, parts, fold, zero_shot)
 

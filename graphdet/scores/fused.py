@@ -7,8 +7,16 @@ that was found, or else by what it does alone,
 
 `ring` is the probability of membership (the ring's own, estimated in the user's log, times that of the membership).
 `alone` is a logistic model with non-negative weights on the other parts, fitted on a planted log among the accounts
-that no ring explains: those of campaigns that were missed against all others. Where rings are found, the other parts
-add nothing to them that would hold on campaigns not seen in training, so they do not get to.
+that no ring explains: those of campaigns that were missed against all others. It counts from one half on: below that it
+was no probability in real logs, and ranked accounts worse than the parts do by themselves. Where rings are
+found, the other parts add nothing to them that would hold on campaigns not seen in training, so they do not get to.
+
+Nearly all users have no ring and do nothing that convicts them alone. What is left below ORDER_BELOW orders them:
+
+    score = p + (ORDER_BELOW − p) strength
+
+with p the probability and `strength` all evidence pooled (see rarity): the network, distance, rarity, the closest tie
+and the crowd. It changes no score from ORDER_BELOW on, hence no flag, and is no probability.
 
 With labels all parts, and trees beside them, are weighed by the labels: see labelled_fusion.
 
@@ -25,6 +33,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from graphdet.arrays import Float
+from graphdet.scores.rarity import Rarity
 
 BASIC = ("gnn", "cluster_distance", "probability", "ring")
 TREES_PART, ZERO_SHOT = "trees", "zero_shot"
@@ -32,6 +41,8 @@ PARTS = (*BASIC, TREES_PART, ZERO_SHOT)
 RING_PART = PARTS.index("ring")
 RIDGE = 1e-2
 NO_RING_BELOW = 0.01  # below this probability of membership no ring explains an account
+COUNTS_FROM = 0.5  # what an account does alone counts from this probability on
+ORDER_BELOW = 0.01  # scores below this order accounts, and are no probabilities
 LEAST_SCORE_MARGIN = 1e-9  # scores stay this far from 0 and 1
 
 
@@ -40,7 +51,8 @@ class ScoreParts:
     """What is fused, per user, all float64[n_users].
 
     gnn: logit. cluster_distance, probability: scores in [0, 1]. ring: probability of being a member of the
-    strongest ring, 0 for none. trees: logit, where trees learned from labels.
+    strongest ring, 0 for none. trees: logit, where trees learned from labels. company: float64[n_users, 2], see
+    rings.company; None where nobody is to be ordered by it.
     """
 
     gnn: Float
@@ -48,6 +60,7 @@ class ScoreParts:
     probability: Float
     ring: Float
     trees: Float | None = None
+    company: Float | None = None
 
     def columns(self) -> Float:
         """The basic parts on scales that add up: logits, tail shares as −ln(1 − score): float64[n, 4]."""
@@ -56,9 +69,14 @@ class ScoreParts:
             [np.clip(self.gnn, -15, 15), *surprise, logit(np.clip(self.ring, 1e-6, 1 - 1e-6))]
         )
 
+    def evidence(self) -> Float:
+        """What orders users that no ring explains, float64[n_users, 5]."""
+        kept = np.zeros((len(self.gnn), 2)) if self.company is None else self.company
+        return np.column_stack([self.gnn, self.cluster_distance, self.probability, kept])
+
     def some(self, rows: NDArray[np.integer]) -> "ScoreParts":
         """Those of some users."""
-        every = (self.gnn, self.cluster_distance, self.probability, self.ring, self.trees)
+        every = (self.gnn, self.cluster_distance, self.probability, self.ring, self.trees, self.company)
         return ScoreParts(*(None if part is None else part[rows] for part in every))  # type: ignore[arg-type]
 
 
@@ -68,7 +86,7 @@ class Fusion:
 
     ring_share: mean probability of membership in the log of the fit. labelled: whether it was fitted on labels or on
     planted campaigns. names: of the columns, from PARTS. zero_shot: the fusion whose log odds are the part of that
-    name, where there were too few labels to do without it.
+    name, where there were too few labels to do without it. rarity: of evidence among ordinary users; without labels.
     """
 
     weights: Float
@@ -79,6 +97,7 @@ class Fusion:
     labelled: bool
     names: tuple[str, ...] = BASIC
     zero_shot: "Fusion | None" = None
+    rarity: Rarity | None = None
 
     @classmethod
     def fit(cls, parts: ScoreParts, y: NDArray[np.integer]) -> "Fusion":
@@ -94,10 +113,11 @@ class Fusion:
             weights[:RING_PART], bias = found[:-1], float(found[-1])
         else:  # nothing to tell apart: half an account of the other kind stands for what was not seen
             bias = float(logit((target[rows].sum() + 0.5) / (rows.sum() + 1)))
-        return cls(weights, bias, mean, scale, float(ring.mean()), labelled=False)
+        rarity = Rarity.fit(parts.evidence()[y != 1])
+        return cls(weights, bias, mean, scale, float(ring.mean()), labelled=False, rarity=rarity)
 
     def score(self, parts: ScoreParts, ring_share: float | None = None) -> Float:
-        """Probability per user, float64[n_users] in (0, 1).
+        """Probability per user, float64[n_users] in (0, 1); without labels below ORDER_BELOW an order, no probability.
 
         `ring_share` is the mean of `ring` over the whole log, for when `parts` are of a few of its users.
         Without labels `alone` is scaled down by how much less of the log its rings hold than in the fit: campaigns
@@ -108,7 +128,10 @@ class Fusion:
             return np.asarray(np.clip(expit(alone), LEAST_SCORE_MARGIN, 1 - LEAST_SCORE_MARGIN))
         share = ring_share if ring_share is not None else float(parts.ring.mean()) if len(alone) else 1.0
         rarer = min((share + LEAST_SCORE_MARGIN) / (self.ring_share + LEAST_SCORE_MARGIN), 1.0)
-        value = 1 - (1 - parts.ring) * (1 - expit(alone + np.log(rarer)))
+        sure = expit(alone + np.log(rarer))
+        value = 1 - (1 - parts.ring) * (1 - np.where(sure >= COUNTS_FROM, sure, 0.0))
+        if self.rarity is not None:
+            value += np.maximum(ORDER_BELOW - value, 0.0) * self.rarity.strength(parts.evidence())
         return np.asarray(np.clip(value, LEAST_SCORE_MARGIN, 1 - LEAST_SCORE_MARGIN))
 
     def strongest_part(self, parts: ScoreParts) -> NDArray[np.int64]:
@@ -140,6 +163,8 @@ class Fusion:
             document["names"] = list(self.names)
         if self.zero_shot is not None:
             document["zero_shot"] = self.zero_shot.to_json()
+        if self.rarity is not None:
+            document["rarity"] = self.rarity.to_json()
         return document
 
     @classmethod
@@ -150,6 +175,8 @@ class Fusion:
         found["names"] = tuple(document.get("names", BASIC))
         if "zero_shot" in document:
             found["zero_shot"] = cls.from_json(document["zero_shot"])
+        if "rarity" in document:
+            found["rarity"] = Rarity.from_json(document["rarity"])
         return cls(**found)
 
 

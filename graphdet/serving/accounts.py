@@ -32,7 +32,7 @@ class Warm:
 
     Shapes: features float64[n_users, n_features], behaviour; x float32[n_users, n_inputs] of the network; heard
     float32[n_items, …], what items and their audiences say; n_partners int64[n_users]; ring float64[n_users],
-    probability of being in a ring; ring_id: names of the rings of users who are in one, by row.
+    probability of being in a ring; ring_id: names of the rings of users who are in one, by row; company as of rings.
     """
 
     graph: GraphArrays
@@ -45,6 +45,7 @@ class Warm:
     ring_id: Mapping[int, str]
     items: ItemCounts
     meetings: Meetings
+    company: Float
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class AccountScorer:
     """Scores accounts of one log with one trained model, from a warm process.
 
     Without new acts an account gets the logit and score that `graphdet score` gives it, within 1e-4 of logit. With
-    new acts its own behaviour is what it would be in a log with them; its partners, its items' audiences, the rings
-    and the log's crowds stand as they were when the log was read.
+    new acts its own behaviour is what it would be in a log with them; its partners, its company, its items' audiences,
+    the rings and the log's crowds stand as they were when the log was read.
     """
 
     def __init__(
@@ -102,7 +103,8 @@ class AccountScorer:
         ring = float(self.warm.ring[row]) if of_log else 0.0
         trees = None if self.trees is None else np.array([self.trees_logit(account)])
         density, clusters = self.density.score(features), self.clusters.score(features)
-        parts = ScoreParts(np.array([logit]), clusters, density, np.array([ring]), trees)
+        company = self.warm.company[[row]] if of_log else np.zeros((1, self.warm.company.shape[1]))
+        parts = ScoreParts(np.array([logit]), clusters, density, np.array([ring]), trees, company)
         return {
             "user_id": user_id,
             "score": six(self.fusion.score(parts, self.ring_share)[0]),

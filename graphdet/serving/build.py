@@ -24,6 +24,7 @@ from graphdet.learn.scorers import load_scorers
 from graphdet.learn.user_trees import UserColumns, UserTrees, load_user_trees, user_columns
 from graphdet.ports import FindingsStore, GraphAndFindings
 from graphdet.progress import Progress, Silent
+from graphdet.rings.company import company
 from graphdet.rings.find import ring_candidates
 from graphdet.rings.membership import user_membership
 from graphdet.serving.accounts import AccountScorer, Warm
@@ -75,6 +76,7 @@ def account_scorer(
         _ring_ids(store, graph),
         ItemCounts.of(graph),
         Meetings.of(graph, WINDOWS, crowds, user_rarity(graph)),
+        company(graph, windows),
     )
     scorer = AccountScorer(warm, model, scorers.density, scorers.clusters, scorers.fusion, trees)
     assert scorer.row_of is not None  # made now, not in the first answer

