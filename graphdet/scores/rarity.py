@@ -3,7 +3,7 @@
 Evidence of one kind is worth −ln of the share of ordinary users with at least as much of it. Pooled are the squares of
 these, with equal weights: between a sum, in which much ordinary evidence drowns one strong piece, and a maximum, which
 hears one piece only. Equal weights, because weights that were learned on all real worlds but one ranked worse in that
-one than equal ones did (docs/decisions/0018-one-user-score.md).
+one than equal ones did (docs/decisions/0016-one-user-score.md).
 """
 
 from dataclasses import dataclass
