@@ -13,21 +13,22 @@ from graphdet.tables import GraphArrays
 SIMULATED_ENTITY_COLUMNS = {"device": "device_id", "ip": "ip"}
 
 
-REPEAT_MS = 1000  # an interaction that stands for n events is written as n rows, a second apart
+# An interaction that stands for n events is written as n rows, a second apart; in a log of coarser times at one time.
+REPEAT_MS = 1000
 
 
 def log_table(graph: GraphArrays, values: RowValues, seed: int) -> pa.Table:
-    """All events in time order."""
+    """All events in time order; without the column timestamp where the log has no times."""
     row = np.repeat(np.arange(graph.n_edges), graph.n)
     repeat = np.arange(len(row)) - np.repeat(np.cumsum(graph.n) - graph.n, graph.n)
-    at_ms = graph.at_ms[row] + repeat * REPEAT_MS
+    at_ms = graph.at_ms[row] + repeat * (REPEAT_MS if graph.resolution_ms <= REPEAT_MS else 0)
     order = np.lexsort((row, at_ms))
     row, at_ms = row[order], at_ms[order]
     columns: dict[str, Any] = {
         "user_id": graph.user_ids.take(pa.array(graph.user_ix[row])),
         "item_id": graph.item_ids.take(pa.array(graph.item_ix[row])),
         "session_id": graph.session_ids.take(pa.array(graph.session_ix[row])),
-        "timestamp": pa.array(at_ms),
+        **({"timestamp": pa.array(at_ms)} if graph.timed else {}),
         "action": pa.array(graph.actions, pa.string()).take(pa.array(graph.action_ix[row])),
     }
     for kind, name in SIMULATED_ENTITY_COLUMNS.items():

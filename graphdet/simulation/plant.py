@@ -144,6 +144,11 @@ def _choose_users(profile: LogProfile, campaign: Campaign, strike: Strike, taken
     n_accounts = min(campaign.n_accounts, most)
     if campaign.members_from_audience:  # mostly: strangers to the targets are no fans of them
         n_accounts = min(n_accounts, 2 * int((_audience(profile, strike) & ~taken).sum()))
+        if n_accounts < min(campaign.n_accounts, LEAST_ACCOUNTS):  # other groups have taken them
+            raise NotEnoughData(
+                f"the log is too small for a {campaign.kind} campaign: it needs {LEAST_ACCOUNTS} accounts, the log has "
+                f"{n_accounts} to choose from; plant fewer groups or use a larger log"
+            )
     n_real = min(n_accounts, round(n_accounts * campaign.hijacked_share))
     real = _real_users(profile, campaign, strike, taken, n_real, rng)
     taken[real] = True

@@ -22,7 +22,13 @@ from graphdet.simulation import (
 )
 from graphdet.simulation.campaigns import planned_campaigns
 from graphdet.simulation.log_files import LOG_FORMATS, LOG_WRITERS, check_ending
-from graphdet.simulation.log_tables import innocents_table, log_table, truth_items_table, truth_table
+from graphdet.simulation.log_tables import (
+    REPEAT_MS,
+    innocents_table,
+    log_table,
+    truth_items_table,
+    truth_table,
+)
 from graphdet.tables import GraphArrays
 
 
@@ -179,6 +185,11 @@ def write(out: Path, made: Made) -> SimulateResult:
 
 def _warnings(planted: Planted, values: RowValues) -> Iterator[str]:
     """Say what of the campaigns does not show in a log without the columns for it."""
+    if planted.graph.resolution_ms > REPEAT_MS and int(planted.graph.n.max(initial=1)) > 1:
+        yield (
+            "the log's times are too coarse to tell repeated events apart: read the new log with [reject] duplicates = "
+            "false"
+        )
     if values.amount is None and any(group.asked.flow for group in planted.campaigns):
         yield "the log has no amounts: mules show by who pays whom and when, not by sums"
     if values.rating is None and any(group.asked.polarity for group in planted.campaigns):
