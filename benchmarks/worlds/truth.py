@@ -8,6 +8,8 @@ from pathlib import Path
 
 import duckdb
 
+from benchmarks.cases.yelpchi import read_reviews
+
 Groups = dict[str, frozenset[str]]
 
 RING, UNION, MEMBERS, BURST, UNKNOWN = (
@@ -62,12 +64,8 @@ class World:
 
 
 def users_of(log: Path, column: str) -> frozenset[str]:
-    """The ids in a column of a log, by name, or by "column0" where a text file has no header."""
-    source = (
-        f"'{log}'"
-        if log.suffix == ".parquet"
-        else f"read_csv('{log}', all_varchar = true, header = {not column.startswith('column')})"
-    )
+    """The ids in a column of a log with named columns, Parquet or CSV."""
+    source = f"'{log}'" if log.suffix == ".parquet" else f"read_csv('{log}', all_varchar = true)"
     rows = duckdb.sql(
         f'SELECT DISTINCT CAST("{column}" AS VARCHAR) FROM {source} WHERE "{column}" IS NOT NULL'
     )
@@ -123,12 +121,11 @@ def foreign_globo(data: Path) -> World:
 def yelpchi(data: Path) -> World:
     """Reviews of Chicago's hotels and restaurants; who has any review that Yelp filtered is a spammer."""
     log = data / "yelpchi" / "reviews.txt.gz"
-    rows = duckdb.sql(
-        f"SELECT DISTINCT column0 FROM read_csv('{log}', all_varchar = true, header = false, delim = ' ') "
-        "WHERE column3 = '-1'"
+    reviews = read_reviews(log)
+    users, spam = (
+        frozenset(map(str, its.tolist())) for its in (reviews.user, reviews.user[reviews.spam == 1])
     )
-    spam = frozenset(row[0] for row in rows.fetchall())
-    return World("yelpchi", log, "yelp_reviews", MEMBERS, users_of(log, "column0"), {"filtered": spam})
+    return World("yelpchi", log, "yelp_reviews", MEMBERS, users, {"filtered": spam})
 
 
 def shopee_brushing(data: Path) -> World:

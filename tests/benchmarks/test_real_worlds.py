@@ -302,3 +302,6 @@ def test_worlds_are_read() -> None:
     assert sorted(globo.levels.values()) == [f"L{k}" for k in (1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5)]
     assert (len(shops.rings), len(shops.guilty)) == (313, 278)
     assert len(read_world(DATA, "hop").known) == 13_507
+    yelp, tweets = (read_world(DATA, name) for name in ("yelpchi", "coordinated_tweets"))
+    assert (len(yelp.users), len(tweets.users)) == (38_063, 9_509)
+    assert len(yelp.guilty) == 7_739
