@@ -47,6 +47,40 @@ def suspects(
 
 
 @guarded
+def leads(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="The folder of a run; or give --store.")
+    ] = None,
+    store: options.StoreUrl = None,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many, the strongest.")] = 20,
+    json: options.Json = False,
+) -> None:
+    """Print the leads of a run or a store: what was found and is not flagged, each with the rule that held it back.
+
+    graphdet report --ring ID writes the page of any of them.
+    """
+    from graphdet.cli import show
+    from graphdet.rings.leads import lead_table
+
+    if folder is not None:
+        graph = folder / "graph.duckdb"
+        if not graph.exists():
+            raise UsageError(
+                f"{folder} has no {graph.name}: give the folder of a run, or the store with --store"
+            )
+        store = f"duckdb:///{graph.resolve()}"
+    with options.opened(store, read_only=True) as source:
+        found = lead_table(source.rings())
+    first = found.slice(0, top).to_pylist()
+    if json:
+        show.print_json({"n_leads": found.num_rows, "leads": first})
+    elif first:
+        show.print_leads(first, f"{len(first):,} of {found.num_rows:,} leads")
+    else:
+        print("There are no leads: nothing that was found is held back.")
+
+
+@guarded
 def query(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="The query; none: list them all.")

@@ -65,6 +65,7 @@ for _name, _command in (
     ("export", serving.export_command),
     ("score-one", serving.score_one),
     ("suspects", look.suspects),
+    ("leads", look.leads),
     ("query", look.query),
     ("verdict", casework.verdict),
     ("verdicts", casework.verdicts),

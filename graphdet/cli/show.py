@@ -118,6 +118,30 @@ def print_rings(rows: Sequence[PrintedRow], title: str) -> None:
     )
 
 
+def print_leads(rows: Sequence[PrintedRow], title: str) -> None:
+    """Print leads (schema.LEAD_COLUMNS), one a line."""
+    columns = (
+        ("lead", False),
+        ("score", True),
+        ("users", True),
+        ("items", True),
+        ("held back by", False),
+        ("why", False),
+    )
+    cells = (
+        (
+            str(row["ring_id"]),
+            words.score_in_words(row["score"]),
+            words.thousands(row["n_users"]),
+            words.thousands(row["n_items"]),
+            str(row["held_back_by"]).replace("_", " "),
+            str(row["why"] or ""),
+        )
+        for row in rows
+    )
+    print_rows(columns, cells, title)
+
+
 def print_table(table: pa.Table) -> None:
     """Print any table; numbers are aligned and shortened."""
     numbers = [pa.types.is_integer(t) or pa.types.is_floating(t) for t in table.schema.types]

@@ -91,6 +91,8 @@ def _print_summary(summary: dict[str, Any], out: Path, as_json: bool) -> None:
         print()
     if not rings and not suspects:
         print("Nothing was flagged.")
+    if summary.get("n_leads"):
+        print(f"Leads: {summary['n_leads']:,} groups were held back, see {out / 'leads.csv'}")
     print(f"Report: {summary.get('report') or out / 'report.html'}")
 
 

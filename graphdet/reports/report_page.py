@@ -13,7 +13,7 @@ from graphdet.files import write_text
 from graphdet.reports import html
 from graphdet.reports.drift import Drift
 from graphdet.reports.figures.overview import draw_ring_map, draw_scores
-from graphdet.reports.ring_names import flagged_ids, page_name
+from graphdet.reports.ring_names import flagged_ids, page_name, reported_ids
 from graphdet.tables import RingTables
 
 FEW_USERS = 200
@@ -55,9 +55,9 @@ def blind_spots(
     below = rings.rings.num_rows - sum(bool(flag) for flag in rings.rings["flagged"].to_pylist())
     if below:
         lines.append(
-            f"{words.plural(below, 'group')} looked coordinated but not more than natural groups "
-            f"sometimes do, so they "
-            "are not flagged. Some may be real; rings.csv lists them."
+            f"{words.plural(below, 'group')} looked coordinated and "
+            f"{'was' if below == 1 else 'were'} held back. Some may be real; leads.csv lists them, each with the rule "
+            f"that held it back."
         )
     period = facts.get("period") or {}
     first, last = period.get("first_ms"), period.get("last_ms")
@@ -94,7 +94,7 @@ def blind_spots(
 
 
 SUSPECTS_SHOWN = 1000
-CANDIDATES_SHOWN = 200
+LEADS_SHOWN, MORE_LEADS_SHOWN = 10, 200  # at once, and where one asks for more
 MAPPED = 2_000  # rings in the map
 _STRONGEST = [("score", "descending"), ("p_value", "ascending")]
 
@@ -103,14 +103,15 @@ def overview(
     out: Path,
     scores: pa.Table,
     rings: RingTables,
+    leads: pa.Table,
     info: Mapping[str, Any] | None = None,
     drift: Drift | None = None,
     pseudonymised: bool = False,
 ) -> Path:
     """Write report.html, which needs no network, and no script to be complete.
 
-    Shapes: scores schema.SCORE_COLUMNS, one row per user; `info` as in run_info. The same findings and facts
-    give the same bytes: times, memory and versions are in run.json only.
+    Shapes: scores schema.SCORE_COLUMNS, one row per user; leads as rings.leads.lead_table gives them; `info` as in
+    run_info. The same findings and facts give the same bytes: times, memory and versions are in run.json only.
 
     Raises:
         GraphdetError: the file cannot be written.
@@ -120,9 +121,11 @@ def overview(
     flagged = flagged_ids(rings)
     counts = dict(facts.get("counts") or {})
     counts.setdefault("users", scores.num_rows)
+    pages = {ring_id: page_name(ring_id) for ring_id in reported_ids(rings)}
+    shown = _lead_rows(leads, rings, pages)
     page = html.render(
         "overview.html.j2",
-        headline=headline(suspects.num_rows, len(flagged), int(counts["users"])),
+        headline=headline(suspects.num_rows, len(flagged), int(counts["users"]), leads.num_rows),
         found=bool(flagged or suspects.num_rows),
         too_little=not_enough(facts, counts),
         counts=[
@@ -132,9 +135,10 @@ def overview(
         n_flagged=len(flagged),
         period=_period(facts),
         rings=_ring_rows(rings, flagged),
-        candidates=_ring_rows(rings, _candidates(rings)),
-        n_candidates=rings.rings.num_rows - len(flagged),
-        suspects=_suspect_rows(suspects, set(flagged)),
+        leads=shown[:LEADS_SHOWN],
+        more_leads=shown[LEADS_SHOWN:],
+        n_leads=leads.num_rows,
+        suspects=_suspect_rows(suspects, pages),
         suspects_note=_suspects_note(suspects.num_rows),
         level=threshold_in_words(facts),
         score_meaning=score_meaning(facts),
@@ -146,35 +150,36 @@ def overview(
         limits=blind_spots(facts, counts, rings, suspects.num_rows),
         how=_how(facts),
         drift=drift,
-        drift_pages={ring_id: page_name(ring_id) for ring_id in flagged},
+        drift_pages=pages,
         pseudonymised=pseudonymised,
-        **_pictures(scores, rings, flagged),
+        **_pictures(scores, rings, pages),
     )
     return write_text(out / "report.html", page)
 
 
-def _pictures(scores: pa.Table, rings: RingTables, flagged: list[str]) -> dict[str, Any]:
+def _pictures(scores: pa.Table, rings: RingTables, pages: Mapping[str, str]) -> dict[str, Any]:
     """The spread of scores with the lowest that is flagged, and the map of rings."""
     values = scores["score"].to_numpy().astype(np.float64)
     above = values[np.asarray(pc.fill_null(scores["flagged"], False))]
     mapped = rings.rings.sort_by([*_STRONGEST, ("ring_id", "ascending")]).slice(0, MAPPED).to_pylist()
     return {
         "score_picture": draw_scores(values, float(above.min()) if len(above) else None),
-        "ring_map": draw_ring_map(mapped, {ring_id: page_name(ring_id) for ring_id in flagged}),
+        "ring_map": draw_ring_map(mapped, pages),
     }
 
 
-def headline(n_suspects: int, n_rings: int, n_users: int) -> str:
+def headline(n_suspects: int, n_rings: int, n_users: int, n_leads: int = 0) -> str:
     """Say the result in one sentence.
 
     >>> headline(217, 3, 20000)
     '3 rings of accounts that act together, and 217 suspects among 20,000 users.'
-    >>> headline(0, 0, 500)
-    'Nothing was flagged among 500 users.'
+    >>> headline(0, 0, 500), headline(0, 0, 500, 2)
+    ('Nothing was flagged among 500 users.', 'Nothing was flagged among 500 users; 2 leads were held back.')
     """
     users = words.plural(n_users, "user")
     if not n_suspects and not n_rings:
-        return f"Nothing was flagged among {users}."
+        leads = f"; {words.plural(n_leads, 'lead')} {'was' if n_leads == 1 else 'were'} held back"
+        return f"Nothing was flagged among {users}{leads if n_leads else ''}."
     if not n_rings:
         return f"No ring was flagged; {words.plural(n_suspects, 'suspect')} among {users}."
     verb = "ring of accounts that acts together"
@@ -223,11 +228,11 @@ def _period(facts: Mapping[str, Any]) -> str | None:
     return f"{words.clock(period['first_ms'])} to {words.clock(period['last_ms'])} ({span})"
 
 
-def _candidates(rings: RingTables) -> list[str]:
-    """The strongest rings below the level."""
-    kept = rings.rings.filter(pc.invert(pc.fill_null(rings.rings["flagged"], False)))
-    ids: list[str] = kept.sort_by([*_STRONGEST, ("ring_id", "ascending")])["ring_id"].to_pylist()
-    return ids[:CANDIDATES_SHOWN]
+def _lead_rows(leads: pa.Table, rings: RingTables, pages: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The strongest leads with their kind, and the file of their page where there is one."""
+    kinds = dict(zip(rings.rings["ring_id"].to_pylist(), rings.rings["kind"].to_pylist(), strict=True))
+    rows = leads.slice(0, LEADS_SHOWN + MORE_LEADS_SHOWN).to_pylist()
+    return [{**row, "kind": kinds[row["ring_id"]], "file": pages.get(row["ring_id"])} for row in rows]
 
 
 def _ring_rows(rings: RingTables, ids: list[str]) -> list[dict[str, Any]]:
@@ -237,13 +242,10 @@ def _ring_rows(rings: RingTables, ids: list[str]) -> list[dict[str, Any]]:
     return [{**rows[ring_id], "file": page_name(ring_id)} for ring_id in ids]
 
 
-def _suspect_rows(suspects: pa.Table, with_page: set[str]) -> list[dict[str, Any]]:
+def _suspect_rows(suspects: pa.Table, pages: Mapping[str, str]) -> list[dict[str, Any]]:
     """The first suspects, with the page of their ring where it has one."""
     top = suspects.sort_by([*_STRONGEST, ("user_id", "ascending")]).slice(0, SUSPECTS_SHOWN)
-    return [
-        {**row, "file": page_name(row["ring_id"]) if row["ring_id"] in with_page else None}
-        for row in top.to_pylist()
-    ]
+    return [{**row, "file": pages.get(row["ring_id"])} for row in top.to_pylist()]
 
 
 def _suspects_note(n: int) -> str:

@@ -3,20 +3,32 @@
 import hashlib
 import re
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphdet.tables import RingTables
 
 RING_FORMATS = ("html", "pdf", "json", "csv", "graphml", "gexf")
 DEFAULT_RING_FORMATS = ("html", "json", "graphml")  # those of the output folder of a run
+LEADS_WITH_PAGE = 20  # leads that get files of their own in a whole report, the strongest
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def flagged_ids(rings: RingTables) -> list[str]:
     """List the flagged rings, the strongest first."""
-    flagged = rings.rings.filter(pc.fill_null(rings.rings["flagged"], False))
+    return _ids(rings, pc.fill_null(rings.rings["flagged"], False))
+
+
+def reported_ids(rings: RingTables) -> list[str]:
+    """List the rings that a whole report has files of: the flagged ones, then the strongest LEADS_WITH_PAGE leads."""
+    leads = _ids(rings, pc.invert(pc.fill_null(rings.rings["flagged"], False)))
+    return flagged_ids(rings) + leads[:LEADS_WITH_PAGE]
+
+
+def _ids(rings: RingTables, which: pa.ChunkedArray) -> list[str]:
+    """The rings of a mask, the strongest first."""
     order = [("score", "descending"), ("p_value", "ascending"), ("ring_id", "ascending")]
-    ids: list[str] = flagged.sort_by(order)["ring_id"].to_pylist()
+    ids: list[str] = rings.rings.filter(which).sort_by(order)["ring_id"].to_pylist()
     return ids
 
 

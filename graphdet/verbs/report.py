@@ -19,7 +19,7 @@ from graphdet.progress import Progress, Silent
 from graphdet.reports.csv_tables import write_sheets, write_tables
 from graphdet.reports.drift import keep_drift, of_folder, of_tables
 from graphdet.reports.pseudonyms import Pseudonyms, hide_column, hide_rings, hide_words, known_ids
-from graphdet.reports.ring_names import DEFAULT_RING_FORMATS, RING_FORMATS, flagged_ids, page_name
+from graphdet.reports.ring_names import DEFAULT_RING_FORMATS, RING_FORMATS, page_name, reported_ids
 from graphdet.reports.run_facts import run_facts
 from graphdet.rings.leads import lead_table
 from graphdet.tables import RingTables
@@ -63,7 +63,9 @@ def report(
     listener: Listener | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
-    """Write the CSV files, report.html and the files of every flagged ring; or those of the rings asked for alone.
+    """Write the CSV files, report.html and the files of every flagged ring and of the strongest leads.
+
+    With rings asked for, write their files alone.
 
     Returns what a person opens first: report.html, or the files of the rings.
 
@@ -73,7 +75,7 @@ def report(
     """
     progress, asked = progress or Silent(), asked or Asked()
     rings = store.rings()
-    ring_ids = list(asked.ring_ids) or flagged_ids(rings)
+    ring_ids = list(asked.ring_ids) or reported_ids(rings)
     _check_ids(store, rings, ring_ids)
     whole = not asked.ring_ids
     sources = ring_sources(store, rings, ring_ids, progress, all_scores=whole)
@@ -175,6 +177,6 @@ def _findings(
     for kind in set(schema.LABELLED_KINDS) - set(labelled):  # of an earlier run into this folder
         (out / f"{kind}_scores.csv").unlink(missing_ok=True)
     drift = keep_drift(out, before, now)
-    page = overview(out, scores, rings, info, drift, asked.names is not None)
+    page = overview(out, scores, rings, leads, info, drift, asked.names is not None)
     progress.done()
     return page

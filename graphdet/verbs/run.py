@@ -93,8 +93,9 @@ def run(
 
     listener: hears of the report that is written. changes: fields of the request by name.
 
-    Returns a summary: counts, the top suspects and rings as rows, warnings, and the path of the report. A log
-    too small to learn from gets the whole folder too: nobody is flagged, and report and warnings say why.
+    Returns a summary: counts, the top suspects and rings as rows, how many leads there are, warnings, and the path of
+    the report. A log too small to learn from gets the whole folder too: nobody is flagged, and report and warnings say
+    why.
 
     Raises:
         GraphdetError and its children, as the verbs do.
@@ -156,6 +157,7 @@ def run(
         "counts": info["counts"],
         "suspects": _top(scores),
         "rings": _top(known.rings.rings),
+        "n_leads": sum(not ring.flagged for ring in known.findings),
         "warnings": [*info["warnings"], *_too_little(learned)],
         "report": str(page),
     }

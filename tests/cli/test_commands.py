@@ -3,14 +3,17 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from graphdet import __version__, schema
+from graphdet.rings.finding import Explanation, Reason, RingFinding, RingMember, ring_tables
 from graphdet.store import open_store
 from graphdet.tables import RingTables
 from tests.cli.command_line import assert_one_clear_message, graphdet, inside, small_log
@@ -33,6 +36,7 @@ COMMANDS = (
         "tune",
         "suggest",
         "suspects",
+        "leads",
         "query",
         "verdict",
         "verdicts",
@@ -82,6 +86,37 @@ def store(folder: Path) -> str:
     target.write_rings(rings)
     target.close()
     return url
+
+
+def test_leads_say_what_held_them_back(store: str, folder: Path, tmp_path: Path) -> None:
+    done = inside("leads", "--store", store)
+    assert (done.returncode, done.stdout) == (0, "There are no leads: nothing that was found is held back.\n")
+    shutil.copy(folder / "log.duckdb", tmp_path / "graph.duckdb")
+    crowd = Reason("crowd", "It may be a slice of a larger crowd.", numbers={"sharpness": 0.24})
+    rule = Reason("score", "Its score is 0.4, and a flag needs 0.9.")
+    explained = Explanation(held_back=(crowd, rule))
+    members = (RingMember("u0", 0.5), RingMember("u1", 0.4))
+    weak = RingFinding("R2", 2, 1, 0.2, 0.01, 0.4, False, None, None, "2 accounts.", explained, members)
+    strong = replace(weak, ring_id="R3", score=0.4)
+    target = open_store(f"duckdb:///{tmp_path / 'graph.duckdb'}")
+    target.write_rings(ring_tables([weak, strong, replace(weak, ring_id="R4", flagged=True)]))
+    target.close()
+    printed = inside("leads", str(tmp_path)).stdout
+    assert printed.startswith("2 of 2 leads")
+    assert printed.index("R3") < printed.index("R2")
+    assert "R4" not in printed
+    one = json.loads(inside("leads", str(tmp_path), "--top", "1", "--json").stdout)
+    why = f"{crowd.text} {rule.text}"
+    assert one == {
+        "n_leads": 2,
+        "leads": [
+            {"ring_id": "R3", "n_users": 2, "n_items": 1, "score": 0.4, "p_value": 0.01, "q_value": 0.4,
+             "held_back_by": "crowd", "why": why}
+        ],
+    }  # fmt: skip
+    wrong = inside("leads", str(tmp_path / "nowhere"))
+    assert wrong.returncode == 2
+    assert "has no graph.duckdb" in wrong.stderr
 
 
 def test_version() -> None:

@@ -31,6 +31,12 @@ _EVIDENCE = {
 }
 
 
+HELD_BACK = [
+    {"code": "crowd", "text": "Only 24 % are members: it may be <i>a slice</i> of a larger crowd."},
+    {"code": "score", "text": "Its score is 0.79, and a flag needs 0.9."},
+]
+
+
 def table(rows: list[tuple], columns: tuple[str, ...], types: tuple[pa.DataType, ...]) -> pa.Table:
     arrays = [pa.array([row[i] for row in rows], kind) for i, kind in enumerate(types)]
     return pa.table(dict(zip(columns, arrays, strict=True)))
@@ -64,7 +70,7 @@ def make_findings(shuffle: int | None = None) -> tuple[RingTables, pa.Table, pa.
                 flagged,
                 *seen,
                 reason,
-                json.dumps(_EVIDENCE),
+                json.dumps(_EVIDENCE if flagged else {**_EVIDENCE, "held_back": HELD_BACK}),
             )
         )
         members += [(ring, user, 0.9 - n / 100) for n, user in enumerate(users)]

@@ -15,12 +15,13 @@ from graphdet.reports.gather import Sources, gather_rings
 from graphdet.reports.html import template_text
 from graphdet.reports.report_page import overview
 from graphdet.reports.ring_files import remove_old, write_rings
-from graphdet.reports.ring_names import flagged_ids, page_name
+from graphdet.reports.ring_names import LEADS_WITH_PAGE, page_name, reported_ids
 from graphdet.reports.ring_page import ring_page
+from graphdet.rings.leads import lead_table
 from graphdet.rings.why.doubts import doubts_in_words
 from graphdet.tables import RingTables
 from graphdet.words import visible
-from tests.reports.report_findings import HOSTILE, make_findings
+from tests.reports.report_findings import HELD_BACK, HOSTILE, make_findings
 
 SUFFIXES = ("html", "json", "graphml")
 
@@ -69,8 +70,8 @@ def assert_harmless(page: Page) -> None:
 
 
 def write(folder: Path, rings: RingTables, scores: pa.Table, acts: pa.Table, items: pa.Table) -> list[Path]:
-    """The pages of the flagged rings, as a run writes them."""
-    ids = flagged_ids(rings)
+    """The pages of the flagged rings and of the strongest leads, as a run writes them."""
+    ids = reported_ids(rings)
     remove_old(folder / "rings", keep={page_name(ring_id) for ring_id in ids})
     return write_rings(folder / "rings", Sources(rings, acts, scores, items), ids)
 
@@ -80,7 +81,11 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("findings")
     rings, scores, acts, items = make_findings()
     pages = write(folder, rings, scores, acts, items)
-    assert [page.name for page in pages if page.suffix == ".html"] == ["R0001.html", "R0002.html"]
+    assert [page.name for page in pages if page.suffix == ".html"] == [
+        "R0001.html",
+        "R0002.html",
+        "R0003.html",
+    ]
     info = {
         "counts": {"users": 70, "interactions": 90},
         "n_rows": 100,
@@ -91,16 +96,16 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "config": {"name": HOSTILE[3]},
         "fdr": 0.05,
     }
-    overview(folder, scores, rings, info)
+    overview(folder, scores, rings, lead_table(rings), info)
     return folder
 
 
-def test_every_flagged_ring_has_its_three_files(out: Path) -> None:
+def test_every_flagged_ring_and_strong_lead_has_its_three_files(out: Path) -> None:
     names = sorted(path.name for path in (out / "rings").iterdir())
-    assert names == sorted(f"{ring}.{suffix}" for ring in ("R0001", "R0002") for suffix in SUFFIXES)
+    assert names == sorted(f"{ring}.{suffix}" for ring in ("R0001", "R0002", "R0003") for suffix in SUFFIXES)
 
 
-@pytest.mark.parametrize("name", ["report.html", "rings/R0001.html", "rings/R0002.html"])
+@pytest.mark.parametrize("name", ["report.html", "rings/R0001.html", "rings/R0002.html", "rings/R0003.html"])
 def test_no_name_can_become_markup(out: Path, name: str) -> None:
     assert_harmless(Page(out / name))
 
@@ -161,7 +166,7 @@ def test_the_order_of_the_rows_does_not_change_a_byte(tmp_path: Path) -> None:
         folder = tmp_path / str(place)
         rings, scores, acts, items = make_findings(shuffle=place)
         write(folder, rings, scores, acts, items)
-        overview(folder, scores, rings, {"counts": {"users": 70}})
+        overview(folder, scores, rings, lead_table(rings), {"counts": {"users": 70}})
     for path in sorted((tmp_path / "None").rglob("*.*")):
         relative = path.relative_to(tmp_path / "None")
         assert (
@@ -199,11 +204,48 @@ def test_nothing_flagged_is_said_calmly(tmp_path: Path) -> None:
     rings, scores, _, _ = make_findings()
     empty = RingTables(rings.rings.slice(0, 0), rings.members.slice(0, 0), rings.items.slice(0, 0))
     calm = scores.set_column(4, "flagged", pa.array([False] * scores.num_rows))
-    overview(tmp_path, calm, empty, {"counts": {"users": scores.num_rows, "interactions": 90}})
+    overview(
+        tmp_path, calm, empty, lead_table(empty), {"counts": {"users": scores.num_rows, "interactions": 90}}
+    )
     text = Page(tmp_path / "report.html").text
     assert f"Nothing was flagged among {scores.num_rows} users." in text
+    assert "Leads" not in text
     assert "Not enough data" in text
     assert "Finding nothing is no proof" in text
+
+
+def test_where_nothing_is_flagged_the_leads_are_counted_and_shown(tmp_path: Path) -> None:
+    rings, scores, _, _ = make_findings()
+    only = RingTables(rings.rings.filter(pa.array([False, False, True])), rings.members, rings.items)
+    calm = scores.set_column(4, "flagged", pa.array([False] * scores.num_rows))
+    overview(tmp_path, calm, only, lead_table(only), {"counts": {"users": scores.num_rows}})
+    text = Page(tmp_path / "report.html").text
+    assert f"Nothing was flagged among {scores.num_rows} users; 1 lead was held back." in text
+    assert "1 group that is not flagged, the strongest first, each with the rule that held it back." in text
+
+
+def test_a_lead_says_on_the_report_and_on_its_page_why_it_is_not_flagged(out: Path) -> None:
+    report, page, flagged = (
+        Page(out / name) for name in ("report.html", "rings/R0003.html", "rings/R0001.html")
+    )
+    assert ("href", "rings/R0003.html") in report.attributes
+    for rule in HELD_BACK:
+        assert rule["text"] in report.text
+        assert rule["text"] in page.text
+    assert "Why it is not flagged" in page.text
+    assert "Why it is not flagged" not in flagged.text
+    document = json.loads((out / "rings/R0003.json").read_text(encoding="utf-8"))
+    assert [rule["code"] for rule in document["held_back"]] == ["crowd", "score"]
+    assert json.loads((out / "rings/R0001.json").read_text(encoding="utf-8"))["held_back"] == []
+
+
+def test_of_many_leads_the_strongest_have_a_page() -> None:
+    rings, _, _, _ = make_findings()
+    lead = rings.rings.filter(pa.array([False, False, True])).to_pylist()[0]
+    rows = [lead | {"ring_id": f"R{n:04d}", "score": n / 100} for n in range(LEADS_WITH_PAGE + 5)]
+    many = pa.Table.from_pylist([*rows, *rings.rings.to_pylist()[:2]], rings.rings.schema)
+    ids = reported_ids(RingTables(many, rings.members, rings.items))
+    assert ids == ["R0001", "R0002", *(f"R{n:04d}" for n in range(LEADS_WITH_PAGE + 4, 4, -1))]
 
 
 def test_doubts_follow_the_numbers() -> None:

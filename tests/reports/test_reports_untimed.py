@@ -8,6 +8,7 @@ import pytest
 from graphdet.reports.gather import Sources
 from graphdet.reports.report_page import overview
 from graphdet.reports.ring_files import RingFiles, write_rings
+from graphdet.rings.leads import lead_table
 from graphdet.tables import RingTables
 from tests.reports.report_findings import make_findings
 
@@ -26,7 +27,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = RingTables(rings, tables.members, tables.items)
     formats = ("html", "json", "csv", "graphml", "gexf")
     write_rings(folder / "rings", Sources(found, acts, scores, items), ["R0001"], RingFiles(formats))
-    overview(folder, scores, found, {"period": {"first_ms": None, "last_ms": None}})
+    overview(folder, scores, found, lead_table(found), {"period": {"first_ms": None, "last_ms": None}})
     return folder
 
 

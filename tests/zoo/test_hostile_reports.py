@@ -119,7 +119,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "config": {"name": NAMES[0]},
         "fdr": 0.05,
     }
-    overview(folder, scores, rings, info)
+    overview(folder, scores, rings, lead_table(rings), info)
     write_sheets(folder / "spreadsheet", scores, rings, lead_table(rings))
     return folder
 
