@@ -1,6 +1,10 @@
-"""Rings known again from run to run, and decisions on them applied: between finding rings and writing them."""
+"""Rings known again from run to run, and decisions on them applied: between finding rings and writing them.
 
-from collections.abc import Iterable, Mapping, Sequence
+Leads have lasting ids too, but one that never was more than a lead is no news: it is in the history once, when it is
+first found, so that its id is never given to another, and nobody is told that it came, changed or went.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -13,7 +17,7 @@ from graphdet.casework.decisions import decision_doubts, note_loose, standing_of
 from graphdet.casework.effects import muted_in_words, settle_rings, settle_users
 from graphdet.casework.standing import Standing
 from graphdet.casework.subjects import known_rings
-from graphdet.ports import CaseworkStore, FindingsStore
+from graphdet.ports import CaseworkStore
 from graphdet.rings.finding import RingFinding, ring_tables
 from graphdet.rings.identity import Identity, Shape, recognise
 from graphdet.tables import RingTables
@@ -25,8 +29,8 @@ class Remembered:
 
     findings: the strongest first. quiet: why a ring is kept quiet, by ring_id. history: rows to add to the rings'
     history, None where nobody looked for rings. counts: flags that decisions changed, by why. changes: how many rings
-    are known again, new, and gone since the last run. notes: lines for people on splits and merges, on rings that are
-    nearly flagged, and on an audit log that was changed.
+    are known again, new, and gone since the last run, leads left out. notes: lines for people on splits and merges, on
+    rings that are nearly flagged, and on an audit log that was changed.
     """
 
     findings: tuple[RingFinding, ...]
@@ -69,21 +73,33 @@ def remember(store: CaseworkStore, findings: Sequence[RingFinding]) -> Remembere
         for finding, identity in zip(findings, identities, strict=True)
     ]
     effects = settle_rings(named, standing)
-    last = set(before.rings["ring_id"].to_pylist())
-    again = sum(identity.earlier is not None for identity in identities)
+    seen = store.ring_history()
+    told = _told(before, seen, decided) | {finding.ring_id for finding in named if finding.flagged}
+    known = [identity for identity in identities if identity.ring_id in told]
+    again = sum(identity.earlier is not None for identity in known)
+    gone = told & set(before.rings["ring_id"].to_pylist()) - {identity.ring_id for identity in identities}
     return Remembered(
         findings=effects.findings,
         standing=standing,
         quiet=effects.quiet,
-        history=_history(store, effects.findings, identities, earlier, iso_utc(now)),
+        history=_history(seen, effects.findings, identities, earlier, told, iso_utc(now)),
         counts=effects.counts,
         changes={
             "known_again": again,
-            "new": len(identities) - again,
-            "gone": len(last - {identity.ring_id for identity in identities}),
+            "new": len(known) - again,
+            "gone": len(gone),
         },
-        notes=(*decision_doubts(store), *_origin_notes(identities)),
+        notes=(*decision_doubts(store), *_origin_notes(known, told)),
     )
+
+
+def _told(before: RingTables, seen: pa.Table, decided: Iterable[str]) -> set[str]:
+    """Ids of rings that people were told of: once flagged, or decided on."""
+    ids = set(decided)
+    for table in (before.rings, seen):
+        flagged = zip(table["ring_id"].to_pylist(), table["flagged"].to_pylist(), strict=True)
+        ids |= {ring_id for ring_id, flag in flagged if flag}
+    return ids
 
 
 def settle_scores(scores: pa.Table, known: Remembered) -> tuple[pa.Table, Remembered]:
@@ -98,17 +114,20 @@ _TYPES |= {"members": pa.list_(pa.string()), "items": pa.list_(pa.string())}
 
 
 def _history(
-    store: FindingsStore,
+    seen: pa.Table,
     findings: Iterable[RingFinding],
     identities: Iterable[Identity],
     earlier: Mapping[str, Shape],
+    told: Collection[str],
     at: str,
 ) -> pa.Table:
-    """Rows of schema.RING_HISTORY_COLUMNS for this run."""
-    runs = store.ring_history()["run"].to_pylist()
+    """Rows of schema.RING_HISTORY_COLUMNS for this run; of a lead that is in the history already there is none."""
+    runs, once = seen["run"].to_pylist(), set(seen["ring_id"].to_pylist())
     nobody = Shape(frozenset(), frozenset())
     rows = []
     for finding, identity in zip(findings, identities, strict=True):
+        if finding.ring_id in once and finding.ring_id not in told:
+            continue
         members, was = finding.user_ids, earlier.get(finding.ring_id, nobody)
         known = identity.earlier is not None
         copied = ("ring_id", "n_users", "n_items", "score", "q_value", "flagged")
@@ -140,9 +159,14 @@ def _origin(identity: Identity) -> list[str]:
     return events
 
 
-def _origin_notes(identities: Iterable[Identity]) -> list[str]:
-    return [
-        f"Ring {identity.ring_id}: {'; '.join(events)}."
-        for identity in identities
-        if (events := _origin(identity))
-    ]
+def _origin_notes(identities: Iterable[Identity], told: Collection[str]) -> list[str]:
+    """What became of rings that people were told of, in the rings of this run."""
+    notes = []
+    for identity in identities:
+        split, merged = (
+            tuple(ring_id for ring_id in ids if ring_id in told)
+            for ids in (identity.split_from, identity.merged)
+        )
+        events = _origin(replace(identity, split_from=split, merged=merged))
+        notes += [f"Ring {identity.ring_id}: {'; '.join(events)}."] if events else []
+    return notes

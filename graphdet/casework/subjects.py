@@ -19,14 +19,12 @@ UNUSUAL = 0.99  # tail share from which a behaviour scorer speaks against a user
 
 
 def known_rings(store: FindingsStore, rings: RingTables | None = None) -> dict[str, Shape]:
-    """Every ring that was ever found, as it was last seen, by id."""
+    """Every ring that was ever found, by id, as it was last seen; one that was only ever a lead, and is gone, as first."""
     shapes: dict[str, Shape] = {}
     history = store.ring_history().select(["ring_id", "members", "items"])
     for row in history.to_pylist():  # the oldest run first, so the last one stays
         shapes[row["ring_id"]] = Shape(frozenset(row["members"] or ()), frozenset(row["items"] or ()))
-    for ring_id, shape in ring_shapes(store.rings() if rings is None else rings).items():
-        shapes.setdefault(ring_id, shape)  # of a store from before there was a history
-    return shapes
+    return shapes | ring_shapes(store.rings() if rings is None else rings)
 
 
 def ring_shapes(rings: RingTables) -> dict[str, Shape]:

@@ -14,6 +14,7 @@ from graphdet.reports import html
 from graphdet.reports.drift import Drift
 from graphdet.reports.figures.overview import draw_ring_map, draw_scores
 from graphdet.reports.ring_names import flagged_ids, page_name, reported_ids
+from graphdet.rings.rules import DECISION
 from graphdet.tables import RingTables
 
 FEW_USERS = 200
@@ -121,7 +122,7 @@ def overview(
     flagged = flagged_ids(rings)
     counts = dict(facts.get("counts") or {})
     counts.setdefault("users", scores.num_rows)
-    pages = {ring_id: page_name(ring_id) for ring_id in reported_ids(rings)}
+    pages = {ring_id: page_name(ring_id) for ring_id in reported_ids(rings, leads)}
     shown = _lead_rows(leads, rings, pages)
     page = html.render(
         "overview.html.j2",
@@ -229,10 +230,13 @@ def _period(facts: Mapping[str, Any]) -> str | None:
 
 
 def _lead_rows(leads: pa.Table, rings: RingTables, pages: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The strongest leads with their kind, and the file of their page where there is one."""
+    """The strongest leads with their kind and the file of their page, if any; those that were decided on come last."""
     kinds = dict(zip(rings.rings["ring_id"].to_pylist(), rings.rings["kind"].to_pylist(), strict=True))
-    rows = leads.slice(0, LEADS_SHOWN + MORE_LEADS_SHOWN).to_pylist()
-    return [{**row, "kind": kinds[row["ring_id"]], "file": pages.get(row["ring_id"])} for row in rows]
+    rows = sorted(leads.to_pylist(), key=lambda lead: lead["held_back_by"] == DECISION)
+    return [
+        {**row, "kind": kinds[row["ring_id"]], "file": pages.get(row["ring_id"])}
+        for row in rows[: LEADS_SHOWN + MORE_LEADS_SHOWN]
+    ]
 
 
 def _ring_rows(rings: RingTables, ids: list[str]) -> list[dict[str, Any]]:

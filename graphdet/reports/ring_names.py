@@ -6,6 +6,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graphdet.rings.rules import DECISION
 from graphdet.tables import RingTables
 
 RING_FORMATS = ("html", "pdf", "json", "csv", "graphml", "gexf")
@@ -16,20 +17,20 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 def flagged_ids(rings: RingTables) -> list[str]:
     """List the flagged rings, the strongest first."""
-    return _ids(rings, pc.fill_null(rings.rings["flagged"], False))
-
-
-def reported_ids(rings: RingTables) -> list[str]:
-    """List the rings that a whole report has files of: the flagged ones, then the strongest LEADS_WITH_PAGE leads."""
-    leads = _ids(rings, pc.invert(pc.fill_null(rings.rings["flagged"], False)))
-    return flagged_ids(rings) + leads[:LEADS_WITH_PAGE]
-
-
-def _ids(rings: RingTables, which: pa.ChunkedArray) -> list[str]:
-    """The rings of a mask, the strongest first."""
+    flagged = rings.rings.filter(pc.fill_null(rings.rings["flagged"], False))
     order = [("score", "descending"), ("p_value", "ascending"), ("ring_id", "ascending")]
-    ids: list[str] = rings.rings.filter(which).sort_by(order)["ring_id"].to_pylist()
+    ids: list[str] = flagged.sort_by(order)["ring_id"].to_pylist()
     return ids
+
+
+def reported_ids(rings: RingTables, leads: pa.Table) -> list[str]:
+    """List the rings that a whole report has files of: the flagged ones, then the strongest LEADS_WITH_PAGE leads.
+
+    leads: as rings.leads.lead_table gives them. One that an analyst decided on was looked at and gets none.
+    """
+    open_leads = leads.filter(pc.not_equal(leads["held_back_by"], DECISION))
+    ids: list[str] = open_leads["ring_id"].slice(0, LEADS_WITH_PAGE).to_pylist()
+    return flagged_ids(rings) + ids
 
 
 def page_name(ring_id: str) -> str:

@@ -75,7 +75,7 @@ def report(
     """
     progress, asked = progress or Silent(), asked or Asked()
     rings = store.rings()
-    ring_ids = list(asked.ring_ids) or reported_ids(rings)
+    ring_ids = list(asked.ring_ids) or reported_ids(rings, lead_table(rings))
     _check_ids(store, rings, ring_ids)
     whole = not asked.ring_ids
     sources = ring_sources(store, rings, ring_ids, progress, all_scores=whole)

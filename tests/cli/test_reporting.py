@@ -62,13 +62,13 @@ def test_one_ring_in_every_format_and_nothing_else(store: str, tmp_path: Path) -
     Draft202012Validator(ring_schema()).validate(document)
 
 
-def test_all_is_the_whole_folder_with_pages_of_flagged_rings(store: str, tmp_path: Path) -> None:
+def test_all_is_the_whole_folder_with_pages_of_flagged_rings_and_leads(store: str, tmp_path: Path) -> None:
     done = inside("report", "--store", store, "--all", "--format", "html,csv", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Report: ")
     assert (tmp_path / "report.html").exists()
     assert {path.name for path in (tmp_path / "rings").iterdir()} == {
-        "ring-1.html", "ring-1.members.csv", "ring-1.items.csv", "ring-1.acts.csv",
+        f"{ring}.{part}" for ring in ("ring-1", "ring-2") for part in ("html", "members.csv", "items.csv", "acts.csv")
     }  # fmt: skip
     assert {path.name for path in (tmp_path / "spreadsheet").iterdir()} == {
         "suspects.csv", "rings.csv", "leads.csv", "ring_members.csv", "ring_items.csv",

@@ -13,6 +13,8 @@ from graphdet.casework.decisions import give_verdict, put_on_list
 from graphdet.cli.deciding import noted
 from graphdet.config import load_config
 from graphdet.errors import UsageError
+from graphdet.reports.ring_names import LEADS_WITH_PAGE
+from graphdet.rings.rules import HELD_BACK_BY
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.explain import Question, explain
 from graphdet.verbs.run import run
@@ -78,9 +80,14 @@ def test_the_folder_keeps_the_contract(folder: Path) -> None:
     assert {row["ring_id"] for row in suspects} - {""} <= known
     assert {row["ring_id"] for row in rows(out / "ring_members.csv")} == known
     assert {row["ring_id"] for row in rows(out / "ring_items.csv")} == known
+    leads = rows(out / "leads.csv")
+    assert [row["ring_id"] for row in leads] == [row["ring_id"] for row in rings if row["flagged"] == "false"]
+    assert {row["held_back_by"] for row in leads} <= set(HELD_BACK_BY) - {"unrecorded"}
+    strongest = [row["ring_id"] for row in leads][:LEADS_WITH_PAGE]
     for row in rings:
         pages = [out / "rings" / f"{row['ring_id']}.{ending}" for ending in ("html", "json", "graphml")]
-        assert all(page.exists() == (row["flagged"] == "true") for page in pages)
+        with_page = row["flagged"] == "true" or row["ring_id"] in strongest
+        assert all(page.exists() == with_page for page in pages)
     about = json.loads((out / "run.json").read_text())
     assert {"ingest", "train", "candidates", "score", "report"} <= set(about["stages"])
     assert (out / "report.html").stat().st_size > 1_000
@@ -204,6 +211,7 @@ def test_a_ring_judged_innocent_stays_quiet_and_ids_stay(
     assert about["muted"] == {
         "rings_judged_innocent": 1, "members_of_quiet_rings": len(muted), "users_on_deny_list": 1,
     }  # fmt: skip
-    assert about["ring_changes"] == {"known_again": len(before), "new": 0, "gone": 0}
+    n_flagged = sum(row["flagged"] == "true" for row in before)
+    assert about["ring_changes"] == {"known_again": n_flagged, "new": 0, "gone": 0}  # leads are no news
     assert "would be flagged but was judged innocent" in (out / "report.html").read_text()
     assert not (out / "rings" / f"{ring_id}.html").exists()

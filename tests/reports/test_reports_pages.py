@@ -71,7 +71,7 @@ def assert_harmless(page: Page) -> None:
 
 def write(folder: Path, rings: RingTables, scores: pa.Table, acts: pa.Table, items: pa.Table) -> list[Path]:
     """The pages of the flagged rings and of the strongest leads, as a run writes them."""
-    ids = reported_ids(rings)
+    ids = reported_ids(rings, lead_table(rings))
     remove_old(folder / "rings", keep={page_name(ring_id) for ring_id in ids})
     return write_rings(folder / "rings", Sources(rings, acts, scores, items), ids)
 
@@ -244,7 +244,8 @@ def test_of_many_leads_the_strongest_have_a_page() -> None:
     lead = rings.rings.filter(pa.array([False, False, True])).to_pylist()[0]
     rows = [lead | {"ring_id": f"R{n:04d}", "score": n / 100} for n in range(LEADS_WITH_PAGE + 5)]
     many = pa.Table.from_pylist([*rows, *rings.rings.to_pylist()[:2]], rings.rings.schema)
-    ids = reported_ids(RingTables(many, rings.members, rings.items))
+    found = RingTables(many, rings.members, rings.items)
+    ids = reported_ids(found, lead_table(found))
     assert ids == ["R0001", "R0002", *(f"R{n:04d}" for n in range(LEADS_WITH_PAGE + 4, 4, -1))]
 
 

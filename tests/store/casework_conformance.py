@@ -1,15 +1,16 @@
 """What every store must do as a `CaseworkStore`: decisions are kept in it, and hold from run to run."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from graphdet.audit import utc_now, verify
 from graphdet.casework.decisions import give_verdict, put_on_list, snooze_ring, standing_of
-from graphdet.casework.memory import remember
+from graphdet.casework.memory import Remembered, remember
 from graphdet.errors import UsageError
 from graphdet.ports import Store
-from graphdet.rings.finding import ring_findings_of
+from graphdet.rings.finding import RingFinding, RingItem, RingMember, ring_findings_of
 from graphdet.tables import RingTables
 from tests.store.checks import write
 from tests.store.sample_logs import (
@@ -76,6 +77,50 @@ class CaseworkConformance:
         back = remember(store, ring_findings_of(found("ring-1")))
         assert back.rings.rings["ring_id"].to_pylist() == ["R0001"]  # also after a run without it
         assert verify(store.audit()) == []
+
+    def test_a_lead_that_comes_and_goes_is_no_news_and_keeps_its_id(self, store: Store) -> None:
+        log, _, _ = findings()
+        write(store, "one", log)
+        items = (RingItem("i0", 2, 3.0), RingItem("i1", 2, 3.0))
+
+        def group(users: str, flagged: bool) -> RingFinding:
+            members = tuple(RingMember(user, 0.5) for user in users.split())
+            return RingFinding(
+                "new",
+                len(members),
+                2,
+                0.9,
+                0.01,
+                0.01,
+                flagged,
+                None,
+                None,
+                "Alike.",
+                members=members,
+                items=items,
+            )
+
+        def run(*groups: RingFinding) -> Remembered:
+            known = remember(store, groups)
+            store.write_rings(known.rings, known.history)
+            return known
+
+        ring, lead = group("u0 u1 u2", True), group("u3 u4 u5", False)
+        assert run(ring, lead).changes == {"known_again": 0, "new": 1, "gone": 0}
+        grown = group("u3 u4 u5 u6", False)
+        assert run(ring, grown).changes == {"known_again": 1, "new": 0, "gone": 0}
+        history = store.ring_history()["ring_id"].to_pylist()
+        assert (history.count("R0001"), history.count("R0002")) == (2, 1)
+        halves = run(
+            ring, group("u3 u4", False), group("u5 u6", False)
+        )  # a lead that splits is no news either
+        assert (halves.changes["new"], halves.changes["gone"], halves.notes) == (0, 0, ())
+        assert run(ring).changes == {"known_again": 1, "new": 0, "gone": 0}
+        # What comes back has its id, also as a ring; another gets one that nobody had.
+        back = run(ring, replace(lead, flagged=True), group("u7 u8 u9", False))
+        assert back.rings.rings["ring_id"].to_pylist() == ["R0001", "R0002", "R0004"]
+        assert back.changes == {"known_again": 2, "new": 0, "gone": 0}
+        assert run(ring).changes == {"known_again": 1, "new": 0, "gone": 1}
 
     def test_lists_and_snoozes_are_noted_and_undone(self, store: Store) -> None:
         log, scores, rings = findings()
