@@ -19,7 +19,7 @@ UNUSUAL = 0.99  # tail share from which a behaviour scorer speaks against a user
 
 
 def known_rings(store: FindingsStore, rings: RingTables | None = None) -> dict[str, Shape]:
-    """Every ring that was ever found, by id, as it was last seen; one that was only ever a lead, and is gone, as first."""
+    """Every ring ever found, by id, as it was last seen; one that was only ever a lead, and is gone, as first seen."""
     shapes: dict[str, Shape] = {}
     history = store.ring_history().select(["ring_id", "members", "items"])
     for row in history.to_pylist():  # the oldest run first, so the last one stays
