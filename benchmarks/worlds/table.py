@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks import recording
 from benchmarks.rings.markdown import short
 from benchmarks.worlds.summary import PART, Row, Rows, aims
+from benchmarks.worlds.truth import BURST, RING
 
 HEAD = (
     "world (users, guilty)",
@@ -46,6 +47,7 @@ def cells(rows: Rows, world: str) -> list[str]:
         groups = (
             f"{row['pure_flagged']} of {row['flagged_rings']} ({row['pure_listed']} of {row['listed_rings']})"
         )
+    if "true_rings" in row and row["unit"] in (RING, BURST):  # else nobody knows the parts
         rings = f"{row['half_flagged']} ({row['half_listed']}) of {row['true_rings']}"
     return [
         f"{world} ({users})",

@@ -235,14 +235,8 @@ def test_a_process_that_fails_says_how(tmp_path: Path) -> None:
 
 
 def row(method: str, **values: object) -> dict[str, object]:
-    start: dict[str, object] = {
-        "name": "real_worlds",
-        "world": "vk",
-        "method": method,
-        "users": 100,
-        "commit": "c",
-    }
-    return start | {"machine": "m"} | values
+    start: dict[str, object] = {"name": "real_worlds", "world": "vk", "method": method, "users": 100}
+    return start | {"unit": RING, "commit": "c", "machine": "m"} | values
 
 
 OURS = row(
@@ -292,6 +286,10 @@ def test_the_table_has_a_line_per_world(tmp_path: Path, capsys: pytest.CaptureFi
         "| vk (100, 100) | .80 / .40 | .70 / .60 gnn | .90 / .70 activity | 20, 15 (1 of 50 in communities) "
         "| 1 of 2 (2 of 3) | 3 (4) of 4 | 5, 1.0 |"
     )
+
+
+def test_the_table_says_nothing_of_rings_whose_parts_nobody_knows(tmp_path: Path) -> None:
+    assert table.cells(kept([OURS | {"unit": MEMBERS}], tmp_path), "vk")[-2:] == ["", "5, 1.0"]
 
 
 @pytest.mark.data
