@@ -4,6 +4,7 @@ import csv
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -52,12 +53,12 @@ class World:
     unsure: frozenset[str] = frozenset()
     levels: dict[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def known(self) -> frozenset[str]:
         """The users that are counted."""
         return self.users - self.unsure
 
-    @property
+    @cached_property
     def guilty(self) -> frozenset[str]:
         """The members of any ring."""
         return frozenset().union(*self.rings.values())
