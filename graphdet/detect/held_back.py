@@ -133,7 +133,7 @@ def _levels(judged: Judged, row: int, fdr: float) -> list[Reason]:
 def with_doubts(known: Remembered, judged: Judged, held: HeldBack, fdr: float) -> Remembered:
     """Add notes on groups that are nearly flagged, and on those that a judge holds back."""
     listed = listed_rings(judged).tolist()
-    ids = {row: finding.ring_id for row, finding in zip(listed, known.findings, strict=True)}
+    ids = {row: finding.ring_id for row, finding in zip(listed, known.findings, strict=False)}
     notes = [
         *_nearly_flagged(ids, known, judged, fdr),
         *_held_back_notes(ids, held),

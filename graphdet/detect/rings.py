@@ -1,10 +1,14 @@
 """Judge the candidates of a log and remember the rings of earlier runs."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from graphdet.casework.memory import Remembered, remember
+from graphdet.detect.bursts import burst_findings
 from graphdet.detect.held_back import held_back, with_doubts, with_rules
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.ports import CaseworkStore
-from graphdet.rings.find import Candidates, Judged
+from graphdet.rings.find import LEAST_SCORE, Candidates, Judged
 from graphdet.rings.why.findings import ring_findings
 from graphdet.tables import GraphArrays
 
@@ -16,9 +20,21 @@ def judge_and_remember(
     judge: RingJudge,
     fdr: float,
 ) -> tuple[Judged, Remembered]:
-    """Judge candidates; returns all judged rings, and the listed ones under their lasting ids, with all doubts."""
+    """Judge candidates and find bursts on single items; with all doubts.
+
+    Returns all judged rings, and the findings under their lasting ids: the listed rings, then the bursts.
+    """
     judged = judged_by(judge, candidates, fdr)
     held = held_back(candidates, judged, judge, fdr)
     findings = ring_findings(judged, candidates.model, graph, judge.logits)
     findings = with_rules(findings, judged, held, fdr)
-    return judged, with_doubts(remember(store, findings), judged, held, fdr)
+    bursts = burst_findings(store, graph, likely_members(judged), fdr)
+    return judged, with_doubts(remember(store, (*findings, *bursts)), judged, held, fdr)
+
+
+def likely_members(judged: Judged) -> NDArray[np.bool_]:
+    """Accounts that a likely ring explains, bool[n_users]."""
+    users = judged.blocks.users
+    out = np.zeros(users.shape[1], bool)
+    out[users[judged.score >= LEAST_SCORE].indices] = True
+    return out

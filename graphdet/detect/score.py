@@ -1,6 +1,5 @@
 """Scores of all users and rings of an encoded graph, by trained models."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,6 +10,7 @@ from scipy.special import logit
 from graphdet import schema
 from graphdet.arrays import Float
 from graphdet.casework.memory import Remembered, settle_scores
+from graphdet.detect.bursts import burst_members
 from graphdet.detect.rings import judge_and_remember
 from graphdet.evaluation.calibration import posterior_q_values
 from graphdet.evaluation.flag_rule import FlagRule
@@ -82,6 +82,8 @@ def score_graph(
     progress.start("score users")
     columns = user_columns(store, graph, windows, users) if models.trees is not None else None
     parts, ring_row = parts_of(models, judged, candidates, windows, users, data, columns, settings.device)
+    burst, burst_at = burst_members(known.findings, graph)
+    parts = replace(parts, burst=burst)
     if settings.explained:
         progress.done()
         progress.start("explain rings")
@@ -90,12 +92,18 @@ def score_graph(
     p_value = tail_p_values(logit(value))
     q_value = posterior_q_values(value)
     listed = listed_rings(every).tolist()
-    ring_ids = {row: finding.ring_id for row, finding in zip(listed, known.findings, strict=True)}
+    # The listed rings come first, bursts after them.
+    ring_ids = {row: finding.ring_id for row, finding in zip(listed, known.findings, strict=False)}
     quiet = np.array([ring_ids.get(row) in known.quiet for row in range(len(judged.score))], bool)
     flagged, muted_by = Flags(settings.rule, judged, candidates).settled(
         models.fusion, parts, value, q_value, ring_row, quiet
     )
-    reasons = _reasons(graph, judged, known, models.fusion, parts, ring_ids, ring_row, flagged)
+    if settings.rule.review is None:
+        flagged |= burst >= SURE_MEMBER
+    ring_of = [ring_ids.get(row) for row in ring_row.tolist()]
+    for user in np.flatnonzero(burst > parts.ring).tolist():
+        ring_of[user] = known.findings[burst_at[user]].ring_id
+    reasons = _reasons(graph, known, models.fusion, parts, ring_of, flagged)
     muted = np.flatnonzero(muted_by >= 0).tolist()
     for user in muted:
         ring_id = ring_ids[int(muted_by[user])]
@@ -105,7 +113,7 @@ def score_graph(
     of_scores = {
         "user_id": graph.user_ids,
         "flagged": flagged,
-        "ring_id": pa.array([ring_ids.get(row) for row in ring_row.tolist()], pa.string()),
+        "ring_id": pa.array(ring_of, pa.string()),
         "reason": reasons,
         **_figures(parts, value, p_value, q_value),
     }
@@ -129,21 +137,18 @@ def _figures(parts: ScoreParts, value: Float, p_value: Float, q_value: Float) ->
 
 def _reasons(
     graph: GraphArrays,
-    judged: Judged,
     known: Remembered,
     fusion: Fusion,
     parts: ScoreParts,
-    ring_ids: Mapping[int, str],
-    ring_row: NDArray[np.int64],
+    ring_id: list[str | None],
     flagged: NDArray[np.bool_],
 ) -> list[str]:
     """Why each user has its score, in words, with what a member of a listed ring did in it.
 
-    ring_ids: the lasting ids of the listed rings, by their row in `judged`; ring_row int64[n_users], −1 for no ring.
+    ring_id: of each user's ring among those that are listed, None for no ring.
     """
-    ring_id = [ring_ids.get(row) for row in ring_row.tolist()]
-    # One more for the users of no ring (row −1), who are all there is when no block was found.
-    size = np.append(np.diff(judged.blocks.users.indptr), 0)[ring_row]
+    size_of = {finding.ring_id: finding.n_users for finding in known.findings}
+    size = np.array([size_of.get(str(ring), 0) for ring in ring_id], np.int64)
     texts = member_texts(known.findings)
     of_members = {
         user: texts.get((ring, graph.user_ids[user].as_py()), [])

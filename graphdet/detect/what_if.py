@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet.detect.bursts import burst_findings, burst_members
+from graphdet.detect.rings import likely_members
 from graphdet.detect.score import Flags, parts_of
 from graphdet.evaluation.calibration import posterior_q_values
 from graphdet.evaluation.flag_rule import FlagRule
@@ -74,6 +76,8 @@ class WhatIf:
         data = graph_in_pyg(graph, users, items, windows, quiet)
         columns = user_columns(self.store, graph, windows, users) if self.models.trees is not None else None
         parts, _ = parts_of(self.models, judged, candidates, windows, users, data, columns, self.device)
+        bursts = burst_findings(self.store, graph, likely_members(judged), self.fdr)
+        parts = replace(parts, burst=burst_members(bursts, graph)[0])
         value = self.models.fusion.score(parts)
         flags = Flags(FlagRule(self.fdr), judged, candidates)
         flagged = flags.of(value, posterior_q_values(value), judged.flagged)

@@ -147,6 +147,15 @@ def any_of(p_window: Float, n_windows: Int) -> Float:
     return np.asarray(-np.expm1(n_windows * np.log1p(-np.clip(p_window, 0.0, 1 - 1e-12))))
 
 
+def least_of_scales(p: Float, tested: NDArray[np.bool_]) -> tuple[Float, Int]:
+    """The least p-value of all scales, paid for by their number (Bonferroni), and its scale; shapes as over_scales.
+
+    >>> least_of_scales(np.array([[0.25, 1.0], [0.5, 0.125]]), np.array([True, False]))[0].tolist()
+    [0.5, 1.0]
+    """
+    return np.where(tested, np.minimum(p.min(axis=0) * len(p), 1.0), 1.0), p.argmin(axis=0)
+
+
 def over_scales(p: Float, tested: NDArray[np.bool_]) -> tuple[Float, Int]:
     """A p-value per item, and the scale that each is judged at, from p-values at every scale.
 
@@ -157,10 +166,10 @@ def over_scales(p: Float, tested: NDArray[np.bool_]) -> tuple[Float, Int]:
     Shapes: p float64[n_scales, n_items], tested bool[n_items], items with anything to test. Returns p float64[n_items],
     1 for items not tested, and scale int64[n_items], rows of p.
     """
-    n_scales, n_items = p.shape
-    least = np.minimum(p.min(axis=0) * n_scales, 1.0)
+    n_items = p.shape[1]
+    least, scale = least_of_scales(p, tested)
     options = np.vstack([least, p])
-    out, scale = np.ones(n_items), p.argmin(axis=0)
+    out = np.ones(n_items)
     rows = np.flatnonzero(tested)
     for half in (0, 1):
         mine, other = rows[half::2], rows[1 - half :: 2]

@@ -26,6 +26,7 @@ from graphdet.items.acts import ItemActs
 
 MOST_FITTED = 100_000  # windows that an overdispersion is fitted on
 SHARE_P = 0.05  # from which the share of throwaways in a window is beyond the item's usual one
+CROWD_SHARE = 0.1  # of those counted: more others beyond expectation make a crowd of all kinds
 PRIOR_RATE = 0.5  # accounts added to an item's own, so that a new item has a rate
 CROWD_SIZE_RANGE = (1e-3, 1e4)
 
@@ -102,10 +103,7 @@ def count_p_values(found: CrowdCells, count: Int, n_items: int) -> tuple[Float, 
 
     The fit leaves out each item's fullest window. Returns float64[n_cells] each.
     """
-    item_n = _sums(found.item, count, n_items)
-    slot_n = _sums(found.slot, count, int(found.slot.max(initial=0)) + 1)
-    rest: Float = (item_n[found.item] - count).astype(np.float64) + PRIOR_RATE
-    mean = np.maximum(rest * (slot_n[found.slot] - count + 1) / max(float(count.sum()), 1.0), 1e-9)
+    rest, mean = _expected(found, count, n_items)
     p = np.ones(len(count))
     some = np.flatnonzero(count > 0)
     fitted = some[~fullest(found.item, count, n_items)[some]]
@@ -116,6 +114,26 @@ def count_p_values(found: CrowdCells, count: Int, n_items: int) -> tuple[Float, 
     tail = betainc(count[some].astype(np.float64), size, share)
     p[some] = np.minimum(tail / np.maximum(betainc(1.0, size, share), 1e-300), 1.0)
     return p, mean
+
+
+def alone_p_values(found: CrowdCells, n_items: int) -> tuple[Float, Float]:
+    """P(so many of those counted or more, given one) of each window, and how many are expected; float64[n_cells] each.
+
+    1 where more than CROWD_SHARE as many others came too, beyond those expected: then all kinds came. No share of them
+    is asked for, as in throwaway_p_values: where nearly all are of the kind that is counted, none is beyond the usual.
+    """
+    p, mean = count_p_values(found, found.n_throwaway, n_items)
+    others = found.n_users - found.n_throwaway
+    _, usual = _expected(found, others, n_items)
+    return np.where(others - usual > CROWD_SHARE * found.n_throwaway, 1.0, p), mean
+
+
+def _expected(found: CrowdCells, count: Int, n_items: int) -> tuple[Float, Float]:
+    """Of each window the item's count outside it, and what that lets expect in it; float64[n_cells] each."""
+    item_n = _sums(found.item, count, n_items)
+    slot_n = _sums(found.slot, count, int(found.slot.max(initial=0)) + 1)
+    rest: Float = (item_n[found.item] - count).astype(np.float64) + PRIOR_RATE
+    return rest, np.maximum(rest * (slot_n[found.slot] - count + 1) / max(float(count.sum()), 1.0), 1e-9)
 
 
 def fullest(item: Int, count: Int, n_items: int) -> NDArray[np.bool_]:

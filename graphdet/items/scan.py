@@ -18,7 +18,7 @@ from graphdet.arrays import Float, Int
 from graphdet.evaluation.rounding import six
 from graphdet.evaluation.tails import adaptive_q_values
 from graphdet.items.acts import ItemActs, any_of, over_scales
-from graphdet.items.crowds import cells, throwaway_p_values, throwaways
+from graphdet.items.crowds import CrowdCells, alone_p_values, cells, throwaway_p_values, throwaways
 from graphdet.items.repeats import expected_repeats, repeat_windows
 from graphdet.rings.why.reasons import duration_in_words, two_digits
 from graphdet.tables import typed_table
@@ -26,6 +26,9 @@ from graphdet.words import iso
 
 REPEATED_ACTS, THROWAWAY = "repeats", "throwaway"
 ITEM_FINDING_KINDS = (REPEATED_ACTS, THROWAWAY)
+ORDINARY = (
+    "ordinary"  # the throwaway scan of all other accounts: how crowds come and go in this log, no finding
+)
 ITEM_WORTH_A_LOOK = 0.01  # p-value up to which an item is told though it is not flagged
 
 
@@ -66,22 +69,23 @@ def scan_items(
     fdr: float = 0.05,
     kinds: tuple[str, ...] = ITEM_FINDING_KINDS,
     step: Callable[[], None] | None = None,
+    *,
+    choose: Callable[[Float, NDArray[np.bool_]], tuple[Float, Int]] = over_scales,
 ) -> list[ItemFindings]:
     """Scan every item for each kind; flagged are those with q ≤ fdr among the items of the log.
 
-    `step` is called once per kind and scale.
+    `step` is called once per kind and scale. choose: how the p-values of all scales become one, see acts.over_scales.
     """
     scales = acts.scales_ms()
     tested = np.bincount(acts.item_ix, minlength=acts.n_items) > 0
     out = []
     for kind in kinds:
-        scan = _repeats if kind == REPEATED_ACTS else _throwaways
         found = []
         for scale in scales:
-            found.append(scan(acts, scale))
+            found.append(_SCANS[kind](acts, scale))
             if step:
                 step()
-        p, chosen = over_scales(np.array([one.p for one in found]), tested)
+        p, chosen = choose(np.array([one.p for one in found]), tested)
         q = np.ones(acts.n_items)
         q[tested] = adaptive_q_values(p[tested])
         best = Strongest(
@@ -140,9 +144,24 @@ def _repeats(acts: ItemActs, scale_ms: int) -> Strongest:
 
 
 def _throwaways(acts: ItemActs, scale_ms: int) -> Strongest:
-    thrown = throwaways(acts, scale_ms)
-    tilings = [cells(acts, scale_ms, offset, thrown) for offset in (0, scale_ms // 2)]
-    tested = [throwaway_p_values(tiling, acts.n_items) for tiling in tilings]
+    return _crowds(acts, scale_ms, throwaways(acts, scale_ms), throwaway_p_values)
+
+
+def _ordinary(acts: ItemActs, scale_ms: int) -> Strongest:
+    return _crowds(acts, scale_ms, ~throwaways(acts, scale_ms), alone_p_values)
+
+
+_SCANS = {REPEATED_ACTS: _repeats, THROWAWAY: _throwaways, ORDINARY: _ordinary}
+
+
+def _crowds(
+    acts: ItemActs,
+    scale_ms: int,
+    counted: NDArray[np.bool_],
+    p_values: Callable[[CrowdCells, int], tuple[Float, Float]],
+) -> Strongest:
+    tilings = [cells(acts, scale_ms, offset, counted) for offset in (0, scale_ms // 2)]
+    tested = [p_values(tiling, acts.n_items) for tiling in tilings]
     item = np.concatenate([tiling.item for tiling in tilings])
     start = np.concatenate([tiling.start_ms for tiling in tilings])
     found = _Windows(

@@ -81,8 +81,8 @@ def blind_spots(
             "get a low score."
         )
     lines.append(
-        "Accounts that act alone, or share a single item with others, cannot be told from chance by their "
-        "coordination."
+        "Accounts that act alone, or share a single item with others outside a burst of throwaway accounts, cannot be "
+        "told from chance by their coordination."
     )
     lines.append(
         "Natural groups (a fan club, a school class, a newsletter's readers) can look coordinated. "
@@ -119,23 +119,25 @@ def overview(
     """
     facts = dict(info or {})
     suspects = scores.filter(pc.fill_null(scores["flagged"], False))
-    flagged = flagged_ids(rings)
+    flagged = _ring_rows(rings, flagged_ids(rings))
+    bursts = [row for row in flagged if row["kind"] == "burst"]
+    n_rings = len(flagged) - len(bursts)
     counts = dict(facts.get("counts") or {})
     counts.setdefault("users", scores.num_rows)
     pages = {ring_id: page_name(ring_id) for ring_id in reported_ids(rings, leads)}
     shown = _lead_rows(leads, rings, pages)
     page = html.render(
         "overview.html.j2",
-        headline=headline(suspects.num_rows, len(flagged), int(counts["users"]), leads.num_rows),
+        headline=headline(suspects.num_rows, n_rings, counts["users"], leads.num_rows, len(bursts)),
         found=bool(flagged or suspects.num_rows),
         too_little=not_enough(facts, counts),
         counts=[
             (name.replace("_", " "), n) for name, n in counts.items() if name not in ("rings", "suspects")
         ],
         n_suspects=suspects.num_rows,
-        n_flagged=len(flagged),
         period=_period(facts),
-        rings=_ring_rows(rings, flagged),
+        rings=[row for row in flagged if row["kind"] != "burst"],
+        bursts=bursts,
         leads=shown[:LEADS_SHOWN],
         more_leads=shown[LEADS_SHOWN:],
         n_leads=leads.num_rows,
@@ -169,23 +171,26 @@ def _pictures(scores: pa.Table, rings: RingTables, pages: Mapping[str, str]) -> 
     }
 
 
-def headline(n_suspects: int, n_rings: int, n_users: int, n_leads: int = 0) -> str:
+def headline(n_suspects: int, n_rings: int, n_users: int, n_leads: int = 0, n_bursts: int = 0) -> str:
     """Say the result in one sentence.
 
     >>> headline(217, 3, 20000)
     '3 rings of accounts that act together, and 217 suspects among 20,000 users.'
+    >>> headline(30, 1, 500, 0, 2)
+    '1 ring of accounts that acts together, 2 bursts on single items, and 30 suspects among 500 users.'
     >>> headline(0, 0, 500), headline(0, 0, 500, 2)
     ('Nothing was flagged among 500 users.', 'Nothing was flagged among 500 users; 2 leads were held back.')
     """
     users = words.plural(n_users, "user")
-    if not n_suspects and not n_rings:
+    if not n_suspects and not n_rings and not n_bursts:
         leads = f"; {words.plural(n_leads, 'lead')} {'was' if n_leads == 1 else 'were'} held back"
         return f"Nothing was flagged among {users}{leads if n_leads else ''}."
-    if not n_rings:
+    if not n_rings and not n_bursts:
         return f"No ring was flagged; {words.plural(n_suspects, 'suspect')} among {users}."
-    verb = "ring of accounts that acts together"
-    ring = words.plural(n_rings, verb, "rings of accounts that act together")
-    return f"{ring}, and {words.plural(n_suspects, 'suspect')} among {users}."
+    ring = words.plural(n_rings, "ring of accounts that acts together", "rings of accounts that act together")
+    burst = words.plural(n_bursts, "burst on a single item", "bursts on single items")
+    groups = ", ".join(text for text, n in ((ring, n_rings), (burst, n_bursts)) if n)
+    return f"{groups}, and {words.plural(n_suspects, 'suspect')} among {users}."
 
 
 def threshold_in_words(facts: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from graphdet.arrays import Float
 from graphdet.rings.evidence_table import EVIDENCE_TABLE, LEAST_SHARPNESS, MOST_RECURRENCE
-from graphdet.words import figure, percent
+from graphdet.words import figure, percent, plural
 
 HeldBackBy = Literal[
     "decision",  # a verdict or a snooze
@@ -22,6 +22,10 @@ HeldBackBy = Literal[
     "unlike_planted",  # the judge has no opinion of what is like no planted campaign
     "second_judge",  # the judge of other logs doubts it
     "ordinary_tail",  # ordinary groups of the log look as strong
+    "company",  # of a burst: other accounts came as well
+    "little_known",  # of a burst: the item has no past
+    "opening",  # of a burst: the item was new
+    "ordinary_bursts",  # of a burst: ordinary accounts come in such bursts
     "score",  # its score is below what a flag needs
     "q_value",  # rings at least as strong are too often natural groups
     "unrecorded",  # found by a version that kept no rule
@@ -70,6 +74,21 @@ _WORDS: dict[HeldBackBy, Callable[[Mapping[str, Any]], str]] = {
     "ordinary_tail": lambda n: (
         f"Ordinary groups of this log look nearly as strong to a judge that was not trained on it "
         f"(p-value {figure(n['p_value'])})."
+    ),
+    "company": lambda n: (
+        f"Accounts that do other things too came at the same time, {n['company']:.3g} more than the item is used "
+        f"to, as in a crowd that a mention or a sale brings."
+    ),
+    "little_known": lambda n: (
+        f"Outside it there are only {plural(int(n['acts_outside_burst']), 'act')} on the item, so it has no past that "
+        f"the burst could be held against."
+    ),
+    "opening": lambda n: (
+        f"It came {n['days_after_first_act']:.3g} days after the item's first act. The first accounts of a new item "
+        f"are new themselves, and this log does not show that openings are weaker than that."
+    ),
+    "ordinary_bursts": lambda n: (
+        "Ordinary accounts come to single items of this log in bursts that are nearly as strong."
     ),
     "score": lambda n: f"Its score is {n['score']:.3g}, and a flag needs {n['least_score']:.3g}.",
     "q_value": lambda n: f"Its q-value is {n['q_value']:.3g}, above the level of {n['fdr']:.3g}.",

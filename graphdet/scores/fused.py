@@ -1,11 +1,12 @@
 """One calibrated score from the GNN, the two behaviour scorers and the rings.
 
 Without labels the score is the probability that an account belongs to a coordinated campaign: as a member of a ring
-that was found, or else by what it does alone,
+that was found, or of a burst on a single item, or else by what it does alone,
 
-    score = 1 − (1 − ring) (1 − alone)        (a noisy-or, Pearl 1988, 4.3.2)
+    score = 1 − (1 − ring) (1 − burst) (1 − alone)        (a noisy-or, Pearl 1988, 4.3.2)
 
-`ring` is the probability of membership (the ring's own, estimated in the user's log, times that of the membership).
+`ring` is the probability of membership (the ring's own, estimated in the user's log, times that of the membership), and
+so is `burst` (see items.bursts).
 `alone` is a logistic model with non-negative weights on the other parts, fitted on a planted log among the accounts
 that no ring explains: those of campaigns that were missed against all others. It counts from one half on: below that it
 was no probability in real logs, and ranked accounts worse than the parts do by themselves. Where rings are
@@ -52,7 +53,8 @@ class ScoreParts:
 
     gnn: logit. cluster_distance, probability: scores in [0, 1]. ring: probability of being a member of the
     strongest ring, 0 for none. trees: logit, where trees learned from labels. company: float64[n_users, 2], see
-    rings.company; None where nobody is to be ordered by it.
+    rings.company; None where nobody is to be ordered by it. burst: probability of being a member of the strongest burst
+    on a single item, 0 for none; None where nobody looked for bursts.
     """
 
     gnn: Float
@@ -61,6 +63,7 @@ class ScoreParts:
     ring: Float
     trees: Float | None = None
     company: Float | None = None
+    burst: Float | None = None
 
     def columns(self) -> Float:
         """The basic parts on scales that add up: logits, tail shares as −ln(1 − score): float64[n, 4]."""
@@ -76,7 +79,8 @@ class ScoreParts:
 
     def some(self, rows: NDArray[np.integer]) -> "ScoreParts":
         """Those of some users."""
-        every = (self.gnn, self.cluster_distance, self.probability, self.ring, self.trees, self.company)
+        basic = (self.gnn, self.cluster_distance, self.probability, self.ring)
+        every = (*basic, self.trees, self.company, self.burst)
         return ScoreParts(*(None if part is None else part[rows] for part in every))  # type: ignore[arg-type]
 
 
@@ -129,7 +133,8 @@ class Fusion:
         share = ring_share if ring_share is not None else float(parts.ring.mean()) if len(alone) else 1.0
         rarer = min((share + LEAST_SCORE_MARGIN) / (self.ring_share + LEAST_SCORE_MARGIN), 1.0)
         sure = expit(alone + np.log(rarer))
-        value = 1 - (1 - parts.ring) * (1 - np.where(sure >= COUNTS_FROM, sure, 0.0))
+        burst = 0.0 if parts.burst is None else parts.burst
+        value = 1 - (1 - parts.ring) * (1 - burst) * (1 - np.where(sure >= COUNTS_FROM, sure, 0.0))
         if self.rarity is not None:
             value += np.maximum(ORDER_BELOW - value, 0.0) * self.rarity.strength(parts.evidence())
         return np.asarray(np.clip(value, LEAST_SCORE_MARGIN, 1 - LEAST_SCORE_MARGIN))

@@ -132,6 +132,9 @@ def test_every_rule_has_words(code: HeldBackBy) -> None:
             "least_score",
             "q_value",
             "fdr",
+            "company",
+            "acts_outside_burst",
+            "days_after_first_act",
         ),
         0.24,
     )

@@ -92,6 +92,20 @@ def test_a_ring_speaks_for_itself() -> None:
     assert fusion.strongest_part(parts).tolist() == [RING_PART, 0]
 
 
+def test_a_burst_speaks_beside_a_ring() -> None:
+    parts, y = sample(20_000, 400, 0)
+    fusion = fitted(parts, y, False)
+    nobody, everybody = np.zeros(len(y)), np.full(len(y), 0.9)
+    plain = fusion.score(parts)
+    assert np.array_equal(fusion.score(replace(parts, burst=nobody)), plain)
+    with_burst = fusion.score(replace(parts, burst=everybody))
+    assert (with_burst >= 0.9).all()
+    certain = plain > 0.05
+    assert certain.any()
+    assert np.allclose(with_burst[certain], 1 - 0.1 * (1 - plain[certain]))
+    assert np.array_equal(replace(parts, burst=everybody).some(np.arange(5)).burst, everybody[:5])
+
+
 def test_nothing_missed_is_nothing_learned() -> None:
     parts, y = sample(5_000, 100, 0, in_ring=1.1)
     fusion = Fusion.fit(parts, y)
