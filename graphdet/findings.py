@@ -161,8 +161,9 @@ class Findings:
     def _repr_html_(self) -> str:
         rings = self.rings[self.rings["flagged"]]
         suspects = self.suspects[self.suspects["flagged"]].drop(columns="reason")
-        parts = [_told(self.warnings), _shown("Rings", rings), _shown("Suspects", suspects)]
-        return f"<p>{self!r}</p>" + "".join(parts)
+        leads_ = self.leads.drop(columns=["p_value", "q_value"])
+        parts = [_shown("Rings", rings), _shown("Suspects", suspects), _shown("Leads", leads_)]
+        return f"<p>{self!r}</p>" + _told(self.warnings) + "".join(parts)
 
 
 class Ring:

@@ -2,9 +2,15 @@
 
 [columns]                  # which column of the log holds what; the first two are required
 user_id = "visitor"
-item_id = "article"
+item_id = "article"        # or several, ["url", "hashtag"]: each that is not empty is an act, on "url:…" or "hashtag:…"
 timestamp = "at"           # leave it out where nobody knows when: friends, holdings, transfers without times
 session_id = "session"     # optional, like action, event_id, amount, quantity, text, item_name, device_id, ip
+payee = "to"               # instead of item_id: user_id paid this account. A row is two events, sent and received
+rating = "stars"           # an item well rated and the same one ill rated are two items, "i12 (+)" and "i12 (-)"
+sign = "vote"              # instead of rating: + or -, or a number above or below 0
+[rating]                   # with rating: up to low is ill rated, from high on well, between them neither
+low = 2
+high = 4
 [read]                     # only where it cannot be told from the files
 delimiter = ";"            # also header, names, quote, encoding, file_column
 [time]
@@ -36,12 +42,13 @@ duplicates = true          # exact duplicates are put aside
 """
 
 from graphdet.config.reader import config_digest, iso_ms, load_config, parse_config, shipped_configs
-from graphdet.config.settings import Actions, Columns, Config, Read, Text, Time
+from graphdet.config.settings import Actions, Columns, Config, Rating, Read, Text, Time
 
 __all__ = [
     "Actions",
     "Columns",
     "Config",
+    "Rating",
     "Read",
     "Text",
     "Time",

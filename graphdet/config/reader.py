@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from graphdet import schema
-from graphdet.config.settings import Actions, Columns, Config, Read, Text, Time
+from graphdet.config.settings import Actions, Columns, Config, Rating, Read, Text, Time
 from graphdet.errors import ConfigError
 from graphdet.shipped_files import shipped_folder
 
@@ -61,10 +61,12 @@ def _is_filter(value: Any) -> bool:
 
 _TEXT: tuple[ValueCheck, str] = (_is_text, "a text")
 _SECONDS: tuple[ValueCheck, str] = (lambda v: _is_number(v) and v > 0, "a number of seconds above 0")
+_ITEMS: tuple[ValueCheck, str] = (lambda v: _is_text(v) or _is_texts(v), "a text or a list of texts")
 _FLAG: tuple[ValueCheck, str] = (lambda v: isinstance(v, bool), "true or false")
 # What each key must hold, and how that is called in a message. None: any key, each of that kind.
 _KEYS: dict[str, dict[str | None, tuple[ValueCheck, str]]] = {
-    "columns": {f.name: _TEXT for f in fields(Columns)},
+    "columns": {f.name: _ITEMS if f.name == "item_id" else _TEXT for f in fields(Columns)},
+    "rating": dict.fromkeys(("low", "high"), (_is_number, "a number")),
     "read": {
         "delimiter": (_is_char, "one character"),
         "header": _FLAG,
@@ -163,17 +165,7 @@ def parse_config(raw: Mapping[str, Any], *, name: str, where: str) -> Config:
     """
     _check_keys(raw, where)
     tables = {table: dict(raw.get(table, {})) for table in _KEYS}
-    for key in ("user_id", "item_id"):
-        if key not in tables["columns"]:
-            raise ConfigError(f'config {where}: [columns] lacks {key}; add {key} = "NAME OF THE COLUMN"')
-    if "timestamp" not in tables["columns"]:
-        for table in ("time", "sessions"):
-            if tables[table]:
-                raise ConfigError(
-                    f"config {where}: [{table}] {next(iter(tables[table]))} says how to read times, and [columns] "
-                    'names no timestamp; add timestamp = "NAME OF THE COLUMN", or leave '
-                    f"[{table}] out where the log has no times"
-                )
+    columns = _columns(tables, where)
     read, actions = tables["read"], tables["actions"]
     if "names" in read:
         read["names"] = tuple(read["names"])
@@ -185,12 +177,13 @@ def parse_config(raw: Mapping[str, Any], *, name: str, where: str) -> Config:
             actions[key] = actions[key].strip().lower()
     config = Config(
         name=name,
-        columns=Columns(**tables["columns"]),
+        columns=columns,
         read=Read(**read),
         time=Time(**tables["time"]),
         gap_s=float(tables["sessions"].get("gap_s", 1800.0)),
         actions=Actions(**actions),
         text=Text(**tables["text"]),
+        rating=_rating(tables, where),
         entities=tables["entities"],
         attributes=tables["attributes"],
         filters=tables["filters"],
@@ -199,6 +192,50 @@ def parse_config(raw: Mapping[str, Any], *, name: str, where: str) -> Config:
     )
     _check_meaning(config, where)
     return config
+
+
+def _columns(tables: Mapping[str, dict[str, Any]], where: str) -> Columns:
+    """Make the settings of [columns], and check what they say together with other tables."""
+    columns = tables["columns"]
+    if "payee" in columns:
+        if "item_id" in columns:
+            raise ConfigError(
+                f"config {where}: [columns] payee is the item that user_id acts on; leave item_id out"
+            )
+        columns["item_id"] = columns["payee"]
+    for key in ("user_id", "item_id"):
+        if key not in columns:
+            raise ConfigError(f'config {where}: [columns] lacks {key}; add {key} = "NAME OF THE COLUMN"')
+    if isinstance(columns["item_id"], list):
+        columns["item_id"] = tuple(dict.fromkeys(columns["item_id"]))
+    if "timestamp" not in columns:
+        for table in ("time", "sessions"):
+            if tables[table]:
+                raise ConfigError(
+                    f"config {where}: [{table}] {next(iter(tables[table]))} says how to read times, and [columns] "
+                    'names no timestamp; add timestamp = "NAME OF THE COLUMN", or leave '
+                    f"[{table}] out where the log has no times"
+                )
+    if "sign" in columns and "rating" in columns:
+        raise ConfigError(f"config {where}: [columns] names both rating and sign; leave one of them out")
+    return Columns(**columns)
+
+
+def _rating(tables: Mapping[str, dict[str, Any]], where: str) -> Rating | None:
+    """Make the settings of [rating], which belong to the column of that name."""
+    limits = tables["rating"]
+    if "rating" not in tables["columns"]:
+        if limits:
+            raise ConfigError(
+                f'config {where}: [rating] needs the ratings; add rating = "NAME OF THE COLUMN" to [columns]'
+            )
+        return None
+    if set(limits) != {"low", "high"} or limits["low"] >= limits["high"]:
+        raise ConfigError(
+            f"config {where}: [columns] rating needs [rating] low and high, low below high: up to low an item is ill "
+            "rated, from high on well"
+        )
+    return Rating(float(limits["low"]), float(limits["high"]))
 
 
 def _check_keys(raw: Mapping[str, Any], where: str) -> None:
@@ -313,5 +350,10 @@ def config_digest(config: Config) -> str:
         del meaning["text"]
     if config.time.step_s is None:
         del meaning["time"]["step_s"]
+    for name in ("payee", "rating", "sign"):
+        if meaning["columns"][name] is None:
+            del meaning["columns"][name]
+    if config.rating is None:
+        del meaning["rating"]
     text = json.dumps(meaning, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -7,11 +7,18 @@ from graphdet import schema
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column of the log holds what; None where the log has none."""
+    """Which column of the log holds what; None where the log has none.
+
+    item_id: several columns where one event is on several items. payee: the account that user_id pays, which then is
+    the item_id too. rating, sign: what makes an item and how it was judged the thing that accounts act on together.
+    """
 
     user_id: str
-    item_id: str
+    item_id: str | tuple[str, ...]
     timestamp: str | None = None
+    payee: str | None = None
+    rating: str | None = None
+    sign: str | None = None
     session_id: str | None = None
     action: str | None = None
     event_id: str | None = None
@@ -21,6 +28,14 @@ class Columns:
     item_name: str | None = None
     device_id: str | None = None
     ip: str | None = None
+
+
+@dataclass(frozen=True)
+class Rating:
+    """From which rating on an item was judged well, and up to which ill; what lies between is neither."""
+
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,7 @@ class Config:
     gap_s: float = 1800.0
     actions: Actions = Actions()
     text: Text = Text()
+    rating: Rating | None = None
     entities: dict[str, str] = field(default_factory=dict)  # kind → column
     attributes: dict[str, str] = field(default_factory=dict)  # name → column
     filters: dict[str, object] = field(default_factory=dict)

@@ -162,8 +162,8 @@ def uses(config: Config) -> dict[str, str]:
     """What the config uses each column of the log as."""
     found: dict[str, list[str]] = {}
     for key in config.columns.__dataclass_fields__:
-        name = getattr(config.columns, key)
-        if name is not None:
+        named = getattr(config.columns, key)
+        for name in (named,) if isinstance(named, str) else named or ():
             found.setdefault(name, []).append(key)
     for kind, column in config.entities.items():
         found.setdefault(entity_column(config, column), []).append(f"entity {kind}")

@@ -18,6 +18,7 @@ from graphdet.units import DAY_MS
 
 FACTORS_MS = {"s": 1000.0, "ms": 1.0, "us": 0.001}  # milliseconds in one unit
 IDS = ("event_id", "user_id", "item_id", "session_id")
+NUMBERS = ("amount", "quantity", "rating", "sign")
 PACKED_ID_TYPES = (
     "user_id",
     "item_id",
@@ -40,9 +41,9 @@ class Fields:
     `frame` has file_ix INTEGER, row and event_row BIGINT (in the file and in the input), wanted BOOLEAN;
     user_id, item_id and where mapped session_id VARCHAR, or BIGINT where every file has whole numbers; where
     mapped event_id, action, text, item_name VARCHAR; at_ms BIGINT, which is 0 in a log without times, and else
-    time_given BOOLEAN, with a numeric unit time_number DOUBLE; amount, quantity DOUBLE with amount_given,
-    quantity_given; "attribute NAME" and "entity KIND" VARCHAR. `texts` names the ids that come from text and so may
-    hold anything.
+    time_given BOOLEAN, with a numeric unit time_number DOUBLE; NUMBERS DOUBLE, each with NAME_given; "attribute NAME"
+    and "entity KIND" VARCHAR. Several item columns are "item COLUMN" each. `texts` names the ids that come from text
+    and so may hold anything.
     """
 
     frame: Frame
@@ -75,7 +76,9 @@ def select_fields(bench: duckdb.DuckDBPyConnection, raws: Sequence[RawFile], con
 def _id_columns(config: Config) -> Iterator[tuple[str, str]]:
     for name in (*IDS, "action"):
         column = getattr(config.columns, name)
-        if column is not None:
+        if isinstance(column, tuple):
+            yield from ((f"item {part}", part) for part in column)
+        elif column is not None:
             yield name, column
     for kind, column in config.entities.items():
         yield f"entity {kind}", entity_column(config, column)
@@ -92,10 +95,14 @@ def _expressions(raw: RawFile, config: Config) -> Iterator[tuple[str, str]]:
             yield name, _as_text(raw, column)
     for name, column in attributes_of_config(config).items():
         yield f"attribute {name}", _as_text(raw, column)
-    for name in ("amount", "quantity"):
+    for name in NUMBERS:
         column = getattr(columns, name)
         if column is not None:
-            yield name, f"TRY_CAST({raw.columns[column]} AS DOUBLE)"
+            number = f"TRY_CAST({raw.columns[column]} AS DOUBLE)"
+            if name == "sign":
+                text = f"trim({raw.columns[column]}::VARCHAR)"
+                number = f"CASE WHEN {text} = '+' THEN 1 WHEN {text} IN ('-', '−') THEN -1 ELSE {number} END"
+            yield name, number
             yield f"{name}_given", _given(raw, column)
     yield from _time(raw, config)
     if config.filters:

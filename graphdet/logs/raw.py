@@ -93,8 +93,10 @@ def wanted_columns(config: Config) -> dict[str, str]:
     wanted: dict[str, str] = {}
     columns = config.columns
     for key in columns.__dataclass_fields__:
-        name = getattr(columns, key)
-        if name is not None:
+        named = getattr(columns, key)
+        if key == "item_id" and columns.payee is not None:
+            continue  # the payee is the item
+        for name in (named,) if isinstance(named, str) else named or ():
             wanted.setdefault(name, f"[columns] {key}")
     for table, names in (("attributes", config.attributes.values()), ("filters", config.filters)):
         for name in names:

@@ -13,6 +13,7 @@ from graphdet.config import Config
 from graphdet.errors import GraphdetError, InputError
 from graphdet.logs.delimited import read_text
 from graphdet.logs.derive import derive_tables, find_duplicates, with_templates
+from graphdet.logs.events import events_of_rows
 from graphdet.logs.fields import select_fields
 from graphdet.logs.files import LogFile, find_files, log_digest
 from graphdet.logs.json_lines import read_json_lines
@@ -178,7 +179,7 @@ def _clean(
             f"{raws[0].file.path}: no usable row is left ({n_filtered} of {n_rows} filtered out); "
             "check [filters] and [actions] keep in the config"
         )
-    clean, warnings = _with_sessions(bench, clean, config, existing, n_loose)
+    clean, warnings = _with_sessions(bench, events_of_rows(clean, config), config, existing, n_loose)
     clean = with_templates(bench, clean, config)
     drop_working_tables(bench)
     return _Cleaned(

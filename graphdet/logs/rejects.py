@@ -36,7 +36,7 @@ import narwhals as nw
 
 from graphdet.config import Config, iso_ms
 from graphdet.errors import GraphdetError, TooManyRejects
-from graphdet.logs.fields import FACTORS_MS, Fields
+from graphdet.logs.fields import FACTORS_MS, NUMBERS, Fields
 from graphdet.logs.raw import ROW, RawFile, first_words, fresh_name, literal
 from graphdet.tables import Frame
 from graphdet.units import DAY_MS
@@ -68,6 +68,11 @@ def judge(fields: Fields, config: Config, now_ms: int) -> Frame:
         frame = frame.with_columns(
             **{name: nw.when(text != "").then(text) for name, text in stripped.items()}
         )
+    parts = config.columns.item_id
+    if isinstance(parts, tuple):
+        # Which of them comes first stands for all until the rows are kept: see logs.events.
+        named = [nw.concat_str(nw.lit(f"{part}:"), nw.col(f"item {part}").cast(nw.String)) for part in parts]
+        frame = frame.with_columns(item_id=nw.coalesce(*named))
     frame = frame.with_columns(action=_action(config, have))
     refused = [(~nw.col("wanted"), FILTERED)] if "wanted" in have else []
     if config.actions.keep is not None:
@@ -119,7 +124,9 @@ def _range(config: Config, now_ms: int) -> tuple[int, int]:
 def _missing(config: Config) -> Iterator[tuple[nw.Expr, str]]:
     columns = config.columns
     yield nw.col("user_id").is_null(), f"missing user_id ({columns.user_id})"
-    yield nw.col("item_id").is_null(), f"missing item_id ({columns.item_id})"
+    items = columns.item_id if isinstance(columns.item_id, str) else ", ".join(columns.item_id)
+    what = "item_id" if columns.payee is None else "payee"
+    yield nw.col("item_id").is_null(), f"missing {what} ({items})"
     if columns.timestamp is not None:
         yield ~nw.col("time_given"), f"missing timestamp ({columns.timestamp})"
 
@@ -131,11 +138,12 @@ def _value_reasons(fields: Fields, have: set[str]) -> Iterator[tuple[nw.Expr, st
             nw.col(name).str.len_chars() > MAX_ID_CHARS,
             f"{name} is longer than {MAX_ID_CHARS:,} characters",
         )
-    for name in ("amount", "quantity"):
+    for name in NUMBERS:
         if name in have:
             number = nw.col(name)
             broken = number.is_null() | ~number.is_finite()
-            yield nw.col(f"{name}_given") & broken, f"{name} is no finite number"
+            what = "neither + nor - nor a number" if name == "sign" else "no finite number"
+            yield nw.col(f"{name}_given") & broken, f"{name} is {what}"
     if "quantity" in have:
         yield nw.col("quantity") == 0, "quantity is zero"
         if "amount" in have:

@@ -44,8 +44,12 @@ def cut_by_gap(clean: Frame, gap_s: float, existing: Frame | None) -> Frame:
         after=nw.col("known_id").fill_null(strategy="backward").over(*in_run, order_by=order),
     )
     spans = spans.filter(nw.col("event_row") >= 0)
-    spans = spans.select("event_row", session_id=nw.coalesce("before", "after", _made_id()))
-    return clean.join(spans, on="event_row", how="inner")
+    spans = spans.select(
+        "event_row", user_key="user_id", session_id=nw.coalesce("before", "after", _made_id())
+    )
+    # A row may stand for several acts of a user, and for acts of two (see logs.events).
+    marked = clean.with_columns(user_key=_user())
+    return marked.join(spans.unique(), on=["event_row", "user_key"], how="inner").drop("user_key")
 
 
 def _starts(gap: nw.Expr, gap_ms: int) -> nw.Expr:

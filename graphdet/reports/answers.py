@@ -172,6 +172,8 @@ def how_sure(ring: RingData) -> list[str]:
         f"q-value {words.chance(ring.q_value)}. {meaning_of_q(ring.q_value)} "
         f"It speaks of all such rings together, not of this one alone.",
     ]
+    if ring.held_back:
+        lines.append("What held it back from being flagged, said above, is not in the score, nor in p and q.")
     context = ring.context
     if context is not None and context.matched is not None:
         best = int(context.matched.groups.max())

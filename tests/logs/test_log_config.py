@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from graphdet.config import Columns, config_digest, load_config, shipped_configs
+from graphdet.config import Columns, Rating, config_digest, load_config, shipped_configs
 from graphdet.errors import ConfigError
 
 UNTIMED = '[columns]\nuser_id = "u"\nitem_id = "i"\n'
@@ -35,6 +35,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         item_name = "title"
         device_id = "dev"
         ip = "address"
+        rating = "stars"
         [read]
         delimiter = ";"
         header = false
@@ -58,6 +59,9 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         device = "device_id"
         [attributes]
         country = "geo"
+        [rating]
+        low = 2
+        high = 4.5
         [text]
         templates = true
         min_width = 12
@@ -70,7 +74,9 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         """,
     )
     assert config.name == "mine"
-    assert all(getattr(config.columns, f.name) for f in fields(Columns))
+    others = {"payee", "sign"}  # which stand instead of item_id and of rating
+    assert all(getattr(config.columns, f.name) for f in fields(Columns) if f.name not in others)
+    assert config.rating == Rating(2.0, 4.5)
     assert config.read.names == ("visitor", "article")
     assert config.actions.keep == ("click", "view")
     assert config.actions.rename == {"pv": "view"}
@@ -97,6 +103,12 @@ def test_defaults(tmp_path: Path) -> None:
         ('[columns]\nuser_id = "u"\ntimestamp = "t"\n', ["lacks item_id"]),
         (UNTIMED + '[time]\nunit = "ms"\n', ["[time] unit", "names no timestamp"]),
         (UNTIMED + "[sessions]\ngap_s = 60\n", ["[sessions] gap_s", "names no timestamp"]),
+        (REQUIRED + 'payee = "p"\n', ["payee is the item", "leave item_id out"]),
+        (REQUIRED + 'rating = "r"\n', ["rating needs [rating] low and high"]),
+        (REQUIRED + 'rating = "r"\n[rating]\nlow = 4\nhigh = 2\n', ["low below high"]),
+        (REQUIRED + "[rating]\nlow = 1\nhigh = 2\n", ["[rating] needs the ratings"]),
+        (REQUIRED + 'rating = "r"\nsign = "s"\n', ["both rating and sign"]),
+        (REQUIRED.replace('"i"', "[]"), ["item_id must be a text or a list of texts"]),
         (REQUIRED + '[time]\nunit = "step"\norigin = "2020-01-01"\n', ["needs step_s"]),
         (REQUIRED + '[time]\nunit = "step"\nstep_s = 60\n', ["needs origin"]),
         (REQUIRED + '[time]\nunit = "day"\nstep_s = 60\n', ["step_s needs unit step"]),
@@ -162,3 +174,15 @@ def test_digest_is_of_the_meaning(tmp_path: Path) -> None:
     assert config_digest(plain) == config_digest(replace(spelled, name="other"))
     for other in ('[time]\nunit = "s"\n', "[sessions]\ngap_s = 60\n", '[actions]\nkeep = ["view"]\n'):
         assert config_digest(load(tmp_path, REQUIRED + other)) != config_digest(plain)
+
+
+def test_a_payee_is_the_item_and_items_may_be_several(tmp_path: Path) -> None:
+    paid = load(tmp_path, '[columns]\nuser_id = "from"\npayee = "to"\n').columns
+    assert (paid.user_id, paid.item_id, paid.payee) == ("from", "to", "to")
+    assert load(tmp_path, REQUIRED.replace('"i"', '["url", "tag"]')).columns.item_id == ("url", "tag")
+
+
+def test_a_config_means_the_same_as_before_its_newer_keys(tmp_path: Path) -> None:
+    # The digest of a store's log, by which it is known again.
+    before = "1d6998996823e3233d69b270b4d98bf0a9f31b841538c1a7f0bed8d294bcd662"
+    assert config_digest(load(tmp_path, REQUIRED + 'session_id = "s"\n[time]\nunit = "ms"\n')) == before

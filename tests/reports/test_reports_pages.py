@@ -293,7 +293,7 @@ def test_a_browser_runs_nothing_and_fetches_nothing(out: Path) -> None:
         page.on("dialog", lambda dialog: (said.append("dialog"), dialog.dismiss()))
         page.on("console", lambda message: said.append(message.text))
         page.on("request", lambda request: said.append(request.url))
-        for name in ("report.html", "rings/R0002.html"):
+        for name in ("report.html", "rings/R0002.html", "rings/R0003.html"):
             address = (out / name).as_uri()
             page.goto(address)
             assert said == [address]
@@ -301,4 +301,11 @@ def test_a_browser_runs_nothing_and_fetches_nothing(out: Path) -> None:
             # Style and script are pinned by their hashes; were one wrong, the browser would not take it.
             assert page.evaluate("getComputedStyle(document.body).paddingBottom") == "64px"
             assert page.locator("th button").count() > 5
+        # From the leads of the report to the page of one, which says why it is not flagged.
+        page.goto((out / "report.html").as_uri())
+        page.locator("#leads ~ div a").first.click()
+        assert page.url == (out / "rings/R0003.html").as_uri()
+        assert page.locator("#held-back + ul").inner_text().splitlines() == [
+            rule["text"] for rule in HELD_BACK
+        ]
         browser.close()
