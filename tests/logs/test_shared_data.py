@@ -30,6 +30,11 @@ LOGS = [
     ("sffsd", "sffsd/transactions.csv", (77_881, 77_881, 0, 0, 0), None, 886, None),
     ("tweets", "coordinated_tweets/retweets.parquet", (35_125, 35_124, 0, 1, 0), 9_509, 7_285, None),
     ("youtube_comments", "social_text/youtube/*.csv", (1_956, 1_710, 245, 1, 0), None, 5, None),
+    ("friends", "worlds/vk/log.parquet", (493_600, 493_600, 0, 0, 0), 1_488, 417_554, 1_488),
+    ("transfers", "worlds/hop/log.parquet", (169_923, 169_923, 0, 0, 0), 16_935, 83_619, 16_935),
+    ("tenders", "worlds/cartel_japan/log.parquet", (13_515, 13_515, 0, 0, 0), 1_665, 1_080, None),
+    ("stars", "worlds/ghost_stars/log.parquet", (18_350, 18_350, 0, 0, 0), 13_676, 2_040, None),
+    ("payments_payee", "worlds/aml_gentex_1k/log.parquet", (2_295, 2_295, 0, 0, 0), 571, 571, None),
 ]
 
 
@@ -45,7 +50,7 @@ def test_shared_log(
     items: int,
     sessions: int | None,
 ) -> None:
-    log = desk.read(DATA / files, config=load_config(name))
+    log = desk.read(DATA / files, config=load_config(name), now_ms=1_800_000_000_000)
     assert (log.n_rows, log.n_events, log.n_rejects, log.n_duplicates, log.n_filtered) == counts
     assert log.n_rows == sum(counts[1:])
     with desk.rejects_path.open() as stream:
@@ -55,7 +60,7 @@ def test_shared_log(
         for table in ("items", "sessions", "events")
     }
     assert found["items"] == items
-    assert found["events"] == log.n_events
+    assert found["events"] == log.n_events * (1 if load_config(name).columns.payee is None else 2)
     n_users = log.tables.sessions.to_native().aggregate("count(DISTINCT user_id)").fetchone()[0]
     assert users is None or n_users == users
     assert sessions is None or found["sessions"] == sessions

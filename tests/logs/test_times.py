@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 
+from graphdet.config import load_config
 from graphdet.errors import TooManyRejects
 from graphdet.graph.encode import encode
 from graphdet.units import DAY_MS
@@ -69,3 +70,19 @@ def test_a_log_without_times_has_no_moment_and_one_session_a_user(desk: Desk) ->
     assert any("no times" in warning for warning in read.warnings)
     assert rows(read.tables.sessions) == [("a@0", "a", 0, 0), ("b@0", "b", 0, 0)]
     assert not encode(read.tables.interactions).timed
+
+
+def test_the_shipped_config_of_steps_reads_what_paysim_writes(desk: Desk) -> None:
+    log = desk.write(
+        "paysim.csv",
+        "step,type,amount,nameOrig,oldbalanceOrg,newbalanceOrig,nameDest,oldbalanceDest,newbalanceDest,isFraud\n"
+        "1,PAYMENT,9839.64,C1,170136.0,160296.36,M9,0.0,0.0,0\n"
+        "25,TRANSFER,181.0,C2,181.0,0.0,C1,0.0,0.0,1\n",
+    )
+    read = desk.read(log, config=load_config("payments_steps")).tables
+    assert rows(read.interactions, "user_id", "item_id", "action", "at_ms") == [
+        ("C1", "C2", "received", day("2020-01-02") + 3_600_000),
+        ("C1", "M9", "sent", day("2020-01-01") + 3_600_000),
+        ("C2", "C1", "sent", day("2020-01-02") + 3_600_000),
+        ("M9", "C1", "received", day("2020-01-01") + 3_600_000),
+    ]
