@@ -54,8 +54,8 @@ class HeldBack:
             self.row.tolist(), self.strange.tolist(), self.taken.tolist(), names, strict=True
         ):
             code: HeldBackBy = "unlike_planted" if strange else "second_judge"
-            numbers = {"strange_in": list(of)} if strange else {}
-            out[row] = Reason(code, rule_words(code, numbers), taken, numbers)
+            more = {"strange_in": list(of)} if strange and of else {}
+            out[row] = Reason(code, rule_words(code, more), taken, more=more)
         return out
 
 

@@ -36,7 +36,7 @@ from graphdet.rings.find import (
     stands_out,
     strongest_blocks,
 )
-from graphdet.rings.finding import RingFinding
+from graphdet.rings.finding import Explanation, RingFinding
 from graphdet.rings.margin import naming_margins
 from graphdet.rings.membership import listed_rings, user_membership
 from graphdet.rings.organic import organic_model
@@ -236,6 +236,21 @@ def test_what_does_not_stand_out_is_a_lead_and_changes_nothing_for_what_does() -
     assert judged.level[21] == np.inf
     assert rings.q_value.tolist() == posterior_q_values(rings.score).tolist()
     assert {0, 21} <= set(listed_rings(judged).tolist())
+
+
+def test_what_the_judges_say_is_kept_with_the_numbers_that_are_strange() -> None:
+    held = HeldBack(
+        np.array([0, 1, -1]),
+        np.array([True, False, True]),
+        np.array([4.0, 5.0, 6.0]),
+        [["spread", "focus"], [], []],
+    )
+    rules = held.rules()
+    assert [rules[row].code for row in (0, 1)] == ["unlike_planted", "second_judge"]
+    assert rules[0].text.endswith("in: spread in time, share of the members' activity.")
+    kept = Explanation.from_json(Explanation(held_back=tuple(rules.values())).to_json()).held_back
+    assert kept == tuple(rules.values())
+    assert kept[0].more == {"strange_in": ["spread", "focus"]}
 
 
 def test_every_rule_that_speaks_against_a_flag_is_told_in_its_order() -> None:
