@@ -10,7 +10,7 @@ from graphdet.scores.unsupervised import Clusters, Density
 
 SCORERS = "scorers.json"
 USER_TREES = "user_trees.json"
-SCORERS_FORMAT = 3
+SCORERS_FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What company an account keeps, by itself and before any group is looked for; it orders accounts, and accuses nobody.
 
-Two numbers, in nats over chance:
+On how many items it acts, and two numbers in nats over chance:
 
 * the tie: of all accounts that act with this one within a window, the one that it shares most items with, against what
   two accounts so active would share anyway;
@@ -25,11 +25,12 @@ PRIOR_RATE = 0.5  # accounts added to an item's own, so that a new item has a ra
 
 
 def company(graph: GraphArrays, windows: Sequence[PairArrays]) -> Float:
-    """The tie and the crowd of every user, float64[n_users, 2].
+    """The tie, the crowd and the number of items of every user, float64[n_users, 3].
 
     windows: pairs of the log by co-action window. A log without times has no crowds: 0.
     """
-    return np.column_stack([closest_tie(graph, windows), crowd(graph)]).round(9)
+    n_items = np.bincount(graph.user_ix[graph.first_rows], minlength=graph.n_users)
+    return np.column_stack([closest_tie(graph, windows), crowd(graph), n_items]).round(9)
 
 
 def closest_tie(graph: GraphArrays, windows: Sequence[PairArrays]) -> Float:

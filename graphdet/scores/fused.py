@@ -17,7 +17,8 @@ Nearly all users have no ring and do nothing that convicts them alone. What is l
     score = p + (ORDER_BELOW − p) strength
 
 with p the probability and `strength` all evidence pooled (see rarity): the network, distance, rarity, the closest tie
-and the crowd. It changes no score from ORDER_BELOW on, hence no flag, and is no probability.
+and the crowd, each against all users of the log. It changes no score from ORDER_BELOW on, hence no flag, and is no
+probability.
 
 With labels all parts, and trees beside them, are weighed by the labels: see labelled_fusion.
 
@@ -33,7 +34,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from graphdet.arrays import Float
+from graphdet.arrays import Bool, Float
 from graphdet.scores.rarity import Rarity
 
 BASIC = ("gnn", "cluster_distance", "probability", "ring")
@@ -52,7 +53,7 @@ class ScoreParts:
     """What is fused, per user, all float64[n_users].
 
     gnn: logit. cluster_distance, probability: scores in [0, 1]. ring: probability of being a member of the
-    strongest ring, 0 for none. trees: logit, where trees learned from labels. company: float64[n_users, 2], see
+    strongest ring, 0 for none. trees: logit, where trees learned from labels. company: float64[n_users, 3], see
     rings.company; None where nobody is to be ordered by it. burst: probability of being a member of the strongest burst
     on a single item, 0 for none; None where nobody looked for bursts.
     """
@@ -72,10 +73,14 @@ class ScoreParts:
             [np.clip(self.gnn, -15, 15), *surprise, logit(np.clip(self.ring, 1e-6, 1 - 1e-6))]
         )
 
-    def evidence(self) -> Float:
-        """What orders users that no ring explains, float64[n_users, 5]."""
-        kept = np.zeros((len(self.gnn), 2)) if self.company is None else self.company
-        return np.column_stack([self.gnn, self.cluster_distance, self.probability, kept])
+    def evidence(self) -> tuple[Float, Bool]:
+        """What orders users that no ring explains, float64[n_users, 5], and of which they can show little, bool.
+
+        An account with one item shares no two with anybody: of it the network, the tie and rarity say little.
+        """
+        tie, crowd, n_items = np.zeros((3, len(self.gnn))) if self.company is None else self.company.T
+        evidence = np.column_stack([self.gnn, self.cluster_distance, self.probability, tie, crowd])
+        return evidence, np.outer(n_items == 1, [True, False, True, True, False])
 
     def some(self, rows: NDArray[np.integer]) -> "ScoreParts":
         """Those of some users."""
@@ -85,12 +90,25 @@ class ScoreParts:
 
 
 @dataclass(frozen=True)
+class WholeLog:
+    """What the score of one user needs of all others. ring_share: mean probability of membership."""
+
+    ring_share: float
+    rarity: Rarity
+
+    @classmethod
+    def of(cls, parts: ScoreParts) -> "WholeLog":
+        """What the parts of all users of a log say."""
+        return cls(float(parts.ring.mean()) if len(parts.ring) else 1.0, Rarity.fit(*parts.evidence()))
+
+
+@dataclass(frozen=True)
 class Fusion:
     """weights float64[d] ≥ 0 on standardised columns (0 for the ring without labels); bias; mean, scale float64[d].
 
     ring_share: mean probability of membership in the log of the fit. labelled: whether it was fitted on labels or on
     planted campaigns. names: of the columns, from PARTS. zero_shot: the fusion whose log odds are the part of that
-    name, where there were too few labels to do without it. rarity: of evidence among ordinary users; without labels.
+    name, where there were too few labels to do without it.
     """
 
     weights: Float
@@ -101,7 +119,6 @@ class Fusion:
     labelled: bool
     names: tuple[str, ...] = BASIC
     zero_shot: "Fusion | None" = None
-    rarity: Rarity | None = None
 
     @classmethod
     def fit(cls, parts: ScoreParts, y: NDArray[np.integer]) -> "Fusion":
@@ -117,26 +134,24 @@ class Fusion:
             weights[:RING_PART], bias = found[:-1], float(found[-1])
         else:  # nothing to tell apart: half an account of the other kind stands for what was not seen
             bias = float(logit((target[rows].sum() + 0.5) / (rows.sum() + 1)))
-        rarity = Rarity.fit(parts.evidence()[y != 1])
-        return cls(weights, bias, mean, scale, float(ring.mean()), labelled=False, rarity=rarity)
+        return cls(weights, bias, mean, scale, float(ring.mean()), labelled=False)
 
-    def score(self, parts: ScoreParts, ring_share: float | None = None) -> Float:
+    def score(self, parts: ScoreParts, log: WholeLog | None = None) -> Float:
         """Probability per user, float64[n_users] in (0, 1); without labels below ORDER_BELOW an order, no probability.
 
-        `ring_share` is the mean of `ring` over the whole log, for when `parts` are of a few of its users.
+        `log` is what the parts of the whole log say, for when `parts` are of a few of its users.
         Without labels `alone` is scaled down by how much less of the log its rings hold than in the fit: campaigns
         that were missed are taken to be as rare, beside those found, as they were among the planted.
         """
-        alone = self._added(parts, ring_share).sum(axis=1) + self.bias
+        alone = self._added(parts, log).sum(axis=1) + self.bias
         if self.labelled:
             return np.asarray(np.clip(expit(alone), LEAST_SCORE_MARGIN, 1 - LEAST_SCORE_MARGIN))
-        share = ring_share if ring_share is not None else float(parts.ring.mean()) if len(alone) else 1.0
-        rarer = min((share + LEAST_SCORE_MARGIN) / (self.ring_share + LEAST_SCORE_MARGIN), 1.0)
+        log = log or WholeLog.of(parts)
+        rarer = min((log.ring_share + LEAST_SCORE_MARGIN) / (self.ring_share + LEAST_SCORE_MARGIN), 1.0)
         sure = expit(alone + np.log(rarer))
         burst = 0.0 if parts.burst is None else parts.burst
         value = 1 - (1 - parts.ring) * (1 - burst) * (1 - np.where(sure >= COUNTS_FROM, sure, 0.0))
-        if self.rarity is not None:
-            value += np.maximum(ORDER_BELOW - value, 0.0) * self.rarity.strength(parts.evidence())
+        value += np.maximum(ORDER_BELOW - value, 0.0) * log.rarity.strength(*parts.evidence())
         return np.asarray(np.clip(value, LEAST_SCORE_MARGIN, 1 - LEAST_SCORE_MARGIN))
 
     def strongest_part(self, parts: ScoreParts) -> NDArray[np.int64]:
@@ -149,9 +164,9 @@ class Fusion:
             return place
         return np.where(place == PARTS.index(ZERO_SHOT), self.zero_shot.strongest_part(parts), place)
 
-    def _added(self, parts: ScoreParts, ring_share: float | None = None) -> Float:
+    def _added(self, parts: ScoreParts, log: WholeLog | None = None) -> Float:
         """What each part adds to the log-odds, float64[n_users, d]."""
-        columns = fusion_columns(parts, self.names, self.zero_shot, ring_share)
+        columns = fusion_columns(parts, self.names, self.zero_shot, log)
         return np.asarray((columns - self.mean) / self.scale * self.weights)
 
     def to_json(self) -> dict[str, Any]:
@@ -168,8 +183,6 @@ class Fusion:
             document["names"] = list(self.names)
         if self.zero_shot is not None:
             document["zero_shot"] = self.zero_shot.to_json()
-        if self.rarity is not None:
-            document["rarity"] = self.rarity.to_json()
         return document
 
     @classmethod
@@ -180,17 +193,15 @@ class Fusion:
         found["names"] = tuple(document.get("names", BASIC))
         if "zero_shot" in document:
             found["zero_shot"] = cls.from_json(document["zero_shot"])
-        if "rarity" in document:
-            found["rarity"] = Rarity.from_json(document["rarity"])
         return cls(**found)
 
 
 def fusion_columns(
-    parts: ScoreParts, names: Sequence[str], zero_shot: Fusion | None, ring_share: float | None = None
+    parts: ScoreParts, names: Sequence[str], zero_shot: Fusion | None, log: WholeLog | None = None
 ) -> Float:
     """The columns that a fusion weighs, float64[n_users, d], in the order of its names: see names_of.
 
-    ring_share: as Fusion.score, for the zero-shot score.
+    log: as Fusion.score, for the zero-shot score.
     """
     more = []
     if TREES_PART in names:
@@ -198,7 +209,7 @@ def fusion_columns(
             raise ValueError("this fusion weighs trees, and there are none")
         more.append(np.clip(parts.trees, -15, 15))
     if ZERO_SHOT in names and zero_shot is not None:
-        more.append(logit(zero_shot.score(parts, ring_share)))
+        more.append(logit(zero_shot.score(parts, log)))
     return np.column_stack([parts.columns(), *more])
 
 

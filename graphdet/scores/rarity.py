@@ -1,20 +1,23 @@
-"""How few ordinary users of a log have as much of each kind of evidence, and all kinds pooled into one number.
+"""How few users of a log have as much of each kind of evidence, and all kinds pooled into one number.
 
-Evidence of one kind is worth −ln of the share of ordinary users with at least as much of it. Pooled are the squares of
+Evidence of one kind is worth −ln of the share of users with at least as much of it. Pooled are the squares of
 these, with equal weights: between a sum, in which much ordinary evidence drowns one strong piece, and a maximum, which
 hears one piece only. Equal weights, because weights that were learned on all real worlds but one ranked worse in that
 one than equal ones did (docs/decisions/0016-one-user-score.md).
+
+Of some kinds a user can show little whatever it is, as an account with a single item shares no two with anybody. To
+have little of these is no sign of innocence: they count as much as they do on average at least.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from graphdet.arrays import Float
+from graphdet.arrays import Bool, Float
 
 N_LEVELS = 256  # of a kind of evidence that are kept, evenly spaced in nats
 USUAL = 2.0  # mean of the square of what one kind is worth to an ordinary user, were its values all different
+SLIGHT = 0.1  # nats from the least to the most of a kind among all users, so that nobody ties who need not
 
 
 @dataclass(frozen=True)
@@ -25,41 +28,38 @@ class Rarity:
     nats: tuple[Float, ...]
 
     @classmethod
-    def fit(cls, ordinary: Float) -> "Rarity":
-        """Fit on the evidence of ordinary users, float64[n_users, n_kinds]."""
-        found = [_levels(column) for column in ordinary.T]
+    def fit(cls, evidence: Float, unheard: Bool) -> "Rarity":
+        """Fit on the evidence of all users of a log, float64[n_users, n_kinds]: nearly all of them are ordinary.
+
+        unheard: bool, same shape, kinds of which a user can show little; where all can, nobody is left out.
+        """
+        heard = ~unheard | unheard.all(axis=0)
+        found = [_levels(column, judged) for column, judged in zip(evidence.T, heard.T, strict=True)]
         return cls(tuple(level for level, _ in found), tuple(nats for _, nats in found))
 
-    def strength(self, evidence: Float) -> Float:
+    def strength(self, evidence: Float, unheard: Bool) -> Float:
         """All kinds pooled, float64[n_users] in [0, 1): more of any kind never lowers it.
 
-        evidence: float64[n_users, n_kinds], as in the fit.
+        Shapes as in the fit.
         """
         kinds = zip(self.levels, self.nats, evidence.T, strict=True)
-        pooled = np.sum([np.interp(x, level, nats) ** 2 for level, nats, x in kinds], axis=0)
+        nats = np.column_stack([np.interp(x, level, worth) for level, worth, x in kinds])
+        pooled = np.where(unheard, np.maximum(nats**2, USUAL + SLIGHT * nats), nats**2).sum(axis=1)
         return np.asarray(pooled / (pooled + USUAL * len(self.levels)))
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """Plain values for JSON."""
-        return [
-            {"levels": x.tolist(), "nats": y.tolist()} for x, y in zip(self.levels, self.nats, strict=True)
-        ]
 
-    @classmethod
-    def from_json(cls, document: list[dict[str, Any]]) -> "Rarity":
-        """Read what to_json gave."""
-        levels, nats = (
-            tuple(np.asarray(kind[name], np.float64) for kind in document) for name in ("levels", "nats")
-        )
-        return cls(levels, nats)
+def _levels(values: Float, heard: Bool) -> tuple[Float, Float]:
+    """Values of one kind, ascending and all different, and what each is worth: −ln of the share of users with as much.
 
-
-def _levels(values: Float) -> tuple[Float, Float]:
-    """Values of one kind, ascending and all different, and −ln of the share of users with at least as much."""
-    ascending = np.sort(values)
+    heard: bool[n_users], among whom the share is taken. Their values are kept evenly spaced in nats, those of all users
+    evenly spaced in users.
+    """
+    everybody, ascending = np.sort(values), np.sort(values[heard])
     n = len(ascending)
     if not n:
         return np.zeros(1), np.zeros(1)
     at_least = np.unique(np.round(np.geomspace(1, n, N_LEVELS)).astype(np.int64))  # so many users
-    level = np.unique(ascending[n - at_least])
-    return level, -np.log((n - np.searchsorted(ascending, level)) / n)
+    evenly = np.linspace(0, len(everybody) - 1, N_LEVELS).astype(np.int64)
+    level = np.unique(np.concatenate([ascending[n - at_least], everybody[evenly]]))
+    as_much = np.maximum(n - np.searchsorted(ascending, level), 1)
+    return level, SLIGHT * np.searchsorted(everybody, level) / len(everybody) - np.log(as_much / n)

@@ -14,7 +14,7 @@ from graphdet.arrays import Float, Float32
 from graphdet.errors import UsageError
 from graphdet.evaluation.rounding import six
 from graphdet.gnn.inputs import partner_count_input, session_rows
-from graphdet.scores.fused import Fusion, ScoreParts
+from graphdet.scores.fused import Fusion, ScoreParts, WholeLog
 from graphdet.scores.unsupervised import Clusters, Density
 from graphdet.serving.acts import AccountActs, NewAct, with_new
 from graphdet.serving.inputs import AccountModel, OwnTies, TieTable
@@ -84,7 +84,16 @@ class AccountScorer:
         self.density, self.clusters, self.fusion = density, clusters, fusion
         n_acts = np.bincount(warm.graph.user_ix, minlength=warm.graph.n_users)
         self._first_act = np.concatenate([[0], np.cumsum(n_acts)])
-        self.ring_share = float(warm.ring.mean()) if len(warm.ring) else 0.0
+        self.log = self._whole_log()
+
+    def _whole_log(self) -> WholeLog | None:
+        """What the score of one account needs of all others; None where labels alone decide."""
+        if self.fusion.labelled and self.fusion.zero_shot is None:
+            return None
+        warm, fold = self.warm, None if self.trees is None else self.trees.fold
+        logits = self.model.logits_of_all(warm.x, warm.ties, fold)
+        clusters, density = self.clusters.score(warm.features), self.density.score(warm.features)
+        return WholeLog.of(ScoreParts(logits, clusters, density, warm.ring, company=warm.company))
 
     def score(self, user_id: str, acts: Sequence[NewAct] = ()) -> dict[str, Any]:
         """Score an account: by the log alone, or with acts since.
@@ -107,7 +116,7 @@ class AccountScorer:
         parts = ScoreParts(np.array([logit]), clusters, density, np.array([ring]), trees, company)
         return {
             "user_id": user_id,
-            "score": six(self.fusion.score(parts, self.ring_share)[0]),
+            "score": six(self.fusion.score(parts, self.log)[0]),
             "gnn": six(expit(np.clip(logit, -30, 30))),
             "gnn_logit": six(logit),
             "cluster_distance": six(parts.cluster_distance[0]),

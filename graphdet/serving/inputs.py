@@ -153,3 +153,11 @@ class AccountModel(Protocol):
         Shapes: x float32[n, n_inputs] of the first layer's nodes (without layers, of the accounts themselves);
         layers from the outermost inwards, one per round; returns float64[n_listeners of the last layer].
         """
+
+    def logits_of_all(
+        self, x: Float32, ties: TieTable, fold: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
+        """The logit of every account of a log, float64[n_users].
+
+        Shapes: x float32[n_users, n_inputs]; fold int64[n_users], as in `logits`, with −1 for those not learned from.
+        """

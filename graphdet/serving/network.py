@@ -18,7 +18,7 @@ from scipy.special import expit
 
 from graphdet.arrays import Float32
 from graphdet.errors import GraphdetError
-from graphdet.evaluation.fold_models import NO_FOLD, models_of_row
+from graphdet.evaluation.fold_models import NO_FOLD, coarser_folds, models_of_row, own_fold_or_mean
 from graphdet.serving.inputs import Layer, Scaling, TieTable
 from graphdet.serving.packing import Precision, pack, unpack
 
@@ -63,9 +63,11 @@ class Network:
             total += _head(member, h)
         return total / len(members)
 
-    def logits_of_all(self, x: Float32, ties: TieTable) -> NDArray[np.float64]:
-        """The mean logit of every account of a log, round by round in chunks: float64[n_users]."""
-        total = np.zeros(len(x))
+    def logits_of_all(
+        self, x: Float32, ties: TieTable, fold: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
+        """The logit of every account of a log, round by round in chunks; see inputs.AccountModel."""
+        logits = []
         chunks = [np.arange(k, min(k + _CHUNK, len(x))) for k in range(0, len(x), _CHUNK)]
         for member in self.members:
             h = np.concatenate([_encode(member, x[chunk]) for chunk in chunks])
@@ -76,8 +78,9 @@ class Network:
                     attributes = self._scaled(layer.attributes)
                     parts.append(_listen(member, number, h[layer.nodes], layer, attributes, self.n_gates))
                 h = np.concatenate(parts)
-            total += _head(member, h)
-        return total / len(self.members)
+            logits.append(_head(member, h).astype(np.float64))
+        held = np.full(len(x), NO_FOLD) if fold is None else coarser_folds(fold, len(self.members))
+        return own_fold_or_mean(np.array(logits), held)
 
     def _scaled(self, attributes: Float32) -> Float32:
         return (attributes - self.tie_mean) / self.tie_std

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from graphdet.arrays import Float32
 from graphdet.errors import GraphdetError
 from graphdet.scores.trees import Trees
-from graphdet.serving.inputs import AccountModel, Layer, Scaling
+from graphdet.serving.inputs import AccountModel, Layer, Scaling, TieTable
 from graphdet.serving.network import load_network
 
 STUDENT = "student.json"
 STUDENT_FORMAT = "student-1"
+_CHUNK = 16_384  # accounts at once, to bound memory
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ class Student:
     def logits(self, x: Float32, layers: Sequence[Layer], fold: int | None = None) -> NDArray[np.float64]:
         """The teacher's logit, as far as it was learned; see inputs.AccountModel. There are no folds of it."""
         return self.trees.logits(student_inputs(x, layers[-1]))
+
+    def logits_of_all(
+        self, x: Float32, ties: TieTable, fold: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
+        """The logit of every account of a log, in chunks; see inputs.AccountModel. There are no folds of it."""
+        layers = (ties.layer(np.arange(k, min(k + _CHUNK, len(x)))) for k in range(0, len(x), _CHUNK))
+        return np.concatenate([np.zeros(0), *(self.logits(x[layer.nodes], [layer]) for layer in layers)])
 
     def save(self, directory: Path, scaling: Mapping[str, Any]) -> None:
         """Write student.json; `scaling` are the keys of the network's document that it is read from."""

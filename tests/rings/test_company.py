@@ -58,4 +58,4 @@ def test_a_crowd_of_accounts_that_do_nothing_else_stands_out() -> None:
 
 def test_without_times_there_is_no_crowd() -> None:
     graph = graph_of([(f"u{k}", "i", 0) for k in range(10)])
-    assert company(graph, []).tolist() == [[0, 0]] * 10
+    assert company(graph, []).tolist() == [[0, 0, 1]] * 10
