@@ -37,6 +37,15 @@ def require_columns(have: Sequence[str], want: Sequence[str], what: str) -> None
         raise ValueError(f"table {what} lacks the column {', '.join(missing)} (it has {', '.join(have)})")
 
 
+def usual_unit_ms(at_ms: NDArray[np.int64]) -> int:
+    """The coarsest usual unit that all times are whole multiples of, in ms.
+
+    >>> usual_unit_ms(np.array([86_400_000, 0])), usual_unit_ms(np.array([90_000, 1500]))
+    (86400000, 1)
+    """
+    return next((unit for unit in USUAL_UNITS_MS if not np.any(at_ms % unit)), 1)
+
+
 def numbered(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int32]]:
     """Number the distinct ids of a column in byte order.
 
@@ -162,7 +171,7 @@ class GraphArrays:
     @cached_property
     def resolution_ms(self) -> int:
         """The coarsest usual unit that all times are whole multiples of, in ms: DAY_MS in a log of days."""
-        return next((unit for unit in USUAL_UNITS_MS if not np.any(self.at_ms % unit)), 1)
+        return usual_unit_ms(self.at_ms)
 
 
 @dataclass(frozen=True)

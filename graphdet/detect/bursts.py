@@ -15,7 +15,7 @@ from graphdet.items.bursts import Burst, Faces, find_bursts
 from graphdet.ports import GraphStore
 from graphdet.rings.finding import Explanation, Reason, RingFinding, RingItem, RingMember
 from graphdet.rings.rules import HeldBackBy, rule_words
-from graphdet.rings.why.reasons import duration_in_words, two_digits
+from graphdet.rings.why.reasons import duration_in_words, inclusive_span_s, span_in_words, two_digits
 from graphdet.tables import GraphArrays
 from graphdet.units import DAY_MS
 from graphdet.words import iso, percent, plural
@@ -115,7 +115,7 @@ def _finding(burst: Burst, acts: ItemActs, faces: Faces, graph: GraphArrays, rin
     own = score * (1 - min(burst.expected / max(burst.observed, 1), 1.0))
     users = [graph.user_ids[int(user)].as_py() for user in burst.behind.user]
     item = graph.item_ids[int(faces.item[burst.face])].as_py()
-    numbers = _numbers_of(burst, rating)
+    numbers = _numbers_of(burst, rating, acts.unit_ms)
     reasons = _reasons(numbers, burst)
     rules = () if held is None else (Reason(held, rule_words(held, numbers), numbers=numbers),)
     did = {
@@ -145,13 +145,13 @@ def _what_it_did(n_acts: int) -> str:
     return f"acts {often} on this item within the burst and on nothing else in the log"
 
 
-def _numbers_of(burst: Burst, rating: float) -> dict[str, float]:
+def _numbers_of(burst: Burst, rating: float, unit_ms: int) -> dict[str, float]:
     """The evidence of a burst by name; reports say what each means (rings.evidence_table.BURST_NUMBERS)."""
     numbers = {
         "throwaway_accounts": float(burst.observed),
         "throwaways_expected": six(burst.expected),
         "throwaway_share": six(burst.observed / max(burst.n_users, 1)),
-        "burst_span_s": (burst.behind.last_ms - burst.behind.first_ms) / 1000,
+        "burst_span_s": inclusive_span_s((burst.behind.last_ms - burst.behind.first_ms) / 1000, unit_ms),
         "days_after_first_act": six(burst.age_ms / DAY_MS),
         "acts_outside_burst": float(burst.n_past),
         "company": six(max(burst.company, 0.0)),
@@ -160,7 +160,7 @@ def _numbers_of(burst: Burst, rating: float) -> dict[str, float]:
 
 
 def _reasons(numbers: Mapping[str, float], burst: Burst) -> tuple[Reason, ...]:
-    span = duration_in_words(numbers["burst_span_s"])
+    span = span_in_words(numbers["burst_span_s"])
     expected = two_digits(numbers["throwaways_expected"])
     rated = f", all with the rating {numbers['burst_rating']:g}" if "burst_rating" in numbers else ""
     count = plural(burst.observed, "account")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from graphdet.arrays import Float, Int
 from graphdet.evaluation.tails import adaptive_q_values
-from graphdet.tables import GraphArrays
+from graphdet.tables import GraphArrays, usual_unit_ms
 
 SHORTEST_MS, FACTOR = 60_000, 4  # scales: 1 minute, 4, 16, 64, 4.3 hours …
 MOST_SCALES = 8
@@ -74,6 +74,11 @@ class ItemActs:
     def timed(self) -> bool:
         """Whether the log says when things happened; the acts of one that does not are all at the moment 0."""
         return self.origin_ms != 0 or self.span_ms > 1
+
+    @cached_property
+    def unit_ms(self) -> int:
+        """The coarsest usual unit of the times, in ms: DAY_MS in a log of days."""
+        return usual_unit_ms(self.at_ms + self.origin_ms)
 
     def scales_ms(self) -> list[int]:
         """Lengths of windows: a geometric grid, as long as a fifth of the log at most; one at least."""

@@ -20,7 +20,7 @@ from graphdet.evaluation.tails import adaptive_q_values
 from graphdet.items.acts import ItemActs, any_of, over_scales
 from graphdet.items.crowds import CrowdCells, alone_p_values, cells, throwaway_p_values, throwaways
 from graphdet.items.repeats import expected_repeats, repeat_windows
-from graphdet.rings.why.reasons import duration_in_words, two_digits
+from graphdet.rings.why.reasons import inclusive_span_s, span_in_words, two_digits
 from graphdet.tables import typed_table
 from graphdet.words import iso
 
@@ -240,7 +240,7 @@ def tabulate_items(
             len(behind.user),
             int(best.observed[item]),
             six(best.expected[item]),
-            _words(found, item, behind),
+            _words(found, item, behind, acts.unit_ms),
         )
         for name, value in zip(ITEM_SCAN_COLUMNS, values, strict=True):
             items[name].append(value)
@@ -252,8 +252,8 @@ def tabulate_items(
     return typed_table(items, _ITEM_TYPES), typed_table(accounts, _ACCOUNT_TYPES)
 
 
-def _words(found: ItemFindings, item: int, behind: Behind) -> str:
-    span = duration_in_words((behind.last_ms - behind.first_ms) / 1000)
+def _words(found: ItemFindings, item: int, behind: Behind, unit_ms: int) -> str:
+    span = span_in_words(inclusive_span_s((behind.last_ms - behind.first_ms) / 1000, unit_ms))
     who = "1 account" if len(behind.user) == 1 else f"{len(behind.user)} accounts"
     expected = two_digits(float(found.strongest.expected[item]))
     if found.kind == REPEATED_ACTS:

@@ -7,6 +7,8 @@ from graphdet import words
 from graphdet.reports.evidence import meaning_of_p, meaning_of_q
 from graphdet.reports.ring_data import RingData
 from graphdet.reports.run_facts import RunFacts
+from graphdet.rings.why.reasons import inclusive_span_s
+from graphdet.units import DAY_MS
 
 NAMED = 5  # members and targets that are named in a sentence
 SURE_Q = 0.02
@@ -100,10 +102,14 @@ def _when(ring: RingData, facts: RunFacts) -> tuple[str, ...]:
     if not ring.acts:
         return (f"From {ring.first_seen or '–'} to {ring.last_seen or '–'}.",)
     first, last = ring.window_ms
-    lines = [
-        f"From {words.clock(first)} to {words.clock(last)} UTC, {words.duration((last - first) / 1000)} in all: the "
-        f"first acts of members on targets."
-    ]
+    if ring.unit_ms == DAY_MS:
+        days = words.plural((last - first) // DAY_MS + 1, "day")
+        lines = [f"From {_day(first)} to {_day(last)}, {days} in all: the first acts of members on targets."]
+    else:
+        lines = [
+            f"From {words.clock(first)} to {words.clock(last)} UTC, {words.duration((last - first) / 1000)} in all: "
+            f"the first acts of members on targets."
+        ]
     if ring.acts[-1].at_ms > last:
         lines.append(f"Members came back to targets until {words.clock(ring.acts[-1].at_ms)}.")
     if facts.first_ms is not None and facts.last_ms is not None and facts.last_ms > facts.first_ms:
@@ -113,6 +119,10 @@ def _when(ring: RingData, facts: RunFacts) -> tuple[str, ...]:
             f"({words.clock(facts.first_ms)} to {words.clock(facts.last_ms)})."
         )
     return tuple(lines)
+
+
+def _day(at_ms: int) -> str:
+    return words.clock(at_ms)[:10]
 
 
 def _where(ring: RingData) -> tuple[str, ...]:
@@ -144,9 +154,12 @@ def _how(ring: RingData) -> tuple[str, ...]:
         )
         lines.append(f"{words.plural(total, 'act')} on the targets: {done}.")
     if step.median_gap_s is not None:
+        near = f"within {words.duration(inclusive_span_s(step.median_gap_s, ring.unit_ms))} of"
+        if ring.unit_ms == DAY_MS:
+            days = round(step.median_gap_s * 1000 / DAY_MS)
+            near = f"within {words.plural(days, 'day')} of" if days else "on the same day as"
         lines.append(
-            f"Half of the time, a member's act on a target is within {words.duration(step.median_gap_s)} "
-            f"of another member's act on the same target."
+            f"Half of the time, a member's act on a target is {near} another member's act on the same target."
         )
     if step.order_share is not None and step.n_order_pairs >= 10:
         lines.append(

@@ -17,6 +17,7 @@ from graphdet.reports.context import Surroundings
 from graphdet.reports.evidence import ExplainedNumber
 from graphdet.rings.finding import Reason
 from graphdet.schema import RingKind
+from graphdet.tables import usual_unit_ms
 
 
 @dataclass(frozen=True)
@@ -216,6 +217,11 @@ class RingData:
     def timed(self) -> bool:
         """Whether the log says when things happened; the acts of one that does not are all at the moment 0."""
         return bool(self.first_seen)
+
+    @cached_property
+    def unit_ms(self) -> int:
+        """The coarsest usual unit of the times of its acts, in ms: DAY_MS in a log of days."""
+        return usual_unit_ms(np.array([act.at_ms for act in self.acts], np.int64))
 
     @cached_property
     def window_ms(self) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """The pages and files of a ring in a log without times name no moment and draw no course of time."""
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,3 +47,17 @@ def test_the_page_says_so_and_draws_no_time(out: Path) -> None:
     assert "How it grew" not in page
     assert "Session scripts" not in page
     assert "while the ring was at work, 90" not in page
+
+
+def test_in_a_log_of_days_the_page_says_days(tmp_path: Path) -> None:
+    rings, scores, acts, items = make_findings()
+    place = acts.column_names.index("at_ms")
+    days = [at // 86_400_000 * 86_400_000 for at in acts["at_ms"].to_pylist()]
+    acts = acts.set_column(place, "at_ms", pa.array(days, pa.int64()))
+    write_rings(tmp_path, Sources(rings, acts, scores, items), ["R0001"], RingFiles(("json",)))
+    answers = json.loads((tmp_path / "R0001.json").read_text(encoding="utf-8"))["answers"]
+    assert (
+        answers["when"][0]
+        == "From 2017-10-01 to 2017-10-01, 1 day in all: the first acts of members on targets."
+    )
+    assert any("is on the same day as another member's act" in line for line in answers["how"])

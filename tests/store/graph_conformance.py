@@ -213,3 +213,21 @@ class GraphConformance:
         timed = Config(name="timed", columns=Columns(user_id="user", item_id="item", timestamp="at"))
         with pytest.raises(ConfigError, match="has no times and the config timed names a timestamp"):
             ingest(store, [path], timed)
+
+    def test_a_payment_is_kept_from_both_sides(self, store: Store, tmp_path: Path) -> None:
+        path = tmp_path / "paid.csv"
+        path.write_text(
+            "from,to,day,sum\na,b,2020-01-01,10\nb,a,2020-01-02,4\nb,c,2020-01-02,5\n", encoding="utf-8"
+        )
+        columns = Columns(user_id="from", item_id="to", payee="to", timestamp="day", amount="sum")
+        ingest(store, [path], Config(name="paid", columns=columns, time=Time(unit="day")))
+        kept = [
+            (row["user_id"], row["item_id"], row["action"], row["amount"])
+            for row in rows_of(store.interactions(), INTERACTIONS)
+        ]
+        assert sorted(kept) == [
+            ("a", "b", "received", 4.0), ("a", "b", "sent", 10.0), ("b", "a", "received", 10.0),
+            ("b", "a", "sent", 4.0), ("b", "c", "sent", 5.0), ("c", "b", "received", 5.0),
+        ]  # fmt: skip
+        graph = read_graph(store, Silent())
+        assert (graph.timed, graph.resolution_ms) == (True, 86_400_000)

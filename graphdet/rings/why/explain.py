@@ -37,11 +37,10 @@ from graphdet.rings.why.measures import (
 )
 from graphdet.rings.why.measures_time import coattail, lockstep, one_sitting, scripted
 from graphdet.rings.why.member_reasons import member_nats, member_reasons
-from graphdet.rings.why.reasons import ring_words, sentence
+from graphdet.rings.why.reasons import inclusive_span_s, ring_words, sentence
 from graphdet.rings.why.ring_view import LogView, RingView
 from graphdet.rings.why.without import MOST_ACTS, fewest_members, logit_drops
 from graphdet.tables import GraphArrays
-from graphdet.units import HOUR_S
 
 MEASURES: tuple[Measuring, ...] = (
     shared_targets, rare_targets, exclusive_targets, lockstep, scripted, one_sitting, coattail, shared_entities, focus,
@@ -160,8 +159,7 @@ def span_of(ring: RingView) -> dict[str, Number]:
     if not ring.log.graph.timed:
         return {}
     span_s = float(np.diff(np.quantile(ring.at_s, MIDDLE))[0])
-    unit_s = ring.log.resolution_s
-    return {"span_s": span_s + unit_s if unit_s >= HOUR_S else max(span_s, 1.0)}
+    return {"span_s": inclusive_span_s(span_s, ring.log.graph.resolution_ms)}
 
 
 def explain_ring(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from graphdet.rings.why.measures import Number
+from graphdet.units import HOUR_MS
 
 Words = Callable[[Mapping[str, Number]], str]
 
@@ -16,7 +17,25 @@ def duration_in_words(seconds: float) -> str:
     for unit, size in (("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0)):
         if seconds >= (1.5 * size if unit == "days" else size):
             return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
+    return "a second" if seconds < 1.5 else f"{seconds:.0f} seconds"
+
+
+def inclusive_span_s(seconds: float, unit_ms: int) -> float:
+    """A span with the last unit in it where times are coarse: acts on one day may be a day apart.
+
+    >>> inclusive_span_s(0.0, 86_400_000), inclusive_span_s(20.0, 1000)
+    (86400.0, 20.0)
+    """
+    return seconds + unit_ms / 1000 if unit_ms >= HOUR_MS else seconds
+
+
+def span_in_words(seconds: float) -> str:
+    """Say a span, one of whole days in days.
+
+    >>> span_in_words(86_400), span_in_words(259_200), span_in_words(20)
+    ('a day', '3 days', '20 seconds')
+    """
+    return within(seconds) if seconds > 0 and seconds % 86_400 == 0 else duration_in_words(seconds)
 
 
 def two_digits(value: Number) -> str:
@@ -50,9 +69,7 @@ def _mostly_within(seconds: Number | None) -> str:
     """Say how close in time most acts are; nothing where the log has no times."""
     if seconds is None:
         return ""
-    value = float(seconds)
-    whole_days = value > 0 and value % 86_400 == 0
-    return f", mostly within {within(value) if whole_days else duration_in_words(value)}"
+    return f", mostly within {span_in_words(float(seconds))}"
 
 
 def _at_the_time(n: Mapping[str, Number]) -> str:
