@@ -1,7 +1,8 @@
 """Bursts of throwaway accounts on single items: which are more than this log's own crowds and openings show.
 
-That more throwaway accounts come at once than an item's past explains is what the scan of single items (scan.py) says.
-It is not guilt: crowds come for reasons. So each burst is held against four things that the log itself shows.
+That more throwaway accounts come at once than an item's past explains is what the scan of single items (scan.py) says
+by their number alone. It is not guilt: crowds come for reasons. So each burst is held against four things that the log
+itself shows.
 
 * Ordinary crowds. Accounts that do other things too come in bursts as well, and nobody sent them. How surprising the
   strongest such burst of each item is, measured as for throwaways, is the null of a burst (crowd_p_values).
@@ -25,7 +26,7 @@ from graphdet.arrays import Float, Int
 from graphdet.evaluation.tails import adaptive_q_values
 from graphdet.items.acts import ItemActs, least_of_scales
 from graphdet.items.crowds import CROWD_SHARE
-from graphdet.items.scan import ORDINARY, THROWAWAY, Behind, ItemFindings, accounts_of, scan_items
+from graphdet.items.scan import NEWCOMERS, ORDINARY, Behind, ItemFindings, accounts_of, scan_items
 from graphdet.rings.rules import HeldBackBy
 
 LEAST_IN_BURST = 4  # behind a burst; fewer are no crowd
@@ -86,7 +87,7 @@ def find_bursts(acts: ItemActs, faces: Faces, explained: NDArray[np.bool_], fdr:
 
     acts: of faces instead of items. explained: bool[n_users], accounts that a ring explains: they are not ordinary.
     """
-    found = scan_items(acts, fdr, (THROWAWAY,), choose=least_of_scales)[0]
+    found = scan_items(acts, fdr, (NEWCOMERS,), choose=least_of_scales)[0]
     tried = faces.tried & (np.bincount(acts.item_ix, minlength=acts.n_items) > 0)
     q_scan = _q_values(found.strongest.p, tried)
     rows = np.flatnonzero((q_scan <= fdr) & (found.strongest.observed >= LEAST_IN_BURST))

@@ -116,6 +116,11 @@ def count_p_values(found: CrowdCells, count: Int, n_items: int) -> tuple[Float, 
     return p, mean
 
 
+def number_p_values(found: CrowdCells, n_items: int) -> tuple[Float, Float]:
+    """P(so many of those counted, given one) of each window, and how many are expected; float64[n_cells] each."""
+    return count_p_values(found, found.n_throwaway, n_items)
+
+
 def alone_p_values(found: CrowdCells, n_items: int) -> tuple[Float, Float]:
     """P(so many of those counted or more, given one) of each window, and how many are expected; float64[n_cells] each.
 

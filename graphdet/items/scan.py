@@ -18,7 +18,14 @@ from graphdet.arrays import Float, Int
 from graphdet.evaluation.rounding import six
 from graphdet.evaluation.tails import adaptive_q_values
 from graphdet.items.acts import ItemActs, any_of, over_scales
-from graphdet.items.crowds import CrowdCells, alone_p_values, cells, throwaway_p_values, throwaways
+from graphdet.items.crowds import (
+    CrowdCells,
+    alone_p_values,
+    cells,
+    number_p_values,
+    throwaway_p_values,
+    throwaways,
+)
 from graphdet.items.repeats import expected_repeats, repeat_windows
 from graphdet.rings.why.reasons import inclusive_span_s, span_in_words, two_digits
 from graphdet.tables import typed_table
@@ -26,9 +33,9 @@ from graphdet.words import iso
 
 REPEATED_ACTS, THROWAWAY = "repeats", "throwaway"
 ITEM_FINDING_KINDS = (REPEATED_ACTS, THROWAWAY)
-ORDINARY = (
-    "ordinary"  # the throwaway scan of all other accounts: how crowds come and go in this log, no finding
-)
+# Two more are no findings by themselves (see items.bursts): throwaway accounts by their number alone, and the crowds
+# of all other accounts with whom no throwaways came.
+NEWCOMERS, ORDINARY = "newcomers", "ordinary"
 ITEM_WORTH_A_LOOK = 0.01  # p-value up to which an item is told though it is not flagged
 
 
@@ -147,11 +154,15 @@ def _throwaways(acts: ItemActs, scale_ms: int) -> Strongest:
     return _crowds(acts, scale_ms, throwaways(acts, scale_ms), throwaway_p_values)
 
 
+def _newcomers(acts: ItemActs, scale_ms: int) -> Strongest:
+    return _crowds(acts, scale_ms, throwaways(acts, scale_ms), number_p_values)
+
+
 def _ordinary(acts: ItemActs, scale_ms: int) -> Strongest:
     return _crowds(acts, scale_ms, ~throwaways(acts, scale_ms), alone_p_values)
 
 
-_SCANS = {REPEATED_ACTS: _repeats, THROWAWAY: _throwaways, ORDINARY: _ordinary}
+_SCANS = {REPEATED_ACTS: _repeats, THROWAWAY: _throwaways, NEWCOMERS: _newcomers, ORDINARY: _ordinary}
 
 
 def _crowds(
