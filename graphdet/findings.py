@@ -86,7 +86,7 @@ class Findings:
 
     @cached_property
     def leads(self) -> pd.DataFrame:
-        """The rings that are not flagged, strongest first, each with what held it back: the columns of leads.csv.
+        """The rings that are not flagged, each with what held it back: columns and order of leads.csv.
 
         Columns: schema.LEAD_COLUMNS; held_back_by is one of rings.rules.HeldBackBy, why that rule and all others that
         speak against a flag, in sentences.

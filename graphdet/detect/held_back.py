@@ -90,7 +90,8 @@ def with_rules(
     """Say of each listed ring that is not flagged which rules held it back (Explanation.held_back).
 
     findings: those of listed_rings(judged), in that order. What tells a group from a crowd comes first, then what a
-    judge says against it, then the log's own tail and the levels.
+    judge says against it, then the log's own tail and the levels. What a judge says against it has lowered its score
+    already, so that then the levels are not held against it too.
     """
     doubts, crowds = held.rules(), crowd_rules(judged.evidence)
     out = []
@@ -104,8 +105,7 @@ def with_rules(
             for code, broken in crowds.items()
             if broken[row]
         ]
-        rules += [doubts[row]] if row in doubts else []
-        rules += _levels(judged, row, fdr)
+        rules += [doubts[row]] if row in doubts else _levels(judged, row, fdr)
         out.append(replace(finding, explanation=replace(finding.explanation, held_back=tuple(rules))))
     return tuple(out)
 

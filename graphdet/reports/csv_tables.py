@@ -89,7 +89,7 @@ def write_tables(
         require_columns(table.column_names, columns, f"{kind}_scores")
         order = (("score", "descending"), ("p_value", "ascending"), (f"{kind}_id", "ascending"))
         wanted.append((f"{kind}_scores.csv", table, columns, order))
-    wanted.append(("leads.csv", leads, schema.LEAD_COLUMNS, RING_ORDER))
+    wanted.append(("leads.csv", leads, schema.LEAD_COLUMNS, ()))
     return {name: write_csv(out / name, table, columns, order) for name, table, columns, order in wanted}
 
 

@@ -235,11 +235,11 @@ def _period(facts: Mapping[str, Any]) -> str | None:
 
 
 def _lead_rows(leads: pa.Table, rings: RingTables, pages: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The strongest leads with their kind and the file of their page, if any; those that were decided on come last."""
-    kinds = dict(zip(rings.rings["ring_id"].to_pylist(), rings.rings["kind"].to_pylist(), strict=True))
+    """The first leads with their kind, their reason and the file of their page, if any; those decided on come last."""
+    found = {row["ring_id"]: row for row in rings.rings.select(["ring_id", "kind", "reason"]).to_pylist()}
     rows = sorted(leads.to_pylist(), key=lambda lead: lead["held_back_by"] == DECISION)
     return [
-        {**row, "kind": kinds[row["ring_id"]], "file": pages.get(row["ring_id"])}
+        {**row, **found[row["ring_id"]], "file": pages.get(row["ring_id"])}
         for row in rows[: LEADS_SHOWN + MORE_LEADS_SHOWN]
     ]
 

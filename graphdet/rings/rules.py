@@ -33,6 +33,7 @@ HeldBackBy = Literal[
 
 DECISION: HeldBackBy = "decision"
 UNRECORDED: HeldBackBy = "unrecorded"
+TOO_WEAK: tuple[HeldBackBy, ...] = ("score", "q_value")  # what is broken by being weak
 
 # A group's two margins (see margin.Margins): one of them must reach its limit, or chance explains the group. The limits
 # were set so that in untouched logs, those too small to teach a judge better, no group reaches either.

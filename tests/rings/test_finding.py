@@ -112,6 +112,12 @@ def test_why_a_ring_is_not_flagged() -> None:
     decided = replace(ruled, reason=f"Judged innocent by Ann. {THOUGH_IT_WOULD} Rare items.")
     assert [rule.code for rule in decided.held_back] == ["decision", "crowd", "score"]
     assert decided.decision == decided.held_back[0].text == f"Judged innocent by Ann. {THOUGH_IT_WOULD}"
+    weak, strong = (
+        replace(ruled, ring_id=name, score=score) for name, score in (("R0004", 0.5), ("R0003", 0.8))
+    )
+    alone = replace(strong, ring_id="R0005", score=0.04, explanation=Explanation(held_back=rules[:1]))
+    order = lead_table(ring_tables([weak, RING, strong, alone]))["ring_id"].to_pylist()
+    assert order == ["R0005", "R0003", "R0004"]  # first what a rule alone held back
     table = lead_table(ring_tables([RING, decided]))
     assert tuple(table.column_names) == schema.LEAD_COLUMNS
     assert table["held_back_by"].to_pylist() == ["decision"]
