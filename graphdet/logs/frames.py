@@ -19,7 +19,8 @@ from graphdet.logs.raw import missing_column, shown, wanted_columns
 
 FRAME = "frame"  # what messages call it
 REQUIRED = ("user_id", "item_id", "timestamp")
-KNOWN = tuple(field.name for field in fields(Columns))
+ASKED_FOR = ("payee", "rating", "sign")  # what changes what a row stands for is never taken from a mere name
+KNOWN = tuple(field.name for field in fields(Columns) if field.name not in ASKED_FOR)
 _EARLIEST_S, _LATEST_S = 631_152_000, 4_102_444_800  # 1990 and 2100: between them a number has one unit only
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}

@@ -415,3 +415,13 @@ def test_run_takes_labels_as_a_frame(made: graphdet.Simulation, ring: graphdet.R
     few = pd.concat([labels[labels["label"] == 1].head(3), labels[labels["label"] == 0]])
     with pytest.raises(InputError, match=r"^labels.csv: only 3 items"):
         graphdet.run(made.log, CONFIG, model=model, labels=few)
+
+
+def test_a_frame_without_times_is_read_when_asked_for() -> None:
+    log = tiny([DAY] * 3).drop(columns="timestamp").assign(rating=[1, 5, 3])
+    found = graphdet.run(log, {"columns": {"user_id": "user_id", "item_id": "item_id"}})
+    assert "The log has no times" in found.warnings[0]
+    assert found.info["period"] == {"first_ms": None, "last_ms": None}
+    with pytest.raises(ConfigError, match="of a log without times leave out 'timestamp'"):
+        graphdet.run(log)
+    assert graphdet.run(tiny([DAY] * 3).assign(rating=[1, 5, 3])).info["counts"]["items"] == 2
