@@ -11,7 +11,9 @@ WITH ring, duration({milliseconds: toInteger($margin_h * 3600000)}) AS margin,
   reduce(kept = {items: [], n_acts: 0}, next IN rarest_first |
     CASE WHEN kept.n_acts + next.n_acts <= $max_acts
       THEN {items: kept.items + next.item, n_acts: kept.n_acts + next.n_acts} ELSE kept END).items AS items
-WITH members, items, datetime(ring.firstSeen) - margin AS since, datetime(ring.lastSeen) + margin AS until
+// Acts of a log without times are all at the moment 0, and its rings have no firstSeen.
+WITH members, items, datetime(coalesce(ring.firstSeen, '1970-01-01T00:00:00Z')) - margin AS since,
+  datetime(coalesce(ring.lastSeen, '1970-01-01T00:00:00Z')) + margin AS until
 UNWIND items AS i
 MATCH (i)<-[r]-(s:Session)
 WHERE since <= r.at AND r.at <= until

@@ -1,11 +1,14 @@
 """What every store must do as a `QueryStore`: the saved queries give the same rows, in the same order."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
 from graphdet.errors import UsageError
 from graphdet.ports import Store
 from graphdet.progress import Silent
+from graphdet.tables import RingTables
 from tests.store.audit_conformance import verdict_draft
 from tests.store.sample_logs import RING_HISTORY, Row, findings, log_tables, source, table
 
@@ -172,6 +175,22 @@ class QueryConformance:
             ("u5", 0, 1, 0.01, None),
         ]
         assert [row[0] for row in answer(store, "near-ring", ring_id="ring-1", max_acts=0)] == ["u5"]
+
+    def test_in_a_log_without_times_all_who_acted_are_others(self, store: Store) -> None:
+        log, scores, rings = findings()
+        whenever = [(*event[:4], 0, *event[5:]) for event in log.events]
+        untimed = replace(log, events=whenever, links=[])
+        store.write_log(log_tables(store.bench, untimed), source("untimed", untimed), Silent())
+        store.write_scores(scores)
+        table_of_rings = rings.rings
+        for name in ("first_seen", "last_seen"):
+            nothing = pa.nulls(table_of_rings.num_rows, pa.string())
+            place = table_of_rings.column_names.index(name)
+            table_of_rings = table_of_rings.set_column(place, name, nothing)
+        store.write_rings(RingTables(table_of_rings, rings.members, rings.items))
+        assert store.rings().rings["first_seen"].null_count == table_of_rings.num_rows
+        others = answer(store, "others-on-items", ring_id="ring-1")
+        assert [row[:3] for row in others] == [("u3", 2, 2), ("u4", 1, 1)]
 
     def test_paths_between_two_users(self, store: Store) -> None:
         fill(store)

@@ -4,8 +4,8 @@
 -- :param max_acts => 20000
 WITH span AS (
     SELECT
-        epoch_ms(CAST(first_seen AS TIMESTAMPTZ)) - CAST(trunc($margin_h * 3600000) AS BIGINT) AS since_ms,
-        epoch_ms(CAST(last_seen AS TIMESTAMPTZ)) + CAST(trunc($margin_h * 3600000) AS BIGINT) AS until_ms
+        epoch_ms(CAST(coalesce(first_seen, '1970-01-01T00:00:00Z') AS TIMESTAMPTZ)) - CAST(trunc($margin_h * 3600000) AS BIGINT) AS since_ms,
+        epoch_ms(CAST(coalesce(last_seen, '1970-01-01T00:00:00Z') AS TIMESTAMPTZ)) + CAST(trunc($margin_h * 3600000) AS BIGINT) AS until_ms
     FROM rings
     WHERE ring_id = $ring_id
 ),
