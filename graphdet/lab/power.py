@@ -62,11 +62,14 @@ def grid(graph: GraphArrays) -> list[tuple[int, float, float]]:
     """The cells that make sense in a log: accounts, density, window in seconds.
 
     Raises:
-        NotEnoughData: the log is too small for the smallest.
+        NotEnoughData: the log is too small for the smallest, or has no times.
     """
+    if not graph.timed:
+        raise NotEnoughData("the log has no times, and power asks in what time a ring has to act to be found")
     span_s = int(np.ptp(graph.at_ms)) / 1000 if graph.n_edges else 0.0
     accounts = [n for n in ACCOUNTS if n <= MOST_SHARE * graph.n_users]
-    windows = [window for window in POWER_WINDOWS_S if window <= span_s]
+    unit_s = graph.resolution_ms / 1000  # of shorter times the log does not know
+    windows = [window for window in POWER_WINDOWS_S if unit_s <= window <= span_s]
     if not accounts or not windows:
         with with_size_of_log(graph):
             raise NotEnoughData(

@@ -34,9 +34,10 @@ def with_size_of_log(graph: GraphArrays) -> Iterator[None]:
 def size_of(graph: GraphArrays) -> str:
     """Say how large a log is: users, items, interactions and the time from the first to the last."""
     span_s = int(np.ptp(graph.at_ms)) / 1000 if graph.n_edges else 0.0
+    when = f"over {words.duration(span_s)}" if graph.timed else "without times"
     return (
         f"{words.plural(graph.n_users, 'user')}, {words.plural(graph.n_items, 'item')} and "
-        f"{words.plural(graph.n_edges, 'interaction')} over {words.duration(span_s)}"
+        f"{words.plural(graph.n_edges, 'interaction')} {when}"
     )
 
 

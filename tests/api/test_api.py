@@ -417,9 +417,12 @@ def test_run_takes_labels_as_a_frame(made: graphdet.Simulation, ring: graphdet.R
         graphdet.run(made.log, CONFIG, model=model, labels=few)
 
 
-def test_a_frame_without_times_is_read_when_asked_for() -> None:
+def test_a_frame_without_times_is_read_when_asked_for(tmp_path: Path) -> None:
     log = tiny([DAY] * 3).drop(columns="timestamp").assign(rating=[1, 5, 3])
-    found = graphdet.run(log, {"columns": {"user_id": "user_id", "item_id": "item_id"}})
+    found = graphdet.run(log, {"columns": {"user_id": "user_id", "item_id": "item_id"}}, out=tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "without times are too little to learn from" in page
+    assert "1970" not in page
     assert "The log has no times" in found.warnings[0]
     assert found.info["period"] == {"first_ms": None, "last_ms": None}
     with pytest.raises(ConfigError, match="of a log without times leave out 'timestamp'"):

@@ -45,6 +45,7 @@ def test_the_page_says_so_and_draws_no_time(out: Path) -> None:
     page = (out / "rings" / "R0001.html").read_text(encoding="utf-8")
     assert "The log does not say when anything happened; nothing here rests on time." in page
     assert "How it grew" not in page
+    assert "same time" not in page
     assert "Session scripts" not in page
     assert "while the ring was at work, 90" not in page
 

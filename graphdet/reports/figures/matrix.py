@@ -137,7 +137,13 @@ def _outside(ring: RingData, wide: float, bottom: float, n_items: int) -> tuple[
     column = {item.item_id: place for place, item in enumerate(ring.items)}
     parts = [
         svg.tag("path", d=f"M0 {bottom + 9:.1f}H{MATRIX_WIDTH:.0f}", css="edge"),
-        svg.tag("text", "outside the ring, same time", x=_LEFT, y=bottom + 23, css="axis"),
+        svg.tag(
+            "text",
+            f"outside the ring{', same time' if ring.timed else ''}",
+            x=_LEFT,
+            y=bottom + 23,
+            css="axis",
+        ),
     ]
     for place, outsider in enumerate(context.outsiders):
         y = top + place * step

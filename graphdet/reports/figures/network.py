@@ -55,10 +55,11 @@ def draw_network(ring: RingData) -> Markup:
         svg.tag("text", words.plural(ring.n_users, "member"), x=_LEFT, y=16, css="head end"),
         svg.tag("text", words.plural(ring.n_items, "target"), x=_MIDDLE, y=16, css="head middle"),
     ]  # fmt: skip
+    when = ", same time" if ring.timed else ""
     if right:
-        parts.append(svg.tag("text", "not in the ring, same time", x=_RIGHT, y=16, css="head soft"))
+        parts.append(svg.tag("text", f"not in the ring{when}", x=_RIGHT, y=16, css="head soft"))
     elif ring.context is not None:
-        parts.append(svg.tag("text", "nobody else, same time", x=_RIGHT, y=16, css="head soft"))
+        parts.append(svg.tag("text", f"nobody else{when}", x=_RIGHT, y=16, css="head soft"))
     scale = max([1.0, *(n for box in right for n in box.touched.values())])
     for row, box in enumerate(right):
         parts.append(_outside(box, right_y[row], item_y, drawn, scale))
