@@ -1,9 +1,7 @@
 """How few users of a log have as much of each kind of evidence, and all kinds pooled into one number.
 
-Evidence of one kind is worth −ln of the share of users with at least as much of it. Pooled are the squares of
-these, with equal weights: between a sum, in which much ordinary evidence drowns one strong piece, and a maximum, which
-hears one piece only. Equal weights, because weights that were learned on all real worlds but one ranked worse in that
-one than equal ones did (docs/decisions/0016-one-user-score.md).
+Evidence of one kind is worth −ln of the share of users with at least as much of it, and all kinds the weighted sum
+(Fisher 1925).
 
 Of some kinds a user can show little whatever it is, as an account with a single item shares no two with anybody. To
 have little of these is no sign of innocence: they count as much as they do on average at least.
@@ -16,7 +14,7 @@ import numpy as np
 from graphdet.arrays import Bool, Float
 
 N_LEVELS = 256  # of a kind of evidence that are kept, evenly spaced in nats
-USUAL = 2.0  # mean of the square of what one kind is worth to an ordinary user, were its values all different
+USUAL = 1.0  # nats that one kind is worth on average, were its values all different
 SLIGHT = 0.1  # nats from the least to the most of a kind among all users, so that nobody ties who need not
 
 
@@ -37,15 +35,15 @@ class Rarity:
         found = [_levels(column, judged) for column, judged in zip(evidence.T, heard.T, strict=True)]
         return cls(tuple(level for level, _ in found), tuple(nats for _, nats in found))
 
-    def strength(self, evidence: Float, unheard: Bool) -> Float:
+    def strength(self, evidence: Float, unheard: Bool, weight: Float) -> Float:
         """All kinds pooled, float64[n_users] in [0, 1): more of any kind never lowers it.
 
-        Shapes as in the fit.
+        Shapes as in the fit; weight float64[n_kinds], above 0.
         """
         kinds = zip(self.levels, self.nats, evidence.T, strict=True)
         nats = np.column_stack([np.interp(x, level, worth) for level, worth, x in kinds])
-        pooled = np.where(unheard, np.maximum(nats**2, USUAL + SLIGHT * nats), nats**2).sum(axis=1)
-        return np.asarray(pooled / (pooled + USUAL * len(self.levels)))
+        pooled = np.where(unheard, np.maximum(nats, USUAL + SLIGHT * nats), nats) @ weight
+        return np.asarray(pooled / (pooled + USUAL * weight.sum()))
 
 
 def _levels(values: Float, heard: Bool) -> tuple[Float, Float]:
