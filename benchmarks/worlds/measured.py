@@ -15,7 +15,8 @@ from benchmarks.worlds.scoring import Members, Said
 from benchmarks.worlds.truth import World
 
 NO_PARTS = ("user_id", "score", "p_value", "q_value", "flagged", "ring_id", "reason", "kind")
-MEMBERSHIP = "ring membership"
+MEMBERSHIPS = {"burst": "burst membership"}  # by the kind of group; of all other kinds together it is RINGS
+RINGS = "ring membership"
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,12 @@ def read_findings(out: Path) -> dict[str, Said]:
     rings = rows_of(out / "rings.csv")
     leads = rows_of(out / "leads.csv")
     members: dict[str, set[str]] = defaultdict(set)
-    membership: dict[str, float] = {}
+    kind = {row["ring_id"]: row.get("kind", "") for row in rings}
+    membership: dict[str, dict[str, float]] = defaultdict(dict)
     for row in rows_of(out / "ring_members.csv"):
         members[row["ring_id"]].add(row["user_id"])
-        score = float(row["score"] or 0)
-        membership[row["user_id"]] = max(score, membership.get(row["user_id"], 0.0))
+        of = membership[MEMBERSHIPS.get(kind.get(row["ring_id"], ""), RINGS)]
+        of[row["user_id"]] = max(float(row["score"] or 0), of.get(row["user_id"], 0.0))
     group: dict[str, Members] = {name: frozenset(its) for name, its in members.items()}
     flagged = [row for row in rings if row["flagged"] == "true"]
     order = dict.fromkeys(row["ring_id"] for row in [*flagged, *rings, *leads])
@@ -87,7 +89,8 @@ def read_findings(out: Path) -> dict[str, Said]:
     }
     for name in (name for name in (users[0] if users else {}) if name not in NO_PARTS):
         said[f"part: {name}"] = Said({row["user_id"]: float(row[name]) for row in users if row[name]})
-    said[f"part: {MEMBERSHIP}"] = Said({row["user_id"]: membership.get(row["user_id"], 0.0) for row in users})
+    for name, by_user in membership.items():
+        said[f"part: {name}"] = Said({row["user_id"]: by_user.get(row["user_id"], 0.0) for row in users})
     return said
 
 

@@ -206,7 +206,7 @@ def test_findings_are_read_with_parts_and_leads(tmp_path: Path) -> None:
     files = {
         "suspects.csv": "user_id,score,p_value,q_value,flagged,ring_id,gnn,reason\n"
         "a,0.9,0,0,true,R1,0.2,x\nb,0.1,1,1,false,,0.7,x\n",
-        "rings.csv": "ring_id,flagged,kind\nR2,false,ring\nR1,true,pair\n",
+        "rings.csv": "ring_id,flagged,kind\nR2,false,ring\nR1,true,pair\nR3,false,burst\n",
         "ring_members.csv": "ring_id,user_id,score\nR1,a,0.8\nR2,a,0.3\nR2,b,0.4\nR3,b,0.5\n",
         "leads.csv": "ring_id,held_back_by\nR3,strange\n",
     }
@@ -222,8 +222,9 @@ def test_findings_are_read_with_parts_and_leads(tmp_path: Path) -> None:
         (("strange", people("b")),),
     )
     assert found["part: gnn"].score == {"a": 0.2, "b": 0.7}
-    assert found["part: ring membership"].score == {"a": 0.8, "b": 0.5}
-    assert set(found) == {"graphdet", "part: gnn", "part: ring membership"}
+    assert found["part: ring membership"].score == {"a": 0.8, "b": 0.4}
+    assert found["part: burst membership"].score == {"a": 0.0, "b": 0.5}
+    assert set(found) == {"graphdet", "part: gnn", "part: ring membership", "part: burst membership"}
 
 
 def test_a_process_that_fails_says_how(tmp_path: Path) -> None:
