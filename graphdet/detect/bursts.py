@@ -146,7 +146,7 @@ def _what_it_did(n_acts: int) -> str:
 
 
 def _numbers_of(burst: Burst, rating: float, unit_ms: int) -> dict[str, float]:
-    """The evidence of a burst by name; reports say what each means (rings.evidence_table.BURST_NUMBERS)."""
+    """The evidence of a burst by name; what each means is in items.bursts.BURST_NUMBERS."""
     numbers = {
         "throwaway_accounts": float(burst.observed),
         "throwaways_expected": six(burst.expected),

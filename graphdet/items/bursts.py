@@ -27,6 +27,7 @@ from graphdet.evaluation.tails import adaptive_q_values
 from graphdet.items.acts import ItemActs, least_of_scales
 from graphdet.items.crowds import CROWD_SHARE
 from graphdet.items.scan import NEWCOMERS, ORDINARY, Behind, ItemFindings, accounts_of, scan_items
+from graphdet.rings.evidence_table import EvidenceNumber
 from graphdet.rings.rules import HeldBackBy
 
 LEAST_IN_BURST = 4  # behind a burst; fewer are no crowd
@@ -37,6 +38,53 @@ LEAST_PAST = 20  # acts on an item outside a burst, below which it has no past
 WINDOWS_AROUND = 8  # windows before and after a burst that say what the item is used to
 LEAST_CROWDS = 40  # items with ordinary accounts, below which their tail is not known
 CROWDS_IN_TAIL = 20  # crowds that a tail is fitted to
+
+
+# What the numbers of a burst's evidence mean, in the order in which reports show them.
+BURST_NUMBERS = (
+    EvidenceNumber(
+        "throwaway_accounts",
+        "Throwaway accounts",
+        "count",
+        "accounts that acted on the item in the burst's window and on nothing else in the whole log",
+    ),
+    EvidenceNumber(
+        "throwaways_expected",
+        "Throwaway accounts expected",
+        "figure",
+        "as many as the item's other times and the other items of the same time would have it",
+    ),
+    EvidenceNumber(
+        "throwaway_share",
+        "Share of throwaway accounts",
+        "percent",
+        "of all accounts that acted on it in the window",
+    ),
+    EvidenceNumber(
+        "burst_span_s", "Span in seconds", "figure", "from the first to the last act of these accounts"
+    ),
+    EvidenceNumber(
+        "burst_rating",
+        "Rating",
+        "figure",
+        "what all of these accounts gave; other ratings are looked at apart",
+    ),
+    EvidenceNumber(
+        "company",
+        "Ordinary accounts beyond the usual",
+        "figure",
+        "accounts that do other things too and came at the same time, beyond what the item is used to",
+    ),
+    EvidenceNumber(
+        "days_after_first_act",
+        "Days after the item's first act",
+        "figure",
+        "a new item's first accounts are new themselves, and say little",
+    ),
+    EvidenceNumber(
+        "acts_outside_burst", "Acts outside the burst", "count", "the past that the burst is held against"
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ import pytest
 from graphdet.config import load_config
 from graphdet.detect.bursts import burst_findings, burst_members
 from graphdet.graph.encode import read_graph
+from graphdet.items.bursts import BURST_NUMBERS
 from graphdet.progress import Silent
+from graphdet.reports.evidence import explained_numbers
 from graphdet.rings.finding import Explanation, RingFinding, ring_findings_of, ring_tables
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.tables import GraphArrays
@@ -71,6 +73,13 @@ def test_accounts_that_say_the_same_are_a_finding(tmp_path: Path, stars: int) ->
     assert set(place[sure > 0]) == {0}
     (again,) = ring_findings_of(ring_tables([burst]))
     assert (again.kind, again.explanation.numbers) == ("burst", burst.explanation.numbers)
+
+
+def test_every_number_has_a_meaning(tmp_path: Path) -> None:
+    (burst,), _ = found(tmp_path, 1)
+    shown = explained_numbers(burst.explanation.numbers)
+    assert {row.name for row in shown} == {number.name for number in BURST_NUMBERS}
+    assert all(row.meaning for row in shown)
 
 
 def test_ratings_in_the_middle_push_nothing(tmp_path: Path) -> None:
