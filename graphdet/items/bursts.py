@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from graphdet.arrays import Float, Int
 from graphdet.evaluation.tails import adaptive_q_values
-from graphdet.items.acts import ItemActs, least_of_scales
+from graphdet.items.acts import SHORTEST_MS, ItemActs, least_of_scales
 from graphdet.items.crowds import CROWD_SHARE
-from graphdet.items.scan import NEWCOMERS, ORDINARY, Behind, ItemFindings, accounts_of, scan_items
+from graphdet.items.scan import NEWCOMERS, ORDINARY, Behind, accounts_of, scan_items
 from graphdet.rings.evidence_table import EvidenceNumber
 from graphdet.rings.rules import HeldBackBy
 
@@ -154,7 +154,8 @@ def find_bursts(acts: ItemActs, faces: Faces, explained: NDArray[np.bool_], fdr:
     q_crowd, q = _q_values(p_crowd, tried), _q_values(p_opening, tried)
     bursts = []
     for row in rows[np.lexsort((rows, found.strongest.p[rows], p_opening[rows]))].tolist():
-        company = _company(acts, faces, found, row)
+        behind = accounts_of(acts, found, row)
+        company = _company(acts, faces, row, behind, int(found.scale_ms[row]), explained)
         held: HeldBackBy | None = None
         if company > CROWD_SHARE * found.strongest.observed[row]:
             held = "company"
@@ -168,7 +169,7 @@ def find_bursts(acts: ItemActs, faces: Faces, explained: NDArray[np.bool_], fdr:
         bursts.append(
             Burst(
                 row,
-                accounts_of(acts, found, row),
+                behind,
                 int(best.observed[row]),
                 float(best.expected[row]),
                 int(best.n_users[row]),
@@ -218,17 +219,24 @@ def _ordinary_surprise(acts: ItemActs, explained: NDArray[np.bool_]) -> Float:
     return np.asarray(-np.log(np.maximum(found.strongest.p[has], 1e-300)))
 
 
-def _company(acts: ItemActs, faces: Faces, found: ItemFindings, row: int) -> float:
-    """How many ordinary accounts act on the item in a burst's window beyond what it is used to around that time."""
-    start, end = int(found.strongest.start_ms[row]), int(found.strongest.end_ms[row])
-    scale = end - start
-    mine = faces.item[acts.item_ix] == faces.item[row]
+def _company(
+    acts: ItemActs, faces: Faces, face: int, behind: Behind, scale_ms: int, explained: NDArray[np.bool_]
+) -> float:
+    """How many ordinary accounts act on the item while a burst lasts, beyond what it is used to around that time.
+
+    The burst lasts from the first to the last act of its accounts, and on either side as long as one of them waits for
+    the next on the mean.
+    """
+    pad = max((behind.last_ms - behind.first_ms) // max(len(behind.user) - 1, 1), SHORTEST_MS // 2)
+    start, end = behind.first_ms - pad, behind.last_ms + pad + 1
+    mine = faces.item[acts.item_ix] == faces.item[face]
     user, at = acts.user_ix[mine], acts.at_ms[mine]
-    ordinary = ~((acts.lives_ms[user] >= 0) & (acts.lives_ms[user] <= int(found.scale_ms[row])))
+    ordinary = ~explained[user] & ~((acts.lives_ms[user] >= 0) & (acts.lives_ms[user] <= scale_ms))
     user, at = user[ordinary], at[ordinary]
     inside = (at >= start) & (at < end)
-    near = (at >= start - WINDOWS_AROUND * scale) & (at < end + WINDOWS_AROUND * scale) & ~inside
-    usual = max(near.sum() / (2 * WINDOWS_AROUND), (~inside).sum() * scale / acts.span_ms)
+    around = WINDOWS_AROUND * (end - start)
+    near = (at >= start - around) & (at < end + around) & ~inside
+    usual = max(near.sum() / (2 * WINDOWS_AROUND), (~inside).sum() * (end - start) / acts.span_ms)
     return float(len(np.unique(user[inside])) - usual)
 
 

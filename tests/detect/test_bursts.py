@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from graphdet.casework.decisions import give_verdict
 from graphdet.config import load_config
 from graphdet.detect.bursts import burst_findings, burst_members
 from graphdet.graph.encode import read_graph
@@ -16,6 +17,9 @@ from graphdet.rings.finding import Explanation, RingFinding, ring_findings_of, r
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.tables import GraphArrays
 from graphdet.verbs.ingest import ingest
+from graphdet.verbs.rings import find_rings
+from graphdet.verbs.score import score
+from tests.helpers.serving_world import World
 
 START = np.datetime64("2010-01-01")
 N_USERS, N_ITEMS, DAYS = 600, 60, 1_000
@@ -93,3 +97,31 @@ def test_only_flagged_bursts_vouch_for_their_members(tmp_path: Path) -> None:
         sure, place = burst_members([other], graph)
         assert not sure.any()
         assert set(place) == {-1}
+
+
+def test_accounts_of_a_burst_are_suspects_until_somebody_calls_it_innocent(
+    trained_world: World, tmp_path: Path
+) -> None:
+    store = trained_world.copy(tmp_path)
+    try:
+        graph = read_graph(store, Silent())
+        item = graph.item_ids[int(np.bincount(graph.item_ix).argmax())].as_py()
+        start = int(graph.at_ms.min()) + int(0.7 * np.ptp(graph.at_ms))
+        lines = [f"new{k:02},{item},s{k:02},{start + 20_000 * k},view" for k in range(25)]
+        log = tmp_path / "more.csv"
+        log.write_text("\n".join(["user_id,item_id,session_id,timestamp,action", *lines]) + "\n")
+        ingest(store, [log], load_config("simulated"))
+        known = find_rings(store, model_dir=trained_world.model)
+        (burst,) = [ring for ring in known.findings if ring.kind == "burst" and ring.flagged]
+        assert burst.user_ids == {f"new{k:02}" for k in range(25)}
+        suspects = {row["user_id"]: row for row in score(store, trained_world.model).scores.to_pylist()}
+        for user in sorted(burst.user_ids):
+            assert suspects[user]["flagged"]
+            assert suspects[user]["ring_id"] == burst.ring_id
+            assert suspects[user]["score"] > 0.9
+            assert "nothing else in the log" in suspects[user]["reason"]
+        give_verdict(store, "ring", burst.ring_id, "innocent", "newsletter-or-push", "", "Ann")
+        again = {row["user_id"]: row for row in score(store, trained_world.model).scores.to_pylist()}
+        assert not any(again[user]["flagged"] for user in burst.user_ids)
+    finally:
+        store.close()
