@@ -107,6 +107,7 @@ LABEL_KEYS = ("user_id", "item_id", "session_id", "event_id")
 # --- the graph in Neo4j ----------------------------------------------------------------------------------------
 MEDIUM_SCORE, LOW_SCORE = 0.5, 0.1  # from which a finding is of that risk band
 DEFAULT_ACTION = "view"
+SENT, RECEIVED = "sent", "received"  # of payments: on which side of one the user stands
 # Past participles as Neo4j users would write them; any other action becomes its own name in capitals.
 RELATIONSHIP_OF_ACTION = {
     "view": "VIEWED",

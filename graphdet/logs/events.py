@@ -15,11 +15,11 @@ from functools import reduce
 import narwhals as nw
 
 from graphdet.config import Config
+from graphdet.schema import RECEIVED, SENT
 from graphdet.tables import Frame
 
 _TEXT = nw.String()
 WELL, ILL = " (+)", " (-)"
-SENT, RECEIVED = "sent", "received"
 
 
 def events_of_rows(clean: Frame, config: Config) -> Frame:
