@@ -167,23 +167,16 @@ def _cycle_forms(transfers: Transfers, cycles: list[Cycle], fdr: float) -> list[
     return forms
 
 
-def user_evidence(transfers: Transfers, forms: Iterable[PaymentForm]) -> Float:
-    """What orders users by their payments, in nats, float64[n_users, 2]: their forms, and the size of their payments.
+def size_evidence(transfers: Transfers) -> Float:
+    """−ln of the chance that so many payments as each user makes and gets have one as large, float64[n_users].
 
-    The second is −ln of the chance that so many payments as the user makes and gets have one as large, by the log's.
+    By the amounts of the log; 0 for users without any.
     """
-    out = np.zeros((transfers.n_users, 2))
-    for form in forms:
-        users = form.accounts[form.accounts < transfers.n_users]
-        out[users, 0] = np.maximum(out[users, 0], -np.log(max(form.p_value, 1e-300)))
     n, most = np.zeros(transfers.n_accounts), np.full(transfers.n_accounts, -np.inf)
     for side in (transfers.payer, transfers.payee):
         n += np.bincount(side, minlength=transfers.n_accounts)
         np.maximum.at(most, side, transfers.log_amount)
     above = len(transfers) - np.searchsorted(transfers.sorted_amounts, most)
-    share = above / max(len(transfers), 1)
-    with np.errstate(divide="ignore"):
-        chance = -np.expm1(n * np.log1p(-np.minimum(share, 1 - 1e-12)))
-    out[:, 1] = -np.log(np.clip(chance, 1e-300, 1.0))[: transfers.n_users]
-    out[n[: transfers.n_users] == 0, 1] = 0.0
-    return out
+    share = np.minimum(above / max(len(transfers), 1), 1 - 1e-12)
+    chance = np.where(n > 0, -np.expm1(n * np.log1p(-share)), 1.0)
+    return np.asarray(-np.log(np.clip(chance, 1e-300, 1.0))[: transfers.n_users])

@@ -70,20 +70,19 @@ class Transfers:
         return order, np.searchsorted(account[order], np.arange(self.n_accounts + 1))
 
 
-def account_rows(user_ids: pa.Array, item_ids: pa.Array) -> Int | None:
+def account_rows(user_ids: pa.Array, item_ids: pa.Array, *, sure: bool = False) -> Int | None:
     """The account of each item, int64[n_items], where users and items have ids of one space; else None.
 
-    Ids that are whole numbers say nothing: those of users and of items often are both counted from 1. Accounts are
-    numbered as Transfers says.
+    Ids that are whole numbers say nothing: those of users and of items often are both counted from 1. sure: they are of
+    one space whatever they look like. Accounts are numbered as Transfers says.
     """
     place = pc.index_in(item_ids, value_set=user_ids).to_numpy(zero_copy_only=False).astype(np.float64)
     known = np.isfinite(place)
-    if not known.any():
-        return None
-    shared = item_ids.filter(pa.array(known))
-    plain = pc.all(pc.match_substring_regex(shared, "^[0-9]+$")).as_py()
-    if plain or known.sum() < LEAST_SHARED * min(len(user_ids), len(item_ids)):
-        return None
+    if not sure:
+        shared = item_ids.filter(pa.array(known))
+        plain = pc.all(pc.match_substring_regex(shared, "^[0-9]+$")).as_py()
+        if plain or known.sum() < max(LEAST_SHARED * min(len(user_ids), len(item_ids)), 1):
+            return None
     out = np.where(known, place, 0).astype(np.int64)
     out[~known] = len(user_ids) + np.arange((~known).sum())
     return out

@@ -26,6 +26,8 @@ HeldBackBy = Literal[
     "little_known",  # of a burst: the item has no past
     "opening",  # of a burst: the item was new
     "ordinary_bursts",  # of a burst: ordinary accounts come in such bursts
+    "no_past",  # of payments: the account does hardly anything else
+    "log_habit",  # of payments: other accounts of the log do nearly the same
     "score",  # its score is below what a flag needs
     "q_value",  # rings at least as strong are too often natural groups
     "unrecorded",  # found by a version that kept no rule
@@ -90,6 +92,13 @@ _WORDS: dict[HeldBackBy, Callable[[Mapping[str, Any]], str]] = {
     ),
     "ordinary_bursts": lambda n: (
         "Ordinary accounts come to single items of this log in bursts that are nearly as strong."
+    ),
+    "no_past": lambda n: (
+        f"{int(n['payments'])} of the {int(n['payments_of_account'])} payments of the account are of this form, so it "
+        f"has no past that they could be held against."
+    ),
+    "log_habit": lambda n: (
+        "Other accounts of this log have payments that look nearly as strong: it may be a habit here."
     ),
     "score": lambda n: f"Its score is {n['score']:.3g}, and a flag needs {n['least_score']:.3g}.",
     "q_value": lambda n: f"Its q-value is {n['q_value']:.3g}, above the level of {n['fdr']:.3g}.",

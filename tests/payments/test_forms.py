@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from graphdet.arrays import Float, Int
-from graphdet.payments.forms import PaymentForm, find_forms, user_evidence
+from graphdet.payments.forms import PaymentForm, find_forms, size_evidence
 from graphdet.payments.transfers import Transfers, account_rows, sides
 
 DAY_MS = 86_400_000
@@ -130,11 +130,14 @@ def test_order_and_currency_of_a_log_change_nothing() -> None:
         assert a.p_value == pytest.approx(b.p_value)
 
 
-def test_users_are_ordered_by_their_forms_and_by_the_size_of_their_payments() -> None:
-    log = Log(1).add(np.arange(50, 62), [7], [30.0], [234.08]).add([100], [101], [50.0], [9e5])
-    told = user_evidence(log.transfers(), log.forms())
-    assert set(np.argsort(-told[:, 0])[:13].tolist()) == {7, *range(50, 62)}
-    assert set(np.argsort(-told[:, 1])[:2].tolist()) == {100, 101}
+def test_the_largest_payments_are_the_rarest() -> None:
+    log = Log(1).add([100], [101], [50.0], [9e5])
+    rare = size_evidence(log.transfers())
+    assert set(np.argsort(-rare)[:2].tolist()) == {100, 101}
+    assert rare[100] == pytest.approx(
+        -np.log(1 - (1 - 1 / len(log.payer)) ** (log.payer == 100).sum()), abs=1.0
+    )
+    assert np.median(rare) < 1.5
 
 
 def test_few_transfers_are_no_error() -> None:
@@ -149,7 +152,9 @@ def test_items_are_accounts_only_where_ids_are_names_of_one_space() -> None:
     assert accounts is not None
     assert accounts.tolist() == [1, 2, 3]
     assert account_rows(pa.array(["u1", "u2"]), pa.array(["i1", "i2"])) is None
-    assert account_rows(pa.array(["1", "2"]), pa.array(["1", "2"])) is None
+    numbers = pa.array(["1", "2"])
+    assert account_rows(numbers, numbers) is None
+    assert account_rows(numbers, numbers, sure=True) is not None
     assert (
         account_rows(pa.array([f"a{n}" for n in range(99)]), pa.array(["a1", *(f"b{n}" for n in range(98))]))
         is None
