@@ -16,6 +16,7 @@ from graphdet.ports import GraphStore
 from graphdet.rings.finding import Explanation, Reason, RingFinding, RingItem, RingMember
 from graphdet.rings.rules import HeldBackBy, rule_words
 from graphdet.rings.why.reasons import duration_in_words, inclusive_span_s, span_in_words, two_digits
+from graphdet.schema import RingKind
 from graphdet.tables import GraphArrays
 from graphdet.units import DAY_MS
 from graphdet.words import iso, percent, plural
@@ -26,6 +27,7 @@ RATING_COLUMNS = (
     "sign",
 )  # attributes that are taken for ratings, the first that a log has
 MOST_RATINGS = 20  # different values; a column of more is none of ratings
+JUDGED_KINDS: tuple[RingKind, ...] = ("ring", "pair")  # whose members get their scores with the rings
 MOST_LISTED = 100  # bursts that are held back, the strongest
 MOST_SURE = 0.99  # no scan of times and counts is surer than that
 # Scores of bursts that are held back, below that of any flag. Of accounts in bursts at openings .53 were spam in Yelp's
@@ -58,13 +60,13 @@ def burst_findings(
 
 
 def burst_members(findings: Sequence[RingFinding], graph: GraphArrays) -> tuple[Float, Int]:
-    """Of every user the surest membership in a flagged burst, and the finding's place: 0 and −1 for none.
+    """Of every user the surest membership in a flagged finding that is no ring, and its place: 0 and −1 for none.
 
     Shapes: float64[n_users] in [0, 1], int64[n_users].
     """
     sure, place = np.zeros(graph.n_users), np.full(graph.n_users, -1, np.int64)
     for at, finding in enumerate(findings):
-        if finding.kind != "burst" or not finding.flagged:
+        if finding.kind in JUDGED_KINDS or not finding.flagged:
             continue
         ids = pa.array([member.user_id for member in finding.members], pa.string())
         users = pc.index_in(ids, value_set=graph.user_ids).to_numpy(zero_copy_only=False).astype(np.int64)

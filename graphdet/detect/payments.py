@@ -1,6 +1,7 @@
 """Forms of payments as findings, with their evidence in words, and what they say of users."""
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pyarrow.compute as pc
 from graphdet.arrays import Float
 from graphdet.errors import UsageError
 from graphdet.evaluation.rounding import six
-from graphdet.payments.forms import Hold, PaymentForm, find_forms, size_evidence
+from graphdet.payments.forms import FormKind, Hold, PaymentForm, find_forms, size_evidence
 from graphdet.payments.transfers import Transfers, account_rows, sides
 from graphdet.ports import GraphStore
 from graphdet.rings.finding import Explanation, Reason, RingFinding, RingItem, RingMember
@@ -55,7 +56,7 @@ def payment_evidence(store: GraphStore, graph: GraphArrays, findings: Sequence[R
         return None
     of_forms = np.zeros(graph.n_users)
     for finding in findings:
-        if finding.kind in ("ring", "burst", "pair") or finding.p_value is None:
+        if finding.kind not in get_args(FormKind) or finding.p_value is None:
             continue
         ids = pa.array([member.user_id for member in finding.members], pa.string())
         users = pc.index_in(ids, value_set=graph.user_ids).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -67,8 +68,8 @@ def transfers_of(store: GraphStore, graph: GraphArrays) -> Transfers | None:
     """The transfers of a log that has amounts and whose users and items are accounts of one kind; else None.
 
     They are of one kind where the log says on which side its users stand (a payee in the config makes such logs), or
-    where their ids say so, see payments.transfers.account_rows. A store that keeps no events has one transfer for all
-    of a session to one account, of their mean amount.
+    where their ids say so, see payments.transfers.account_rows. Acts on items that the graph lacks are left out. A
+    store that keeps no events has one transfer for all of a session to one account, of their mean amount.
     """
     if not len(graph.amount):
         return None
@@ -95,9 +96,13 @@ def transfers_of(store: GraphStore, graph: GraphArrays) -> Transfers | None:
             pc.index_in(pc.cast(table[name], pa.string()), value_set=ids).to_numpy().astype(np.int64)
             for name, ids in (("user_id", graph.user_ids), ("item_id", graph.item_ids))
         )
+        kept = np.isin(
+            user * graph.n_items + item, graph.user_ix.astype(np.int64) * graph.n_items + graph.item_ix
+        )
         amount = pc.cast(table["amount"], pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
         action = np.array(table["action"].to_pylist(), object)
-        acts = sides(user, accounts[item], action, table["at_ms"].to_numpy().astype(np.int64), amount)
+        at_ms = table["at_ms"].to_numpy().astype(np.int64)
+        acts = sides(user[kept], accounts[item[kept]], action[kept], at_ms[kept], amount[kept])
     n_accounts = max(graph.n_users, int(accounts.max(initial=-1)) + 1)
     return Transfers.of(*acts, graph.n_users, n_accounts)
 

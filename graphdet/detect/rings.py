@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from graphdet.casework.memory import Remembered, remember
 from graphdet.detect.bursts import burst_findings
 from graphdet.detect.held_back import held_back, with_doubts, with_rules
+from graphdet.detect.payments import payment_findings
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.ports import CaseworkStore
 from graphdet.rings.find import LEAST_SCORE, Candidates, Judged
@@ -20,16 +21,17 @@ def judge_and_remember(
     judge: RingJudge,
     fdr: float,
 ) -> tuple[Judged, Remembered]:
-    """Judge candidates and find bursts on single items; with all doubts.
+    """Judge candidates and find bursts on single items and forms of payments; with all doubts.
 
-    Returns all judged rings, and the findings under their lasting ids: the listed rings, then the bursts.
+    Returns all judged rings, and the findings under their lasting ids: the listed rings, then all others.
     """
     judged = judged_by(judge, candidates, fdr)
     held = held_back(candidates, judged, judge, fdr)
     findings = ring_findings(judged, candidates.model, graph, judge.logits)
     findings = with_rules(findings, judged, held, fdr)
     bursts = burst_findings(store, graph, likely_members(judged), fdr)
-    return judged, with_doubts(remember(store, (*findings, *bursts)), judged, held, fdr)
+    payments = payment_findings(store, graph, fdr)
+    return judged, with_doubts(remember(store, (*findings, *bursts, *payments)), judged, held, fdr)
 
 
 def likely_members(judged: Judged) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from graphdet import schema
 from graphdet.arrays import Float
 from graphdet.casework.memory import Remembered, settle_scores
 from graphdet.detect.bursts import burst_members
+from graphdet.detect.payments import payment_evidence
 from graphdet.detect.rings import judge_and_remember
 from graphdet.evaluation.calibration import posterior_q_values
 from graphdet.evaluation.flag_rule import FlagRule
@@ -83,7 +84,7 @@ def score_graph(
     columns = user_columns(store, graph, windows, users) if models.trees is not None else None
     parts, ring_row = parts_of(models, judged, candidates, windows, users, data, columns, settings.device)
     burst, burst_at = burst_members(known.findings, graph)
-    parts = replace(parts, burst=burst)
+    parts = replace(parts, burst=burst, payments=payment_evidence(store, graph, known.findings))
     if settings.explained:
         progress.done()
         progress.start("explain rings")
@@ -92,7 +93,7 @@ def score_graph(
     p_value = tail_p_values(logit(value))
     q_value = posterior_q_values(value)
     listed = listed_rings(every).tolist()
-    # The listed rings come first, bursts after them.
+    # The listed rings come first, all others after them.
     ring_ids = {row: finding.ring_id for row, finding in zip(listed, known.findings, strict=False)}
     quiet = np.array([ring_ids.get(row) in known.quiet for row in range(len(judged.score))], bool)
     flagged, muted_by = Flags(settings.rule, judged, candidates).settled(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.detect.bursts import burst_findings, burst_members
+from graphdet.detect.payments import payment_evidence, payment_findings
 from graphdet.detect.rings import likely_members
 from graphdet.detect.score import Flags, parts_of
 from graphdet.evaluation.calibration import posterior_q_values
@@ -77,7 +78,9 @@ class WhatIf:
         columns = user_columns(self.store, graph, windows, users) if self.models.trees is not None else None
         parts, _ = parts_of(self.models, judged, candidates, windows, users, data, columns, self.device)
         bursts = burst_findings(self.store, graph, likely_members(judged), self.fdr)
-        parts = replace(parts, burst=burst_members(bursts, graph)[0])
+        found = (*bursts, *payment_findings(self.store, graph, self.fdr))
+        payments = payment_evidence(self.store, graph, found)
+        parts = replace(parts, burst=burst_members(found, graph)[0], payments=payments)
         value = self.models.fusion.score(parts)
         flags = Flags(FlagRule(self.fdr), judged, candidates)
         flagged = flags.of(value, posterior_q_values(value), judged.flagged)

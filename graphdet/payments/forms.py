@@ -19,7 +19,7 @@ FormKind = Literal["cycle", "fan_in", "fan_out", "gather_scatter", "repeated_pai
 Hold = Literal["no_past", "log_habit", "q_value"]
 
 FORM_WORTH_A_LOOK = 0.01  # p-value up to which a form is a lead though it is not flagged
-LEAST_PAST = 0.5  # transfers of an account outside a group, in shares of the group, that make a past
+LEAST_ELSE = 0.5  # transfers of an account outside a group, in shares of the group, that make a past
 PASSED_ON = (0.8, 1.05)  # of what came in, where an account passes it on
 SAME_CYCLE = 2  # accounts that two cycles share when they are one finding
 STEPS = 4  # times that the progress of find_forms is called
@@ -133,7 +133,7 @@ def _judged(forms: list[PaymentForm], n_tested: int, fdr: float) -> list[Payment
         hold: Hold | None = None
         if by_itself > fdr:
             hold = "q_value"
-        elif form.n_all < (1 + LEAST_PAST) * len(form.rows):
+        elif form.n_all < (1 + LEAST_ELSE) * len(form.rows):
             hold = "no_past"
         elif among > fdr:
             hold = "log_habit"

@@ -1,12 +1,12 @@
 """One calibrated score from the GNN, the two behaviour scorers and the rings.
 
 Without labels the score is the probability that an account belongs to a coordinated campaign: as a member of a ring
-that was found, or of a burst on a single item, or else by what it does alone,
+that was found, of a burst on a single item or of a form of payments, or else by what it does alone,
 
     score = 1 − (1 − ring) (1 − burst) (1 − alone)        (a noisy-or, Pearl 1988, 4.3.2)
 
 `ring` is the probability of membership (the ring's own, estimated in the user's log, times that of the membership), and
-so is `burst` (see items.bursts).
+so is `burst` (see items.bursts and payments.forms).
 `alone` is a logistic model with non-negative weights on the other parts, fitted on a planted log among the accounts
 that no ring explains: those of campaigns that were missed against all others. It counts from one half on: below that it
 was no probability in real logs, and ranked accounts worse than the parts do by themselves. Where rings are
@@ -58,7 +58,8 @@ class ScoreParts:
     gnn: logit. cluster_distance, probability: scores in [0, 1]. ring: probability of being a member of the
     strongest ring, 0 for none. trees: logit, where trees learned from labels. company: float64[n_users, 3], see
     rings.company; None where nobody is to be ordered by it. burst: probability of being a member of the strongest burst
-    on a single item, 0 for none; None where nobody looked for bursts.
+    on a single item or form of payments, 0 for none; None where nobody looked for them. payments: float64[n_users, 2],
+    evidence in nats (see detect.payments), None where the log is not of payments.
     """
 
     gnn: Float
@@ -68,6 +69,7 @@ class ScoreParts:
     trees: Float | None = None
     company: Float | None = None
     burst: Float | None = None
+    payments: Float | None = None
 
     def columns(self) -> Float:
         """The basic parts on scales that add up: logits, tail shares as −ln(1 − score): float64[n, 4]."""
@@ -77,18 +79,23 @@ class ScoreParts:
         )
 
     def evidence(self) -> tuple[Float, Bool]:
-        """What orders users that no ring explains, float64[n_users, 5], and of which they can show little, bool.
+        """What orders users that no ring explains, float64[n_users, 5 or 7], and of which they can show little, bool.
 
         An account with one item shares no two with anybody: of it the network, the tie and rarity say little.
         """
         tie, crowd, n_items = np.zeros((3, len(self.gnn))) if self.company is None else self.company.T
         evidence = np.column_stack([self.gnn, self.cluster_distance, self.probability, tie, crowd])
-        return evidence, np.outer(n_items == 1, [True, False, True, True, False])
+        little = np.outer(n_items == 1, [True, False, True, True, False])
+        if self.payments is None:
+            return evidence, little
+        return np.column_stack([evidence, self.payments]), np.pad(
+            little, ((0, 0), (0, self.payments.shape[1]))
+        )
 
     def some(self, rows: NDArray[np.integer]) -> "ScoreParts":
         """Those of some users."""
         basic = (self.gnn, self.cluster_distance, self.probability, self.ring)
-        every = (*basic, self.trees, self.company, self.burst)
+        every = (*basic, self.trees, self.company, self.burst, self.payments)
         return ScoreParts(*(None if part is None else part[rows] for part in every))  # type: ignore[arg-type]
 
 
