@@ -32,7 +32,8 @@ class Warm:
 
     Shapes: features float64[n_users, n_features], behaviour; x float32[n_users, n_inputs] of the network; heard
     float32[n_items, …], what items and their audiences say; n_partners int64[n_users]; ring float64[n_users],
-    probability of being in a ring; ring_id: names of the rings of users who are in one, by row; company as of rings.
+    probability of being in a ring; ring_id: names of the rings of users who are in one, by row; company as of rings;
+    burst float64[n_users], probability of being in a burst.
     """
 
     graph: GraphArrays
@@ -46,6 +47,7 @@ class Warm:
     items: ItemCounts
     meetings: Meetings
     company: Float
+    burst: Float
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ class AccountScorer:
         trees = None if self.trees is None else np.array([self.trees_logit(account)])
         density, clusters = self.density.score(features), self.clusters.score(features)
         company = self.warm.company[[row]] if of_log else np.zeros((1, self.warm.company.shape[1]))
-        parts = ScoreParts(np.array([logit]), clusters, density, np.array([ring]), trees, company)
+        burst = self.warm.burst[[row]] if of_log else np.zeros(1)
+        parts = ScoreParts(np.array([logit]), clusters, density, np.array([ring]), trees, company, burst)
         return {
             "user_id": user_id,
             "score": six(self.fusion.score(parts, self.log)[0]),

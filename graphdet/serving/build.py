@@ -44,7 +44,8 @@ def account_scorer(
     """Read a log and judge its rings once; after that single accounts are scored from memory.
 
     `model_dir` is what train or export wrote. The store may be closed afterwards. Names of rings are those of the
-    scores in the store, as run and score write them; without such, rings count and have no name.
+    scores in the store, as run and score write them; without such, rings count and have no name. Bursts are those that
+    the store holds.
 
     Raises:
         InputError: trees of the model were grown on other columns than this log has.
@@ -77,6 +78,7 @@ def account_scorer(
         ItemCounts.of(graph),
         Meetings.of(graph, WINDOWS, crowds, user_rarity(graph)),
         company(graph, windows),
+        _bursts(store, graph),
     )
     scorer = AccountScorer(warm, model, scorers.density, scorers.clusters, scorers.fusion, trees)
     assert scorer.row_of is not None  # made now, not in the first answer
@@ -119,3 +121,15 @@ def _ring_ids(store: FindingsStore, graph: GraphArrays) -> dict[int, str]:
     rows = pc.index_in(named["user_id"], value_set=graph.user_ids).to_pylist()
     names = named["ring_id"].to_pylist()
     return {row: name for row, name in zip(rows, names, strict=True) if row is not None}
+
+
+def _bursts(store: FindingsStore, graph: GraphArrays) -> Float:
+    """The surest membership of each user in a flagged burst that the store holds, float64[n_users], 0 for none."""
+    found = store.rings()
+    bursts = found.rings.filter(pc.and_(pc.equal(found.rings["kind"], "burst"), found.rings["flagged"]))
+    members = found.members.filter(pc.is_in(found.members["ring_id"], bursts["ring_id"]))
+    rows = pc.index_in(members["user_id"], value_set=graph.user_ids)
+    members, rows = members.filter(pc.is_valid(rows)), rows.drop_null()
+    out = np.zeros(graph.n_users)
+    np.maximum.at(out, rows.to_numpy(), members["score"].to_numpy())
+    return out

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.graph.encode import read_graph
 from graphdet.learn.models import load_models
 from graphdet.progress import Silent
+from graphdet.rings.finding import Explanation, RingFinding, RingMember, ring_tables
 from graphdet.serving.accounts import AccountScorer
 from graphdet.serving.acts import NewAct
 from graphdet.serving.build import account_scorer
@@ -64,6 +66,25 @@ def test_every_account_gets_the_score_of_the_pipeline(
         found = scorer.score(user_id)
         for name in ("score", "gnn", "cluster_distance", "probability"):
             assert found[name] == pytest.approx(row[name], abs=1e-5), (user_id, name)
+
+
+def test_a_member_of_a_burst_is_as_sure_as_the_burst(
+    world: World, scorer: AccountScorer, tmp_path: Path
+) -> None:
+    store = world.copy(tmp_path)
+    nothing = store.rings()
+    user, other = scorer.warm.graph.user_ids.slice(0, 2).to_pylist()
+    burst = RingFinding(
+        "R1", 1, 1, 0.97, 0.0, 0.0, True, None, None, "", Explanation(), (RingMember(user, 0.97),)
+    )
+    burst = replace(burst, kind="burst")
+    held = replace(burst, ring_id="R2", flagged=False, members=(RingMember(other, 0.97),))
+    store.write_rings(ring_tables([burst, held]))
+    found = account_scorer(store, world.model)
+    store.write_rings(nothing)
+    store.close()
+    assert found.score(user)["score"] >= 0.97
+    assert found.score(other)["score"] == pytest.approx(scorer.score(other)["score"])
 
 
 def test_models_of_labels_score_single_accounts_alike(labelled: World, tmp_path: Path) -> None:
