@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from graphdet.casework.disclosure import Disclosure
 from graphdet.errors import GraphdetError
 from graphdet.progress import Silent
 from graphdet.reports.ring_json import ring_schema
+from graphdet.rings.finding import Explanation, Reason
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.report import report
 from tests.cli.command_line import assert_one_clear_message, inside
@@ -45,6 +47,31 @@ def key(tmp_path: Path, store: str) -> Path:
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file, strict=True))
+
+
+def test_leads_keep_their_rule_under_pseudonyms(store: str, key: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "store" / "log.duckdb"
+    copy.parent.mkdir()
+    shutil.copy(store.removeprefix("duckdb:"), copy)
+    opened = DuckDBStore(copy)
+    rings = opened.rings()
+    member = dict(zip(*(rings.members[name].to_pylist() for name in ("ring_id", "user_id")), strict=True))[
+        "ring-2"
+    ]
+    text = Explanation(
+        held_back=(Reason("crowd", f"It may be a slice of a crowd around {member}."),)
+    ).to_json()
+    opened.write_rings(rings.with_evidence([text] * rings.rings.num_rows))
+    opened.close()
+    done = inside(
+        "report", "--store", f"duckdb:{copy}", "--out", tmp_path / "out", "--pseudonymise", "--key-file", key
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (lead,) = rows(tmp_path / "out" / "leads.csv")
+    assert (lead["ring_id"], lead["held_back_by"]) == ("ring-2", "crowd")
+    assert lead["why"].startswith("It may be a slice of a crowd around u-")
+    page = (tmp_path / "out/rings/ring-2.html").read_text(encoding="utf-8")
+    assert lead["why"] in page
 
 
 def test_one_ring_in_every_format_and_nothing_else(store: str, tmp_path: Path) -> None:
