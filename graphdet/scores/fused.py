@@ -47,7 +47,8 @@ COUNTS_FROM = 0.5  # what an account does alone counts from this probability on
 ORDER_BELOW = 0.01  # scores below this order accounts, and are no probabilities
 # Of the network, distance, rarity, the closest tie and the crowd. That the tie counts twice is what was best on all but
 # one of the real worlds, mostly whichever was left out; freer weights ranked worse in that one (docs/decisions/0016).
-EVIDENCE_WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 1.0])
+# The last two are of payments, where there are any: their form and their size.
+EVIDENCE_WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 1.0, 2.0, 2.0])
 LEAST_SCORE_MARGIN = 1e-9  # scores stay this far from 0 and 1
 
 
@@ -161,7 +162,8 @@ class Fusion:
         sure = expit(alone + np.log(rarer))
         burst = 0.0 if parts.burst is None else parts.burst
         value = 1 - (1 - parts.ring) * (1 - burst) * (1 - np.where(sure >= COUNTS_FROM, sure, 0.0))
-        strength = log.rarity.strength(*parts.evidence(), EVIDENCE_WEIGHTS)
+        evidence, little = parts.evidence()
+        strength = log.rarity.strength(evidence, little, EVIDENCE_WEIGHTS[: evidence.shape[1]])
         value += np.maximum(ORDER_BELOW - value, 0.0) * strength
         return np.asarray(np.clip(value, LEAST_SCORE_MARGIN, 1 - LEAST_SCORE_MARGIN))
 

@@ -109,6 +109,21 @@ def test_a_burst_speaks_beside_a_ring() -> None:
     assert np.array_equal(replace(parts, burst=everybody).some(np.arange(5)).burst, everybody[:5])
 
 
+@pytest.mark.parametrize("column", [0, 1])
+def test_rarer_payments_never_lower_a_score(column: int) -> None:
+    parts, y = sample(2_000, 100, 0)
+    fusion = fitted(parts, y, False)
+    payments = np.random.default_rng(5).exponential(size=(2_000, 2))
+    before = fusion.score(replace(parts, payments=payments))
+    rarest = payments.copy()
+    rarest[:40, column] += 20
+    after = fusion.score(replace(parts, payments=rarest))
+    low = before[:40] < ORDER_BELOW
+    assert low.sum() > 5
+    assert (after[:40] >= before[:40]).all()
+    assert (after[:40][low] > before[:40][low]).all()
+
+
 def test_nothing_missed_is_nothing_learned() -> None:
     parts, y = sample(5_000, 100, 0, in_ring=1.1)
     fusion = Fusion.fit(parts, y)
