@@ -1,7 +1,7 @@
 """A log in memory, and the score of one account of it at a time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -229,8 +229,10 @@ class AccountScorer:
         )
 
     def _acts(self, row: int, new: Sequence[NewAct]) -> AccountActs:
-        """The acts of an account in the log, and new ones."""
+        """The acts of an account in the log, and new ones, whose time counts for nothing where the log has none."""
         graph = self.warm.graph
+        if not graph.timed:
+            new = [replace(act, at_ms=0) for act in new]
         mine = slice(*self._first_act[[row, row + 1]]) if row < graph.n_users else slice(0)
         sessions, at = np.unique(graph.session_ix[mine], return_inverse=True)
         old = AccountActs(

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -283,3 +284,12 @@ def test_a_process_that_scores_never_loads_torch(world: World) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_in_a_log_without_times_a_new_act_has_none(scorer: AccountScorer) -> None:
+    graph = scorer.warm.graph
+    untimed = copy(scorer)
+    untimed.warm = replace(scorer.warm, graph=replace(graph, at_ms=np.zeros_like(graph.at_ms)))
+    acts = untimed._acts(graph.n_users, [NewAct(graph.item_ids[0].as_py(), 1_700_000_000_000)])
+    assert acts.at_ms.tolist() == [0]
+    assert scorer._acts(graph.n_users, [NewAct(graph.item_ids[0].as_py(), 7)]).at_ms.tolist() == [7]
