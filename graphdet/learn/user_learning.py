@@ -58,7 +58,7 @@ LEARNERS_OF_USERS: dict[str, tuple[str, ...]] = {"fusion": (), "trees": (TREES_P
 class Log:
     """A log as all learners see it.
 
-    Shapes: users float64[n_users, d], items float64[n_items, k]; company float64[n_users, 3], see rings.company.
+    Shapes: users float64[n_users, d], items float64[n_items, k]; company float64[n_users, 4], see rings.company.
     """
 
     graph: GraphArrays

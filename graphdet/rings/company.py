@@ -1,11 +1,12 @@
 """What company an account keeps, by itself and before any group is looked for; it orders accounts, and accuses nobody.
 
-On how many items it acts, and two numbers in nats over chance:
+On how many items it acts, and three numbers in nats over chance:
 
 * the tie: of all accounts that act with this one within a window, the one that it shares most items with, against what
   two accounts so active would share anyway;
 * the crowd: how many accounts that do little else come to the same items within a week, against what the item and the
-  log are used to at that time. The mean over its items, below 0 where there are fewer than usual.
+  log are used to at that time. The mean over its items, below 0 where there are fewer than usual;
+* coming again: how often it acts on one item, against what the item's other users do; the most over its items.
 """
 
 from collections.abc import Sequence
@@ -25,12 +26,12 @@ PRIOR_RATE = 0.5  # accounts added to an item's own, so that a new item has a ra
 
 
 def company(graph: GraphArrays, windows: Sequence[PairArrays]) -> Float:
-    """The tie, the crowd and the number of items of every user, float64[n_users, 3].
+    """The tie, the crowd, coming again and the number of items of every user, float64[n_users, 4].
 
     windows: pairs of the log by co-action window. A log without times has no crowds: 0.
     """
     n_items = np.bincount(graph.user_ix[graph.first_rows], minlength=graph.n_users)
-    return np.column_stack([closest_tie(graph, windows), crowd(graph), n_items]).round(9)
+    return np.column_stack([closest_tie(graph, windows), crowd(graph), again(graph), n_items]).round(9)
 
 
 def closest_tie(graph: GraphArrays, windows: Sequence[PairArrays]) -> Float:
@@ -69,6 +70,22 @@ def crowd(graph: GraphArrays) -> Float:
     nats = _signed(near.astype(np.float64), rest * usual_ms / max(len(times), 1))
     total = np.bincount(user, nats, graph.n_users)
     return np.asarray(total / np.maximum(np.bincount(user, minlength=graph.n_users), 1))
+
+
+def again(graph: GraphArrays) -> Float:
+    """By how many nats a user acts on an item more often than its other users, float64[n_users], the most over items.
+
+    The average of the log counts as one more user of every item.
+    """
+    pair = graph.user_ix.astype(np.int64) * graph.n_items + graph.item_ix
+    pairs, at = np.unique(pair, return_inverse=True)
+    n = np.bincount(at, graph.n, len(pairs)).astype(np.float64)
+    user, item = np.divmod(pairs, max(graph.n_items, 1))
+    others = np.bincount(item, n, graph.n_items)[item] - n + n.sum() / max(len(n), 1)
+    usual = others / np.bincount(item, minlength=graph.n_items)[item]
+    out = np.zeros(graph.n_users)
+    np.maximum.at(out, user, surprise(n, usual))
+    return out
 
 
 def _around(item: Int, at_ms: Int, counted: NDArray[np.bool_], reach_ms: int) -> tuple[Int, Int]:

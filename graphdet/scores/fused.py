@@ -16,9 +16,9 @@ Nearly all users have no ring and do nothing that convicts them alone. What is l
 
     score = p + (ORDER_BELOW − p) strength
 
-with p the probability and `strength` all evidence pooled (see rarity): the network, distance, rarity, the closest tie
-and the crowd, each against all users of the log. It changes no score from ORDER_BELOW on, hence no flag, and is no
-probability.
+with p the probability and `strength` all evidence pooled (see rarity): the network, distance, rarity, the closest tie,
+the crowd and coming again, each against all users of the log. It changes no score from ORDER_BELOW on, hence no flag,
+and is no probability.
 
 With labels all parts, and trees beside them, are weighed by the labels: see labelled_fusion.
 
@@ -45,10 +45,12 @@ RIDGE = 1e-2
 NO_RING_BELOW = 0.01  # below this probability of membership no ring explains an account
 COUNTS_FROM = 0.5  # what an account does alone counts from this probability on
 ORDER_BELOW = 0.01  # scores below this order accounts, and are no probabilities
-# Of the network, distance, rarity, the closest tie and the crowd. That the tie counts twice is what was best on all but
-# one of the real worlds, mostly whichever was left out; freer weights ranked worse in that one (docs/decisions/0016).
-# The last two are of payments, where there are any: their form and their size.
-EVIDENCE_WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 1.0, 2.0, 2.0])
+# Of the network, distance, rarity, the closest tie, the crowd and coming again. That the tie counts twice is what was
+# best on all but one of the real worlds, mostly whichever was left out; freer weights ranked worse in that one
+# (docs/decisions/0016).
+EVIDENCE_WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 1.0, 1.0])
+# In a log of payments their form and their size come after these; coming again is a form of theirs.
+PAYMENT_WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 1.0, 0.0, 2.0, 2.0])
 LEAST_SCORE_MARGIN = 1e-9  # scores stay this far from 0 and 1
 
 
@@ -57,7 +59,7 @@ class ScoreParts:
     """What is fused, per user, all float64[n_users].
 
     gnn: logit. cluster_distance, probability: scores in [0, 1]. ring: probability of being a member of the
-    strongest ring, 0 for none. trees: logit, where trees learned from labels. company: float64[n_users, 3], see
+    strongest ring, 0 for none. trees: logit, where trees learned from labels. company: float64[n_users, 4], see
     rings.company; None where nobody is to be ordered by it. burst: probability of being a member of the strongest burst
     on a single item or form of payments, 0 for none; None where nobody looked for them. payments: float64[n_users, 2],
     evidence in nats (see detect.payments), None where the log is not of payments.
@@ -80,13 +82,13 @@ class ScoreParts:
         )
 
     def evidence(self) -> tuple[Float, Bool]:
-        """What orders users that no ring explains, float64[n_users, 5 or 7], and of which they can show little, bool.
+        """What orders users that no ring explains, float64[n_users, 6 or 8], and of which they can show little, bool.
 
         An account with one item shares no two with anybody: of it the network, the tie and rarity say little.
         """
-        tie, crowd, n_items = np.zeros((3, len(self.gnn))) if self.company is None else self.company.T
-        evidence = np.column_stack([self.gnn, self.cluster_distance, self.probability, tie, crowd])
-        little = np.outer(n_items == 1, [True, False, True, True, False])
+        beside = np.zeros((len(self.gnn), 4)) if self.company is None else self.company
+        evidence = np.column_stack([self.gnn, self.cluster_distance, self.probability, beside[:, :3]])
+        little = np.outer(beside[:, 3] == 1, [True, False, True, True, False, False])
         if self.payments is None:
             return evidence, little
         return np.column_stack([evidence, self.payments]), np.pad(
@@ -163,7 +165,8 @@ class Fusion:
         burst = 0.0 if parts.burst is None else parts.burst
         value = 1 - (1 - parts.ring) * (1 - burst) * (1 - np.where(sure >= COUNTS_FROM, sure, 0.0))
         evidence, little = parts.evidence()
-        strength = log.rarity.strength(evidence, little, EVIDENCE_WEIGHTS[: evidence.shape[1]])
+        weights = EVIDENCE_WEIGHTS if parts.payments is None else PAYMENT_WEIGHTS
+        strength = log.rarity.strength(evidence, little, weights)
         value += np.maximum(ORDER_BELOW - value, 0.0) * strength
         return np.asarray(np.clip(value, LEAST_SCORE_MARGIN, 1 - LEAST_SCORE_MARGIN))
 

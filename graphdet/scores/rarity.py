@@ -38,7 +38,7 @@ class Rarity:
     def strength(self, evidence: Float, unheard: Bool, weight: Float) -> Float:
         """All kinds pooled, float64[n_users] in [0, 1): more of any kind never lowers it.
 
-        Shapes as in the fit; weight float64[n_kinds], above 0.
+        Shapes as in the fit; weight float64[n_kinds] ≥ 0.
         """
         kinds = zip(self.levels, self.nats, evidence.T, strict=True)
         nats = np.column_stack([np.interp(x, level, worth) for level, worth, x in kinds])

@@ -4,7 +4,7 @@ import numpy as np
 
 from graphdet.features.pairs import find_pairs
 from graphdet.progress import Silent
-from graphdet.rings.company import closest_tie, company, crowd
+from graphdet.rings.company import again, closest_tie, company, crowd
 from graphdet.tables import GraphArrays
 from graphdet.units import DAY_MS
 from graphdet.workbench import Workbench
@@ -56,6 +56,16 @@ def test_a_crowd_of_accounts_that_do_nothing_else_stands_out() -> None:
     assert of(graph, found, "twin").max() < 1
 
 
+def test_who_comes_again_and_again_stands_out_where_others_come_once() -> None:
+    rows = [(f"u{k}", f"i{k % 3}", START_MS + k) for k in range(60)]
+    rows += [("again", "i0", START_MS + k * DAY_MS) for k in range(8)]
+    rows += [(f"fan{k}", "club", START_MS + n * DAY_MS) for k in range(20) for n in range(8)]
+    found = again(graph_of(rows))
+    assert of(graph_of(rows), found, "again") > 5
+    assert of(graph_of(rows), found, "fan").max() < 1  # all fans do
+    assert of(graph_of(rows), found, "u").max() == 0
+
+
 def test_without_times_there_is_no_crowd() -> None:
     graph = graph_of([(f"u{k}", "i", 0) for k in range(10)])
-    assert company(graph, []).tolist() == [[0, 0, 1]] * 10
+    assert company(graph, []).tolist() == [[0, 0, 0, 1]] * 10

@@ -19,8 +19,8 @@ def sample(n: int, n_planted: int, seed: int, in_ring: float = 0.7) -> tuple[Sco
     y[:n_planted] = 1
     ring = np.where((y == 1) & (rng.random(n) < in_ring), 0.97, 0.0)
     behaviour = rng.random((2, n))
-    company = np.column_stack([rng.exponential(size=(n, 2)), rng.integers(1, 5, n)])
-    company[rng.random(n) < 0.7, :2] = 0
+    company = np.column_stack([rng.exponential(size=(n, 3)), rng.integers(1, 5, n)])
+    company[rng.random(n) < 0.7, :3] = 0
     return ScoreParts(rng.normal(-4 + 5 * y, 1.5), *behaviour, ring, company=company), y
 
 
@@ -56,14 +56,14 @@ def test_evidence_orders_whom_no_ring_explains() -> None:
     score = fusion.score(parts)
     assert len(np.unique(score[score < ORDER_BELOW])) >= 4_990
     none = np.zeros(len(score))
-    bare = fusion.score(parts, WholeLog(float(parts.ring.mean()), Rarity((none,) * 5, (none,) * 5)))
+    bare = fusion.score(parts, WholeLog(float(parts.ring.mean()), Rarity((none,) * 6, (none,) * 6)))
     assert np.array_equal(score[bare >= ORDER_BELOW], bare[bare >= ORDER_BELOW])
     assert (score[bare < ORDER_BELOW] < ORDER_BELOW).all()
     strongest = parts.evidence()[0].argmax(axis=0)
     assert (score[strongest] > np.median(score)).all()
 
 
-@pytest.mark.parametrize("column", [0, 1])  # the tie and the crowd
+@pytest.mark.parametrize("column", [0, 1, 2])  # tie, crowd, coming again
 def test_worse_company_never_lowers_a_score(column: int) -> None:
     fusion = fitted(*sample(20_000, 400, 0), False)
     parts, _ = sample(500, 20, 2)
