@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphdet.arrays import Bool, Float, Int
+from graphdet.evaluation.beta_binomial import fit_beta_binomial, upper_tail
 from graphdet.payments.habits import HABITS, fit_habits, group_p_value, habit_likelihood
 from graphdet.payments.transfers import MOST_PER_ACCOUNT, Transfers
 
 LEAST_MEMBERS = 3  # other accounts in a fan
+LOOK_CLOSER = 0.05  # p-value up to which an amount is looked for at other accounts too
 LIKE = (1e-6, 0.01, 0.05)  # how far apart like amounts may be, in shares: to the cent, nearly, roughly
 
 
@@ -68,6 +70,8 @@ def find_fans(transfers: Transfers, *, inward: bool) -> tuple[list[Fan], int]:
             k = len(np.unique(side.other[group]))
             usual = _usual_of_members(transfers, side, group, float(each[group].max()), tolerance, of_other)
             p, expected = group_p_value(k, len(side.rows), usual, weight, own)
+            if p <= LOOK_CLOSER:
+                p = max(p, _p_elsewhere(transfers, hubs, side, group, tolerance))
             p = min(p * len(side.rows) * len(LIKE), 1.0)
             if side.hub not in found or p < found[side.hub].p_value:
                 found[side.hub] = Fan(side.hub, side.rows[group], k, len(side.rows), expected, p)
@@ -127,3 +131,22 @@ def _usual_of_members(
         amounts = transfers.log_amount[[row for row in rows.tolist() if row not in own]]
         chances.append((((amounts >= low) & (amounts <= high)).sum() + common) / (len(amounts) + 1))
     return float(np.mean(chances))
+
+
+def _p_elsewhere(transfers: Transfers, hubs: Int, side: _Side, inside: Bool, tolerance: float) -> float:
+    """P(so many like transfers, given one) by the other accounts that have such an amount; 0 where none has it twice.
+
+    A round amount, or the least that is ever paid, is rare in the log and usual at some accounts: its share among their
+    other transfers is taken to differ as Beta from account to account.
+    """
+    low, high = side.amount[inside].min() - tolerance, side.amount[inside].max() + tolerance
+    alike = np.flatnonzero((transfers.log_amount >= low) & (transfers.log_amount <= high))
+    accounts, n_alike = np.unique(hubs[alike], return_counts=True)
+    others = accounts != side.hub
+    further = n_alike[others] - 1
+    if not further.any():
+        return 0.0
+    n_all = np.bincount(hubs, minlength=transfers.n_accounts)[accounts[others]]
+    a, b = fit_beta_binomial(further, n_all - 1)
+    k, n = np.array([inside.sum() - 1]), np.array([len(inside) - 1])
+    return float(upper_tail(k, n, np.array([a]), np.array([b]))[0])

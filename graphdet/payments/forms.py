@@ -18,7 +18,10 @@ from graphdet.payments.transfers import Transfers
 FormKind = Literal["cycle", "fan_in", "fan_out", "gather_scatter", "repeated_pairs"]
 Hold = Literal["no_past", "log_habit", "q_value"]
 
-FORM_WORTH_A_LOOK = 0.01  # p-value up to which a form is a lead though it is not flagged
+FORM_WORTH_A_LOOK, MOST_Q_VALUE = (
+    0.01,
+    0.5,
+)  # p- and q-value up to which a form is a lead though it is not flagged
 LEAST_ELSE = 0.5  # transfers of an account outside a group, in shares of the group, that make a past
 PASSED_ON = (0.8, 1.05)  # of what came in, where an account passes it on
 SAME_CYCLE = 2  # accounts that two cycles share when they are one finding
@@ -47,7 +50,7 @@ class PaymentForm:
 
 
 def find_forms(transfers: Transfers, fdr: float, step: Callable[[], None] | None = None) -> list[PaymentForm]:
-    """All forms with a p-value of at most FORM_WORTH_A_LOOK or a flag; flagged ones first, then the least likely first.
+    """All forms that are flagged or worth a look; flagged ones first, then the least likely first.
 
     Flagged are those with q ≤ fdr, by Benjamini and Hochberg among the tested accounts (cycles: payments) of the log.
     Before that the p-value of an account's form is held against those of all other accounts, and an account that hardly
@@ -83,8 +86,13 @@ def find_forms(transfers: Transfers, fdr: float, step: Callable[[], None] | None
     ]
     found += _judged(forms, n_payers, fdr)
     say()
-    told = [form for form in found if form.held_back_by is None or form.p_value <= FORM_WORTH_A_LOOK]
+    told = [form for form in found if form.held_back_by is None or _worth_a_look(form)]
     return sorted(told, key=lambda form: (form.held_back_by is not None, form.p_value, form.kind, form.hub))
+
+
+def _worth_a_look(form: PaymentForm) -> bool:
+    """Whether a form that is not flagged is a lead."""
+    return form.p_value <= FORM_WORTH_A_LOOK and form.q_value <= MOST_Q_VALUE
 
 
 def _of_fan(transfers: Transfers, kind: FormKind, fan: Fan) -> PaymentForm:

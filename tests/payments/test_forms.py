@@ -86,6 +86,16 @@ def test_what_many_accounts_of_a_log_do_is_its_habit(n_shops: int, held: set[str
     assert {form.held_back_by for form in log.forms() if form.kind == "fan_in"} == held
 
 
+def test_an_amount_that_other_accounts_get_often_too_is_no_fan() -> None:
+    log = Log(1)
+    for account in range(20):  # some get the least amount often, some seldom
+        n = 2 + account % 8
+        log.add(log.rng.choice(np.arange(30, N), n, replace=False), [account], [30.0], [10.0])
+    log.add(np.arange(50, 64), [21], [30.0], [10.0])
+    assert log.flagged() == []
+    assert [form.hub for form in log.add(np.arange(70, 84), [22], [30.0], [11.37]).flagged()] == [22]
+
+
 def test_payments_that_go_round_are_a_cycle_with_or_without_order() -> None:
     ring = np.array([3, 90, 17, 140, 66])
     for days in ([100.0, 100.5, 101.0, 101.5, 102.0], [101.0, 100.0, 102.0, 100.5, 101.5]):
