@@ -13,6 +13,7 @@ from graphdet.evaluation.rounding import six
 from graphdet.items.acts import ItemActs
 from graphdet.items.bursts import Burst, Faces, find_bursts
 from graphdet.ports import GraphStore
+from graphdet.rings.find import least_score
 from graphdet.rings.finding import Explanation, Reason, RingFinding, RingItem, RingMember
 from graphdet.rings.rules import HeldBackBy, rule_words
 from graphdet.rings.why.reasons import duration_in_words, inclusive_span_s, span_in_words, two_digits
@@ -45,7 +46,7 @@ def burst_findings(
 ) -> tuple[RingFinding, ...]:
     """The bursts of a log, flagged ones first; none in a log without times.
 
-    explained: bool[n_users], accounts that a ring explains. Where the store keeps events with an attribute of
+    explained: bool[n_users], accounts that act together elsewhere. Where the store keeps events with an attribute of
     RATING_COLUMNS, acts of one rating are scanned apart (see items.bursts). Their ids are provisional.
     """
     if not graph.timed:
@@ -55,7 +56,7 @@ def burst_findings(
     held = [burst for burst in bursts if burst.held_back_by is not None][:MOST_LISTED]
     flagged = [burst for burst in bursts if burst.held_back_by is None]
     return tuple(
-        _finding(burst, acts, faces, graph, f"burst{n}") for n, burst in enumerate([*flagged, *held])
+        _finding(burst, acts, faces, graph, f"burst{n}", fdr) for n, burst in enumerate([*flagged, *held])
     )
 
 
@@ -111,15 +112,18 @@ def _numbers(column: pa.ChunkedArray) -> Float:
         return np.full(len(column), np.nan)
 
 
-def _finding(burst: Burst, acts: ItemActs, faces: Faces, graph: GraphArrays, ring_id: str) -> RingFinding:
+def _finding(
+    burst: Burst, acts: ItemActs, faces: Faces, graph: GraphArrays, ring_id: str, fdr: float
+) -> RingFinding:
     held, rating = burst.held_back_by, float(faces.rating[burst.face])
-    score = min(1 - burst.q_value, MOST_SURE) if held is None else HELD_SCORE[held]
-    own = score * (1 - min(burst.expected / max(burst.observed, 1), 1.0))
+    sure = (1 - burst.q_value) * (1 - min(burst.expected / max(burst.observed, 1), 1.0))
+    score = min(sure, MOST_SURE) if held in (None, "score") else HELD_SCORE[held]
     users = [graph.user_ids[int(user)].as_py() for user in burst.behind.user]
     item = graph.item_ids[int(faces.item[burst.face])].as_py()
     numbers = _numbers_of(burst, rating, acts.unit_ms)
     reasons = _reasons(numbers, burst)
-    rules = () if held is None else (Reason(held, rule_words(held, numbers), numbers=numbers),)
+    said = numbers | {"score": score, "least_score": least_score(fdr)}
+    rules = () if held is None else (Reason(held, rule_words(held, said), numbers=numbers),)
     did = {
         user: (Reason("burst", _what_it_did(int(n)), numbers={"n_acts": int(n)}),)
         for user, n in zip(users, burst.behind.n_acts, strict=True)
@@ -136,7 +140,7 @@ def _finding(burst: Burst, acts: ItemActs, faces: Faces, graph: GraphArrays, rin
         last_seen=iso(acts.origin_ms + burst.behind.last_ms),
         reason=reasons[0].text,
         explanation=Explanation(numbers, reasons, _against(rating), did, held_back=rules),
-        members=tuple(RingMember(user, six(own)) for user in users),
+        members=tuple(RingMember(user, six(score)) for user in users),
         items=(RingItem(item, len(users), six(burst.observed / max(burst.expected, 1e-9))),),
         kind="burst",
     )

@@ -9,7 +9,7 @@ from graphdet.detect.held_back import held_back, with_doubts, with_rules
 from graphdet.detect.payments import payment_findings
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.ports import CaseworkStore
-from graphdet.rings.find import LEAST_SCORE, Candidates, Judged
+from graphdet.rings.find import LEAST_SCORE, Candidates, Judged, stands_out
 from graphdet.rings.why.findings import ring_findings
 from graphdet.tables import GraphArrays
 
@@ -29,14 +29,17 @@ def judge_and_remember(
     held = held_back(candidates, judged, judge, fdr)
     findings = ring_findings(judged, candidates.model, graph, judge.logits)
     findings = with_rules(findings, judged, held, fdr)
-    bursts = burst_findings(store, graph, likely_members(judged), fdr)
+    bursts = burst_findings(store, graph, coordinated(judged, candidates), fdr)
     payments = payment_findings(store, graph, fdr)
     return judged, with_doubts(remember(store, (*findings, *bursts, *payments)), judged, held, fdr)
 
 
-def likely_members(judged: Judged) -> NDArray[np.bool_]:
-    """Accounts that a likely ring explains, bool[n_users]."""
-    users = judged.blocks.users
-    out = np.zeros(users.shape[1], bool)
-    out[users[judged.score >= LEAST_SCORE].indices] = True
+def coordinated(judged: Judged, candidates: Candidates) -> NDArray[np.bool_]:
+    """Accounts that are no part of an ordinary crowd, bool[n_users].
+
+    They are in a likely ring, or in a candidate that stands out from the crowd, whatever the judge says of it.
+    """
+    out = np.zeros(candidates.model.n_users, bool)
+    out[judged.blocks.users[judged.score >= LEAST_SCORE].indices] = True
+    out[candidates.blocks.users[stands_out(candidates.evidence)].indices] = True
     return out

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from graphdet.detect.bursts import burst_findings, burst_members
 from graphdet.detect.payments import payment_evidence, payment_findings
-from graphdet.detect.rings import likely_members
+from graphdet.detect.rings import coordinated
 from graphdet.detect.score import Flags, parts_of
 from graphdet.evaluation.calibration import posterior_q_values
 from graphdet.evaluation.flag_rule import FlagRule
@@ -77,7 +77,7 @@ class WhatIf:
         data = graph_in_pyg(graph, users, items, windows, quiet)
         columns = user_columns(self.store, graph, windows, users) if self.models.trees is not None else None
         parts, _ = parts_of(self.models, judged, candidates, windows, users, data, columns, self.device)
-        bursts = burst_findings(self.store, graph, likely_members(judged), self.fdr)
+        bursts = burst_findings(self.store, graph, coordinated(judged, candidates), self.fdr)
         found = (*bursts, *payment_findings(self.store, graph, self.fdr))
         payments = payment_evidence(self.store, graph, found)
         parts = replace(parts, burst=burst_members(found, graph)[0], payments=payments)

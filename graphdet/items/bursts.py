@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from graphdet.arrays import Float, Int
 from graphdet.evaluation.tails import adaptive_q_values
 from graphdet.items.acts import SHORTEST_MS, ItemActs, least_of_scales
-from graphdet.items.crowds import CROWD_SHARE
-from graphdet.items.scan import NEWCOMERS, ORDINARY, Behind, accounts_of, scan_items
+from graphdet.items.crowds import CROWD_SHARE, throwaways
+from graphdet.items.scan import NEWCOMERS, ORDINARY, Behind, Strongest, accounts_of, scan_items
 from graphdet.rings.evidence_table import EvidenceNumber
+from graphdet.rings.find import least_score
 from graphdet.rings.rules import HeldBackBy
 
 LEAST_IN_BURST = 4  # behind a burst; fewer are no crowd
@@ -91,8 +92,8 @@ BURST_NUMBERS = (
 class Faces:
     """What is scanned on its own: an item, or in a log with ratings the acts of one rating on an item.
 
-    Shapes, all [n_faces]: item int64, its row; rating float64, NaN in a log without ratings; tried bool, whether a
-    burst on it may be a finding.
+    Shapes, all [n_faces]: item int64, its row, ascending; rating float64, NaN in a log without ratings; tried bool,
+    whether a burst on it may be a finding.
     """
 
     item: Int
@@ -113,7 +114,8 @@ class Burst:
     age_ms: from the item's first act to the window. n_past: acts on the item outside it. company: ordinary accounts
     beyond what the item is used to.
     p_value: of the scan, of ordinary crowds and of openings the largest; q_value over the faces that are tried.
-    held_back_by: "company", "ordinary_bursts", "little_known" or "opening"; None where it is flagged.
+    held_back_by: "company", "ordinary_bursts", "little_known", "opening" or
+    "score"; None where it is flagged.
     """
 
     face: int
@@ -133,8 +135,10 @@ class Burst:
 def find_bursts(acts: ItemActs, faces: Faces, explained: NDArray[np.bool_], fdr: float) -> list[Burst]:
     """The bursts that the scan finds at a false discovery rate of fdr, the strongest first, flagged or held back.
 
-    acts: of faces instead of items. explained: bool[n_users], accounts that a ring explains: they are not ordinary.
+    acts: of faces instead of items. explained: bool[n_users], accounts that act together and are no ordinary crowd.
     """
+    if throwaways(acts, acts.scales_ms()[-1]).sum() < LEAST_IN_BURST:
+        return []  # in many logs nobody acts only once
     found = scan_items(acts, fdr, (NEWCOMERS,), choose=least_of_scales)[0]
     tried = faces.tried & (np.bincount(acts.item_ix, minlength=acts.n_items) > 0)
     q_scan = _q_values(found.strongest.p, tried)
@@ -165,6 +169,8 @@ def find_bursts(acts: ItemActs, faces: Faces, explained: NDArray[np.bool_], fdr:
             held = "little_known"
         elif q[row] > fdr:
             held = "opening"
+        elif _sure(q[row], found.strongest, row) < least_score(fdr):
+            held = "score"
         best = found.strongest
         bursts.append(
             Burst(
@@ -183,6 +189,11 @@ def find_bursts(acts: ItemActs, faces: Faces, explained: NDArray[np.bool_], fdr:
             )
         )
     return bursts
+
+
+def _sure(q: float, best: Strongest, row: int) -> float:
+    """How sure it is of an account in a burst that it was sent: it is neither chance nor one of those expected."""
+    return float((1 - q) * (1 - min(best.expected[row] / max(best.observed[row], 1), 1.0)))
 
 
 def crowd_p_values(surprise: Float, crowds: Float) -> Float:
@@ -229,7 +240,8 @@ def _company(
     """
     pad = max((behind.last_ms - behind.first_ms) // max(len(behind.user) - 1, 1), SHORTEST_MS // 2)
     start, end = behind.first_ms - pad, behind.last_ms + pad + 1
-    mine = faces.item[acts.item_ix] == faces.item[face]
+    its_faces = np.searchsorted(faces.item, faces.item[face] + np.arange(2))
+    mine = slice(*np.searchsorted(acts.item_ix, its_faces))
     user, at = acts.user_ix[mine], acts.at_ms[mine]
     ordinary = ~explained[user] & ~((acts.lives_ms[user] >= 0) & (acts.lives_ms[user] <= scale_ms))
     user, at = user[ordinary], at[ordinary]

@@ -36,11 +36,11 @@ class Log:
         first = int(self.user.max()) + 1
         return self.add(item, np.arange(first, first + n), at_ms + np.arange(n) * within_ms // n)
 
-    def bursts(self, faces: Faces | None = None) -> list[Burst]:
-        """What is found at 5 %."""
+    def bursts(self, faces: Faces | None = None, fdr: float = 0.05) -> list[Burst]:
+        """What is found, at 5 % unless told."""
         n = int(self.user.max()) + 1
         acts = ItemActs.of(self.item, self.user, self.at, self.n_items, n)
-        return find_bursts(acts, faces or Faces.of_items(self.n_items), np.zeros(n, bool), 0.05)
+        return find_bursts(acts, faces or Faces.of_items(self.n_items), np.zeros(n, bool), fdr)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -142,3 +142,16 @@ def test_campaigns_among_the_crowds_do_not_widen_their_tail() -> None:
     assert clean < 1e-6
     assert with_campaigns < 1e-4
     assert crowd_p_values(np.array([25.0]), crowds[:30])[0] == 1.0
+
+
+def test_a_burst_of_which_many_were_expected_is_held_back() -> None:
+    log = Log(1)
+    for day in range(10, 195):  # items to which newcomers come all the time, to one of them more
+        log.throwaways(PUSHED, 20, day * DAY_MS, DAY_MS)
+        for item in range(20, 60):
+            log.throwaways(item, 2, day * DAY_MS, DAY_MS)
+    log.throwaways(PUSHED, 25, AT_MS, 4 * HOUR_MS)
+    for fdr, held in ((0.05, None), (0.001, "score")):  # a flag needs to be surer than 1 - 2 fdr
+        (burst,) = [burst for burst in log.bursts(fdr=fdr) if burst.face == PUSHED]
+        assert 0.005 < burst.expected / burst.observed < 0.02
+        assert (burst.held_back_by, burst.q_value < fdr) == (held, True)
