@@ -13,8 +13,8 @@ from graphdet.casework.memory import Remembered
 from graphdet.judge.examples import RING_LABEL
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.rings.blocks import Blocks
-from graphdet.rings.evidence_table import judge_inputs
-from graphdet.rings.find import Candidates, Judged, least_score, level_of_judge
+from graphdet.rings.evidence_table import INPUTS, judge_inputs
+from graphdet.rings.find import LEAST_SCORE, Candidates, Judged, least_score
 from graphdet.rings.finding import Reason, RingFinding
 from graphdet.rings.membership import listed_rings
 from graphdet.rings.rules import HeldBackBy, crowd_rules, rule_words
@@ -68,10 +68,13 @@ def held_back(candidates: Candidates, judged: Judged, judge: RingJudge, fdr: flo
     flagged = np.flatnonzero(would.flagged)
     inputs = judge_inputs(would.evidence)[flagged]
     taken = would.logit[flagged] - judge.logits(inputs, would.fold[flagged])
-    strange = np.zeros(len(flagged), bool) if judge.known is None else judge.known.strange(inputs)
+    known = judge.known
+    strange = np.zeros(len(flagged), bool) if known is None else known.strange(inputs)
     row = _same_group(would.blocks.take(flagged), judged.standing.blocks)
     held = (taken > 0) & ~((row >= 0) & judged.flagged[row])
-    return HeldBack(row[held], strange[held], taken[held])
+    unlike = [] if known is None else known.strange_in(inputs[held])
+    names = [[INPUTS[at] for at in its] for its in unlike]
+    return HeldBack(row[held], strange[held], taken[held], names)
 
 
 def _same_group(blocks: Blocks, others: Blocks) -> NDArray[np.int64]:
@@ -121,11 +124,12 @@ def _levels(judged: Judged, row: int, fdr: float) -> list[Reason]:
     """Which of the levels of a flag a ring does not reach."""
     score, p_value, q_value = (float(one[row]) for one in (judged.score, judged.p_value, judged.q_value))
     rules = []
-    if judged.apart[row] and level_of_judge(judged.score, judged.q_value)[row] <= fdr:
+    least = LEAST_SCORE if judged.by_tail else least_score(fdr)
+    if not score >= least:
+        rules.append(_rule("score", {"score": score, "least_score": least}))
+    elif judged.by_tail and judged.apart[row]:
         rules.append(_rule("ordinary_tail", {"p_value": p_value}))
-    if not score >= least_score(fdr):
-        rules.append(_rule("score", {"score": score, "least_score": least_score(fdr)}))
-    if not q_value <= fdr:
+    if not judged.by_tail and not q_value <= fdr:
         rules.append(_rule("q_value", {"q_value": q_value, "fdr": fdr}))
     return rules
 
@@ -191,6 +195,6 @@ def _overruled(n_groups: int) -> list[str]:
     if not n_groups:
         return []
     return [
-        f"{plural(n_groups, 'group')} would be flagged, but this judge was not trained on this log, and too many "
-        f"ordinary groups look nearly as strong to it: graphdet train --model DIR, then graphdet rings --model DIR."
+        f"{plural(n_groups, 'group')} would be flagged by score alone, but too many ordinary groups of this log look "
+        f"nearly as strong."
     ]

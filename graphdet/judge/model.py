@@ -1,7 +1,7 @@
 """A trained judge of rings: small networks in NumPy, so that judging needs no torch (see training.py for training)."""
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from graphdet.arrays import Float
 from graphdet.errors import GraphdetError
-from graphdet.evaluation.sketch import Sketch, likeness
 from graphdet.judge.examples import KnownCampaigns
 from graphdet.rings.find import Candidates, Judged, judge_rings
 
@@ -20,17 +20,13 @@ BLIND = -30.0  # logit of a judge that learned nothing
 # A group that is like none of the campaigns planted into the log lies outside what the networks have learned, so their
 # answer for it is a guess. Its logit is held at this value at most, which is even odds.
 NO_OPINION = 0.0
-# In the file of a judge: what the names of the second judge's arrays begin with, what those of the planted campaigns
-# begin with, and the name of the sketch of the log that the judge was trained on.
-SECOND_PREFIX, KNOWN_PREFIX, HOME = "second.", "known.", "home"
-# Two logs are taken for the same, one perhaps a little later, when the Jaccard index of their acts is at least this.
-# So a log is known again until it has doubled.
-SAME_LOG = 0.5
+# In the file of a judge: what the names of the second judge's arrays and of those of the planted campaigns begin with.
+SECOND_PREFIX, KNOWN_PREFIX = "second.", "known."
 # How far a log's own judge may be below and above its second judge, in logits. Below: of the two answers the stronger
 # one holds, but whoever asks two judges has to expect twice as many false alarms, so the second judge's answer counts
 # ln 2 less. Above: nobody is accused where the second judge is far from sure.
 BELOW_SECOND, ABOVE_SECOND = float(np.log(2)), 2.0
-JUDGE_FORMAT = 7
+JUDGE_FORMAT = 8
 MOST_APART = 5.0  # standard deviations from the mean that an input counts for
 
 
@@ -42,8 +38,7 @@ class RingJudge:
     standardise the inputs. A positive logit means: more like the planted campaigns than like the log's own
     groups. known: the campaigns planted into the log that it was trained on, where it was trained on one: a group like
     none of them gets no logit above NO_OPINION. second: a judge of other logs that knows this one; no logit is further
-    than BELOW_SECOND below or ABOVE_SECOND above its. home: a sketch of the acts of the log that it was trained on;
-    empty where that was no log of the user's.
+    than BELOW_SECOND below or ABOVE_SECOND above its.
     """
 
     weights: dict[str, NDArray[np.float32]]
@@ -51,7 +46,6 @@ class RingJudge:
     scale: NDArray[np.float64]
     second: "RingJudge | None" = None
     known: KnownCampaigns | None = None
-    home: Sketch = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @classmethod
     def blind(cls) -> "RingJudge":
@@ -61,11 +55,13 @@ class RingJudge:
     def logits(self, inputs: NDArray[np.float64], fold: NDArray[np.int64]) -> NDArray[np.float64]:
         """Judge blocks, each by the networks that did not see its fold.
 
+        An unknown input, NaN, counts as one at its mean.
+
         Shapes: inputs float64[n, n_inputs]; fold int64[n] in 0 … N_FOLDS − 1; returns float64[n].
         """
         if not self.weights:
             return np.full(len(inputs), BLIND)
-        x = np.clip((inputs - self.mean) / self.scale, -MOST_APART, MOST_APART)
+        x = standardised(inputs, self.mean, self.scale)
         out = np.zeros(len(x))
         for held_out in range(N_FOLDS):
             rows = np.flatnonzero(fold == held_out)
@@ -84,10 +80,6 @@ class RingJudge:
             out = np.clip(out, other - BELOW_SECOND, other + ABOVE_SECOND)
         return out
 
-    def at_home(self, acts: Sketch) -> bool:
-        """Whether a log with these acts is the one that the judge was trained on, a little later perhaps."""
-        return likeness(self.home, acts) >= SAME_LOG
-
     def save(self, directory: Path) -> None:
         """Write ring_judge.safetensors and ring_judge.json."""
         directory.mkdir(parents=True, exist_ok=True)
@@ -104,8 +96,6 @@ class RingJudge:
             weights |= {
                 KNOWN_PREFIX + one.name: getattr(self.known, one.name) for one in fields(KnownCampaigns)
             }
-        if len(self.home):
-            weights[HOME] = self.home
         save_file(weights, directory / "ring_judge.safetensors")
         (directory / "ring_judge.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
@@ -129,13 +119,17 @@ class RingJudge:
                 f"{JUDGE_FORMAT}; "
                 "train it again"
             )
-        home = weights.pop(HOME, np.zeros(0, np.int64))
         of_second, of_known = _taken(weights, SECOND_PREFIX), _taken(weights, KNOWN_PREFIX)
         second = None
         if "second" in about:
             second = cls(of_second, np.asarray(about["second"]["mean"]), np.asarray(about["second"]["scale"]))
         known = KnownCampaigns(**of_known) if of_known else None
-        return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]), second, known, home)
+        return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]), second, known)
+
+
+def standardised(inputs: Float, mean: Float, scale: Float) -> Float:
+    """Inputs as the networks take them, at most MOST_APART from 0; an unknown one is at its mean, 0."""
+    return np.nan_to_num(np.clip((inputs - mean) / scale, -MOST_APART, MOST_APART))
 
 
 def _taken(weights: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
@@ -145,10 +139,5 @@ def _taken(weights: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[A
 
 
 def judged_by(judge: RingJudge, candidates: Candidates, fdr: float) -> Judged:
-    """Judge candidates by a trained judge, who may be at home in their log."""
-    return judge_rings(candidates, judge.logits, fdr, at_home=is_at_home(judge, candidates))
-
-
-def is_at_home(judge: RingJudge, candidates: Candidates) -> bool:
-    """Whether the judge was trained on the log of these candidates."""
-    return len(judge.home) > 0 and judge.at_home(candidates.acts)  # the sketch of a large log takes a second
+    """Judge candidates by a trained judge."""
+    return judge_rings(candidates, judge.logits, fdr)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from graphdet.errors import NotEnoughData
 from graphdet.gnn.threads import side_by_side
-from graphdet.judge.examples import KnownCampaigns, Lessons
-from graphdet.judge.model import MOST_APART, N_FOLDS, N_SEEDS, RingJudge
+from graphdet.judge.examples import KnownCampaigns, Lessons, mean_and_scale
+from graphdet.judge.model import N_FOLDS, N_SEEDS, RingJudge, standardised
 from graphdet.judge.monotone_nets import MonotoneNets, fit
 
 TRUNCATE_AT = 3.0  # logit above which a natural group is not pulled down any more
@@ -68,7 +68,7 @@ def train_ring_judge(
     doubted = lessons.is_natural & (judge.logits(lessons.inputs, lessons.fold) > DOUBT_AT)
     if doubted.any() and doubted.sum() >= MANY_DOUBTED * lessons.is_natural.sum():
         judge = _train_once(lessons.of_rows(np.flatnonzero(~doubted)), direction, seed, base)
-    return replace(judge, known=KnownCampaigns.of(lessons))
+    return replace(judge, known=KnownCampaigns.of(lessons, direction))
 
 
 def _enough(lessons: Lessons) -> bool:
@@ -87,13 +87,15 @@ def _train_once(lessons: Lessons, direction: Sequence[int], seed: int, base: Les
     of_row = np.concatenate(
         [np.full(len(part.inputs), weight / len(part.inputs)) for part, weight in sources]
     )
-    mean = of_row @ inputs
-    scale = np.sqrt(of_row @ (inputs - mean) ** 2) + 1e-6
-    x = np.clip((inputs - mean) / scale, -MOST_APART, MOST_APART)
+    mean, scale = mean_and_scale(inputs, of_row)
+    scale = scale + 1e-6
+    x = standardised(inputs, mean, scale)
     is_ring = np.concatenate([part.is_ring for part, _ in sources])
 
     def without(held_out: int) -> MonotoneNets:
-        share = [weight * _shares(part, held_out if part is lessons else None) for part, weight in sources]
+        share = [
+            weight * loss_shares(part, held_out if part is lessons else None) for part, weight in sources
+        ]
         return fit(
             x, is_ring, np.concatenate(share), N_SEEDS, direction, N_FOLDS * seed + held_out, TRUNCATE_AT
         )
@@ -105,8 +107,16 @@ def _train_once(lessons: Lessons, direction: Sequence[int], seed: int, base: Les
     return RingJudge(weights, mean, scale)
 
 
-def _shares(lessons: Lessons, held_out: int | None) -> NDArray[np.float64]:
-    """The weight of each row in the loss, float64[n]; natural groups of the fold that is held out weigh 0."""
+def loss_shares(lessons: Lessons, held_out: int | None) -> NDArray[np.float64]:
+    """The weight of each row in the loss, float64[n]; natural groups of the fold that is held out weigh 0.
+
+    They add up to 1 + NOT_RING_WEIGHT.
+    """
+    if lessons.share is not None:
+        seen = lessons.share * ~(
+            lessons.is_natural & (lessons.fold == (-1 if held_out is None else held_out))
+        )
+        return np.asarray((1 + NOT_RING_WEIGHT) * seen / seen.sum())
     innocent, natural = lessons.is_innocent, lessons.is_natural
     share = _evenly(lessons.campaign, lessons.is_ring) + INNOCENT_WEIGHT * _evenly(lessons.innocent, innocent)
     seen = natural if held_out is None else natural & (lessons.fold != held_out)

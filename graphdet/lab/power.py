@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from graphdet.errors import NotEnoughData
 from graphdet.evaluation.intervals import wilson
-from graphdet.judge.model import RingJudge, is_at_home
+from graphdet.judge.model import RingJudge
 from graphdet.learn.insufficient import with_size_of_log
 from graphdet.learn.ring_lessons import plan_for, plant_and_judge
 from graphdet.progress import Progress
@@ -135,14 +135,11 @@ def _judged_alone(planted: Planted, candidates: Candidates, judge: RingJudge, fd
     campaign, jaccard = campaign_overlap(candidates.blocks, planted.campaign_of_user)
     own = jaccard < APART
     margins = naming_margins(_planted_blocks(planted), candidates.model).among_touched
-    at_home = is_at_home(judge, candidates)
     trials = []
     for number, group in enumerate(planted.campaigns):
         its = (campaign == number) & (jaccard >= APART)
         is_candidate = bool((its & (jaccard >= SAME_CAMPAIGN_JACCARD)).any())
-        found = is_candidate and _is_flagged(
-            candidates, np.flatnonzero(own | its), jaccard, its, judge, at_home, fdr
-        )
+        found = is_candidate and _is_flagged(candidates, np.flatnonzero(own | its), jaccard, its, judge, fdr)
         asked = group.asked
         trials.append(
             PowerTrial(
@@ -164,7 +161,6 @@ def _is_flagged(
     jaccard: NDArray[np.float64],
     its: NDArray[np.bool_],
     judge: RingJudge,
-    at_home: bool,
     fdr: float,
 ) -> bool:
     part = replace(
@@ -174,7 +170,7 @@ def _is_flagged(
         inputs=candidates.inputs[rows],
         fold=candidates.fold[rows],
     )
-    judged = judge_rings(part, judge.logits, fdr, at_home=at_home)
+    judged = judge_rings(part, judge.logits, fdr)
     right = np.flatnonzero(its & (jaccard >= SAME_CAMPAIGN_JACCARD))
     flagged = judged.flagged_users
     its_users = candidates.blocks.users[right]

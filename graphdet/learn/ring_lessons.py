@@ -16,7 +16,7 @@ from graphdet.learn.insufficient import with_size_of_log
 from graphdet.learn.user_labels import Task
 from graphdet.progress import Progress
 from graphdet.rings.evidence_table import JUDGE_DIRECTION
-from graphdet.rings.find import Candidates, acts_sketch, campaign_overlap, judge_rings, ring_candidates
+from graphdet.rings.find import Candidates, campaign_overlap, judge_rings, ring_candidates
 from graphdet.simulation.assemble import Planted
 from graphdet.simulation.campaigns import Campaign, training_plan
 from graphdet.simulation.innocents import training_innocents
@@ -95,8 +95,6 @@ def plant_and_judge(
     own = Lessons.joined(lessons)
     with with_size_of_log(graph):
         judge = seconded(train_ring_judge(own, JUDGE_DIRECTION, seed, shipped_lessons()), shipped, own)
-        # Of the log and not of a copy, where ids are dealt anew.
-        judge = replace(judge, home=acts_sketch(graph))
     task, source_user, windows, candidates = first
     task = without_suspects(task, source_user, candidates, judge)
     progress.done()
@@ -118,7 +116,7 @@ def without_suspects(
     task: Task, source_user: NDArray[np.int32], candidates: Candidates, judge: RingJudge
 ) -> Task:
     """Take members of the log's own rings, those that its judge would flag, out of the examples of ordinary users."""
-    judged = judge_rings(candidates, judge.logits, DOUBT_FDR, at_home=True)
+    judged = judge_rings(candidates, judge.logits, DOUBT_FDR)
     suspects = np.unique(judged.flagged_users.indices)
     y = task.y.copy()
     y[suspects[(task.campaign[suspects] < 0) & (source_user[suspects] >= 0)]] = -1

@@ -34,6 +34,8 @@ class EvidenceNumber:
 
     supports: codes of the reasons that rest on this number in the judge's eyes (see rings.why.explain).
 
+    needs: what a log must have for the number to be known: "times", or "sittings", which are times finer than days.
+
     measured_by: the code of the measured counter-evidence (see rings.why.counter) that says the same as this number
     does; a report does not repeat it.
     """
@@ -45,6 +47,7 @@ class EvidenceNumber:
     scale: InputScale | None = None
     direction: Literal[-1, 0, 1] | None = None
     supports: tuple[str, ...] = ()
+    needs: Literal["times", "sittings"] | None = None
     measured_by: str | None = None
 
     @property
@@ -55,11 +58,12 @@ class EvidenceNumber:
 
 # The order of the rows is the order of the judge's inputs, which the shipped weights depend on, and of the report.
 #
-# Small groups on items that nobody else visits have a large exclusivity and a large focus too, so the direction of
-# these two is left to be learned. The judge is not told the lift: it grows with the size of the log, so that every
-# group of a log larger than those it learned from looked like a ring. Nor is it told the elsewhere_lift, without which
-# it is right more often in a log it does not know (docs/decisions/0003-rings.md), nor n_acts and expected_acts, which
-# say the same as the margin, the density and the two sizes. Analysts are shown all of them.
+# Small groups on items that nobody else visits have a large focus too, so its direction is left to be learned, as are
+# those of the sizes and of what was done in one sitting: scripts do all in one, bought accounts one act at a time. The
+# judge is not told the lift: it grows with the size of the log, so that every group of a log larger than those it
+# learned from looked like a ring. Nor is it told the elsewhere_lift, without which it is right more often in a log it
+# does not know (docs/decisions/0003-rings.md), nor n_acts and expected_acts, which say the same as the margin, the
+# density and the two sizes. Analysts are shown all of them.
 EVIDENCE_TABLE: tuple[EvidenceNumber, ...] = (
     EvidenceNumber(
         "n_users",
@@ -128,7 +132,7 @@ EVIDENCE_TABLE: tuple[EvidenceNumber, ...] = (
         "percent",
         "Of all who acted on a target while the ring was at work, the share in it.",
         scale="log_shifted",
-        direction=0,
+        direction=1,
         supports=("exclusive_targets",),
         measured_by="open_targets",
     ),
@@ -146,8 +150,8 @@ EVIDENCE_TABLE: tuple[EvidenceNumber, ...] = (
         "sharpness",
         "Sharpness of the edge",
         "percent",
-        "Of the accounts that touch at least half as many targets as a typical member while the ring was at "
-        "work, the share inside. A group of fans fades out gradually; a steered group ends sharply.",
+        "Of the accounts that touch at least three quarters as many targets as a typical member while the ring was "
+        "at work, the share inside. A group of fans fades out gradually; a steered group ends sharply.",
         scale="logit",
         direction=1,
         supports=("exclusive_targets",),
@@ -171,14 +175,34 @@ EVIDENCE_TABLE: tuple[EvidenceNumber, ...] = (
         measured_by="taste_elsewhere",
     ),
     EvidenceNumber(
+        "fading_nats",
+        "Beyond the audience (nats)",
+        "figure",
+        "Of outsiders who act on a target, ever fewer act on one more. How many times more accounts act on as many "
+        "targets as the members do than that gives, as a logarithm: each 2.3 is a factor of ten.",
+        scale="asinh",
+        direction=1,
+        supports=("shared_targets",),
+    ),
+    EvidenceNumber(
+        "unlikeness",
+        "Unlikeness of the members",
+        "figure",
+        "How much the members differ in what they do elsewhere (how many items, how many visits, how popular items), "
+        "against all accounts (1). Accounts of one make are alike.",
+        scale="log",
+        direction=-1,
+    ),
+    EvidenceNumber(
         "spread",
         "Spread in time",
         "figure",
         "How far apart in time the members act on a target, against its whole audience (1). Small values "
         "mean acting in step.",
         scale="log_shifted",
-        direction=0,
+        direction=-1,
         supports=("lockstep",),
+        needs="times",
     ),
     EvidenceNumber(
         "session_share",
@@ -188,6 +212,7 @@ EVIDENCE_TABLE: tuple[EvidenceNumber, ...] = (
         scale="logit",
         direction=0,
         supports=("one_sitting", "scripted"),
+        needs="sittings",
     ),
     EvidenceNumber(
         "recurrence",
@@ -197,6 +222,17 @@ EVIDENCE_TABLE: tuple[EvidenceNumber, ...] = (
         "window just as long: the share in that other window. A crowd comes every day, a campaign once.",
         scale="logit",
         direction=-1,
+        needs="times",
+    ),
+    EvidenceNumber(
+        "persistence",
+        "Share of the log's time",
+        "percent",
+        "How much of the log's time passes from the first to the last of the ring's acts, its first and last twentieth "
+        "left out. A community is there all the time, a campaign has an end.",
+        scale="logit",
+        direction=-1,
+        needs="times",
     ),
     EvidenceNumber(
         "overdispersion",
@@ -233,7 +269,7 @@ MOST_RECURRENCE = 0.5
 
 
 def judge_inputs(evidence: dict[str, Float]) -> Float:
-    """Put INPUTS on the scales that the judge weighs them on.
+    """Put INPUTS on the scales that the judge weighs them on; what is unknown stays NaN.
 
     Shapes: evidence name → float64[n_blocks]; returns float64[n_blocks, n_inputs].
 
@@ -244,6 +280,13 @@ def judge_inputs(evidence: dict[str, Float]) -> Float:
         on_scale(number.scale, evidence[number.name]) for number in EVIDENCE_TABLE if number.scale is not None
     ]
     return np.column_stack(columns).astype(np.float64)
+
+
+def as_a_log_without(what: Literal["times", "sittings"], inputs: Float) -> Float:
+    """The inputs of a log as one without times, or of whole days, would show them, float64[n, n_inputs]."""
+    lost = ("times", "sittings") if what == "times" else ("sittings",)
+    columns = [number.needs in lost for number in EVIDENCE_TABLE if number.is_judged]
+    return np.where(np.array(columns), np.nan, inputs)
 
 
 def on_scale(scale: InputScale, value: Float) -> Float:

@@ -8,7 +8,6 @@
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 from graphdet.arrays import Float
 from graphdet.clustering.leiden import communities
 from graphdet.evaluation.calibration import estimate_share, logit_for, posterior, posterior_q_values
-from graphdet.evaluation.sketch import Sketch, sketch_of
 from graphdet.evaluation.tails import benjamini_hochberg, tail_p_values
 from graphdet.features.pairs import find_pairs
 from graphdet.progress import Progress
@@ -125,13 +123,14 @@ JUDGE_SHARE = 0.2  # of rings among what the judge was trained on: campaigns and
 # MOST_DOUBT times the level, and at any level the score of a flagged ring or account is at least LEAST_SCORE.
 MOST_DOUBT = 2.0
 LEAST_SCORE = 0.5
+LARGEST_LOGIT, HALVINGS = 64.0, 40  # of a search for the logit of a p-value
 # A group that does not stand out is a lead all the same when the judge gives it a score of LEAST_LEAD_SCORE, or when
 # its p-value is at most WORTH_A_LOOK. No more than MOST_LEADS groups that are not flagged are listed, the strongest.
 LEAST_LEAD_SCORE = 0.1
 WORTH_A_LOOK = 0.05
 MOST_LEADS = 300
-# A log with at least so many ordinary groups (logit below 0) may overrule a judge that was not trained on it, by the
-# tail of their logits.
+# In a log with at least so many ordinary groups (logit below 0) their tail says what is flagged: the null is the log.
+# In a smaller one nobody could say from it how strong an ordinary group may look, and the judge's score has the say.
 LEAST_ORDINARY = 100
 Judge = Callable[[Float, NDArray[np.int64]], Float]  # (inputs, fold) → logits
 
@@ -150,11 +149,6 @@ class Candidates:
     fold: NDArray[np.int64]
     graph: GraphArrays = field(repr=False)
 
-    @cached_property
-    def acts(self) -> Sketch:
-        """A sketch of who acted on what in the log."""
-        return acts_sketch(self.graph)
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -166,8 +160,9 @@ class Judged:
     and no account's score depend on them.
 
     level: the lowest false discovery rate at which a ring is flagged, infinite where it is at none; fold int64, as in
-    Candidates; threshold: the logit from which a ring of this log is flagged, as far as the judge has the say;
-    overruled: how many rings the judge would flag but the log's own tail does not let it.
+    Candidates; threshold: the logit from which a ring of this log is flagged; by_tail: whether the log's own tail says
+    so and not the judge's score (see judge_rings); overruled: how many rings the score alone would flag but the tail
+    does not.
     """
 
     blocks: Blocks
@@ -181,6 +176,7 @@ class Judged:
     fold: NDArray[np.int64]
     apart: NDArray[np.bool_]
     threshold: float
+    by_tail: bool
     overruled: int
 
     @property
@@ -208,15 +204,6 @@ def id_keys(ids: pa.StringArray) -> NDArray[np.int64]:
     return np.fromiter((zlib.crc32(name.encode()) for name in ids.to_pylist()), np.int64, len(ids))
 
 
-def acts_sketch(graph: GraphArrays) -> Sketch:
-    """A sketch of who acted on what. Items alone would not do: many logs number theirs from 1."""
-    kept = graph.first_rows
-    user, item = id_keys(graph.user_ids), id_keys(graph.item_ids)
-    pair = (user[graph.user_ix[kept]] << 32) | item[graph.item_ix[kept]]
-    mixed = pair.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing; wraps
-    return sketch_of((mixed >> np.uint64(1)).astype(np.int64))
-
-
 def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int = 0) -> Candidates:
     """Find blocks of a log and gather the evidence for each."""
     model = organic_model(graph)
@@ -229,18 +216,17 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
     return Candidates(model, blocks, evidence, judge_inputs(evidence), fold, graph)
 
 
-def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bool = False) -> Judged:
+def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
     """Judge candidates, and of those that overlap keep the strongest.
 
-    score: the probability that a candidate is a campaign of the kinds planted for training, at the share of such among
+    score: the probability that a candidate is a ring of the kinds that the judge was taught, at the share of such among
     this log's candidates (estimated by EM). q_value: the expected share of natural groups among the rings at least this
     strong. p_value: how often a natural group of this log would look as strong (its own tail).
 
-    A ring is flagged when all of these hold. It stands out. Its q_value is at most fdr. Its score is at least
-    `least_score(fdr)`, so that sure rings do not vouch for one that is not. And, unless the judge is at home in the log
-    (was trained on it) or there are fewer than LEAST_ORDINARY ordinary groups to compare with, its false discovery rate
-    by the log's own tail (Benjamini-Hochberg over p_value) is at most fdr too: a judge to whom half of a log looks like
-    rings does not know that log. A judge that was trained on the log has weighed its tail already.
+    A ring is flagged when it stands out and, in a log with LEAST_ORDINARY ordinary groups to compare with, its false
+    discovery rate by their tail (Benjamini-Hochberg over p_value) is at most fdr and its score at least LEAST_SCORE. In
+    a smaller log its q_value has to be at most fdr and its score at least `least_score(fdr)`, so that sure rings do not
+    vouch for one that is not.
 
     What does not stand out but would be worth a look is kept behind the rings (see Judged and _leads).
     """
@@ -249,15 +235,21 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bo
     # Groups that do not stand out come after all others. They are no rings, but they count among the natural groups.
     natural = strongest_blocks(candidates.blocks, np.where(apart, logits, logits - 1e6))
     share = estimate_share(logits[natural], JUDGE_SHARE)
-    p_value = tail_p_values(logits[natural])
-    tail = np.zeros(len(natural))
-    if not at_home and (logits[natural] < 0).sum() >= LEAST_ORDINARY:
-        standing = apart[natural]
-        tail[standing] = benjamini_hochberg(p_value[standing])  # nobody else can be flagged
-    tail, rows = tail[apart[natural]], natural[apart[natural]]
+    standing = apart[natural]
+    rows = natural[standing]
     score = posterior(logits[rows], JUDGE_SHARE, share)
-    by_judge = level_of_judge(score, posterior_q_values(score))
-    level = np.maximum(by_judge, tail)
+    level = by_judge = level_of_judge(score, posterior_q_values(score))
+    threshold = logit_for(
+        least_score(fdr), JUDGE_SHARE, share
+    )  # a q-value, a mean, is met wherever the score is
+    by_tail = bool((logits[natural] < 0).sum() >= LEAST_ORDINARY)
+    if by_tail:
+        # Nobody else can be flagged, so p-values are corrected for those that stand out alone.
+        tail = benjamini_hochberg(tail_p_values(logits[natural])[standing])
+        level = np.where(score >= LEAST_SCORE, tail, np.inf)
+        weakest = float(logits[rows][level <= fdr].min(initial=np.inf))
+        least = logit_for(LEAST_SCORE, JUDGE_SHARE, share)
+        threshold = min(weakest, max(_tail_logit(logits[natural], fdr / max(len(rows), 1)), least))
     leads = _leads(candidates, logits, apart, share, logits[natural], rows[level <= fdr])
     level = np.append(level, np.full(len(leads), np.inf))
     every = np.append(rows, leads)
@@ -275,10 +267,20 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float, *, at_home: bo
         flagged=level <= fdr,
         fold=candidates.fold[every],
         apart=apart[every],
-        # A q-value is a mean over rings at least as strong, so it is met wherever the score is.
-        threshold=logit_for(least_score(fdr), JUDGE_SHARE, share),
+        threshold=threshold,
+        by_tail=by_tail,
         overruled=int(((by_judge <= fdr) & (level[: len(rows)] > fdr)).sum()),
     )
+
+
+def _tail_logit(natural: Float, p_value: float) -> float:
+    """The logit whose p-value among natural ones (float64[n]) is p_value, within LARGEST_LOGIT."""
+    low, high = -LARGEST_LOGIT, LARGEST_LOGIT
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        above = tail_p_values(np.array([middle]), natural)[0] > p_value
+        low, high = (middle, high) if above else (low, middle)
+    return high
 
 
 def level_of_judge(score: Float, q_value: Float) -> Float:

@@ -59,7 +59,7 @@ def _unlike(numbers: Mapping[str, Any]) -> str:
 _WORDS: dict[HeldBackBy, Callable[[Mapping[str, Any]], str]] = {
     "decision": lambda n: str(n["text"]),
     "crowd": lambda n: (
-        f"Of the accounts that act on half as many of its targets as a typical member in its time, only "
+        f"Of the accounts that act on three quarters as many of its targets as a typical member in its time, only "
         f"{percent(n['sharpness'])} are members: it may be a slice of a larger crowd."
     ),
     "recurring": lambda n: (
@@ -75,8 +75,7 @@ _WORDS: dict[HeldBackBy, Callable[[Mapping[str, Any]], str]] = {
         "The judge of other logs, who ranks what was planted into this log as well as its own does, doubts it."
     ),
     "ordinary_tail": lambda n: (
-        f"Ordinary groups of this log look nearly as strong to a judge that was not trained on it "
-        f"(p-value {figure(n['p_value'])})."
+        f"Too many ordinary groups of this log look nearly as strong to the judge (p-value {figure(n['p_value'])})."
     ),
     "company": lambda n: (
         f"Accounts that do other things too came at the same time, {n['company']:.3g} more than the item is used "

@@ -13,6 +13,7 @@ from graphdet.simulation.timetables import PlannedSession, Timetable, VisitCount
 from graphdet.units import DAY_MS
 
 SCRIPT_GAP_MS = 4_000
+PLAIN_GAP_MS = 20_000  # the mean between acts of one sitting of the pace "plain"
 MOVING = 0.06  # interest of a target below which an account rather moves a session to it
 MOVE_TRIES = 8
 DEAD = 1e-3  # interest of a target that does not live at the time
@@ -54,6 +55,8 @@ def make_account(
 
     user: row of the real user to hijack, −1 for a fresh account.
     """
+    if campaign.pace == "plain" and not campaign.disposable:
+        return _plain_account(profile, campaign, strike, user, rng)
     n_targets = len(strike.items)
     least = min(n_targets, 2 if n_targets * campaign.density >= 2 else 1)
     k = max(least, int(rng.binomial(n_targets, campaign.density)))
@@ -75,6 +78,34 @@ def make_account(
             account.add_session(
                 at_ms[is_target], edge[is_target], np.zeros(len(items), np.int8), is_target[is_target]
             )
+    return account
+
+
+def _plain_account(
+    profile: LogProfile, campaign: Campaign, strike: Strike, user: int, rng: Rng
+) -> PlannedAccount:
+    """Plan one account of the pace "plain"; what it does beside the targets are clicks of the log, drawn evenly."""
+    n_targets = len(strike.items)
+    k = max(min(n_targets, 2), int(rng.binomial(n_targets, campaign.density)))
+    touched = rng.permutation(n_targets)[:k]
+    visits = np.repeat(touched, 1 + rng.poisson(campaign.repeats - 1.0, k))
+    n_beside = round(len(visits) * campaign.camouflage * float(rng.lognormal(-0.08, 0.4)))
+    least, most = strike.start_ms, max(strike.end_ms, strike.start_ms + 1)
+    at = np.sort(rng.integers(least, most, len(visits)))
+    if campaign.one_sitting:
+        at = np.minimum(at[:1] + np.cumsum(rng.exponential(PLAIN_GAP_MS, len(visits))).astype(np.int64), most)
+    beside = rng.integers(least, most, n_beside)
+    edge = np.concatenate(
+        [profile.rows_near(strike.items[visits], at, rng), rng.integers(0, profile.graph.n_edges, n_beside)]
+    )
+    is_target = np.arange(len(edge)) < len(visits)
+    times = np.concatenate([at, beside])
+    session = np.where(is_target & campaign.one_sitting, 0, 1 + np.arange(len(edge)))
+    account = PlannedAccount(user)
+    for rows in sorted(
+        (np.flatnonzero(session == one) for one in np.unique(session)), key=lambda its: times[its[0]]
+    ):
+        account.add_session(times[rows], edge[rows], np.zeros(len(rows), np.int8), is_target[rows])
     return account
 
 

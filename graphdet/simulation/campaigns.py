@@ -11,7 +11,7 @@ from graphdet.errors import UsageError
 
 HOUR, DAY = float(units.HOUR_S), float(units.DAY_S)  # seconds; knobs are fractions of a second too
 POPULARITIES = ("cold", "mid", "warm", "popular")
-PACES = ("human", "scripted")
+PACES = ("human", "scripted", "plain")
 CAMOUFLAGES = ("walk", "popular", "random", "copied")
 FLOWS = ("", "fan_in", "fan_out", "cycle")
 POLARITIES = ("", "promote", "demote")
@@ -30,7 +30,9 @@ class Campaign:
     hijacked_share: share of the accounts that are real users of the log, who keep all their own behaviour.
     target_popularity: "cold", "mid", "warm" or "popular" items of the log.
     repeats: mean number of sessions in which an account touches one target.
-    pace: "human" (gaps as in the log) or "scripted" (targets in one fixed order, seconds apart).
+    pace: "human" (sessions and gaps as in the log), "scripted" (targets in one fixed order, seconds apart), or "plain"
+    (acts at times drawn evenly from the window, each in a session of its own unless it is one_sitting, without regard
+    for the habits of the log's users: purpose-made accounts that one act at a time is sold of).
     coattail: each target is clicked right after a hot item of the hour, in the same session.
     one_sitting: all targets of an account in one session.
     shared_device_share, shared_ip_share: share of the accounts on a device or address of the campaign.
@@ -325,7 +327,7 @@ def _vary(name: str, rng: Rng) -> Campaign:
         hijacked_share=float(np.clip(base.hijacked_share + rng.choice([0.0, 0.0, 0.2, -0.2]), 0.0, 1.0)),
         target_popularity=str(rng.choice([base.target_popularity, *POPULARITIES])),
         repeats=1.0 if rng.random() < 0.6 else float(rng.uniform(1.0, 2.0)),
-        pace=str(rng.choice(PACES, p=[0.75, 0.25])) if base.one_sitting else "human",
+        pace=str(rng.choice(PACES, p=[0.55, 0.2, 0.25] if base.one_sitting else [0.65, 0.0, 0.35])),
         coattail=base.coattail or bool(rng.random() < 0.08),
         shared_device_share=float(rng.choice([0.0, 0.0, 0.3, 0.8])),
         shared_ip_share=float(rng.choice([0.0, 0.0, 0.4, 0.9])),

@@ -16,7 +16,6 @@ from graphdet.learn.user_labels import Task
 from graphdet.learn.user_learning import learn_users
 from graphdet.ports import Store
 from graphdet.progress import Silent
-from graphdet.rings.find import acts_sketch
 from graphdet.store import open_store
 from graphdet.verbs.score import ScoreRequest, score
 from tests.cli.command_line import assert_one_clear_message, hurried_log, inside, url_of, write_labels
@@ -69,15 +68,6 @@ def shop(shop_world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[St
     store = open_store(url_of(folder))
     frauds = set(map(str, pyarrow.csv.read_csv(folder / "truth.csv")["user_id"].to_pylist()))
     return store, plant_and_judge(read_graph(store, Silent()), store.bench, 0, Silent()), frauds
-
-
-@pytest.mark.slow
-def test_a_judge_is_at_home_in_the_log_and_not_in_the_copy_that_it_was_taught_with(
-    shop: tuple[Store, PlantedTask, set[str]],
-) -> None:
-    store, planted, _ = shop
-    assert planted.judge.at_home(acts_sketch(read_graph(store, Silent())))
-    assert not planted.judge.at_home(planted.candidates.acts)  # ids are dealt anew there
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Groups like no planted campaign are told, at the price of about a tenth of campaigns at most."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -21,8 +23,8 @@ def _lessons(inputs: Float, campaign: Float | None = None) -> Lessons:
     )
 
 
-def _known(inputs: Float, campaign: Float | None = None) -> KnownCampaigns:
-    known = KnownCampaigns.of(_lessons(inputs, campaign))
+def _known(inputs: Float, campaign: Float | None = None, direction: Sequence[int] = ()) -> KnownCampaigns:
+    known = KnownCampaigns.of(_lessons(inputs, campaign), direction or [0] * inputs.shape[1])
     assert known is not None
     return known
 
@@ -60,7 +62,7 @@ def test_a_handful_of_campaigns_calls_nothing_strange() -> None:
     rng = np.random.default_rng(3)
     assert not _known(rng.normal(size=(8, 3))).strange(np.full((1, 3), 50.0)).any()
     assert _known(rng.normal(size=(9, 3))).strange(np.full((1, 3), 50.0)).all()
-    assert KnownCampaigns.of(_lessons(rng.normal(size=(1, 3)))) is None
+    assert KnownCampaigns.of(_lessons(rng.normal(size=(1, 3))), [0] * 3) is None
     assert _known(rng.normal(size=(9, 3))).likeness(np.zeros((0, 3))).shape == (0,)
 
 
@@ -69,3 +71,29 @@ def test_an_input_that_is_the_same_for_all_campaigns_counts() -> None:
     known = _known(inputs)
     assert np.isfinite(known.apart).all()
     assert known.strange(np.array([[0.0, 0.5]])).all()
+
+
+def test_nobody_is_strange_for_more_evidence_of_guilt() -> None:
+    """Input 0 speaks for a ring, input 1 against one; of input 2 nobody knows."""
+    rng = np.random.default_rng(5)
+    known = _known(rng.normal(size=(40, 3)), direction=(1, -1, 0))
+    blatant, innocent, unknown = [40.0, -40.0, 0.0], [-40.0, 40.0, 0.0], [40.0, -40.0, 40.0]
+    assert known.strange(np.array([blatant, innocent, unknown])).tolist() == [False, True, True]
+    assert [sorted(its) for its in known.strange_in(np.array([innocent, unknown]))] == [[0, 1], [2]]
+
+
+def test_the_more_of_it_the_less_strange() -> None:
+    rng = np.random.default_rng(6)
+    known = _known(rng.normal(size=(40, 3)), direction=(1, -1, 0))
+    at = rng.normal(scale=3, size=(200, 3))
+    more = at + rng.uniform(0, 3, size=(200, 3)) * [1, -1, 0]
+    assert (known.likeness(more) >= known.likeness(at)).all()
+
+
+def test_what_a_log_cannot_show_is_not_strange() -> None:
+    rng = np.random.default_rng(7)
+    inputs = rng.normal(size=(40, 3))
+    inputs[:, 2] = np.nan
+    known = _known(inputs)
+    assert np.isfinite(known.apart).all()
+    assert known.strange(np.array([[0.0, 0.0, np.nan], [0.0, 0.0, 50.0]])).tolist() == [False, False]

@@ -38,7 +38,8 @@ def ring_findings(
     for ring, ring_id, explanation in zip(rows.tolist(), ring_ids(len(rows)), explained, strict=True):
         its_acts = acts.act[ends[ring] : ends[ring + 1]]
         at_ms = model.acts.at_ms[its_acts]
-        numbers = {name: six(values[ring]) for name, values in judged.evidence.items()}
+        known = {name: values[ring] for name, values in judged.evidence.items() if np.isfinite(values[ring])}
+        numbers = {name: six(value) for name, value in known.items()}
         findings.append(
             RingFinding(
                 ring_id=ring_id,
