@@ -280,7 +280,7 @@ def test_every_rule_that_speaks_against_a_flag_is_told_in_its_order() -> None:
     text = next(
         finding for finding in told if finding.held_back and finding.held_back[0].code == "crowd"
     ).held_back
-    assert text[0].text.startswith("Of the accounts that act on half as many")
+    assert text[0].text.startswith("Of the accounts that act on three quarters as many")
     assert "only 24 % are members" in text[0].text
 
 
@@ -319,7 +319,9 @@ def test_groups_held_back_because_nothing_planted_is_like_them_are_counted(
     guessing = RingJudge(weights, np.zeros(n), np.ones(n))
     guessed = judge_rings(candidates, guessing.logits, 0.05)
     assert guessed.flagged.any()
-    elsewhere = KnownCampaigns(np.zeros(n), np.ones(n), np.full((20, n), 1e3), np.linspace(0.1, 1, 20))
+    elsewhere = KnownCampaigns(
+        np.zeros(n), np.ones(n), np.zeros(n), np.full((20, n), 1e3), np.linspace(0.1, 1, 20)
+    )
     everywhere = replace(elsewhere, examples=candidates.inputs)
     doubtful = {
         name: values - 9 if name.endswith("2.bias") else values * 0 for name, values in weights.items()
@@ -373,7 +375,7 @@ def test_of_groups_held_back_people_are_told_which_and_why(planted: Planted, can
         f"3 groups ({ids[1]}) would be flagged by what was learned from this log alone"
     )
     overruled = with_doubts(known, replace(judged, overruled=2), held, 0.05).notes[-1]
-    assert overruled.startswith("2 groups would be flagged, but ")
+    assert overruled.startswith("2 groups would be flagged by score alone, but ")
     quiet = replace(known, quiet={ids[0]: "innocent"})
     assert with_doubts(quiet, judged, held, 0.04).notes[0].startswith("1 group")
     assert len(with_doubts(quiet, judged, held, 0.03).notes) == 2
