@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from benchmarks.worlds.truth import World, foreign_globo, listed_world
+from benchmarks.worlds.truth import UNION, World, foreign_globo, listed_world
 from graphdet.config import load_config
 from graphdet.graph.encode import encode
 from graphdet.judge.examples import Lessons
@@ -96,16 +96,20 @@ def groups_of(blocks: Blocks) -> NDArray[np.int64]:
 
 
 def world_lessons(world: World) -> Lessons:
-    """Candidates of a real world that are mostly guilty as campaigns, those that hardly are as natural groups."""
+    """Candidates of a real world that are mostly guilty as campaigns, those that hardly are as natural groups.
+
+    Where the parts of a union of rings are not known, nobody can say which group is one, and the others alone teach.
+    """
     graph = read_log(world.log, world.config)
     with Workbench.in_memory() as bench:
         _, candidates = ring_candidates(graph, bench, 0, Silent())
     ids = graph.user_ids.to_pylist()
+    members = world.known & world.guilty
     known = np.array([name in world.known for name in ids], np.float32)
-    guilty = np.array([name in world.known & world.guilty for name in ids], np.float32)
+    guilty = np.array([name in members for name in ids], np.float32)
     n_known = np.asarray(candidates.blocks.users @ known)
     share = np.asarray(candidates.blocks.users @ guilty) / np.maximum(n_known, 1)
-    ring = (n_known >= LEAST_KNOWN) & (share >= GUILTY)
+    ring = (n_known >= LEAST_KNOWN) & (share >= GUILTY) & (world.unit != UNION)
     natural = (n_known >= LEAST_KNOWN) & (share <= INNOCENT)
     group = np.where(ring, groups_of(candidates.blocks), -1)
     nobody = np.full(len(ring), -1)

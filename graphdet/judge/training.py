@@ -110,13 +110,11 @@ def _train_once(lessons: Lessons, direction: Sequence[int], seed: int, base: Les
 def loss_shares(lessons: Lessons, held_out: int | None) -> NDArray[np.float64]:
     """The weight of each row in the loss, float64[n]; natural groups of the fold that is held out weigh 0.
 
-    They add up to 1 + NOT_RING_WEIGHT.
+    They add up to 1 + NOT_RING_WEIGHT. Lessons with shares are of other logs than those that are judged, so nothing of
+    them is held out.
     """
     if lessons.share is not None:
-        seen = lessons.share * ~(
-            lessons.is_natural & (lessons.fold == (-1 if held_out is None else held_out))
-        )
-        return np.asarray((1 + NOT_RING_WEIGHT) * seen / seen.sum())
+        return np.asarray((1 + NOT_RING_WEIGHT) * lessons.share / lessons.share.sum())
     innocent, natural = lessons.is_innocent, lessons.is_natural
     share = _evenly(lessons.campaign, lessons.is_ring) + INNOCENT_WEIGHT * _evenly(lessons.innocent, innocent)
     seen = natural if held_out is None else natural & (lessons.fold != held_out)
