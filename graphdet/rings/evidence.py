@@ -5,7 +5,7 @@ accounts. `halo_lift` and `elsewhere_lift` speak against one: when members merel
 part, and members share other items too.
 
 What a log cannot show is NaN, which the judge takes as unknown: a log without times says nothing of spread, recurrence
-and persistence, one of whole days nothing of what was done in one sitting.
+and duration, one of whole days nothing of what was done in one sitting.
 """
 
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ def _evidence(blocks: Blocks, model: Organic, graph: GraphArrays, common: _Commo
         "spread": _spread(blocks, model, acts, common),
         "session_share": _session_share(acts, model, len(blocks)) if common.sittings else unknown,
         "recurrence": recurrence(blocks, touched, acts, own, model, half) if common.timed else unknown,
-        "persistence": np.minimum((own[1] - own[0]) / common.span_ms, 1.0) if common.timed else unknown,
+        "duration_days": np.minimum(own[1] - own[0], common.span_ms) / DAY_MS if common.timed else unknown,
         "overdispersion": _overdispersion(acts, model, m, k),
         "shared_entity_share": _shared_entities(blocks, graph),
     }

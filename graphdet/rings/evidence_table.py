@@ -18,6 +18,7 @@ InputScale = Literal[
     "logit",  # ln (x / (1 - x)), kept finite by a hundredth at both ends: shares
     "log_above_one",  # ln max(x, 1): whatever is below 1 counts as 1
     "log_shifted",  # ln (x + 0.001): ratios that may be 0
+    "log_of_hours",  # ln (x + 1/24): days, of which less than an hour are none
     "asinh",  # asinh (x / 10): nats, linear around 0 and logarithmic on either side
     "plain",  # the number itself
 ]
@@ -225,12 +226,12 @@ EVIDENCE_TABLE: tuple[EvidenceNumber, ...] = (
         needs="times",
     ),
     EvidenceNumber(
-        "persistence",
-        "Share of the log's time",
-        "percent",
-        "How much of the log's time passes from the first to the last of the ring's acts, its first and last twentieth "
-        "left out. A community is there all the time, a campaign has an end.",
-        scale="logit",
+        "duration_days",
+        "Duration (days)",
+        "figure",
+        "Days from the first to the last of the ring's acts, its first and last twentieth left out. A community lasts "
+        "for years, a campaign has an end.",
+        scale="log_of_hours",
         direction=-1,
         needs="times",
     ),
@@ -301,6 +302,8 @@ def on_scale(scale: InputScale, value: Float) -> Float:
         return np.log((value + 0.01) / (1.01 - value))
     if scale == "log_above_one":
         return np.log(np.maximum(value, 1.0))
+    if scale == "log_of_hours":
+        return np.log(value + 1 / 24)
     if scale == "asinh":
         return np.arcsinh(value / 10)
     return np.log(value + 1e-3) if scale == "log_shifted" else value
