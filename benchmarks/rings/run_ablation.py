@@ -2,8 +2,7 @@
 
     python -m benchmarks.rings.run_ablation DATA [--logs trivago taobao …] [--seeds 1 2 …]
 
-Candidates and lessons are made once per log; the judge is trained again without some of its inputs, or some of its
-lessons. Every judge sees the planted log as a user's: what it learns from is planted into a copy of that.
+Candidates are made once per log; the shipped judge is trained again without some of its inputs.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,19 +16,14 @@ from benchmarks.rings.left_out import Row, rows_without
 from benchmarks.rings.planted import Truth
 from benchmarks.rings.scoring import matches
 from graphdet.arrays import Float
-from graphdet.errors import NotEnoughData
-from graphdet.judge.examples import Lessons
-from graphdet.judge.model import RingJudge
-from graphdet.judge.shipped import shipped_judge, shipped_lessons
+from graphdet.judge.shipped import shipped_lessons
 from graphdet.judge.training import train_ring_judge
-from graphdet.learn.ring_lessons import planted_copies, seconded
 from graphdet.progress import Silent
 from graphdet.rings.evidence_table import INPUTS, JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, judge_rings, ring_candidates
 from graphdet.tables import GraphArrays
 from graphdet.workbench import Workbench
 
-ELSEWHERE = "lessons of the log"  # left out: the judge that comes with graphdet, at home nowhere
 TIME = ("spread", "session_share", "recurrence")
 TASTE = ("halo_lift",)
 CROWD = ("sharpness", "exclusivity", "recurrence")
@@ -43,6 +37,9 @@ LEFT_OUT: dict[str, Sequence[str]] = {
     "margin": ("margin_nats",),
     "sizes": SIZE,
     "focus": ("focus",),
+    "fading": ("fading_nats",),
+    "unlikeness": ("unlikeness",),
+    "duration": ("duration_days",),
     "all but margin and density": tuple(name for name in INPUTS if name not in ("margin_nats", "density")),
 }
 
@@ -50,38 +47,18 @@ LEFT_OUT: dict[str, Sequence[str]] = {
 Judge = Callable[[Float, NDArray[np.int64]], Float]
 
 
-def trained(lessons: Lessons, base: Lessons | None, left_out: Sequence[str], seed: int) -> Judge:
-    """A judge without some inputs."""
+def trained(left_out: Sequence[str], seed: int) -> Judge:
+    """A judge taught by the shipped lessons without some inputs."""
+    lessons = shipped_lessons()
     kept = [place for place, name in enumerate(INPUTS) if name not in left_out]
-    direction = [JUDGE_DIRECTION[place] for place in kept]
-    narrow = [part and replace(part, inputs=part.inputs[:, kept]) for part in (lessons, base)]
-    assert narrow[0] is not None
-    judge = train_ring_judge(narrow[0], direction, seed, narrow[1])
+    narrow = replace(lessons, inputs=lessons.inputs[:, kept])
+    judge = train_ring_judge(narrow, [JUDGE_DIRECTION[place] for place in kept], seed)
     return lambda inputs, fold: judge.logits(inputs[:, kept], fold)
 
 
-def judges(lessons: Lessons, seed: int) -> dict[str, Judge]:
-    """All judges of the table. None but the first has a second opinion, so that a missing part is missed."""
-    base = shipped_lessons()
-    judge = train_ring_judge(lessons, JUDGE_DIRECTION, seed, base)
-    out: dict[str, Judge] = {
-        "nothing": seconded(judge, shipped_judge(), lessons).logits,
-        "a second opinion": judge.logits,
-    }
-    out |= {name: trained(lessons, base, inputs, seed) for name, inputs in LEFT_OUT.items()}
-    no_innocents = lessons.of_rows(np.flatnonzero(~lessons.is_innocent))
-    out["hard innocents"] = trained(no_innocents, base.of_rows(np.flatnonzero(~base.is_innocent)), (), seed)
-    try:
-        out["lessons of other logs, trimming"] = trained(lessons, None, (), seed)
-    except NotEnoughData:
-        out["lessons of other logs, trimming"] = RingJudge.blind().logits
-    out[ELSEWHERE] = shipped_judge().logits
-    return out
-
-
-def outcome(candidates: Candidates, truth: Truth, judge: Judge, at_home: bool) -> dict[str, float]:
+def outcome(candidates: Candidates, truth: Truth, judge: Judge) -> dict[str, float]:
     """Flagged, right, found and the average precision of the ranking, over the campaigns planted."""
-    judged = judge_rings(candidates, judge, 0.05, at_home=at_home).standing
+    judged = judge_rings(candidates, judge, 0.05).standing
     rings = [judged.blocks.members(row).astype(np.int64) for row in range(len(judged.blocks))]
     match = matches(rings, truth)
     right = match[judged.flagged]
@@ -114,11 +91,8 @@ def of_log(graph: GraphArrays, truth: Truth, seed: int) -> Iterator[tuple[str, d
     """Figures of a planted log without each part."""
     with Workbench.in_memory() as bench:
         _, candidates = ring_candidates(graph, bench, seed, Silent())
-        lessons = Lessons.joined(
-            [copy[-1] for copy in planted_copies(graph, bench, seed, Silent(), shipped_judge())]
-        )
-    for without, judge in judges(lessons, seed).items():
-        yield without, outcome(candidates, truth, judge, without != ELSEWHERE)
+    for without, names in {"nothing": (), **LEFT_OUT}.items():
+        yield without, outcome(candidates, truth, trained(names, seed))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from graphdet.casework.memory import Remembered, remember
 from graphdet.detect.bursts import burst_findings
-from graphdet.detect.held_back import held_back, with_doubts, with_rules
+from graphdet.detect.held_back import with_doubts, with_rules
 from graphdet.detect.payments import payment_findings
 from graphdet.judge.model import RingJudge, judged_by
 from graphdet.ports import CaseworkStore
@@ -26,12 +26,11 @@ def judge_and_remember(
     Returns all judged rings, and the findings under their lasting ids: the listed rings, then all others.
     """
     judged = judged_by(judge, candidates, fdr)
-    held = held_back(candidates, judged, judge, fdr)
     findings = ring_findings(judged, candidates.model, graph, judge.logits)
-    findings = with_rules(findings, judged, held, fdr)
+    findings = with_rules(findings, judged, fdr)
     bursts = burst_findings(store, graph, coordinated(judged, candidates), fdr)
     payments = payment_findings(store, graph, fdr)
-    return judged, with_doubts(remember(store, (*findings, *bursts, *payments)), judged, held, fdr)
+    return judged, with_doubts(remember(store, (*findings, *bursts, *payments)), judged, fdr)
 
 
 def coordinated(judged: Judged, candidates: Candidates) -> NDArray[np.bool_]:

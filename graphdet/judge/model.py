@@ -1,7 +1,7 @@
 """A trained judge of rings: small networks in NumPy, so that judging needs no torch (see training.py for training)."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,11 @@ from safetensors.numpy import load_file, save_file
 
 from graphdet.arrays import Float
 from graphdet.errors import GraphdetError
-from graphdet.judge.examples import KnownCampaigns
 from graphdet.rings.find import Candidates, Judged, judge_rings
 
 N_FOLDS = 2
 N_SEEDS = 3  # networks per fold, averaged
 BLIND = -30.0  # logit of a judge that learned nothing
-# A group that is like none of the campaigns planted into the log lies outside what the networks have learned, so their
-# answer for it is a guess. Its logit is held at this value at most, which is even odds.
-NO_OPINION = 0.0
-# In the file of a judge: what the names of the second judge's arrays and of those of the planted campaigns begin with.
-SECOND_PREFIX, KNOWN_PREFIX = "second.", "known."
-# How far a log's own judge may be below and above its second judge, in logits. Below: of the two answers the stronger
-# one holds, but whoever asks two judges has to expect twice as many false alarms, so the second judge's answer counts
-# ln 2 less. Above: nobody is accused where the second judge is far from sure.
-BELOW_SECOND, ABOVE_SECOND = float(np.log(2)), 2.0
 JUDGE_FORMAT = 8
 MOST_APART = 5.0  # standard deviations from the mean that an input counts for
 
@@ -36,16 +26,12 @@ class RingJudge:
 
     weights: per fold and seed, the arrays of a network (monotone_nets.py); mean, scale float64[n_inputs]
     standardise the inputs. A positive logit means: more like the planted campaigns than like the log's own
-    groups. known: the campaigns planted into the log that it was trained on, where it was trained on one: a group like
-    none of them gets no logit above NO_OPINION. second: a judge of other logs that knows this one; no logit is further
-    than BELOW_SECOND below or ABOVE_SECOND above its.
+    groups.
     """
 
     weights: dict[str, NDArray[np.float32]]
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
-    second: "RingJudge | None" = None
-    known: KnownCampaigns | None = None
 
     @classmethod
     def blind(cls) -> "RingJudge":
@@ -73,11 +59,6 @@ class RingJudge:
                     h = h + self.weights[f"{name}.bias"]
                     h = np.tanh(h) if layer < 2 else h
                 out[rows] += h[:, 0] / N_SEEDS
-        if self.known is not None:
-            out = np.where(self.known.strange(inputs), np.minimum(out, NO_OPINION), out)
-        if self.second is not None:
-            other = self.second.logits(inputs, fold)
-            out = np.clip(out, other - BELOW_SECOND, other + ABOVE_SECOND)
         return out
 
     def save(self, directory: Path) -> None:
@@ -89,13 +70,6 @@ class RingJudge:
             "mean": self.mean.tolist(),
             "scale": self.scale.tolist(),
         }
-        if self.second is not None:
-            weights |= {SECOND_PREFIX + name: values for name, values in self.second.weights.items()}
-            about["second"] = {"mean": self.second.mean.tolist(), "scale": self.second.scale.tolist()}
-        if self.known is not None:
-            weights |= {
-                KNOWN_PREFIX + one.name: getattr(self.known, one.name) for one in fields(KnownCampaigns)
-            }
         save_file(weights, directory / "ring_judge.safetensors")
         (directory / "ring_judge.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
@@ -119,23 +93,12 @@ class RingJudge:
                 f"{JUDGE_FORMAT}; "
                 "train it again"
             )
-        of_second, of_known = _taken(weights, SECOND_PREFIX), _taken(weights, KNOWN_PREFIX)
-        second = None
-        if "second" in about:
-            second = cls(of_second, np.asarray(about["second"]["mean"]), np.asarray(about["second"]["scale"]))
-        known = KnownCampaigns(**of_known) if of_known else None
-        return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]), second, known)
+        return cls(weights, np.asarray(about["mean"]), np.asarray(about["scale"]))
 
 
 def standardised(inputs: Float, mean: Float, scale: Float) -> Float:
     """Inputs as the networks take them, at most MOST_APART from 0; an unknown one is at its mean, 0."""
     return np.nan_to_num(np.clip((inputs - mean) / scale, -MOST_APART, MOST_APART))
-
-
-def _taken(weights: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    """Take the arrays of a prefix out of a file's; their names without it."""
-    names = [name for name in weights if name.startswith(prefix)]
-    return {name.removeprefix(prefix): weights.pop(name) for name in names}
 
 
 def judged_by(judge: RingJudge, candidates: Candidates, fdr: float) -> Judged:

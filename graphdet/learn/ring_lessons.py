@@ -80,7 +80,9 @@ def plant_and_judge(
     judge = shipped_judge()
     n_campaigns = n_found = n_copies = 0
     first: tuple[Task, NDArray[np.int32], list[PairArrays], Candidates] | None = None
-    for planted, windows, candidates, learned in planted_copies(graph, bench, seed, progress, ENOUGH_TO_LEARN):
+    for planted, windows, candidates, learned in planted_copies(
+        graph, bench, seed, progress, ENOUGH_TO_LEARN
+    ):
         n_copies += 1
         n_found += learned.n_found
         n_campaigns += len(planted.campaigns)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.arrays import Float
-from graphdet.rings.evidence_table import EVIDENCE_TABLE, LEAST_SHARPNESS, MOST_RECURRENCE
+from graphdet.rings.evidence_table import LEAST_SHARPNESS, MOST_RECURRENCE
 from graphdet.words import figure, percent, plural
 
 HeldBackBy = Literal[
@@ -19,8 +19,6 @@ HeldBackBy = Literal[
     "crowd",  # a slice of a larger crowd
     "recurring",  # one visit of a crowd that comes regularly
     "chance",  # it may be a chance meeting
-    "unlike_planted",  # the judge has no opinion of what is like no planted campaign
-    "second_judge",  # the judge of other logs doubts it
     "ordinary_tail",  # ordinary groups of the log look as strong
     "company",  # of a burst: other accounts came as well
     "little_known",  # of a burst: the item has no past
@@ -41,21 +39,6 @@ TOO_WEAK: tuple[HeldBackBy, ...] = ("score", "q_value")  # what is broken by bei
 # were set so that in untouched logs, those too small to teach a judge better, no group reaches either.
 LEAST_MARGIN_AMONG_ALL, LEAST_MARGIN_AMONG_TOUCHED = -30.0, 5.0
 
-_TITLES = {number.name: number.title for number in EVIDENCE_TABLE}
-
-
-def _unlike(numbers: Mapping[str, Any]) -> str:
-    """Say in which numbers a group is unlike what was planted, where that is known."""
-    names = numbers.get("strange_in")
-    if not names:
-        return (
-            "It is like no campaign that was planted into this log to learn from, so what was learned does not speak "
-            "of it."
-        )
-    titles = ", ".join(_TITLES.get(name, name).lower() for name in names)
-    return f"It is unlike every campaign planted into this log to learn from, in: {titles}."
-
-
 _WORDS: dict[HeldBackBy, Callable[[Mapping[str, Any]], str]] = {
     "decision": lambda n: str(n["text"]),
     "crowd": lambda n: (
@@ -69,10 +52,6 @@ _WORDS: dict[HeldBackBy, Callable[[Mapping[str, Any]], str]] = {
     "chance": lambda n: (
         f"Chance explains it as well, or nearly: its margin is {figure(n['margin_touched_nats'])} nats, and a flag "
         f"needs {figure(LEAST_MARGIN_AMONG_TOUCHED)}."
-    ),
-    "unlike_planted": _unlike,
-    "second_judge": lambda n: (
-        "The judge of other logs, who ranks what was planted into this log as well as its own does, doubts it."
     ),
     "ordinary_tail": lambda n: (
         f"Too many ordinary groups of this log look nearly as strong to the judge (p-value {figure(n['p_value'])})."
@@ -111,8 +90,6 @@ def rule_words(code: HeldBackBy, numbers: Mapping[str, Any]) -> str:
 
     >>> rule_words("score", {"score": 0.4, "least_score": 0.9})
     'Its score is 0.4, and a flag needs 0.9.'
-    >>> rule_words("unlike_planted", {"strange_in": ["exclusivity", "spread"]})
-    'It is unlike every campaign planted into this log to learn from, in: share of the audience, spread in time.'
     """
     return _WORDS[code](numbers)
 
