@@ -232,7 +232,7 @@ def test_a_process_that_fails_says_how(tmp_path: Path) -> None:
     assert cost.code == 1
     assert "no_such_program" in cost.said
     assert cost.seconds > 0
-    assert 0 < cost.gib < 1
+    assert cost.gib > 0  # no upper limit: until it is the program it is a copy of this process
 
 
 def row(method: str, **values: object) -> dict[str, object]:

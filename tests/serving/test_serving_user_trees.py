@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from graphdet.features.neighbours import label_messages, neighbour_features
 from graphdet.features.relations import PLACES, NamedColumns, Relations, place_features
 from graphdet.learn.user_trees import AROUND, UserColumns, UserTrees, fit_user_trees
-from graphdet.scores.fused import TREES_PART, ZERO_SHOT, Fusion, ScoreParts
+from graphdet.scores.fused import TREES_PART, ZERO_SHOT, Fusion, ScoreParts, WholeLog
 from graphdet.scores.trees import TreeSettings
 from graphdet.serving import user_trees
 from graphdet.serving.build import account_trees
@@ -139,5 +139,5 @@ def test_the_zero_shot_part_of_one_account_knows_the_share_of_rings_of_the_log()
     basic = Fusion(np.array([1.0, 0.5, 0.5, 0.0]), -2.0, np.zeros(4), np.ones(4), 0.3, labelled=False)
     fusion = Fusion(ones, 0.0, zero, ones, 0.3, labelled=True, names=names, zero_shot=basic)
     whole = fusion.score(parts)
-    each = [fusion.score(parts.some(np.array([row])), float(ring.mean()))[0] for row in range(n)]
+    each = [fusion.score(parts.some(np.array([row])), WholeLog.of(parts))[0] for row in range(n)]
     np.testing.assert_allclose(each, whole)
