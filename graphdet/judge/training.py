@@ -11,6 +11,7 @@ learning single groups by heart.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from graphdet.judge.model import N_FOLDS, N_SEEDS, RingJudge, standardised
 from graphdet.judge.monotone_nets import MonotoneNets, fit
 
 TRUNCATE_AT = 3.0  # logit above which a natural group is not pulled down any more
+DOUBT_AT = 0.0  # logit from which a group of the user's own log is no example of a natural one
+OWN_WEIGHT = 2.0
 NOT_RING_WEIGHT = 4.0  # of all that is no ring, campaigns weigh 1
 INNOCENT_WEIGHT = 1.0  # of which hard innocents
 
@@ -58,6 +61,28 @@ def train_ring_judge(lessons: Lessons, direction: Sequence[int], seed: int = 0) 
         for member in range(N_SEEDS):
             weights |= {f"{held_out}.{member}.{name}": values for name, values in nets.arrays(member).items()}
     return RingJudge(weights, mean, scale)
+
+
+def adapted_judge(base: Lessons, own: Lessons, direction: Sequence[int], seed: int = 0) -> RingJudge:
+    """Train a judge on the shipped lessons and on those of a user's log, planted, which weigh OWN_WEIGHT times as much.
+
+    Groups of the log that a judge of the shipped lessons alone takes for rings are no examples of natural ones.
+
+    Args:
+        base: the shipped lessons, with shares.
+        own: the blocks of planted copies of the user's log.
+        direction, seed: as in train_ring_judge.
+
+    Raises:
+        ValueError: the shipped lessons have no shares.
+    """
+    if base.share is None:
+        raise ValueError("the shipped lessons have no shares")
+    without = train_ring_judge(base, direction, seed)
+    doubted = own.is_natural & (without.logits(own.inputs, own.fold) > DOUBT_AT)
+    own = own.of_rows(np.flatnonzero(~doubted))
+    share = OWN_WEIGHT * base.share.sum() * loss_shares(own, None) / (1 + NOT_RING_WEIGHT)
+    return train_ring_judge(Lessons.joined([base, replace(own, share=share)]), direction, seed)
 
 
 def loss_shares(lessons: Lessons, held_out: int | None) -> NDArray[np.float64]:

@@ -17,9 +17,8 @@ from sklearn.linear_model import LogisticRegression
 from graphdet.errors import NotEnoughData
 from graphdet.evaluation.intervals import wilson
 from graphdet.judge.model import RingJudge
-from graphdet.judge.shipped import shipped_judge
 from graphdet.learn.insufficient import with_size_of_log
-from graphdet.learn.ring_lessons import plan_for
+from graphdet.learn.ring_lessons import plan_for, plant_and_judge
 from graphdet.progress import Progress
 from graphdet.rings.blocks import Blocks, membership
 from graphdet.rings.find import Candidates, campaign_overlap, judge_rings, ring_candidates
@@ -95,7 +94,7 @@ def measure_power(
         NotEnoughData: the log is too small to plant or to learn anything.
     """
     cells = grid(graph)
-    judge = shipped_judge()
+    judge = plant_and_judge(graph, bench, seed, progress).judge
     per_copy = max(len(plan_for(graph, seed)), 8)
     rng = np.random.default_rng((seed, 49_979_687))
     # All cells once before any twice; of four rounds one on hot items.

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from graphdet.errors import NotEnoughData
 from graphdet.judge.examples import Lessons
 from graphdet.judge.model import RingJudge
-from graphdet.judge.shipped import shipped_judge
+from graphdet.judge.shipped import shipped_judge, shipped_lessons
+from graphdet.judge.training import adapted_judge
 from graphdet.learn.insufficient import with_size_of_log
 from graphdet.learn.user_labels import Task
 from graphdet.progress import Progress
+from graphdet.rings.evidence_table import JUDGE_DIRECTION
 from graphdet.rings.find import Candidates, campaign_overlap, judge_rings, ring_candidates
 from graphdet.simulation.assemble import Planted
 from graphdet.simulation.campaigns import Campaign, training_plan
@@ -35,7 +37,7 @@ CAMPAIGNS_PER_ROUND = 10  # with each ten campaigns goes one group of every kind
 ENOUGH_FOUND = 48
 ENOUGH_IN_ONE = 40  # of a large log, where the next copy would cost minutes
 MOST_COPIES = 6
-ENOUGH_TO_LEARN = 1  # for networks, which learn from the accounts of one copy
+LEAST_NATURAL = 100  # groups of a log's own, from which the judge learns beside real rings
 DOUBT_FDR = 0.05  # at which a judge says what in a user's log is no example of innocence
 
 
@@ -70,32 +72,38 @@ def plant_and_judge(
 ) -> PlantedTask:
     """Plant campaigns and hard innocents into a copy of the log, for networks to learn from; rings have their judge.
 
-    The judge of rings is the shipped one, which real rings have taught. Taught by what is planted here it would believe
-    the simulator: on real worlds such a judge held back what it had never seen planted, and accused natural groups
-    (docs/laboratory/rings.md). Members of what it would flag are no examples of ordinary users.
+    The judge of rings is the shipped one, which real rings have taught. Taught by what is planted here alone it would
+    believe the simulator: on real worlds such a judge held back what it had never seen planted, and accused natural
+    groups (docs/laboratory/rings.md). In a log with times and LEAST_NATURAL groups of its own it is adapted: trained
+    again on its lessons and those of the log together. Members of what it would flag are no examples of ordinary users.
 
     Raises:
         NotEnoughData: the log is too small.
     """
-    judge = shipped_judge()
-    n_campaigns = n_found = n_copies = 0
+    n_campaigns = 0
+    lessons: list[Lessons] = []
     first: tuple[Task, NDArray[np.int32], list[PairArrays], Candidates] | None = None
-    for planted, windows, candidates, learned in planted_copies(
-        graph, bench, seed, progress, ENOUGH_TO_LEARN
-    ):
-        n_copies += 1
-        n_found += learned.n_found
+    for planted, windows, candidates, learned in planted_copies(graph, bench, seed, progress):
+        lessons.append(learned)
         n_campaigns += len(planted.campaigns)
         if first is None:
             of_user = planted.campaign_of_user
             task = Task(planted.graph, (of_user >= 0).astype(np.int8), of_user)
             first = task, planted.source_user, windows, candidates
+        if not _worth_adapting(graph, learned) and any(each.n_found for each in lessons):
+            break  # networks learn from the accounts of one copy
     assert first is not None  # for the type checker: there is at least one copy
+    own = Lessons.joined(lessons)
     with with_size_of_log(graph):
-        _check_learnable(first[0], n_found)
+        _check_learnable(first[0], own.n_found)
+    judge = shipped_judge()
+    if _worth_adapting(graph, lessons[0]):
+        progress.start("adapt the ring judge")
+        judge = adapted_judge(shipped_lessons(), own, JUDGE_DIRECTION, seed)
+        progress.done()
     task, source_user, windows, candidates = first
     task = without_suspects(task, source_user, candidates, judge)
-    facts = {"copies": n_copies, "campaigns": n_campaigns, "campaigns_found_as_candidates": n_found}
+    facts = {"copies": len(lessons), "campaigns": n_campaigns, "campaigns_found_as_candidates": own.n_found}
     return PlantedTask(task, source_user, windows, candidates, judge, facts)
 
 
@@ -108,6 +116,11 @@ def without_suspects(
     y = task.y.copy()
     y[suspects[(task.campaign[suspects] < 0) & (source_user[suspects] >= 0)]] = -1
     return replace(task, y=y)
+
+
+def _worth_adapting(graph: GraphArrays, lessons: Lessons) -> bool:
+    """Whether a log, of which these are the lessons of one copy, has enough to tell that real worlds do not."""
+    return graph.timed and int(lessons.is_natural.sum()) >= LEAST_NATURAL
 
 
 def _check_learnable(task: Task, n_found: int) -> None:
@@ -128,16 +141,15 @@ def planted_copies(
     bench: Workbench,
     seed: int,
     progress: Progress,
-    enough: int = ENOUGH_FOUND,
 ) -> Iterator[tuple[Planted, list[PairArrays], Candidates, Lessons]]:
-    """Planted copies of a log, pairs, candidates and lessons, until `enough` campaigns came out as candidates."""
+    """Planted copies of a log, pairs, candidates and lessons, until ENOUGH_FOUND campaigns came out as candidates."""
     n_found = 0
     for number in range(MOST_COPIES):
         planted, windows, candidates = planted_copy(graph, bench, seed + 1_000 * number, progress)
         lessons = lessons_of(planted, candidates)
         yield planted, windows, candidates, lessons
         n_found += lessons.n_found
-        if n_found >= enough or lessons.n_found >= ENOUGH_IN_ONE:
+        if n_found >= ENOUGH_FOUND or lessons.n_found >= ENOUGH_IN_ONE:
             return
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from graphdet.errors import GraphdetError
 from graphdet.judge.examples import Lessons
 from graphdet.judge.model import RingJudge
 from graphdet.judge.shipped import shipped_judge, shipped_lessons
-from graphdet.judge.training import train_ring_judge
+from graphdet.judge.training import adapted_judge, loss_shares, train_ring_judge
 from graphdet.rings.evidence_table import INPUTS, JUDGE_DIRECTION
 
 pytestmark = pytest.mark.slow
@@ -76,6 +77,21 @@ def test_the_shipped_judge_is_the_one_that_its_lessons_teach() -> None:
         judge.logits(lessons.inputs[rows], lessons.fold[rows]) for judge in (again, shipped_judge())
     )
     assert told == pytest.approx(kept, abs=0.05)
+
+
+def test_a_judge_that_is_adapted_knows_the_rings_of_the_log_and_those_it_knew() -> None:
+    """In the user's log rings show in input 1 alone; some of its natural groups are rings as other logs have them."""
+    base, own, unseen = _lessons(21), _lessons(22), _lessons(23)
+    base = replace(base, share=loss_shares(base, None))
+    turned = replace(own, inputs=own.inputs[:, [1, 0, 2]] * [1, 1, 0])
+    hidden = np.flatnonzero(turned.is_natural)[:40]
+    turned.inputs[hidden] = [3.5, 0.0, -3.5]
+    judge, shipped = adapted_judge(base, turned, DIRECTION), train_ring_judge(base, DIRECTION)
+    x, fold = unseen.inputs[:, [1, 0, 2]] * [1, 1, 0], unseen.fold
+    ranked = [average_precision_score(unseen.is_ring, each.logits(x, fold)) for each in (judge, shipped)]
+    assert ranked[0] > ranked[1] + 0.2
+    assert (judge.logits(turned.inputs, turned.fold)[hidden] > 0).all()
+    assert average_precision_score(unseen.is_ring, judge.logits(unseen.inputs, fold)) > 0.9
 
 
 def test_rings_hidden_in_the_log_are_judged_like_the_planted() -> None:
