@@ -215,7 +215,7 @@ class Flags:
         """Who is flagged though some rings are kept quiet (bool[n_rings]) and others are not flagged themselves.
 
         Without labels a ring that is not flagged vouches for nobody: its members are flagged for what is left
-        without it.
+        without it. What the network sees in members of a quiet ring is mostly that ring, so it does not count either.
         Returns bool[n_users], and for users who would be flagged but for a quiet ring that ring's row, else −1.
         """
         would = self.of(value, q_value, self.judged.flagged)
@@ -224,7 +224,9 @@ class Flags:
         if not held.any():
             return would, np.full(len(value), -1, np.int64)
         without = np.where(np.append(held, False)[ring_row], 0.0, parts.ring)
-        rest = fusion.score(replace(parts, ring=without))
+        hushed = np.append(quiet, False)[ring_row] & (not fusion.labelled)
+        gnn = np.where(hushed, np.minimum(parts.gnn, np.median(parts.gnn)), parts.gnn)
+        rest = fusion.score(replace(parts, ring=without, gnn=gnn))
         left = self.of(rest, posterior_q_values(rest), self.judged.flagged & ~quiet)
         # Nobody else loses a flag because sure members of a quiet ring do not vouch for them any more.
         flagged = left if self.rule.review is not None else would & (left | (self._ring_among(held) < 0))
