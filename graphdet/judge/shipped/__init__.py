@@ -1,6 +1,6 @@
-"""What comes with the package: lessons and a judge of rings, from generated logs and one that is free to share.
+"""What comes with the package: lessons and a judge of rings, from planted logs and from real worlds with known rings.
 
-Made by `scripts/ship_ring_judge.py`. The lessons are the evidence of blocks, thirteen numbers each; no row of any log.
+Made by `scripts/ship_ring_judge.py`. The lessons are the evidence of blocks, sixteen numbers each; no row of any log.
 """
 
 from functools import cache
@@ -15,7 +15,7 @@ LESSONS = "ring_lessons.safetensors"
 
 @cache
 def shipped_lessons() -> Lessons:
-    """The lessons of other logs, for logs that have too few natural groups to learn from alone."""
+    """What the shipped judge learned from, for logs that adapt it."""
     return Lessons.load(SHIPPED_FOLDER / LESSONS)
 
 
