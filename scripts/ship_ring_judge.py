@@ -15,8 +15,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from benchmarks.worlds.truth import UNION, World, foreign_globo, listed_world
 from graphdet.config import load_config
@@ -26,9 +24,8 @@ from graphdet.judge.shipped import LESSONS, SHIPPED_FOLDER
 from graphdet.judge.training import loss_shares, train_ring_judge
 from graphdet.learn.ring_lessons import lessons_of, planted_copy
 from graphdet.progress import Silent
-from graphdet.rings.blocks import Blocks
 from graphdet.rings.evidence_table import JUDGE_DIRECTION, as_a_log_without
-from graphdet.rings.find import ring_candidates
+from graphdet.rings.find import connected_blocks, ring_candidates
 from graphdet.simulation.organic import organic
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
@@ -84,17 +81,6 @@ def generated(which: tuple[int, int, int, str], seed: int) -> Lessons:
     return lessons(organic(*which[:3], seed, which[3]), seed)
 
 
-def groups_of(blocks: Blocks) -> NDArray[np.int64]:
-    """The connected group of each block, int64[n]: connected are those that share half of the smaller one's users."""
-    size = np.diff(blocks.users.indptr)
-    shared = (blocks.users @ blocks.users.T).tocoo()
-    close = shared.data >= 0.5 * np.minimum(size[shared.row], size[shared.col])
-    links = sp.csr_matrix(
-        (np.ones(int(close.sum())), (shared.row[close], shared.col[close])), shape=(len(size),) * 2
-    )
-    return np.asarray(sp.csgraph.connected_components(links, directed=False)[1], np.int64)
-
-
 def world_lessons(world: World) -> Lessons:
     """Candidates of a real world that are mostly guilty as campaigns, those that hardly are as natural groups.
 
@@ -111,7 +97,7 @@ def world_lessons(world: World) -> Lessons:
     share = np.asarray(candidates.blocks.users @ guilty) / np.maximum(n_known, 1)
     ring = (n_known >= LEAST_KNOWN) & (share >= GUILTY) & (world.unit != UNION)
     natural = (n_known >= LEAST_KNOWN) & (share <= INNOCENT)
-    group = np.where(ring, groups_of(candidates.blocks), -1)
+    group = np.where(ring, connected_blocks(candidates.blocks), -1)
     nobody = np.full(len(ring), -1)
     found = Lessons(candidates.inputs, group, np.where(ring, 1.0, 0.0), nobody, candidates.fold)
     found = found.of_rows(np.flatnonzero(ring | natural)).thinned(MOST_IN_A_WORLD, np.random.default_rng(0))

@@ -63,12 +63,15 @@ def train_ring_judge(lessons: Lessons, direction: Sequence[int], seed: int = 0) 
     return RingJudge(weights, mean, scale)
 
 
-def adapted_judge(base: Lessons, own: Lessons, direction: Sequence[int], seed: int = 0) -> RingJudge:
+def adapted_judge(
+    shipped: RingJudge, base: Lessons, own: Lessons, direction: Sequence[int], seed: int = 0
+) -> RingJudge:
     """Train a judge on the shipped lessons and on those of a user's log, planted, which weigh OWN_WEIGHT times as much.
 
-    Groups of the log that a judge of the shipped lessons alone takes for rings are no examples of natural ones.
+    Groups of the log that the shipped judge takes for rings are no examples of natural ones.
 
     Args:
+        shipped: the judge that the shipped lessons taught.
         base: the shipped lessons, with shares.
         own: the blocks of planted copies of the user's log.
         direction, seed: as in train_ring_judge.
@@ -78,8 +81,7 @@ def adapted_judge(base: Lessons, own: Lessons, direction: Sequence[int], seed: i
     """
     if base.share is None:
         raise ValueError("the shipped lessons have no shares")
-    without = train_ring_judge(base, direction, seed)
-    doubted = own.is_natural & (without.logits(own.inputs, own.fold) > DOUBT_AT)
+    doubted = own.is_natural & (shipped.logits(own.inputs, own.fold) > DOUBT_AT)
     own = own.of_rows(np.flatnonzero(~doubted))
     share = OWN_WEIGHT * base.share.sum() * loss_shares(own, None) / (1 + NOT_RING_WEIGHT)
     return train_ring_judge(Lessons.joined([base, replace(own, share=share)]), direction, seed)

@@ -99,7 +99,7 @@ def plant_and_judge(
     judge = shipped_judge()
     if _worth_adapting(graph, lessons[0]):
         progress.start("adapt the ring judge")
-        judge = adapted_judge(shipped_lessons(), own, JUDGE_DIRECTION, seed)
+        judge = adapted_judge(judge, shipped_lessons(), own, JUDGE_DIRECTION, seed)
         progress.done()
     task, source_user, windows, candidates = first
     task = without_suspects(task, source_user, candidates, judge)

@@ -70,24 +70,31 @@ def strongest_blocks(blocks: Blocks, strength: NDArray[np.float64]) -> NDArray[n
     return np.asarray(kept, np.int64)
 
 
-def block_folds(blocks: Blocks, item_keys: NDArray[np.int64], n_folds: int) -> NDArray[np.int64]:
-    """Which fold a block belongs to, int64[n_blocks]: all blocks of one connected group fall into the same.
+def connected_blocks(blocks: Blocks) -> NDArray[np.int64]:
+    """The connected group of each block, int64[n_blocks], from 0.
 
-    Blocks are connected when they share at least half of the smaller one's users. A group is anchored by its
-    target with the smallest key (int64[n_items], a hash of the item's id), so the same group falls into the
-    same fold whatever else is in the log. Groups of more than MOST_CONNECTED blocks, the great overlapping
-    tastes of a log, are cut by the anchors of their blocks instead.
+    Blocks are connected when they share at least half of the smaller one's users.
     """
-    n = len(blocks)
-    anchor = np.fromiter((item_keys[blocks.targets(row)].min() for row in range(n)), np.int64, n)
-    size = np.diff(blocks.users.indptr)
+    n, size = len(blocks), np.diff(blocks.users.indptr)
     shared = (blocks.users @ blocks.users.T).tocoo()
     close = shared.data >= 0.5 * np.minimum(size[shared.row], size[shared.col])
     links = sp.csr_matrix((np.ones(int(close.sum())), (shared.row[close], shared.col[close])), shape=(n, n))
-    n_groups, group = sp.csgraph.connected_components(links, directed=False)
-    least = np.full(n_groups, np.iinfo(np.int64).max)
+    return np.asarray(sp.csgraph.connected_components(links, directed=False)[1], np.int64)
+
+
+def block_folds(blocks: Blocks, item_keys: NDArray[np.int64], n_folds: int) -> NDArray[np.int64]:
+    """Which fold a block belongs to, int64[n_blocks]: all blocks of one connected group fall into the same.
+
+    A group (see connected_blocks) is anchored by its target with the smallest key (int64[n_items], a hash of the item's
+    id), so the same group falls into the same fold whatever else is in the log. Groups of more than MOST_CONNECTED
+    blocks, the great overlapping tastes of a log, are cut by the anchors of their blocks instead.
+    """
+    n = len(blocks)
+    anchor = np.fromiter((item_keys[blocks.targets(row)].min() for row in range(n)), np.int64, n)
+    group = connected_blocks(blocks)
+    least = np.full(int(group.max(initial=-1)) + 1, np.iinfo(np.int64).max)
     np.minimum.at(least, group, anchor)
-    small = np.bincount(group, minlength=n_groups)[group] <= MOST_CONNECTED
+    small = np.bincount(group)[group] <= MOST_CONNECTED
     return np.where(small, least[group], anchor) % n_folds
 
 
@@ -301,12 +308,16 @@ def _leads(
     natural: the logits that p-values are held against, float64[n]; flagged: rows of the flagged rings. Each has at most
     MOST_TAKEN of its users in flagged rings and stronger leads.
     """
-    look = posterior(logits, JUDGE_SHARE, share) >= LEAST_LEAD_SCORE
-    look |= tail_p_values(logits, natural) <= WORTH_A_LOOK
+    look = worth_a_look(posterior(logits, JUDGE_SHARE, share), tail_p_values(logits, natural))
     rows = np.append(flagged, np.flatnonzero(look & ~apart))
     strength = logits[rows] + np.where(apart[rows], 1e6, 0.0)
     strongest = rows[strongest_blocks(candidates.blocks.take(rows), strength)]
     return strongest[~apart[strongest]][:MOST_LEADS]
+
+
+def worth_a_look(score: Float, p_value: Float) -> NDArray[np.bool_]:
+    """Which groups are leads if they are not flagged, by score or by p-value, bool[n]."""
+    return (score >= LEAST_LEAD_SCORE) | (p_value <= WORTH_A_LOOK)
 
 
 def stands_out(evidence: dict[str, Float]) -> NDArray[np.bool_]:

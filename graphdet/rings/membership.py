@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from graphdet.arrays import Float
 from graphdet.rings.blocks import block_acts, entry_rows, outside_appeal
-from graphdet.rings.find import LEAST_LEAD_SCORE, MOST_LEADS, WORTH_A_LOOK, Judged
+from graphdet.rings.find import MOST_LEADS, Judged, worth_a_look
 from graphdet.rings.organic import Organic, dot_of_rows, surprise
 from graphdet.rings.own_time import moments, visitors
 
@@ -67,10 +67,8 @@ def ring_ids(n: int) -> list[str]:
 def listed_rings(judged: Judged) -> NDArray[np.int64]:
     """Rows of the rings that are listed, ascending: the flagged ones, and leads.
 
-    A lead has a score of at least LEAST_LEAD_SCORE or a p-value of at most WORTH_A_LOOK. Of more than MOST_LEADS the
-    strongest are listed.
+    Of more than MOST_LEADS leads (see find.worth_a_look) the strongest are listed.
     """
-    look = (judged.score >= LEAST_LEAD_SCORE) | (judged.p_value <= WORTH_A_LOOK)
-    leads = np.flatnonzero(look & ~judged.flagged)
+    leads = np.flatnonzero(worth_a_look(judged.score, judged.p_value) & ~judged.flagged)
     leads = leads[np.argsort(-judged.logit[leads], kind="stable")][:MOST_LEADS]
     return np.sort(np.append(np.flatnonzero(judged.flagged), leads))

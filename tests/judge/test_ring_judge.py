@@ -86,7 +86,8 @@ def test_a_judge_that_is_adapted_knows_the_rings_of_the_log_and_those_it_knew() 
     turned = replace(own, inputs=own.inputs[:, [1, 0, 2]] * [1, 1, 0])
     hidden = np.flatnonzero(turned.is_natural)[:40]
     turned.inputs[hidden] = [3.5, 0.0, -3.5]
-    judge, shipped = adapted_judge(base, turned, DIRECTION), train_ring_judge(base, DIRECTION)
+    shipped = train_ring_judge(base, DIRECTION)
+    judge = adapted_judge(shipped, base, turned, DIRECTION)
     x, fold = unseen.inputs[:, [1, 0, 2]] * [1, 1, 0], unseen.fold
     ranked = [average_precision_score(unseen.is_ring, each.logits(x, fold)) for each in (judge, shipped)]
     assert ranked[0] > ranked[1] + 0.2
