@@ -11,6 +11,7 @@ from graphdet.reports.eda import labels
 from graphdet.reports.eda.labels import Scale, across, linear_ticks
 
 MOST_GRID_ROWS = 16  # of drift and importance
+_LETTER = 7.4  # width of one of small text, in the widest of the common fonts (DejaVu Sans)
 _WIDTH = 920.0  # at least, so that small grids are not blown up
 MOVED, FAR_OUT_SHARE = 0.1, 0.25  # of the population stability index
 
@@ -21,7 +22,7 @@ def draw_correlation(one: Mapping[str, Any]) -> Markup:
     n = len(names)
     wide, high, left = 33.0, 21.0, 196.0
     # Names of columns climb from the diagonal: what the first ones need above, and the last ones to the right.
-    climbs = [len(labels.feature(name)) * 6.0 for name in names[:-1]]
+    climbs = [len(labels.feature(name)) * _LETTER for name in names[:-1]]
     top = max(12.0, *(climb * 0.62 - (k + 1) * high + 8 for k, climb in enumerate(climbs)))
     width = left + max((k + 0.5) * wide + climb * 0.79 + 8 for k, climb in enumerate(climbs))
     parts = []
@@ -188,13 +189,13 @@ def commonest(one: Mapping[str, Any], n_events: int) -> Markup:
     if one["n_missing"]:
         rows.append(["no value", one["n_missing"]])
     most = max(n for _, n in rows)
-    top, high, left = 6.0, 23.0, 132.0
+    top, high, left = 6.0, 23.0, 8 + 19 * _LETTER
     parts = []
     for i, (value, n) in enumerate(rows):
         y = top + i * high
         parts.append(svg.label(svg.Label(left - 8, y + 16, str(value) or "(empty)", 19, "small end")))
         aside = i >= len(one["top"])
-        width = max(150.0 * n / most, 0.8)
+        width = max(145.0 * n / most, 0.8)
         parts.append(
             svg.tag(
                 "rect", x=left, y=y + 4, width=width, height=high - 8, css="other-bar" if aside else "heat"
