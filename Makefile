@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # worker compiles all of them anew.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: setup test unit lint golden demo bench bench-rings bench-real bench-cases clean
+.PHONY: setup test unit lint golden docs demo bench bench-rings bench-real bench-cases clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,10 @@ test: lint  ## everything this machine can run
 
 golden: setup  ## record anew what every command writes, where a change means to change it
 	RECORD_GOLDEN=1 $(PYTEST) -n 0 tests/golden
+
+docs: setup  ## the documentation, in site/
+	$(BIN)/python -m scripts.docs_pages
+	$(BIN)/zensical build --strict
 
 demo: setup  ## simulate a log with planted campaigns, find them, say where the report is
 	bash scripts/demo.sh $(BIN)

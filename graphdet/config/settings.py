@@ -90,7 +90,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Config:
-    """A whole config; see the package's docstring and README, "The config"."""
+    """A whole config; see the package's docstring."""
 
     name: str
     columns: Columns
