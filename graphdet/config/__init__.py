@@ -41,8 +41,9 @@ max_share = 0.05
 duplicates = true          # exact duplicates are put aside
 """
 
-from graphdet.config.reader import config_digest, iso_ms, load_config, parse_config, shipped_configs
+from graphdet.config.reader import config_digest, load_config, parse_config, shipped_configs
 from graphdet.config.settings import Actions, Columns, Config, Rating, Read, Text, Time
+from graphdet.config.values import iso_ms
 
 __all__ = [
     "Actions",

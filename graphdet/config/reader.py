@@ -1,100 +1,60 @@
 """Reads a config and says what is wrong with one."""
 
-import codecs
 import difflib
 import hashlib
 import json
+import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from graphdet import schema
+from graphdet.config import values
 from graphdet.config.settings import Actions, Columns, Config, Rating, Read, Text, Time
 from graphdet.errors import ConfigError
 from graphdet.shipped_files import shipped_folder
 
-ValueCheck = Callable[[Any], bool]
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(_is_text(v) for v in value)
-
-
-def _is_text_map(value: Any) -> bool:
-    return isinstance(value, dict) and all(_is_text(v) for v in value.values())
-
-
-def _is_char(value: Any) -> bool:
-    return isinstance(value, str) and len(value) == 1
-
-
-def _is_encoding(value: Any) -> bool:
-    try:
-        codecs.lookup(value)
-    except (LookupError, TypeError):
-        return False
-    return True
-
-
-def _is_filter(value: Any) -> bool:
-    if isinstance(value, dict):
-        return bool(value) and set(value) <= {"min", "max"} and all(map(_is_number, value.values()))
-    each = value if isinstance(value, list) else [value]
-    return bool(each) and all(isinstance(v, str | int | float) for v in each)
-
-
-_TEXT: tuple[ValueCheck, str] = (_is_text, "a text")
-_SECONDS: tuple[ValueCheck, str] = (lambda v: _is_number(v) and v > 0, "a number of seconds above 0")
-_ITEMS: tuple[ValueCheck, str] = (lambda v: _is_text(v) or _is_texts(v), "a text or a list of texts")
-_FLAG: tuple[ValueCheck, str] = (lambda v: isinstance(v, bool), "true or false")
 # What each key must hold, and how that is called in a message. None: any key, each of that kind.
-_KEYS: dict[str, dict[str | None, tuple[ValueCheck, str]]] = {
-    "columns": {f.name: _ITEMS if f.name == "item_id" else _TEXT for f in fields(Columns)},
-    "rating": dict.fromkeys(("low", "high"), (_is_number, "a number")),
+_KEYS: dict[str, dict[str | None, values.Rule]] = {
+    "columns": {f.name: values.AN_ITEM if f.name == "item_id" else values.A_TEXT for f in fields(Columns)},
+    "rating": dict.fromkeys(("low", "high"), values.A_NUMBER),
     "read": {
-        "delimiter": (_is_char, "one character"),
-        "header": _FLAG,
-        "names": (_is_texts, "a list of texts"),
-        "quote": (lambda v: v == "" or _is_char(v), 'one character, or "" for none'),
-        "encoding": (_is_encoding, "the name of an encoding such as cp1252"),
-        "file_column": _TEXT,
+        "delimiter": values.A_DELIMITER,
+        "header": values.A_FLAG,
+        "names": values.COLUMN_LIST,
+        "quote": values.A_QUOTE,
+        "encoding": values.AN_ENCODING,
+        "file_column": values.A_TEXT,
     },
-    "time": {f.name: _SECONDS if f.name == "step_s" else _TEXT for f in fields(Time)},
-    "sessions": {"gap_s": _SECONDS},
+    "time": {
+        "unit": values.A_TEXT,
+        "zone": values.A_TEXT,
+        "origin": values.A_DATE,
+        "earliest": values.A_DATE,
+        "latest": values.A_DATE,
+        "step_s": values.A_SPAN,
+    },
+    "sessions": {"gap_s": values.A_SPAN},
     "actions": {
-        "default": _TEXT,
-        "rename": (_is_text_map, "a table of texts"),
-        "keep": (_is_texts, "a list of texts"),
-        "negative_quantity": _TEXT,
+        "default": values.A_TEXT,
+        "rename": values.WORD_MAP,
+        "keep": values.WORD_LIST,
+        "negative_quantity": values.A_TEXT,
     },
-    "entities": {None: _TEXT},
-    "text": {
-        "templates": _FLAG,
-        "min_width": (_is_count, "a whole number of columns above 0"),
-    },
-    "attributes": {None: _TEXT},
-    "filters": {None: (_is_filter, "a value, a list of values, or { min = …, max = … }")},
-    "reject": {
-        "max_share": (lambda v: _is_number(v) and 0 <= v <= 1, "a share from 0 to 1"),
-        "duplicates": _FLAG,
-    },
+    "entities": {None: values.A_TEXT},
+    "text": {"templates": values.A_FLAG, "min_width": values.A_WIDTH},
+    "attributes": {None: values.A_TEXT},
+    "filters": {None: values.A_FILTER},
+    "reject": {"max_share": values.A_SHARE, "duplicates": values.A_FLAG},
 }
+# Names that become columns of events, and kinds that become labels of nodes.
+_NAMES = {
+    "attributes": (re.compile(r"[^\W\d_][\w -]{0,62}"), "letters, digits, _, - and blanks"),
+    "entities": (re.compile("[A-Za-z][A-Za-z0-9_]{0,62}"), "letters, digits and _"),
+}
+_MOST_BYTES = 1_000_000  # of a config file
 _UNITS = ("s", "ms", "us", "iso", "day", "step")
 
 
@@ -110,10 +70,18 @@ def load_config(path_or_name: str | Path) -> Config:
     """
     path = _find(path_or_name)
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        with path.open("rb") as stream:
+            found = stream.read(_MOST_BYTES + 1)
+        if len(found) > _MOST_BYTES:
+            raise ConfigError(
+                f"config {path}: larger than {_MOST_BYTES:,} bytes; is it the log that should come without --config?"
+            )
+        raw = tomllib.loads(found.decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {path}: cannot be read ({error})") from error
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise ConfigError(f"config {path}: lists or tables are nested too deep; no key needs it") from error
+    except ValueError as error:  # TOML that is none, and numbers of thousands of digits
         raise ConfigError(f"config {path}: not valid TOML: {error}") from error
     return parse_config(raw, name=path.stem, where=str(path))
 
@@ -125,9 +93,14 @@ def shipped_configs() -> list[str]:
 
 def _find(path_or_name: str | Path) -> Path:
     path = Path(path_or_name)
-    if path.is_file():
+    try:
+        there, folder = path.is_file(), path.is_dir()
+    except (OSError, ValueError) as error:  # a name that is too long, or holds NUL
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"config {values.legible(str(path))}: cannot be a file ({why})") from error
+    if there:
         return path
-    if path.is_dir():
+    if folder:
         raise ConfigError(
             f"config {path}: is a folder; give a TOML file or one of {_list(shipped_configs())}"
         )
@@ -194,6 +167,11 @@ def parse_config(raw: Mapping[str, Any], *, name: str, where: str) -> Config:
     return config
 
 
+def _name(word: str) -> str:
+    """A name as it stands in a message: as it is, unless it is long or cannot be printed."""
+    return word if word.isprintable() and len(word) <= 60 else values.legible(word)
+
+
 def _columns(tables: Mapping[str, dict[str, Any]], where: str) -> Columns:
     """Make the settings of [columns], and check what they say together with other tables."""
     columns = tables["columns"]
@@ -240,28 +218,40 @@ def _rating(tables: Mapping[str, dict[str, Any]], where: str) -> Rating | None:
 
 def _check_keys(raw: Mapping[str, Any], where: str) -> None:
     for table, body in raw.items():
+        if not isinstance(table, str):
+            raise ConfigError(f"config {where}: {values.legible(table)} is no name of a table")
         if table not in _KEYS:
             owner = next((t for t, keys in _KEYS.items() if table in keys), None)
             hint = f", it belongs into [{owner}]" if owner else _nearest(table, _KEYS)
             raise ConfigError(
-                f"config {where}: unknown table or key [{table}]{hint}; the tables are {_list(_KEYS)}"
+                f"config {where}: unknown table or key [{_name(table)}]{hint}; the tables are {_list(_KEYS)}"
             )
         if not isinstance(body, dict):
             raise ConfigError(
                 f"config {where}: {table} must be a table: write [{table}] on a line of its own"
             )
         known = _KEYS[table]
+        if None in known and len(body) > values.MOST_ENTRIES:
+            raise ConfigError(
+                f"config {where}: [{table}] has {len(body):,} keys; it may have {values.MOST_ENTRIES} at most"
+            )
         for key, value in body.items():
+            if not values.is_text(key):
+                raise ConfigError(
+                    f"config {where}: [{table}] has the key {values.legible(key)}; a key is {values.A_TEXT[1]}"
+                )
             rule = known.get(key, known.get(None))
             if rule is None:
                 names = [k for k in known if k is not None]
                 near = _nearest(key, names)
                 raise ConfigError(
-                    f"config {where}: [{table}] has no key {key}{near}; its keys are {_list(names)}"
+                    f"config {where}: [{table}] has no key {_name(key)}{near}; its keys are {_list(names)}"
                 )
             holds, kind = rule
             if not holds(value):
-                raise ConfigError(f"config {where}: [{table}] {key} must be {kind}, not {value!r}")
+                raise ConfigError(
+                    f"config {where}: [{table}] {_name(key)} must be {kind}, not {values.legible(value)}"
+                )
 
 
 def _check_meaning(config: Config, where: str) -> None:
@@ -269,11 +259,12 @@ def _check_meaning(config: Config, where: str) -> None:
     read = config.read
     if read.header is False and read.names is None:
         raise ConfigError(f"config {where}: [read] header = false needs names = [...], one for each column")
-    taken = [n for n in config.attributes if n in schema.EVENT_COLUMNS]
-    if taken:
+    if read.delimiter is not None and read.delimiter == read.quote:
         raise ConfigError(
-            f"config {where}: [attributes] {taken[0]} is the name of a standard column; map it in [columns]"
+            f"config {where}: [read] delimiter and quote are both {read.quote!r}; "
+            'where nothing is quoted write quote = ""'
         )
+    _check_names(config, where)
     if config.text.templates and config.columns.text is None:
         raise ConfigError(
             f'config {where}: [text] templates needs the text; add text = "NAME OF THE COLUMN" to [columns]'
@@ -282,35 +273,49 @@ def _check_meaning(config: Config, where: str) -> None:
         raise ConfigError(
             f"config {where}: [entities] {schema.TEMPLATE} is what [text] templates makes; leave one of them out"
         )
-    for kind in config.entities:
-        if not kind.isascii() or not kind.replace("_", "").isalnum() or not kind[0].isalpha():
+
+
+def _check_names(config: Config, where: str) -> None:
+    """Check the names that a config gives: of attributes and entities. Case tells no two of them apart."""
+    taken = [n for n in config.attributes if n.lower() in schema.EVENT_COLUMNS]
+    if taken:
+        raise ConfigError(
+            f"config {where}: [attributes] {taken[0]} is the name of a standard column; map it in [columns]"
+        )
+    for table, (pattern, allowed) in _NAMES.items():
+        names = getattr(config, table)
+        for name in names:
+            if not pattern.fullmatch(name):
+                raise ConfigError(
+                    f"config {where}: [{table}] {values.legible(name)} must be {allowed}, from a letter on, 63 at most"
+                )
+        alike = {name.lower(): name for name in names}
+        if len(alike) < len(names):
+            double = next(name for name in names if alike[name.lower()] != name)
             raise ConfigError(
-                f"config {where}: [entities] {kind!r} must be letters, digits and _, from a letter on"
+                f"config {where}: [{table}] {double} and {alike[double.lower()]} differ only in upper and lower "
+                "case; rename one of them"
             )
 
 
 def _check_time(time: Time, where: str) -> None:
-    if time.unit not in _UNITS and "%" not in time.unit:
+    if time.unit not in _UNITS and not values.is_time_format(time.unit):
         near = _nearest(time.unit, _UNITS)
         raise ConfigError(
-            f"config {where}: [time] unit must be {_list(_UNITS)} or a strptime format, not {time.unit!r}{near}"
+            f"config {where}: [time] unit must be {_list(_UNITS)} or a strptime format such as %d/%m/%Y %H:%M, "
+            f"not {values.legible(time.unit)}{near}"
         )
-    try:
-        ZoneInfo(time.zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+    if not values.is_zone(time.zone):
+        near = _nearest(time.zone, values.zones())
         raise ConfigError(
-            f"config {where}: [time] zone {time.zone!r} is no IANA time zone; "
+            f"config {where}: [time] zone {values.legible(time.zone)} is no IANA time zone{near}; "
             "write for example UTC or Europe/Berlin"
-        ) from error
-    for key in ("origin", "earliest", "latest"):
-        text = getattr(time, key)
-        if text is not None:
-            try:
-                iso_ms(text)
-            except ValueError as error:
-                raise ConfigError(
-                    f"config {where}: [time] {key} must be an ISO date such as 2020-01-31, not {text!r}"
-                ) from error
+        )
+    if time.earliest and time.latest and values.iso_ms(time.earliest) >= values.iso_ms(time.latest):
+        raise ConfigError(
+            f"config {where}: [time] earliest {time.earliest} must be before latest {time.latest}; "
+            "no event would be left"
+        )
     if time.origin is not None and time.unit not in ("s", "ms", "us", "day", "step"):
         raise ConfigError(
             f"config {where}: [time] origin needs unit s, ms, us, day or step, not {time.unit!r}"
@@ -321,20 +326,6 @@ def _check_time(time: Time, where: str) -> None:
                 raise ConfigError(f"config {where}: [time] unit step needs {key}; add {key} = {example}")
     elif time.step_s is not None:
         raise ConfigError(f"config {where}: [time] step_s needs unit step, not {time.unit!r}")
-
-
-def iso_ms(text: str) -> int:
-    """Milliseconds since 1970-01-01 UTC of an ISO date or time; without an offset it is UTC.
-
-    Raises:
-        ValueError: it is not an ISO date or time.
-
-    >>> iso_ms("1970-01-02")
-    86400000
-    """
-    at = datetime.fromisoformat(text)
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-    return round(at.timestamp() * 1000)
 
 
 def config_digest(config: Config) -> str:

@@ -101,8 +101,9 @@ def _action(config: Config, have: set[str]) -> nw.Expr:
     if "action" in have:
         word = nw.col("action").str.strip_chars().str.to_lowercase()
         action = nw.when(word != "").then(word).otherwise(action)
-        for old, new in sorted(actions.rename.items()):
-            action = nw.when(word == old).then(nw.lit(new)).otherwise(action)
+        # Side by side, as hundreds of them one in another are too deep for a query.
+        renamed = [nw.when(word == old).then(nw.lit(new)) for old, new in sorted(actions.rename.items())]
+        action = nw.coalesce(*renamed, action) if renamed else action
     elif actions.default in actions.rename:
         action = nw.lit(actions.rename[actions.default])
     back = None
