@@ -83,7 +83,7 @@ def test_one_name_is_one_thing() -> None:
 
 
 # Folders of tests that are of no room of the package.
-NO_ROOMS = {"benchmarks", "examples", "golden", "helpers", "packaging", "zoo"}
+NO_ROOMS = {"benchmarks", "docs", "examples", "golden", "helpers", "packaging", "zoo"}
 
 
 def test_tests_stand_in_the_room_that_they_test() -> None:
