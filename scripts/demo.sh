@@ -11,5 +11,7 @@ mkdir -p demo
 "$bin/graphdet" run "$log" --config simulated --out demo/run --seed 0
 
 echo
-echo "The log was made up: what was planted in it is told by demo/truth.csv and demo/truth_items.csv."
+echo "The log was made up, so it is known what was planted in it (demo/truth.csv), and what of it was found:"
+"$bin/graphdet" scoreboard demo/run --truth demo/truth.csv
+echo
 echo "Open demo/run/report.html in a browser."

@@ -62,14 +62,7 @@ def leads(
     from graphdet.cli import show
     from graphdet.rings.leads import lead_table
 
-    if folder is not None:
-        graph = folder / "graph.duckdb"
-        if not graph.exists():
-            raise UsageError(
-                f"{folder} has no {graph.name}: give the folder of a run, or the store with --store"
-            )
-        store = f"duckdb:///{graph.resolve()}"
-    with options.opened(store, read_only=True) as source:
+    with options.opened(_store_of(folder, store), read_only=True) as source:
         found = lead_table(source.rings())
     first = found.slice(0, top).to_pylist()
     if json:
@@ -78,6 +71,48 @@ def leads(
         show.print_leads(first, f"{len(first):,} of {found.num_rows:,} leads")
     else:
         print("There are no leads: nothing that was found is held back.")
+
+
+def _store_of(folder: Path | None, store: str | None) -> str | None:
+    """The URL of the store in the folder of a run, else the one that was given.
+
+    Raises:
+        UsageError: the folder has no store.
+    """
+    if folder is None:
+        return store
+    graph = folder / "graph.duckdb"
+    if not graph.exists():
+        raise UsageError(f"{folder} has no {graph.name}: give the folder of a run, or the store with --store")
+    return f"duckdb:///{graph.resolve()}"
+
+
+@guarded
+def scoreboard_command(
+    truth: Annotated[
+        Path, typer.Option("--truth", metavar="FILE", help="truth.csv, as graphdet simulate writes it.")
+    ],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="The folder of a run; or give --store.")
+    ] = None,
+    store: options.StoreUrl = None,
+    json: options.Json = False,
+) -> None:
+    """Hold the findings of a run or a store against a known truth: which campaigns were found, who is flagged rightly.
+
+    A campaign is found where a flagged finding shares half of the accounts of both with it.
+    """
+    from dataclasses import asdict
+
+    from graphdet.cli import show
+    from graphdet.verbs.scoreboard import score_against
+
+    with options.opened(_store_of(folder, store), read_only=True) as source:
+        board = score_against(source, truth)
+    if json:
+        show.print_json(asdict(board))
+    else:
+        show.print_scoreboard(board)
 
 
 @guarded

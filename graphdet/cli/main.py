@@ -66,6 +66,7 @@ for _name, _command in (
     ("score-one", serving.score_one),
     ("suspects", look.suspects),
     ("leads", look.leads),
+    ("scoreboard", look.scoreboard_command),
     ("query", look.query),
     ("verdict", casework.verdict),
     ("verdicts", casework.verdicts),

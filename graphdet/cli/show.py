@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from rich.console import Console
@@ -15,6 +15,9 @@ from rich.text import Text
 from graphdet import words
 from graphdet.files import plain
 from graphdet.reports.csv_tables import csv_parts, sheet
+
+if TYPE_CHECKING:
+    from graphdet.lab.scoreboard import Scoreboard
 
 PrintedRow = Mapping[str, Any]
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -140,6 +143,37 @@ def print_leads(rows: Sequence[PrintedRow], title: str) -> None:
         for row in rows
     )
     print_rows(columns, cells, title)
+
+
+def print_scoreboard(board: "Scoreboard") -> None:
+    """Print campaigns, one a line, and below them what was found and who was flagged rightly."""
+    columns = (
+        ("campaign", False),
+        ("kind", False),
+        ("accounts", True),
+        ("flagged", True),
+        ("found as", False),
+    )
+    print_rows(
+        columns,
+        (
+            (
+                row.campaign_id,
+                row.kind.replace("_", " "),
+                words.thousands(row.n_accounts),
+                words.thousands(row.n_flagged),
+                str(row.ring_id) if row.found else f"– (nearest: {row.ring_id})" if row.ring_id else "–",
+            )
+            for row in board.campaigns
+        ),
+    )
+    found = sum(row.found for row in board.campaigns)
+    print(
+        f"{found} of {words.plural(len(board.campaigns), 'campaign')} found, "
+        f"{len(board.false_rings)} of {words.plural(board.n_rings, 'flagged finding')} false"
+        f"{': ' + ', '.join(board.false_rings) if board.false_rings else ''}; "
+        f"{board.n_right:,} of {words.plural(board.n_flagged, 'flagged account')} guilty, of {board.n_guilty:,}."
+    )
 
 
 def print_table(table: pa.Table) -> None:

@@ -114,7 +114,7 @@ def simulate_command(
 ) -> None:
     """Write a behaviour log with planted campaigns.
 
-    The truth about them is written beside it: truth.csv, truth_items.csv and innocents.csv.
+    The truth about them is written beside it: truth.csv, truth_items.csv, innocents.csv and labels.csv.
 
     Knobs: n_accounts, n_targets, density (share of the targets that an account touches), window_s (seconds from
     first to last touch), camouflage (own acts per act on a target), camouflage_kind (walk, popular, random,

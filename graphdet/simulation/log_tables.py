@@ -88,6 +88,16 @@ def truth_table(planted: Planted) -> pa.Table:
     )
 
 
+def labels_table(planted: Planted) -> pa.Table:
+    """user_id, label of every account of the log, by user: 1 where it is planted or hijacked, else 0."""
+    return pa.table(
+        {
+            "user_id": planted.graph.user_ids,
+            "label": pa.array((planted.campaign_of_user >= 0).astype(np.int8)),
+        }
+    )
+
+
 def truth_items_table(planted: Planted) -> pa.Table:
     """campaign_id, item_id of every target; user_id, the mule that is paid there, where there is one."""
     campaign = [f"C{k + 1}" for k, items in enumerate(planted.targets) for _ in items]

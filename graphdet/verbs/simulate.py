@@ -25,6 +25,7 @@ from graphdet.simulation.log_files import LOG_FORMATS, LOG_WRITERS, check_ending
 from graphdet.simulation.log_tables import (
     REPEAT_MS,
     innocents_table,
+    labels_table,
     log_table,
     truth_items_table,
     truth_table,
@@ -64,6 +65,7 @@ class SimulateResult:
     truth: Path
     truth_items: Path
     innocents: Path
+    labels: Path
     n_users: int
     n_items: int
     n_sessions: int
@@ -83,7 +85,7 @@ class Made:
 
     Shapes: log has user_id, item_id, session_id, timestamp (int64, ms), action, and the columns that `make` names;
     truth user_id, campaign_id, kind, level, hijacked (int8); truth_items campaign_id, item_id, user_id; innocents
-    user_id, group_id, kind.
+    user_id, group_id, kind; labels user_id, label (int8) of every account.
     """
 
     planted: Planted
@@ -91,6 +93,7 @@ class Made:
     truth: pa.Table
     truth_items: pa.Table
     innocents: pa.Table
+    labels: pa.Table
     warnings: tuple[str, ...]
 
 
@@ -102,7 +105,7 @@ def simulate(
     values: RowValues | None = None,
     **changes: Any,
 ) -> SimulateResult:
-    """Write a log with planted campaigns to `out`, and truth.csv, truth_items.csv, innocents.csv beside it.
+    """Write a log with planted campaigns to `out`, and truth.csv, truth_items.csv, innocents.csv, labels.csv beside it.
 
     `changes` are fields of the request, for calls from Python; base and values are those of `make`. The same arguments
     give the same bytes.
@@ -147,6 +150,7 @@ def make(request: SimulateRequest, base: GraphArrays | None = None, values: RowV
         truth_table(planted),
         truth_items_table(planted),
         innocents_table(planted),
+        labels_table(planted),
         tuple(_warnings(planted, values or RowValues())),
     )
 
@@ -161,7 +165,7 @@ def write(out: Path, made: Made) -> SimulateResult:
     check_ending(out)
     with replacing(out) as path:
         LOG_WRITERS[next(ending for ending in LOG_FORMATS if out.name.endswith(ending))](made.log, path)
-    beside = {name: out.parent / f"{name}.csv" for name in ("truth", "truth_items", "innocents")}
+    beside = {name: out.parent / f"{name}.csv" for name in ("truth", "truth_items", "innocents", "labels")}
     for name, file in beside.items():
         with replacing(file) as path:
             pa_csv.write_csv(getattr(made, name), path)

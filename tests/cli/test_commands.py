@@ -37,6 +37,7 @@ COMMANDS = (
         "suggest",
         "suspects",
         "leads",
+        "scoreboard",
         "query",
         "verdict",
         "verdicts",

@@ -50,7 +50,7 @@ def test_every_format_holds_the_same_log(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", LOG_FORMATS)
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, ending: str) -> None:
-    names = (f"log{ending}", "truth.csv", "truth_items.csv", "innocents.csv")
+    names = (f"log{ending}", "truth.csv", "truth_items.csv", "innocents.csv", "labels.csv")
     for folder, seed in (("one", 1), ("two", 1), ("three", 2)):
         small(tmp_path / folder / f"log{ending}", innocents=True, seed=seed)
     for name in names:
