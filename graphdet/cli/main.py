@@ -1,8 +1,10 @@
 """The command line: `graphdet --help`. Heavy imports wait inside the command bodies."""
 
+import codecs
 import gc
+import io
 import sys
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -85,8 +87,36 @@ app.add_typer(models.app)
 app.add_typer(neo4j.app)
 
 
+_SIMPLER = {"–": "-", "—": "-", "−": "-", "…": "...", "’": "'", "×": "x", "·": "-", "÷": "/", "\ufeff": ""}
+_SIMPLER |= {"≥": ">=", "≤": "<=", "→": "->", "✓": "+", "\u2009": " ", "\u202f": " "}
+
+
+def _as_can_be(error: UnicodeError) -> tuple[str, int]:
+    """Write what an encoding lacks: signs of print by simpler ones, everything else as an escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    return "".join(
+        _SIMPLER.get(c) or ("" if c in _SIMPLER else c.encode("ascii", "backslashreplace").decode())
+        for c in lost
+    ), error.end
+
+
+def write_anywhere(stream: TextIO) -> None:
+    """Have a stream take every character: a terminal in its own encoding, a file or a pipe in UTF-8.
+
+    What a terminal cannot show, and lone halves of surrogate pairs, which no encoding has, are written as escapes.
+    """
+    if not isinstance(stream, io.TextIOWrapper):
+        return  # a notebook's or a test's, which takes everything
+    codecs.register_error("graphdet", _as_can_be)
+    stream.reconfigure(encoding=stream.encoding if stream.isatty() else "utf-8", errors="graphdet")
+
+
 def main() -> None:
     """Run the command line and end with the contract's exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        write_anywhere(stream)
     catch_signals()
     # What a command makes it keeps to its end; looking for cycles in it took a fifth of a report's time.
     gc.set_threshold(200_000, 20, 50)

@@ -78,8 +78,8 @@ class Bars:
 
 def make_progress() -> "Progress":
     """Choose bars or lines by what stderr is."""
-    if not sys.stderr.isatty():
-        return Lines()
+    if not sys.stderr.isatty() or not sys.stderr.encoding.lower().startswith("utf"):
+        return Lines()  # bars are drawn with signs that a smaller encoding lacks
     import atexit
 
     bars = Bars()

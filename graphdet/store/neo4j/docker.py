@@ -119,7 +119,9 @@ def last_words(place: Home) -> str:
 
 
 def _docker(*arguments: str, may_fail: bool = False) -> str:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["docker", *arguments], capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if done.returncode and not may_fail:
         lines = done.stderr.strip().splitlines() or [f"docker ended with {done.returncode}"]
         raise StoreError(f"docker {arguments[0]}: {lines[-1][:300]}")

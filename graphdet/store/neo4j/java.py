@@ -97,7 +97,14 @@ def ensure_jars(progress: Progress) -> Path:
 
 
 def _run_maven(command: list[str]) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line]
         first = lines[0] if lines else f"mvn ended with {done.returncode}"
@@ -114,7 +121,9 @@ def java_command(java: str, jars: Path, heap_mib: int) -> list[str]:
 
 def _output(command: list[str]) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=60
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StoreError(f"{command[0]} does not run ({error}); install a JDK {OLDEST_JAVA}") from error
     return done.stdout + done.stderr
