@@ -30,12 +30,11 @@ from graphdet.progress import Progress
 from graphdet.rings.blocks import entry_rows
 from graphdet.rings.company import company
 from graphdet.rings.find import LEAST_SCORE, Candidates, Judged
-from graphdet.rings.membership import listed_rings, member_strength, user_membership
+from graphdet.rings.membership import SURE_MEMBER, listed_rings, member_strength, user_membership
 from graphdet.rings.why.findings import member_texts
 from graphdet.scores.fused import Fusion, ScoreParts, user_reasons
 from graphdet.tables import GraphArrays, PairArrays
 
-SURE_MEMBER = 0.5  # membership from which a member of a flagged ring is a suspect
 KEPT_QUIET = "Not flagged, though it would be: in {ring}, {why}."
 
 MOST_SUSPICIOUS_FIRST = [("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending")]

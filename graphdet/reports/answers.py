@@ -1,5 +1,6 @@
 """A ring in answers: what, who, when, where, how, how sure, and what to do; plain words with numbers."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,14 +78,7 @@ def _what(ring: RingData) -> tuple[str, ...]:
 def _who(ring: RingData) -> tuple[str, ...]:
     members = [member.user_id for member in ring.members]
     lines = [f"Accounts, the surest members first: {_named(members)}."]
-    weak = sum(member.user_score is not None and member.user_score < 0.5 for member in ring.members)
-    if any(member.user_score is not None for member in ring.members):
-        lines.append(
-            f"{words.plural(weak, 'member')} {'has' if weak == 1 else 'have'} a user score below 0.5, of membership "
-            f"and of what one does alone."
-            if weak
-            else "Every member has a user score of 0.5 or more, of membership and of what it does alone."
-        )
+    lines += _parts_in_words(ring)
     for entity in ring.shared[:3]:
         lines.append(
             f"{words.plural(len(entity.user_ids), 'member')} used the same {words.visible(entity.kind)} "
@@ -94,6 +88,28 @@ def _who(ring: RingData) -> tuple[str, ...]:
         lines.append(f"{words.thousands(len(ring.shared) - 3)} more such things are shared by members.")
     lines.append("An account is not a person: the log does not say who was at the keyboard.")
     return tuple(lines)
+
+
+def _parts_in_words(ring: RingData) -> list[str]:
+    """How many members are core, fringe and weak, and what these words mean; the weak ones by name."""
+    if all(member.role is None for member in ring.members):
+        return []
+    count = Counter(member.part for member in ring.members)
+    parts = ", ".join(
+        f"{words.thousands(count[part])} {part}" for part in ("core", "fringe", "weak") if count[part]
+    )
+    lines = [
+        f"Of the members {parts}: the core acts on more than half as many targets as the ring's middle member, the "
+        f"fringe on fewer."
+    ]
+    if ring.weak:
+        one = len(ring.weak) == 1
+        lines.append(
+            f"{'This one is' if one else 'These are'} weak, and the ring does not vouch for {'it' if one else 'them'}: "
+            f"{_named([member.user_id for member in ring.weak])}. Weak is who hardly beats chance on the targets, or "
+            f"acts on few of them and more elsewhere, while the case is as clear without it."
+        )
+    return lines
 
 
 def _when(ring: RingData, facts: RunFacts) -> tuple[str, ...]:
@@ -202,16 +218,19 @@ def how_sure(ring: RingData) -> list[str]:
 
 def advice(ring: RingData) -> Advice:
     """Recommend what to do, from the error rate, the doubts and how sure each membership is."""
-    unsure = [member for member in ring.members if member.score is not None and member.score < 0.5]
+    weak = [member.user_id for member in ring.weak]
     never = [
         "Do not treat membership alone as proof about one account: look at its own row below.",
         "Do not tell the accounts which pattern gave them away.",
     ]
-    if unsure:
+    check = "Check three members by hand in the log, among them the least sure one."
+    if weak:
         never.insert(
-            0,
-            f"Do not act on the {words.plural(len(unsure), 'account')} whose membership is below 0.5 "
-            f"without evidence of their own.",
+            0, f"Do not act on the weak {'member' if len(weak) == 1 else 'members'} for being in this ring."
+        )
+        check = (
+            f"Check these by hand, for they may be bystanders: {_named(weak)}. Their events are below, in Members. "
+            f"Then two of the core."
         )
     preserve = "Keep this page, the JSON file and the log's files named below: they are the evidence."
     if not ring.flagged:
@@ -232,7 +251,7 @@ def advice(ring: RingData) -> Advice:
                 preserve,
                 "Stop the gain first: leave these acts out of rankings, counts and payouts. That harms no account "
                 "and can be undone.",
-                "Check three members by hand in the log, among them the least sure one.",
+                check,
                 "If they hold, ask for verification or suspend the accounts, as your rules say, and note the verdict.",
             ),
             tuple(never),
@@ -242,7 +261,7 @@ def advice(ring: RingData) -> Advice:
         (
             preserve,
             "Answer what speaks against it, point by point; an innocent explanation that holds ends the case.",
-            "Check three members by hand in the log, among them the least sure one.",
+            check,
             "Until then, at most leave these acts out of rankings and counts: that can be undone.",
         ),
         tuple(never),

@@ -121,20 +121,19 @@ def _ring(
     for other in others:
         n_others[other["user_id"]] += other["n"]
     by_user, by_item = _acts_by(acts, "user_id"), _acts_by(acts, "item_id")
-    own = [scores.get(row["user_id"], {}).get("score") for row in members]
-    weak = sum(score is not None and score < 0.5 for score in own)
     finding = RingFinding.from_row(ring)
     explanation = finding.explanation
     numbers, against = explanation.numbers, explanation.counter_evidence
     measured = {reason.code for reason in against}
     timed = ring["first_seen"] is not None
-    doubts = doubts_in_words(numbers, int(ring["n_users"]), ring["q_value"], weak, measured, timed=timed)
     people = [
         _member(
             row, scores.get(row["user_id"], {}), by_user[row["user_id"]], n_others, explanation.member_reasons
         )
         for row in members
     ]
+    weak = sum(member.is_weak for member in people)
+    doubts = doubts_in_words(numbers, int(ring["n_users"]), ring["q_value"], weak, measured, timed=timed)
     things = [_item(row, names.get(row["item_id"]), by_item[row["item_id"]]) for row in targets]
     data = RingData(
         **{

@@ -34,6 +34,7 @@ _KIND_OF_KEY = {
     "user_ids": "user",
     "items": "item",
     "kind": "kind",
+    "role": "kind",
 }
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from graphdet.reports.context import Surroundings
 from graphdet.reports.evidence import ExplainedNumber
 from graphdet.rings.finding import Reason
+from graphdet.rings.membership import SURE_MEMBER, WEAK
 from graphdet.schema import RingKind
 from graphdet.tables import usual_unit_ms
 
@@ -141,6 +142,23 @@ class Member:
     last_ms: int | None
     reasons: tuple[Reason, ...] = ()
 
+    @property
+    def role(self) -> str | None:
+        """What part it has in the ring, of rings.membership.MemberRole; None where an older version did not say."""
+        return next((str(why.numbers["role"]) for why in self.reasons if "role" in why.numbers), None)
+
+    @property
+    def part(self) -> str:
+        """The same in one word for people: core, fringe or weak."""
+        return "weak" if self.is_weak else self.role or "member"
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether the ring does not vouch for it; by its score where nobody said what part it has."""
+        if self.role is not None:
+            return self.role in WEAK
+        return self.score is not None and self.score < SURE_MEMBER
+
 
 @dataclass(frozen=True)
 class Item:
@@ -204,6 +222,11 @@ class RingData:
     gnn: Mapping[str, Any] | None = None
     narrative: Narrative | None = None
     held_back: tuple[Reason, ...] = ()
+
+    @property
+    def weak(self) -> list[Member]:
+        """The members that the ring does not vouch for."""
+        return [member for member in self.members if member.is_weak]
 
     @property
     def actions(self) -> list[str]:

@@ -72,7 +72,7 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> JsonRow:
 
 def _member(member: Member) -> JsonRow:
     row = _times({name: value for name, value in vars(member).items() if name != "reasons"})
-    return row | {"reasons": [reason.document() for reason in member.reasons]}
+    return row | {"role": member.role, "reasons": [reason.document() for reason in member.reasons]}
 
 
 def _narrative(narrative: Narrative) -> JsonRow:

@@ -1,21 +1,114 @@
-"""How sure the membership of an account in a ring is, and which rings are listed."""
+"""How sure the membership of an account in a ring is, what part it has there, and which rings are listed.
+
+A member that acts on more than half as many targets as the ring's middle member is **core**. Of the others a
+**bystander** is one that the ring's evidence hardly needs and that acts on more other items than on targets; the rest
+are its **fringe**. Whose own acts hardly beat **chance** comes before all these. The last and the bystanders are the
+weak members, and a ring vouches for none of them.
+"""
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphdet.arrays import Float
-from graphdet.rings.blocks import block_acts, entry_rows, outside_appeal
+from graphdet.arrays import Bool, Float, Int
+from graphdet.rings.blocks import Blocks, block_acts, entry_rows, membership, outside_appeal
 from graphdet.rings.find import MOST_LEADS, Judged, worth_a_look
+from graphdet.rings.margin import naming_margins
 from graphdet.rings.organic import Organic, dot_of_rows, surprise
 from graphdet.rings.own_time import moments, visitors
+
+MemberRole = Literal["core", "fringe", "bystander", "chance"]
+WEAK: tuple[MemberRole, ...] = ("bystander", "chance")
+THIN = 0.5  # of the targets of a ring's middle member, at most which a member takes little part
+HARDLY_NATS = 5.0  # by at most which the evidence falls without a member that a ring hardly needs
+BYSTANDER = 0.5  # how far being a bystander brings down how sure a membership is
+SURE_MEMBER = 0.5  # membership from which a member of a flagged ring is a suspect
+MOST_ASKED = 300  # members of a ring that it is weighed without, those of fewest targets
 
 
 def member_strength(judged: Judged, model: Organic) -> Float:
     """How sure each membership is, float64[nnz of judged.blocks.users], in [0, 1].
 
     ring score × (1 − e^−g), with g the nats by which the member's own acts on the targets beat the organic
-    model and the cost of naming the member; in the ring's moment, where it has one and that says more.
+    model and the cost of naming the member; in the ring's moment, where it has one and that says more. Of a bystander
+    BYSTANDER times that.
     """
+    own = _own_part(judged, model)
+    return np.asarray(judged.score[entry_rows(judged.blocks.users)] * own)
+
+
+def member_roles(judged: Judged, model: Organic) -> NDArray[np.str_]:
+    """The part of each member in its ring, MemberRole[nnz of judged.blocks.users]; bystanders of listed rings only."""
+    sure = _beyond_chance(judged, model)
+    roles = np.where(_thin(judged, model)[0], "fringe", "core")
+    roles = np.where(_bystanders(judged, model, sure >= SURE_MEMBER), "bystander", roles)
+    return np.where(sure < SURE_MEMBER, "chance", roles)
+
+
+def _own_part(judged: Judged, model: Organic) -> Float:
+    """What the members' own acts make of their membership, float64[nnz of judged.blocks.users], in [0, 1]."""
+    sure = _beyond_chance(judged, model)
+    return np.where(_bystanders(judged, model, sure >= SURE_MEMBER), BYSTANDER * sure, sure)
+
+
+def _thin(judged: Judged, model: Organic) -> tuple[Bool, Int]:
+    """Which members act on few of their ring's targets (see THIN), bool[nnz], and on how many each, int64[nnz]."""
+    users = judged.blocks.users
+    acts, at = block_acts(judged.blocks, model), entry_rows(users)
+    want = at * np.int64(model.n_users) + users.indices
+    n = _looked_up(acts.block * model.n_users + model.acts.user_ix[acts.act], None, want)
+    ends = users.indptr
+    middle = np.array([np.median(n[ends[row] : ends[row + 1]]) for row in range(len(judged.blocks))])
+    return n <= THIN * middle[at], n.astype(np.int64)
+
+
+def _bystanders(judged: Judged, model: Organic, asked: Bool) -> Bool:
+    """Which members are bystanders, bool[nnz of judged.blocks.users], among those asked for, bool[nnz].
+
+    Only in the rings that are listed, and of a ring at most MOST_ASKED of those that act on fewest targets.
+    """
+    users = judged.blocks.users
+    thin, n = _thin(judged, model)
+    busy = model.degree[users.indices] - n > n
+    wanted = asked & thin & busy
+    out, rows = np.zeros(len(n), bool), listed_rings(judged)
+    mine = [
+        np.flatnonzero(wanted[low:high]) + low
+        for low, high in zip(users.indptr[rows], users.indptr[rows + 1], strict=True)
+    ]
+    mine = [some[np.argsort(n[some], kind="stable")][:MOST_ASKED] for some in mine]
+    every = np.concatenate([*mine, np.zeros(0, np.int64)]).astype(np.int64)
+    if len(every):
+        whole = np.zeros(len(judged.blocks))
+        whole[rows] = naming_margins(judged.blocks.take(rows), model).among_touched
+        at = entry_rows(users)[every]
+        out[every] = (
+            whole[at] - margins_without(judged.blocks, model, at, users.indices[every]) <= HARDLY_NATS
+        )
+    return out
+
+
+def margins_without(blocks: Blocks, model: Organic, rows: Int, without: NDArray[np.integer]) -> Float:
+    """The margin among touched items of blocks, each without one member: float64[n].
+
+    rows: of blocks, int64[n]; without: the row of the user that is left out of each, int[n].
+    """
+    fewer = Blocks(
+        membership(
+            [
+                blocks.members(row)[blocks.members(row) != user]
+                for row, user in zip(rows.tolist(), without.tolist(), strict=True)
+            ],
+            model.n_users,
+        ),
+        blocks.items[rows],
+    )
+    return naming_margins(fewer, model).among_touched
+
+
+def _beyond_chance(judged: Judged, model: Organic) -> Float:
+    """1 − e^−g of each membership, float64[nnz of judged.blocks.users] (see member_strength)."""
     users = judged.blocks.users
     at = entry_rows(users)
     acts = block_acts(judged.blocks, model)
@@ -29,7 +122,8 @@ def member_strength(judged: Judged, model: Organic) -> Float:
     in_moment = surprise(found.count, found.expected) - when.user_cost(model.n_users)[found.block]
     key = when.row[found.block] * model.n_users + found.user
     gain = np.maximum(np.maximum(gain, _looked_up(key, in_moment, want)), 0.0)
-    return np.asarray(judged.score[at] * (1 - np.exp(-gain)))
+    own = 1 - np.exp(-gain)
+    return np.asarray(own)
 
 
 def _looked_up(key: NDArray[np.int64], value: Float | None, want: NDArray[np.int64]) -> Float:

@@ -279,6 +279,34 @@ def test_crossings_agree_with_counting_pairs() -> None:
         assert drawn <= plain
 
 
+def with_evidence(rings: RingTables, ring_id: str, more: dict[str, object]) -> RingTables:
+    """The same findings, with more in the evidence of one ring."""
+    rows = rings.rings.to_pylist()
+    for row in rows:
+        if row["ring_id"] == ring_id:
+            row["evidence"] = json.dumps(json.loads(row["evidence"]) | more)
+    return RingTables(pa.Table.from_pylist(rows, rings.rings.schema), rings.members, rings.items)
+
+
+def told_role(role: str) -> list[dict[str, object]]:
+    numbers = {"role": role}
+    return [{"code": "membership", "strength": 1.0, "text": f"is {role}", "numbers": numbers}]
+
+
+def test_weak_members_are_named_where_it_says_what_to_check(tmp_path: Path) -> None:
+    rings, scores, acts, items = make_findings()
+    roles = {"u000": "bystander", "u001": "chance", "u002": "fringe"}
+    told = {f"u{n:03}": told_role(roles.get(f"u{n:03}", "core")) for n in range(10)}
+    rings = with_evidence(rings, "R0001", {"member_reasons": told})
+    (page,) = [p for p in write(tmp_path, rings, scores, acts, items) if p.name == "R0001.html"]
+    text = Page(page).text
+    assert "Of the members 7 core, 1 fringe, 2 weak" in text
+    assert "Check these by hand, for they may be bystanders: u000, u001." in text
+    assert "2 members of 10 are weak" in text
+    members = json.loads((page.parent / "R0001.json").read_text(encoding="utf-8"))["members"]
+    assert {m["user_id"]: m["role"] for m in members if m["role"] != "core"} == roles
+
+
 @pytest.mark.browser
 def test_a_browser_runs_nothing_and_fetches_nothing(out: Path) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")

@@ -91,7 +91,7 @@ def _members(ring: RingData, presence: Presence) -> list[_Box]:
                 note=f"{member.n_targets} of {ring.n_items}",
                 caption=f"{words.visible(member.user_id)}: {member.n_targets} of {ring.n_items} targets",
                 touched={int(item): 1.0 for item in np.flatnonzero(presence.touched[row])},
-                css="member" if member.user_score is None or member.user_score >= 0.5 else "member low",
+                css="member low" if member.is_weak else "member",
                 ids=(member.user_id,),
             )
             for row, member in enumerate(ring.members)

@@ -123,8 +123,8 @@ def doubts_in_words(
 ) -> list[str]:
     """Say what speaks against a ring, or what cannot be known of it, a sentence each.
 
-    numbers: the evidence by name; a number that is missing raises no doubt. n_weak_members: those with a user score
-    below one half. measured: codes of the ring's measured counter-evidence, which is not repeated. timed: whether the
+    numbers: the evidence by name; a number that is missing raises no doubt. n_weak_members: those that the ring does
+    not vouch for. measured: codes of the ring's measured counter-evidence, which is not repeated. timed: whether the
     log has times; without them nothing is said of time.
     """
     doubts = [
@@ -146,8 +146,8 @@ def doubts_in_words(
         )
     if n_weak_members:
         doubts.append(
-            f"{words.plural(n_weak_members, 'member')} of {n_users} {'has' if n_weak_members == 1 else 'have'} a user "
-            f"score below 0.5: a weak part in the ring, and little that speaks against them alone. Check them before "
-            f"acting on them."
+            f"{words.plural(n_weak_members, 'member')} of {n_users} {'is' if n_weak_members == 1 else 'are'} weak: "
+            f"on few of the targets and more often elsewhere, or so little beyond chance that it shows nothing. The "
+            f"ring does not vouch for {'it' if n_weak_members == 1 else 'them'}."
         )
     return doubts

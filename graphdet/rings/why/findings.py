@@ -10,15 +10,17 @@ from graphdet.arrays import Float
 from graphdet.evaluation.rounding import six
 from graphdet.rings.blocks import block_acts
 from graphdet.rings.find import Judge, Judged
-from graphdet.rings.finding import RingFinding, RingItem, RingMember
-from graphdet.rings.membership import listed_rings, member_strength, ring_ids
+from graphdet.rings.finding import Explanation, Reason, RingFinding, RingItem, RingMember
+from graphdet.rings.membership import listed_rings, member_roles, member_strength, ring_ids
 from graphdet.rings.organic import Organic
 from graphdet.rings.why.explain import explain_rings, summary_sentence
+from graphdet.rings.why.reasons import member_words
 from graphdet.tables import GraphArrays
 from graphdet.words import iso
 
 # What a member shares with the others comes first in its reason, and how sure its membership is is left out of it.
 _FIRST_CODE, _LEFT_OUT = "shared_targets", "membership"
+ROLE = "role"  # the number of a member's last reason that says what part it has (see membership.MemberRole)
 
 
 def ring_findings(
@@ -33,13 +35,14 @@ def ring_findings(
     explained = explain_rings(judged, rows.tolist(), model, graph, judge)
     acts = block_acts(judged.blocks, model)
     ends = np.searchsorted(acts.block, np.arange(len(judged.blocks) + 1))
-    strength = member_strength(judged, model)
+    strength, roles = member_strength(judged, model), member_roles(judged, model)
     findings = []
     for ring, ring_id, explanation in zip(rows.tolist(), ring_ids(len(rows)), explained, strict=True):
         its_acts = acts.act[ends[ring] : ends[ring + 1]]
         at_ms = model.acts.at_ms[its_acts]
         known = {name: values[ring] for name, values in judged.evidence.items() if np.isfinite(values[ring])}
         numbers = {name: six(value) for name, value in known.items()}
+        explanation = replace(explanation, numbers=numbers)
         findings.append(
             RingFinding(
                 ring_id=ring_id,
@@ -52,12 +55,29 @@ def ring_findings(
                 first_seen=iso(int(at_ms.min())) if graph.timed else None,
                 last_seen=iso(int(at_ms.max())) if graph.timed else None,
                 reason=summary_sentence(explanation),
-                explanation=replace(explanation, numbers=numbers),
+                explanation=_with_roles(explanation, judged, roles, ring, graph),
                 members=_members(judged, strength, ring, graph),
                 items=_items(judged, model, its_acts, ring, graph),
             )
         )
     return tuple(findings)
+
+
+def _with_roles(
+    explanation: Explanation, judged: Judged, roles: NDArray[np.str_], ring: int, graph: GraphArrays
+) -> Explanation:
+    """Say of each member, as its last reason, what part it has in the ring."""
+    users = judged.blocks.users
+    span = slice(users.indptr[ring], users.indptr[ring + 1])
+    told = {}
+    for row, role in zip(users.indices[span].tolist(), roles[span].tolist(), strict=True):
+        user_id = graph.user_ids[row].as_py()
+        *others, last = explanation.member_reasons[user_id]
+        if last.code != _LEFT_OUT:  # a ring too large to be weighed without each of its members
+            others, last = [*others, last], Reason(_LEFT_OUT, "")
+        numbers = {**last.numbers, ROLE: role}
+        told[user_id] = (*others, replace(last, text=member_words(_LEFT_OUT, numbers), numbers=numbers))
+    return replace(explanation, member_reasons=told)
 
 
 def _members(judged: Judged, strength: Float, ring: int, graph: GraphArrays) -> tuple[RingMember, ...]:

@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from graphdet.arrays import Float, Int
-from graphdet.rings.blocks import Blocks, membership
 from graphdet.rings.finding import Reason, four_digits
-from graphdet.rings.margin import naming_margins
-from graphdet.rings.organic import Organic, surprise
+from graphdet.rings.membership import margins_without
+from graphdet.rings.organic import surprise
 from graphdet.rings.why.measures import Number, sharing
 from graphdet.rings.why.measures_time import chance_in_step, nearest_member_s
 from graphdet.rings.why.reasons import member_words
@@ -23,16 +22,6 @@ def member_nats(ring: RingView) -> Float:
     """Nats by which each member's acts on the targets beat chance, float64[m]."""
     n = np.bincount(ring.user, minlength=len(ring.members)).astype(np.float64)
     return surprise(n, ring.expected)
-
-
-def margins_without(blocks: Blocks, model: Organic) -> Float:
-    """The margin among touched items of one block (a single row) without each member in turn: float64[m]."""
-    members, targets = blocks.members(0).astype(np.int64), blocks.targets(0).astype(np.int64)
-    fewer = Blocks(
-        membership([np.delete(members, place) for place in range(len(members))], model.n_users),
-        membership([targets] * len(members), model.n_items),
-    )
-    return naming_margins(fewer, model).among_touched
 
 
 def member_reasons(
@@ -109,7 +98,10 @@ def _add_focus(out: list[list[Reason]], ring: RingView, usual_focus: float) -> N
 
 
 def _add_membership(out: list[list[Reason]], ring: RingView, margin_nats: float) -> None:
-    for reasons, left in zip(out, margins_without(ring.blocks, ring.log.model), strict=True):
+    rows = np.zeros(len(ring.members), np.int64)
+    for reasons, left in zip(
+        out, margins_without(ring.blocks, ring.log.model, rows, ring.members), strict=True
+    ):
         drop = max(margin_nats - float(left), 0.0)
         numbers: dict[str, Number] = {"margin_nats": margin_nats, "margin_without_nats": float(left)}
         reasons.append(_member_reason("membership", drop, numbers))

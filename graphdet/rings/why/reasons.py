@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from graphdet.rings.membership import HARDLY_NATS
 from graphdet.rings.why.measures import Number
 from graphdet.units import HOUR_MS
 
@@ -166,6 +167,24 @@ _RING: dict[str, Words] = {
     ),
 }
 
+_ROLE = {
+    "core": "core of the group",
+    "fringe": "fringe of the group",
+    "bystander": "weak member, perhaps a bystander: on few of the targets, and more often elsewhere",
+    "chance": "weak member: so few of its acts are on targets that it may be chance",
+    "": "part of the group",
+}
+
+
+def _case_without(n: Mapping[str, Number]) -> str:
+    """Say what the group is without a member; nothing where that was not worked out."""
+    if "margin_without_nats" not in n:
+        return ""
+    fall = float(n["margin_nats"]) - float(n["margin_without_nats"])
+    case = "a weaker" if fall > HARDLY_NATS else "a clearer" if fall < -HARDLY_NATS else "as clear a"
+    return f"; without it the group is {case} case"
+
+
 _MEMBER: dict[str, Words] = {
     "shared_targets": lambda n: (
         f"touched {n['observed']} of {n['n_targets']} targets; expected {two_digits(n['expected'])}"
@@ -181,21 +200,8 @@ _MEMBER: dict[str, Words] = {
     "focus": lambda n: (
         f"{n['observed']} of all its {n['n_acts']} acts are on targets; expected {two_digits(n['expected'])}"
     ),
-    "membership": lambda n: (
-        f"without this account the group's margin over chance is {two_digits_signed(n['margin_without_nats'])} nats, "
-        f"with it {two_digits_signed(n['margin_nats'])}"
-    ),
+    "membership": lambda n: f"{_ROLE[str(n.get('role', ''))]}{_case_without(n)}",
 }
-
-
-def two_digits_signed(value: Number) -> str:
-    """The same for numbers that may be negative.
-
-    >>> two_digits_signed(-31.24), two_digits_signed(411.2)
-    ('-31', '411')
-    """
-    number = float(value)
-    return f"-{two_digits(-number)}" if number < 0 else two_digits(number)
 
 
 def ring_words(code: str, numbers: Mapping[str, Number]) -> str:

@@ -6,8 +6,14 @@ from functools import cache
 import numpy as np
 import pytest
 
+from graphdet.rings.evidence import gather_evidence
+from graphdet.rings.evidence_table import judge_inputs
+from graphdet.rings.find import Candidates, Judged, judge_rings
+from graphdet.rings.margin import naming_margins
+from graphdet.rings.membership import SURE_MEMBER, member_roles, member_strength
 from graphdet.rings.why.counter import innocent_explanations
 from graphdet.rings.why.explain import CODES, COUNTER_CODES, Natural, strongest_measures
+from graphdet.rings.why.findings import ring_findings
 from graphdet.rings.why.measures import Measure
 from graphdet.rings.why.measures_time import LOCKSTEP_WINDOWS_S
 from graphdet.rings.why.member_reasons import member_reasons
@@ -311,3 +317,47 @@ def test_all_codes_have_words() -> None:
         assert len(ring_words(code, numbers)) > 20
     for code in ("shared_targets", "lockstep", "shared_entities", "focus", "membership"):
         assert len(member_words(code, numbers)) > 10
+
+
+# --- what part a member has ------------------------------------------------------------------------------------
+
+
+@cache
+def crew_and_two_more() -> tuple[Judged, RingView, dict[str, str]]:
+    """Eight accounts on six targets; "busy" on three of them and on much else, "slim" on the same three alone.
+
+    Gives the ring as a judge who is sure of it sees it, and the role of each member.
+    """
+    targets = [f"j{k}" for k in range(100, 106)]
+    log = SmallLog()
+    log.apart(MEMBERS, targets)
+    log.ordinary(MEMBERS)
+    log.apart(["busy"], [f"j{k:03}" for k in range(8)])
+    log.apart(["busy", "slim"], targets[:3])
+    ring = log.ring([*MEMBERS, "busy", "slim"], targets)
+    model, graph = ring.log.model, ring.log.graph
+    evidence = gather_evidence(ring.blocks, model, graph, naming_margins(ring.blocks, model))
+    fold = np.zeros(1, np.int64)
+    candidates = Candidates(model, ring.blocks, evidence, judge_inputs(evidence), fold, graph)
+    judged = judge_rings(candidates, lambda inputs, fold: np.full(len(inputs), 20.0), 0.05)
+    ids = [graph.user_ids[int(user)].as_py() for user in ring.members]
+    return judged, ring, dict(zip(ids, member_roles(judged, model).tolist(), strict=True))
+
+
+def test_who_does_little_here_and_much_elsewhere_is_a_bystander() -> None:
+    judged, _, role = crew_and_two_more()
+    assert judged.flagged.all()
+    assert {role[user] for user in MEMBERS} == {"core"}
+    assert (role["busy"], role["slim"]) == ("bystander", "fringe")
+
+
+def test_a_ring_vouches_for_no_bystander() -> None:
+    judged, ring, role = crew_and_two_more()
+    sure = dict(zip(role, member_strength(judged, ring.log.model).tolist(), strict=True))
+    assert sure["busy"] < SURE_MEMBER <= min(sure[user] for user in role if user != "busy")
+    (finding,) = ring_findings(judged, ring.log.model, ring.log.graph)
+    last = {user: reasons[-1] for user, reasons in finding.explanation.member_reasons.items()}
+    assert {user: reason.numbers["role"] for user, reason in last.items()} == role
+    assert "bystander" in last["busy"].text
+    assert "as clear a case" in last["busy"].text
+    assert "a weaker case" in last["u0"].text
