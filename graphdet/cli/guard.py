@@ -20,6 +20,7 @@ from graphdet.errors import GraphdetError
 
 INTERRUPTED, TERMINATED = 130, 143  # 128 + the signal, as shells say it
 ASK_AGAIN_S = 0.1  # after which a swallowed signal is sent once more
+_NETWORK = ("torch", "torch_geometric")
 P = ParamSpec("P")
 _received: set[int] = set()  # signals that asked us to stop
 _heard = threading.Event()  # the end has begun
@@ -99,6 +100,12 @@ def explain_failure(error: BaseException) -> int | None:
     if isinstance(error, GraphdetError):
         say(f"Error: {error}")
         return error.exit_code
+    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in _NETWORK:
+        say(
+            f"Error: this needs the graph network, and {error.name} is not installed: pip install 'graphdet[gnn]'. "
+            "`graphdet rings`, `items`, `report` and `score-one` do without"
+        )
+        return 1
     if isinstance(error, BrokenPipeError):
         _close_stdout()  # whoever read our output has had enough
         return 0

@@ -21,8 +21,9 @@ from graphdet.words import thousands
 OK, WARN, FAIL = "ok", "warn", "fail"
 REPORTED_PACKAGES = (
     *("duckdb", "igraph", "jinja2", "narwhals", "neo4j", "numpy", "pyarrow", "rich"),
-    *("safetensors", "scikit-learn", "scipy", "torch", "torch-geometric", "typer"),
+    *("safetensors", "scikit-learn", "scipy", "typer"),
 )
+NETWORK_PACKAGES = ("torch", "torch-geometric")
 LEAST_DISK_GIB = 5.0
 LEAST_MEMORY_GIB = 4.0
 PROGRAM_S = 20.0  # a program that takes longer to say its version counts as broken
@@ -88,13 +89,26 @@ def _packages() -> DoctorCheck:
 
 
 def _device() -> DoctorCheck:
-    import torch
-
+    """Where the graph network runs, and with what."""
+    try:
+        packages = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in NETWORK_PACKAGES)
+        import torch
+    except ImportError:
+        return DoctorCheck(
+            "graph network",
+            WARN,
+            "torch and torch-geometric are not installed",
+            "only training and the network need them: pip install 'graphdet[gnn]'",
+        )
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         memory = f"{free / _GIB:.1f} of {total / _GIB:.1f} GiB free"
-        return DoctorCheck("device", OK, f"cuda: {torch.cuda.get_device_name()} ({memory})")
-    return DoctorCheck("device", OK, f"cpu with {torch.get_num_threads()} threads; no CUDA device")
+        return DoctorCheck(
+            "graph network", OK, f"{packages}, cuda: {torch.cuda.get_device_name()} ({memory})"
+        )
+    return DoctorCheck(
+        "graph network", OK, f"{packages}, cpu with {torch.get_num_threads()} threads; no CUDA device"
+    )
 
 
 def first_line(command: list[str]) -> str | None:

@@ -221,7 +221,7 @@ def test_doctor_looks_at_everything(store: str) -> None:
     done = inside("doctor", "--json", "--store", store)
     assert done.returncode == 0, done.stderr
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
-    assert {"Python", "packages", "device", "Java", "Maven", "Docker", "disk", "memory", "store"} <= set(
+    assert {"Python", "packages", "graph network", "Java", "Maven", "Docker", "disk", "memory", "store"} <= set(
         checks
     )
     assert checks["store"]["state"] == "ok"
