@@ -3,7 +3,7 @@
 [columns]                  # which column of the log holds what; the first two are required
 user_id = "visitor"
 item_id = "article"        # or several, ["url", "hashtag"]: each that is not empty is an act, on "url:…" or "hashtag:…"
-timestamp = "at"           # leave it out where nobody knows when: friends, holdings, transfers without times
+timestamp = "at"           # or two columns, ["date", "time"]; without it nobody knows when: friends, holdings
 session_id = "session"     # optional, like action, event_id, amount, quantity, text, item_name, device_id, ip
 payee = "to"               # instead of item_id: user_id paid this account. A row is two events, sent and received
 rating = "stars"           # an item well rated and the same one ill rated are two items, "i12 (+)" and "i12 (-)"
@@ -12,9 +12,15 @@ sign = "vote"              # instead of rating: + or -, or a number above or bel
 low = 2
 high = 4
 [read]                     # only where it cannot be told from the files
-delimiter = ";"            # also header, names, quote, encoding, file_column
+delimiter = ";"            # or several characters, "::"; also header, names, quote, encoding, file_column
+skip = 2                   # lines before the header
+comment = "#"              # lines that start so are left out
+decimal = ","              # numbers are written 1.234,50; with "." 1,234.50
+null = ["NULL", "\\\\N"]   # values that stand for no value, in every column
+max_line_mb = 16           # a file with a longer line is refused
+max_unfold = 200           # so is a compressed file that unfolds to more than so many times its size
 [time]
-unit = "ms"                # s, ms, us, iso, day, step, or a strptime format such as "%d/%m/%Y %H:%M"
+unit = "ms"                # s, ms, us, ns, iso, day, step, excel, or a strptime format such as "%d/%m/%Y %H:%M"
 zone = "UTC"               # an IANA name; for times that do not carry their own offset
 origin = "2018-01-01"      # only when the log counts its times (or days, or steps) from another moment than 1970
 step_s = 3600              # seconds of a step, with unit = "step"

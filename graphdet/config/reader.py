@@ -18,7 +18,7 @@ from graphdet.shipped_files import shipped_folder
 
 # What each key must hold, and how that is called in a message. None: any key, each of that kind.
 _KEYS: dict[str, dict[str | None, values.Rule]] = {
-    "columns": {f.name: values.AN_ITEM if f.name == "item_id" else values.A_TEXT for f in fields(Columns)},
+    "columns": {f.name: values.AN_ITEM if f.name in ("item_id", "timestamp") else values.A_TEXT for f in fields(Columns)},
     "rating": dict.fromkeys(("low", "high"), values.A_NUMBER),
     "read": {
         "delimiter": values.A_DELIMITER,
@@ -27,6 +27,12 @@ _KEYS: dict[str, dict[str | None, values.Rule]] = {
         "quote": values.A_QUOTE,
         "encoding": values.AN_ENCODING,
         "file_column": values.A_TEXT,
+        "skip": values.A_LINE_COUNT,
+        "comment": values.A_TEXT,
+        "decimal": values.A_DECIMAL,
+        "null": values.NO_VALUES,
+        "max_line_mb": values.A_LINE_SIZE,
+        "max_unfold": values.AN_UNFOLDING,
     },
     "time": {
         "unit": values.A_TEXT,
@@ -55,7 +61,8 @@ _NAMES = {
     "entities": (re.compile("[A-Za-z][A-Za-z0-9_]{0,62}"), "letters, digits and _"),
 }
 _MOST_BYTES = 1_000_000  # of a config file
-_UNITS = ("s", "ms", "us", "iso", "day", "step")
+_UNITS = ("s", "ms", "us", "ns", "iso", "day", "step", "excel")
+_COUNTED = tuple(unit for unit in _UNITS if unit != "iso")
 
 
 def load_config(path_or_name: str | Path) -> Config:
@@ -140,8 +147,9 @@ def parse_config(raw: Mapping[str, Any], *, name: str, where: str) -> Config:
     tables = {table: dict(raw.get(table, {})) for table in _KEYS}
     columns = _columns(tables, where)
     read, actions = tables["read"], tables["actions"]
-    if "names" in read:
-        read["names"] = tuple(read["names"])
+    for key in ("names", "null"):
+        if key in read:
+            read[key] = tuple(read[key])
     if "keep" in actions:
         actions["keep"] = tuple(sorted({word.strip().lower() for word in actions["keep"]}))
     actions["rename"] = {k.strip().lower(): v.strip().lower() for k, v in actions.get("rename", {}).items()}
@@ -186,6 +194,12 @@ def _columns(tables: Mapping[str, dict[str, Any]], where: str) -> Columns:
             raise ConfigError(f'config {where}: [columns] lacks {key}; add {key} = "NAME OF THE COLUMN"')
     if isinstance(columns["item_id"], list):
         columns["item_id"] = tuple(dict.fromkeys(columns["item_id"]))
+    if isinstance(columns.get("timestamp"), list):
+        if len(columns["timestamp"]) != 2:
+            raise ConfigError(
+                f"config {where}: [columns] timestamp is one column, or two, of the date and of the time of day"
+            )
+        columns["timestamp"] = tuple(columns["timestamp"])
     if "timestamp" not in columns:
         for table in ("time", "sessions"):
             if tables[table]:
@@ -316,10 +330,8 @@ def _check_time(time: Time, where: str) -> None:
             f"config {where}: [time] earliest {time.earliest} must be before latest {time.latest}; "
             "no event would be left"
         )
-    if time.origin is not None and time.unit not in ("s", "ms", "us", "day", "step"):
-        raise ConfigError(
-            f"config {where}: [time] origin needs unit s, ms, us, day or step, not {time.unit!r}"
-        )
+    if time.origin is not None and time.unit not in _COUNTED:
+        raise ConfigError(f"config {where}: [time] origin needs unit {_list(_COUNTED)}, not {time.unit!r}")
     if time.unit == "step":
         for key, example in (("step_s", "3600"), ("origin", '"2020-01-01"')):
             if getattr(time, key) is None:
@@ -331,9 +343,9 @@ def _check_time(time: Time, where: str) -> None:
 def config_digest(config: Config) -> str:
     """Digest what a config means: two spellings of the same settings have the same digest (SHA-256, hex).
 
-    The name does not count, nor does max_reject_share: it decides whether a log is taken, not what it gives. [text]
-    and keys that came later
-    count where they are used, so that stores written before them know their logs again.
+    The name does not count, nor does max_reject_share: it decides whether a log is taken, not what it gives, nor
+    the limits max_line_mb and max_unfold. [text] and keys that came later count where they are used, so that stores
+    written before them know their logs again.
     """
     meaning = asdict(config)
     del meaning["name"], meaning["max_reject_share"]
@@ -341,6 +353,10 @@ def config_digest(config: Config) -> str:
         del meaning["text"]
     if config.time.step_s is None:
         del meaning["time"]["step_s"]
+    for name in ("skip", "comment", "decimal", "null"):
+        if meaning["read"][name] == getattr(Read, name):
+            del meaning["read"][name]
+    del meaning["read"]["max_line_mb"], meaning["read"]["max_unfold"]
     for name in ("payee", "rating", "sign"):
         if meaning["columns"][name] is None:
             del meaning["columns"][name]

@@ -9,13 +9,14 @@ from graphdet import schema
 class Columns:
     """Which column of the log holds what; None where the log has none.
 
-    item_id: several columns where one event is on several items. payee: the account that user_id pays, which then is
+    item_id: several columns where one event is on several items. timestamp: two where date and time of day stand apart.
+    payee: the account that user_id pays, which then is
     the item_id too. rating, sign: what makes an item and how it was judged the thing that accounts act on together.
     """
 
     user_id: str
     item_id: str | tuple[str, ...]
-    timestamp: str | None = None
+    timestamp: str | tuple[str, ...] | None = None
     payee: str | None = None
     rating: str | None = None
     sign: str | None = None
@@ -48,12 +49,19 @@ class Read:
     quote: str = '"'
     encoding: str = "utf-8"
     file_column: str | None = None  # a column of this name holds the name of the file the row came from
+    skip: int = 0  # lines before the header, or before the first row where there is none
+    comment: str | None = None  # lines that start with it are left out
+    decimal: str | None = None  # "," where 1.234,50 is meant, "." where 1,234.50 is. None: no thousands
+    null: tuple[str, ...] | None = None  # values, as they are written, that stand for no value
+    max_line_mb: float = 16.0  # a file with a longer line is refused
+    max_unfold: float = 200.0  # a compressed file that unfolds to more than so many times its size is refused
 
 
 @dataclass(frozen=True)
 class Time:
-    """How times are written: unit is s, ms, us, iso, day, step or a strptime format; zone an IANA name.
+    """How times are written: unit is s, ms, us, ns, iso, day, step, excel or a strptime format; zone an IANA name.
 
+    excel: days of a spreadsheet, from 1899-12-30 or `origin` on.
     day: ISO dates, or with `origin` numbers of days since then. step: numbers of steps of `step_s` seconds since
     `origin`.
     """

@@ -20,6 +20,7 @@ MOST_ENTRIES = 500  # of a table or list: each becomes a part of one query
 _MOST_COLUMNS = 20_000  # of [read] names
 _MOST_SECONDS = 1e9  # 31 years
 _WHOLE = 2**53  # from here on neighbours are the same number
+_MOST_DELIMITER = 4  # bytes
 _SHOWN = 60  # characters of a wrong value in a message
 # Sources of random bytes, or no zone of their own: the zone of whichever machine reads.
 _NO_ZONES = {"localtime", "Factory"}
@@ -67,7 +68,11 @@ def _is_text_map(value: Any) -> bool:
 
 
 def _is_delimiter(value: Any) -> bool:
-    return isinstance(value, str) and len(value) == 1 and is_printed(value, "\t ")
+    return (
+        isinstance(value, str)
+        and is_printed(value, "\t ")
+        and 1 <= len(value.encode("utf-8", "replace")) <= _MOST_DELIMITER
+    )
 
 
 def _is_quote(value: Any) -> bool:
@@ -189,7 +194,18 @@ WORD_MAP: Rule = (
     _is_text_map,
     f"a table of texts, none of them blank, {MOST_ENTRIES} at most",
 )
-A_DELIMITER: Rule = (_is_delimiter, 'one character that can be seen, a blank or "\\t"')
+A_DELIMITER: Rule = (
+    _is_delimiter,
+    'one character that can be seen, a blank or "\\t", or up to four such as "::"',
+)
+A_LINE_COUNT: Rule = (
+    lambda v: v == 0 and not isinstance(v, bool) or _is_count(v),
+    "a whole number of lines, 100,000 at most",
+)
+A_DECIMAL: Rule = (lambda v: v in (".", ","), '"." or ","')
+NO_VALUES: Rule = (lambda v: v == [] or is_texts(v), f"{WORD_LIST[1]}, or [] for none")
+A_LINE_SIZE: Rule = (lambda v: is_number(v) and 0 < v <= 1024, "a number of MB above 0, 1,024 at most")
+AN_UNFOLDING: Rule = (lambda v: is_number(v) and 1 <= v <= 1e6, "a number from 1 to 1,000,000")
 A_QUOTE: Rule = (
     _is_quote,
     'one sign such as " or \' (no letter, digit, blank, comma or semicolon), or "" for none',

@@ -63,15 +63,16 @@ def read_json_lines(
         if has_bad
         else None,
         lines=f"SELECT {ROW} AS row, n AS line FROM {table}",
+        kinds={name: _extract(name, "json_type") for name in columns},
         row_json="text",
     )
 
 
-def _extract(name: str) -> str:
+def _extract(name: str, function: str = "json_extract_string") -> str:
     """Write the expression of a key; a dotted name also reaches into nested objects."""
     parts = ['"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in name.split(".")]
     whole = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    direct = f"json_extract_string(text, {literal('$.' + whole)})"
+    direct = f"{function}(text, {literal('$.' + whole)})"
     if len(parts) == 1:
         return direct
-    return f"coalesce({direct}, json_extract_string(text, {literal('$.' + '.'.join(parts))}))"
+    return f"coalesce({direct}, {function}(text, {literal('$.' + '.'.join(parts))}))"

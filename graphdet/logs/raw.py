@@ -7,7 +7,7 @@ what they hold before any rule looks at them: missing, distinct, examples of the
 import difflib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -40,6 +40,7 @@ class RawFile:
     bad: str | None = None
     lines: str | None = None
     first_line: int = 1
+    kinds: Mapping[str, str] = field(default_factory=dict)  # SQL expressions of a column's type in JSON
     row_json: str | None = None  # SQL expression of the raw row as JSON; None: made of the columns
 
 

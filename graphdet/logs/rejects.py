@@ -36,15 +36,16 @@ import narwhals as nw
 
 from graphdet.config import Config, iso_ms
 from graphdet.errors import GraphdetError, TooManyRejects
-from graphdet.logs.fields import FACTORS_MS, NUMBERS, Fields
+from graphdet.logs.fields import NUMBERS, Fields
 from graphdet.logs.raw import ROW, RawFile, first_words, fresh_name, literal
+from graphdet.logs.times import FACTORS_MS
 from graphdet.tables import Frame
 from graphdet.units import DAY_MS
 
 FILTERED = "filtered"
 DUPLICATE = "duplicate"
 MAX_ID_CHARS = 1024
-_UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
+_UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _EARLIEST = "1990-01-01"
 
 
@@ -62,12 +63,6 @@ def judge(fields: Fields, config: Config, now_ms: int) -> Frame:
     """
     have = set(fields.frame.collect_schema().names())
     frame = fields.frame
-    trimmed = sorted(fields.texts - {"action"})
-    if trimmed:
-        stripped = {name: nw.col(name).str.strip_chars() for name in trimmed}
-        frame = frame.with_columns(
-            **{name: nw.when(text != "").then(text) for name, text in stripped.items()}
-        )
     parts = config.columns.item_id
     if isinstance(parts, tuple):
         # Which of them comes first stands for all until the rows are kept: see logs.events.
@@ -85,13 +80,15 @@ def judge(fields: Fields, config: Config, now_ms: int) -> Frame:
         wrong_times = _time_reasons(config, earliest, latest, "time_number" in have)
         wrong_time = _first_of(wrong_times, nw.lit(None).cast(nw.String()))
         verdict = nw.when(in_range).then(verdict).otherwise(wrong_time)
-    return frame.with_columns(verdict=_first_of([*refused, *_missing(config)], verdict))
+    judged = frame.with_columns(verdict=_first_of([*refused, *_missing(config)], verdict))
+    return judged.drop("shape")
 
 
-def _first_of(reasons: Iterable[tuple[nw.Expr, str]], otherwise: nw.Expr) -> nw.Expr:
+def _first_of(reasons: Iterable[tuple[nw.Expr, str | nw.Expr]], otherwise: nw.Expr) -> nw.Expr:
     """Write the first reason whose condition holds."""
     for condition, reason in reversed(list(reasons)):
-        otherwise = nw.when(condition).then(nw.lit(reason)).otherwise(otherwise)
+        words = nw.lit(reason) if isinstance(reason, str) else reason
+        otherwise = nw.when(condition).then(words).otherwise(otherwise)
     return otherwise
 
 
@@ -125,14 +122,18 @@ def _range(config: Config, now_ms: int) -> tuple[int, int]:
 def _missing(config: Config) -> Iterator[tuple[nw.Expr, str]]:
     columns = config.columns
     yield nw.col("user_id").is_null(), f"missing user_id ({columns.user_id})"
-    items = columns.item_id if isinstance(columns.item_id, str) else ", ".join(columns.item_id)
     what = "item_id" if columns.payee is None else "payee"
-    yield nw.col("item_id").is_null(), f"missing {what} ({items})"
+    yield nw.col("item_id").is_null(), f"missing {what} ({_named(columns.item_id)})"
     if columns.timestamp is not None:
-        yield ~nw.col("time_given"), f"missing timestamp ({columns.timestamp})"
+        yield ~nw.col("time_given"), f"missing timestamp ({_named(columns.timestamp)})"
 
 
-def _value_reasons(fields: Fields, have: set[str]) -> Iterator[tuple[nw.Expr, str]]:
+def _named(columns: str | tuple[str, ...]) -> str:
+    return columns if isinstance(columns, str) else ", ".join(columns)
+
+
+def _value_reasons(fields: Fields, have: set[str]) -> Iterator[tuple[nw.Expr, str | nw.Expr]]:
+    yield ~nw.col("shape").is_null(), nw.col("shape")
     for name in sorted(fields.texts):
         yield nw.col(name).str.contains(r"\x00"), f"NUL character in {name}"
         yield (
@@ -154,7 +155,12 @@ def _value_reasons(fields: Fields, have: set[str]) -> Iterator[tuple[nw.Expr, st
 def _time_reasons(config: Config, earliest: int, latest: int, numeric: bool) -> Iterator[tuple[nw.Expr, str]]:
     """Say what is wrong with a time that is not in range."""
     time, at = config.time, nw.col("at_ms")
-    wanted = {"iso": "an ISO date", "day": "a day", "step": "a number of steps"}
+    wanted = {
+        "iso": "an ISO date",
+        "day": "a day",
+        "step": "a number of steps",
+        "excel": "days of a spreadsheet",
+    }
     wanted |= {unit: f"a number of {word}" for unit, word in _UNIT_WORDS.items()}
     cannot = f"timestamp cannot be read as {wanted.get(time.unit, time.unit)}"
     if not numeric:
@@ -164,11 +170,12 @@ def _time_reasons(config: Config, earliest: int, latest: int, numeric: bool) -> 
         number = nw.col("time_number")
         yield number.is_null() | ~number.is_finite(), cannot
         if time.origin is None:
+            wanted_word = _UNIT_WORDS.get(time.unit, "days")
             for unit, word in _UNIT_WORDS.items():
                 if unit != time.unit:
                     factor = FACTORS_MS[unit]
                     likely = (number >= earliest / factor) & (number < latest / factor)
-                    yield likely, f"timestamp looks like {word}, not {_UNIT_WORDS.get(time.unit, 'days')}"
+                    yield likely, f"timestamp looks like {word}, not {wanted_word}"
     yield (at >= 0) & (at < 365 * DAY_MS), "timestamp in 1970: wrong unit?"
     yield at < earliest, f"timestamp before {_day(earliest)}"
     late = f"timestamp after {_day(latest)}" if time.latest else "timestamp in the future"

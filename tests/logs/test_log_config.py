@@ -121,7 +121,7 @@ def test_defaults(tmp_path: Path) -> None:
         (REQUIRED + "[sessions]\ngap_s = 0\n", ["gap_s", "above 0"]),
         (REQUIRED + "[sessions]\ngap_s = true\n", ["gap_s"]),
         (REQUIRED + "[reject]\nmax_share = 5\n", ["max_share", "from 0 to 1"]),
-        (REQUIRED + '[read]\ndelimiter = "::"\n', ["delimiter", "one character"]),
+        (REQUIRED + '[read]\ndelimiter = ":::::"\n', ["delimiter", "one character"]),
         (REQUIRED + "[read]\nheader = false\n", ["needs names"]),
         (REQUIRED + "[actions]\nkeep = []\n", ["keep must be a list"]),
         (REQUIRED + "[filters]\na = { between = 3 }\n", ["[filters] a", "min"]),

@@ -1,0 +1,145 @@
+"""When a row happened, as SQL: numbers in a unit, ISO 8601 in every spelling, days, formats, two columns.
+
+ISO times are cast by DuckDB where it knows the spelling, which is fast. The others are taken apart: week dates
+(2024-W09-5), ordinal dates (2024-061), basic format (20240301T100000Z), reduced precision (2024-03, T10Z), fractions
+of the last part with point or comma. 24:00 is the start of the next day, and a leap second (23:59:60) the first
+moment of the next minute, as clocks of computers count it. A bare year is no time: it says too little.
+"""
+
+from collections.abc import Iterator
+
+from graphdet.config import Config, iso_ms
+from graphdet.logs.raw import RawFile, literal
+from graphdet.logs.values import FLOATS, INTEGERS, given, number_sql
+from graphdet.units import DAY_MS
+
+FACTORS_MS = {"s": 1000.0, "ms": 1.0, "us": 0.001, "ns": 0.000001}  # milliseconds in one unit
+EXCEL_ORIGIN = "1899-12-30"  # day 0 of spreadsheets, from 1900-03-01 on
+_UNIX = "1970-01-01"
+_ISO_DAY = r"^\s*(\d+-\d+-\d+)([T\s].*)?$"
+# A time of day that carries its own offset or zone: "…T10:00:00Z", "…10:00:00.5+02:00", "…10:00:00
+# Europe/Berlin".
+_OWN_ZONE = r":\d\d(\.\d+)?\s*([zZ]|[+-]\d\d(:?\d\d)?|UTC|GMT|[A-Za-z]+/[A-Za-z_/]+)\s*$"
+_DATE = r"(\d{4}-W\d\d(?:-[1-7])?|\d{4}W\d\d[1-7]?|\d{4}-\d\d-\d\d|\d{8}|\d{4}-\d{3}|\d{7}|\d{4}-\d\d)"
+_CLOCK = r"(\d\d)(?::?([0-5]\d)(?::?([0-5]\d|60))?)?(?:\.(\d+))?"
+_OFFSET = r"\s*(Z|[+-]\d\d(?::?\d\d)?)?"
+_ISO = rf"^(?:\+00)?{_DATE}(?:(?:T|\s+){_CLOCK}{_OFFSET})?$"
+
+
+def time_fields(raw: RawFile, config: Config) -> Iterator[tuple[str, str]]:
+    """Write the fields of a row's time (name, SQL): at_ms, and where the log has times what was given.
+
+    With a numeric unit `time_number` is the number itself.
+    """
+    time, columns = config.time, config.columns.timestamp
+    if columns is None:
+        yield "at_ms", "0::BIGINT"
+        return
+    sql, kind, was_given = _written(raw, columns)
+    yield "time_given", f"coalesce({was_given}, false)"
+    dated = kind.startswith(("TIMESTAMP", "DATE"))
+    numeric = kind in (*INTEGERS, *FLOATS)
+    if time.unit in ("day", "step") and not dated and (time.origin or numeric):
+        step_ms = DAY_MS if time.step_s is None else time.step_s * 1000
+        number = number_sql(sql, kind, config.read.decimal)
+        yield "time_number", number
+        yield "at_ms", f"TRY_CAST(floor({number}) * {step_ms!r} AS BIGINT) + {iso_ms(time.origin or _UNIX)}"
+    elif time.unit == "day":
+        yield "at_ms", f"TRY(epoch_ms({_day(sql, kind, time.zone)}::TIMESTAMP))"
+    elif time.unit in (*FACTORS_MS, "excel") and not dated:
+        yield from _counted(sql, kind, config)
+    elif kind == "TIMESTAMP WITH TIME ZONE":
+        yield "at_ms", f"epoch_ms({sql})"
+    elif dated:
+        yield "at_ms", in_zone(f"{sql}::TIMESTAMP", time.zone)
+    elif time.unit == "iso":
+        yield "at_ms", _iso(f"trim({sql}::VARCHAR)", time.zone)
+    else:
+        parsed = f"try_strptime(trim({sql}::VARCHAR), {literal(time.unit)})"
+        yield "at_ms", f"TRY(epoch_ms({parsed}))" if "%z" in time.unit else in_zone(parsed, time.zone)
+
+
+def _written(raw: RawFile, columns: str | tuple[str, ...]) -> tuple[str, str, str]:
+    """Give the SQL of a time as it stands in the log, its type, and the SQL of whether there is one."""
+    if isinstance(columns, str):
+        return raw.columns[columns], raw.types[columns], given(raw, columns)
+    parts = [f"trim({raw.columns[column]}::VARCHAR)" for column in columns]
+    day = raw.columns[columns[0]]
+    if raw.types[columns[0]].startswith(("TIMESTAMP", "DATE")):
+        parts[0] = f"({day})::DATE::VARCHAR"
+    return " || ' ' || ".join(parts), "VARCHAR", " AND ".join(given(raw, column) for column in columns)
+
+
+def _counted(sql: str, kind: str, config: Config) -> Iterator[tuple[str, str]]:
+    """Write times that are counts of a unit from an origin on."""
+    time = config.time
+    number = number_sql(sql, kind, config.read.decimal)
+    yield "time_number", number
+    if time.unit == "excel":
+        local = f"TRY_CAST(round({number} * {DAY_MS}) AS BIGINT) + {iso_ms(time.origin or EXCEL_ORIGIN)}"
+        yield "at_ms", local if time.zone == "UTC" else in_zone(f"TRY(make_timestamp_ms({local}))", time.zone)
+        return
+    origin = f" + {iso_ms(time.origin)}" if time.origin else ""
+    if kind in INTEGERS and time.unit == "ms":
+        yield "at_ms", f"TRY_CAST({sql} AS BIGINT){origin}"
+    else:
+        yield "at_ms", f"TRY_CAST(round({number} * {FACTORS_MS[time.unit]!r}) AS BIGINT){origin}"
+
+
+def _iso(text: str, zone: str) -> str:
+    own = f"TRY(epoch_ms(TRY_CAST({text} AS TIMESTAMPTZ)))"
+    naive = in_zone(f"TRY_CAST({text} AS TIMESTAMP)", zone)
+    usual = f"CASE WHEN regexp_matches({text}, {literal(_OWN_ZONE)}) THEN {own} ELSE {naive} END"
+    return f"coalesce({usual}, {_taken_apart(text, zone)})"
+
+
+def _taken_apart(text: str, zone: str) -> str:
+    """Write the milliseconds of an ISO time that DuckDB's cast does not know; null where it is none."""
+    text = f"replace(replace(upper({text}), ',', '.'), '−', '-')"
+
+    def part(k: int) -> str:
+        return f"regexp_extract({text}, {literal(_ISO)}, {k})"
+
+    def whole(k: int) -> str:
+        return f"coalesce(TRY_CAST({part(k)} AS BIGINT), 0)"
+
+    hour, minute, second, fraction = whole(2), whole(3), whole(4), part(5)
+    last = f"CASE WHEN {part(4)} <> '' THEN 1000 WHEN {part(3)} <> '' THEN 60000 ELSE 3600000 END"
+    rest = f"floor(coalesce(TRY_CAST('0.' || {fraction} AS DOUBLE), 0) * {last})::BIGINT"
+    clock = f"({hour} * 3600000 + {minute} * 60000 + {second} * 1000 + {rest})"
+    local = f"epoch_ms({_date(part(1))}::TIMESTAMP) + {clock}"
+    digits = f"replace({part(6)}, ':', '')"
+    minutes = f"({digits}[2:3]::BIGINT * 60 + coalesce(TRY_CAST({digits}[4:5] AS BIGINT), 0))"
+    offset = f"CASE {digits}[1] WHEN 'Z' THEN 0 WHEN '+' THEN -{minutes} ELSE {minutes} END * 60000"
+    moment = f"CASE WHEN {part(6)} = '' THEN {in_zone(f'make_timestamp_ms({local})', zone)} ELSE {local} + {offset} END"
+    return f"CASE WHEN regexp_matches({text}, {literal(_ISO)}) AND {clock} <= {DAY_MS} THEN TRY({moment}) END"
+
+
+def _date(text: str) -> str:
+    """Write the day of an ISO date in any spelling; its length tells which one it is."""
+    plain = f"replace({text}, '-', '')"
+    week = f"try_strptime({plain}[1:7] || coalesce(nullif({plain}[8], ''), '1'), '%GW%V%u')"
+    month = f"try_strptime({plain} || '01', '%Y%m%d')"
+    return (
+        f"CASE WHEN contains({plain}, 'W') THEN {week} WHEN length({plain}) = 7 THEN"
+        f" try_strptime({plain}, '%Y%j') WHEN length({plain}) = 6 THEN {month}"
+        f" ELSE try_strptime({plain}, '%Y%m%d') END"
+    )
+
+
+def _day(sql: str, kind: str, zone: str) -> str:
+    """Write the day of a time, as a DATE: in the zone where it is a moment, else as it is written."""
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"timezone({literal(zone)}, {sql})::DATE"
+    if kind.startswith(("TIMESTAMP", "DATE")):
+        return f"{sql}::DATE"
+    usual = f"TRY_CAST(regexp_extract({sql}::VARCHAR, {literal(_ISO_DAY)}, 1) AS DATE)"
+    other = f"regexp_extract(upper(trim({sql}::VARCHAR)), {literal(_ISO)}, 1)"
+    return f"coalesce({usual}, TRY({_date(other)}::DATE))"
+
+
+def in_zone(naive: str, zone: str) -> str:
+    """Write the milliseconds of a time that carries no zone; TRY, because infinity is a timestamp, too."""
+    return (
+        f"TRY(epoch_ms({naive}))" if zone == "UTC" else f"TRY(epoch_ms(timezone({literal(zone)}, {naive})))"
+    )
