@@ -18,7 +18,10 @@ from graphdet.shipped_files import shipped_folder
 
 # What each key must hold, and how that is called in a message. None: any key, each of that kind.
 _KEYS: dict[str, dict[str | None, values.Rule]] = {
-    "columns": {f.name: values.AN_ITEM if f.name in ("item_id", "timestamp") else values.A_TEXT for f in fields(Columns)},
+    "columns": {
+        f.name: values.AN_ITEM if f.name in ("item_id", "timestamp") else values.A_TEXT
+        for f in fields(Columns)
+    },
     "rating": dict.fromkeys(("low", "high"), values.A_NUMBER),
     "read": {
         "delimiter": values.A_DELIMITER,

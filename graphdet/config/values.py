@@ -199,7 +199,7 @@ A_DELIMITER: Rule = (
     'one character that can be seen, a blank or "\\t", or up to four such as "::"',
 )
 A_LINE_COUNT: Rule = (
-    lambda v: v == 0 and not isinstance(v, bool) or _is_count(v),
+    lambda v: (v == 0 and not isinstance(v, bool)) or _is_count(v),
     "a whole number of lines, 100,000 at most",
 )
 A_DECIMAL: Rule = (lambda v: v in (".", ","), '"." or ","')

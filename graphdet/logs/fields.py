@@ -15,9 +15,9 @@ from graphdet.errors import ConfigError
 from graphdet.logs.raw import ROW, RawFile, entity_column, first_words, literal
 from graphdet.logs.times import time_fields
 from graphdet.logs.values import (
-    FLOATS,
-    INTEGERS,
-    SMALL_INTEGERS,
+    BIGINT_TYPES,
+    FLOAT_TYPES,
+    WHOLE_TYPES,
     as_id,
     as_text,
     given,
@@ -68,7 +68,9 @@ def select_fields(bench: duckdb.DuckDBPyConnection, raws: Sequence[RawFile], con
             f" FROM (SELECT *{_trimmed_ids(raw, config)} FROM {raw.source})"
         )
         texts |= {
-            name for name, column in _id_columns(config) if raw.types[column] not in (*INTEGERS, *FLOATS)
+            name
+            for name, column in _id_columns(config)
+            if raw.types[column] not in (*WHOLE_TYPES, *FLOAT_TYPES)
         }
         first_row += raw.n_rows
     try:
@@ -118,7 +120,7 @@ def _trimmed_ids(raw: RawFile, config: Config) -> str:
 
 
 def _is_packed(raw: RawFile, name: str, column: str) -> bool:
-    return name in PACKED_ID_TYPES and raw.types[column] in SMALL_INTEGERS
+    return name in PACKED_ID_TYPES and raw.types[column] in BIGINT_TYPES
 
 
 def _text(raw: RawFile, column: str) -> str:

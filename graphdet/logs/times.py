@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from graphdet.config import Config, iso_ms
 from graphdet.logs.raw import RawFile, literal
-from graphdet.logs.values import FLOATS, INTEGERS, given, number_sql
+from graphdet.logs.values import FLOAT_TYPES, WHOLE_TYPES, given, number_sql
 from graphdet.units import DAY_MS
 
 FACTORS_MS = {"s": 1000.0, "ms": 1.0, "us": 0.001, "ns": 0.000001}  # milliseconds in one unit
@@ -38,7 +38,7 @@ def time_fields(raw: RawFile, config: Config) -> Iterator[tuple[str, str]]:
     sql, kind, was_given = _written(raw, columns)
     yield "time_given", f"coalesce({was_given}, false)"
     dated = kind.startswith(("TIMESTAMP", "DATE"))
-    numeric = kind in (*INTEGERS, *FLOATS)
+    numeric = kind in (*WHOLE_TYPES, *FLOAT_TYPES)
     if time.unit in ("day", "step") and not dated and (time.origin or numeric):
         step_ms = DAY_MS if time.step_s is None else time.step_s * 1000
         number = number_sql(sql, kind, config.read.decimal)
@@ -80,7 +80,7 @@ def _counted(sql: str, kind: str, config: Config) -> Iterator[tuple[str, str]]:
         yield "at_ms", local if time.zone == "UTC" else in_zone(f"TRY(make_timestamp_ms({local}))", time.zone)
         return
     origin = f" + {iso_ms(time.origin)}" if time.origin else ""
-    if kind in INTEGERS and time.unit == "ms":
+    if kind in WHOLE_TYPES and time.unit == "ms":
         yield "at_ms", f"TRY_CAST({sql} AS BIGINT){origin}"
     else:
         yield "at_ms", f"TRY_CAST(round({number} * {FACTORS_MS[time.unit]!r}) AS BIGINT){origin}"

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from graphdet.logs.raw import RawFile, literal
 
-FLOATS = ("DOUBLE", "FLOAT")
-SMALL_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
-INTEGERS = (*SMALL_INTEGERS, "UBIGINT", "HUGEINT", "UHUGEINT")
+FLOAT_TYPES = ("DOUBLE", "FLOAT")
+BIGINT_TYPES = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+WHOLE_TYPES = (*BIGINT_TYPES, "UBIGINT", "HUGEINT", "UHUGEINT")
 _WHOLE = {"DOUBLE": 2**53, "FLOAT": 2**24}  # from here on a float skips whole numbers
 # Blanks of Unicode, and marks that take no room or only turn the direction of writing.
 _BLANK_RANGES = (
@@ -62,7 +62,7 @@ def as_text(sql: str, kind: str) -> str:
     """Write a column of any type as text, as it stands; whole numbers stored as floats lose their ".0"."""
     if kind == "VARCHAR":
         return sql
-    if kind in FLOATS:
+    if kind in FLOAT_TYPES:
         whole = f"{sql} = trunc({sql}) AND abs({sql}) < {_WHOLE['DOUBLE']}"
         return f"CASE WHEN {whole} THEN {sql}::BIGINT::VARCHAR WHEN NOT isnan({sql}) THEN {sql}::VARCHAR END"
     if kind.startswith("DECIMAL"):
@@ -109,7 +109,7 @@ def wrong_shape(text: str, sql: str, kind: str, json_kind: str | None) -> str | 
     if is_object(kind):
         return "'is an object, not one value'"
     lost = "'is a float that has lost digits of the id'"
-    if kind in FLOATS:
+    if kind in FLOAT_TYPES:
         return f"CASE WHEN abs({sql}) >= {_WHOLE[kind]} AND NOT isnan({sql}) THEN {lost} END"
     if kind != "VARCHAR":
         return None
