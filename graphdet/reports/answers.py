@@ -8,12 +8,17 @@ from graphdet import words
 from graphdet.reports.evidence import meaning_of_p, meaning_of_q
 from graphdet.reports.ring_data import RingData
 from graphdet.reports.run_facts import RunFacts
-from graphdet.rings.why.reasons import inclusive_span_s
+from graphdet.rings.why.doubts import WEAK_DOUBT
+from graphdet.rings.why.reasons import inclusive_span_s, two_digits
 from graphdet.units import DAY_MS
 
 NAMED = 5  # members and targets that are named in a sentence
 SURE_Q = 0.02
 MANY_DOUBTS = 2
+DOUBTED, MOSTLY_DOUBTED = (
+    0.25,
+    0.5,
+)  # shares of the strongest evidence that an innocent explanation would account for
 FEW_MEMBERS = 6  # members below which friends or a family may look the same
 
 
@@ -57,22 +62,18 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _what(ring: RingData) -> tuple[str, ...]:
-    pairs = len({(act.user_id, act.item_id) for act in ring.acts})
-    # Evidence counts chance meetings, of which one pair may have several; the pairs are known where the log was read.
-    expected = (
-        ring.context.organic.expected if ring.context is not None else ring.evidence.get("expected_acts")
-    )
-    lines = [
+    pairs, cells = len(ring.first_acts), ring.n_users * ring.n_items
+    line = (
         f"{words.plural(ring.n_users, 'account')} act on the same {words.plural(ring.n_items, 'item')}: "
-        f"{words.thousands(pairs)} of the {words.thousands(ring.n_users * ring.n_items)} account–item pairs "
-        f"there could be ({words.percent(pairs / max(ring.n_users * ring.n_items, 1))})."
-    ]
-    if expected is not None:
-        lines.append(
-            f"Even if the group's own acts are counted as the ordinary traffic of the items, which favours innocence, "
-            f"accounts as active as these would make {words.figure(expected)} such pairs by chance."
-        )
-    return tuple(lines)
+        f"{words.thousands(pairs)} of the {words.thousands(cells)} account–item pairs "
+        f"there could be ({words.percent(pairs / max(cells, 1))})"
+    )
+    if ring.expected_pairs is None:
+        return (f"{line}.",)
+    return (
+        f"{line}, where {two_digits(ring.expected_pairs)} would be expected of accounts as active as these, by what "
+        f"everybody else does on these items{' at the time' if ring.timed else ''}.",
+    )
 
 
 def _who(ring: RingData) -> tuple[str, ...]:
@@ -118,15 +119,19 @@ def _when(ring: RingData, facts: RunFacts) -> tuple[str, ...]:
     if not ring.acts:
         return (f"From {ring.first_seen or '–'} to {ring.last_seen or '–'}.",)
     first, last = ring.window_ms
+    very_first, very_last = min(ring.first_acts.values()), max(ring.first_acts.values())
+    whole = (very_first, very_last) == (first, last)
+    most = f"{'' if whole else 'nine in ten of '}the first acts of members on targets"
     if ring.unit_ms == DAY_MS:
         days = words.plural((last - first) // DAY_MS + 1, "day")
-        lines = [f"From {_day(first)} to {_day(last)}, {days} in all: the first acts of members on targets."]
+        lines = [f"From {_day(first)} to {_day(last)}, {days} in all: {most}."]
     else:
-        lines = [
-            f"From {words.clock(first)} to {words.clock(last)} UTC, {words.duration((last - first) / 1000)} in all: "
-            f"the first acts of members on targets."
-        ]
-    if ring.acts[-1].at_ms > last:
+        span = words.duration((last - first) / 1000)
+        lines = [f"From {words.clock(first)} to {words.clock(last)} UTC, {span} in all: {most}."]
+    if not whole:
+        write = _day if ring.unit_ms == DAY_MS else words.clock
+        lines.append(f"The very first was on {write(very_first)}, the very last on {write(very_last)}.")
+    if ring.acts[-1].at_ms > very_last:
         lines.append(f"Members came back to targets until {words.clock(ring.acts[-1].at_ms)}.")
     if facts.first_ms is not None and facts.last_ms is not None and facts.last_ms > facts.first_ms:
         share = min(1.0, (last - first) / (facts.last_ms - facts.first_ms))
@@ -168,7 +173,8 @@ def _how(ring: RingData) -> tuple[str, ...]:
         done = ", ".join(
             f"{words.visible(name)} {words.percent(n / total)}" for name, n in list(count.items())[:4]
         )
-        lines.append(f"{words.plural(total, 'act')} on the targets: {done}.")
+        pairs = words.plural(len(ring.first_acts), "account–item pair")
+        lines.append(f"The {pairs} are {words.plural(total, 'act')}, repeats counted: {done}.")
     if step.median_gap_s is not None:
         near = f"within {words.duration(inclusive_span_s(step.median_gap_s, ring.unit_ms))} of"
         if ring.unit_ms == DAY_MS:
@@ -211,7 +217,7 @@ def how_sure(ring: RingData) -> list[str]:
             f"Held against {len(context.matched.groups)} groups of {words.thousands(ring.n_users)} other accounts, "
             f"as active{when}, each on the {words.thousands(ring.n_items)} items it shares most: the most "
             f"that any gathered was {words.plural(best, 'account–item pair')}; this ring has "
-            f"{words.thousands(context.matched.observed)}."
+            f"{words.thousands(context.matched.observed)}{' in that time' if ring.timed else ''}."
         )
     return lines
 
@@ -243,10 +249,17 @@ def advice(ring: RingData) -> Advice:
             ),
             tuple(never),
         )
-    q = ring.q_value
-    if q is not None and q <= SURE_Q and len(ring.against) < MANY_DOUBTS and ring.n_users >= FEW_MEMBERS:
+    doubted, strongest = _doubted(ring)
+    q, n_doubts = ring.q_value, sum(why.code != WEAK_DOUBT for why in ring.against)
+    sure = q is not None and q <= SURE_Q and ring.n_users >= FEW_MEMBERS
+    if sure and doubted < DOUBTED and n_doubts < MANY_DOUBTS:
+        little = (
+            f"what speaks against it would account for {words.percent(doubted)} of its strongest evidence at most"
+            if doubted
+            else "no innocent explanation was measured"
+        )
         return Advice(
-            "Put before a person who may decide, with priority; the evidence is strong and little speaks against it.",
+            f"Put before a person who may decide, with priority: the evidence is strong, and {little}.",
             (
                 preserve,
                 "Stop the gain first: leave these acts out of rankings, counts and payouts. That harms no account "
@@ -257,7 +270,7 @@ def advice(ring: RingData) -> Advice:
             tuple(never),
         )
     return Advice(
-        "Review before any measure: the evidence is enough to look, and there are questions to answer first.",
+        f"Review before any measure: {_question(ring, doubted, strongest)}",
         (
             preserve,
             "Answer what speaks against it, point by point; an innocent explanation that holds ends the case.",
@@ -266,3 +279,31 @@ def advice(ring: RingData) -> Advice:
         ),
         tuple(never),
     )
+
+
+def _doubted(ring: RingData) -> tuple[float, str]:
+    """Which share of the strongest evidence the strongest innocent explanation would account for, and what it is."""
+    strength = max((why.nats for why in ring.reasons), default=0.0)
+    against = max(ring.against, key=lambda why: why.nats, default=None)
+    if against is None or not against.nats:
+        return 0.0, ""
+    return min(against.nats / max(strength, 1e-9), 1.0), against.text.rstrip(".")
+
+
+def _question(ring: RingData, doubted: float, strongest: str) -> str:
+    """What has to be answered first."""
+    if doubted >= MOSTLY_DOUBTED:
+        return (
+            f"one innocent explanation would account for most of the strongest evidence ({words.percent(doubted)}): "
+            f"{strongest}."
+        )
+    if doubted >= DOUBTED:
+        return (
+            f"one innocent explanation would account for {words.percent(doubted)} of the strongest evidence: "
+            f"{strongest}."
+        )
+    if ring.n_users < FEW_MEMBERS:
+        return (
+            f"it has only {words.plural(ring.n_users, 'member')}, and friends or a family may look the same."
+        )
+    return "the evidence is enough to look, and there are questions to answer first."

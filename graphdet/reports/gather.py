@@ -13,7 +13,7 @@ from graphdet.reports.context import Surroundings
 from graphdet.reports.evidence import explained_numbers
 from graphdet.reports.ring_data import Act, Item, Member, RingData, RingSession, SharedEntity
 from graphdet.rings.finding import Reason, RingFinding
-from graphdet.rings.why.doubts import doubts_in_words
+from graphdet.rings.why.doubts import WEAK_DOUBT, doubts_in_words, weak_members_in_words
 from graphdet.tables import RingTables, require_columns
 
 ACT_COLUMNS = ("user_id", "session_id", "item_id", "action", "at_ms", "n")
@@ -133,7 +133,10 @@ def _ring(
         for row in members
     ]
     weak = sum(member.is_weak for member in people)
-    doubts = doubts_in_words(numbers, int(ring["n_users"]), ring["q_value"], weak, measured, timed=timed)
+    doubts = doubts_in_words(numbers, int(ring["n_users"]), ring["q_value"], measured, timed=timed)
+    against += tuple(Reason("doubt", line) for line in doubts)
+    if weak:
+        against += (Reason(WEAK_DOUBT, weak_members_in_words(weak, len(people))),)
     things = [_item(row, names.get(row["item_id"]), by_item[row["item_id"]]) for row in targets]
     data = RingData(
         **{
@@ -146,7 +149,7 @@ def _ring(
         reason=str(ring["reason"] or ""),
         numbers=tuple(explained_numbers(numbers)),
         reasons=explanation.reasons or sentence_reasons(str(ring["reason"] or "")),
-        against=against + tuple(Reason("doubt", line) for line in doubts),
+        against=against,
         would_change=explanation.would_change,
         held_back=finding.held_back,
         gnn=explanation.gnn,

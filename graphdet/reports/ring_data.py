@@ -17,6 +17,7 @@ from graphdet.reports.context import Surroundings
 from graphdet.reports.evidence import ExplainedNumber
 from graphdet.rings.finding import Reason
 from graphdet.rings.membership import SURE_MEMBER, WEAK
+from graphdet.rings.own_time import middle_of
 from graphdet.schema import RingKind
 from graphdet.tables import usual_unit_ms
 
@@ -248,14 +249,25 @@ class RingData:
 
     @cached_property
     def window_ms(self) -> tuple[int, int]:
-        """When the ring was at work: from the first to the last of the first acts of members on targets, in ms.
+        """When the ring was at work: the middle nine tenths of its first acts, in ms; (0, 0) where there are none."""
+        first = np.array(list(self.first_acts.values()), np.int64)
+        return middle_of(first) if len(first) else (0, 0)
 
-        Acts that repeat one do not count. (0, 0) where there are none.
-        """
+    @cached_property
+    def first_acts(self) -> dict[tuple[str, str], int]:
+        """When each member first acted on each target it acted on: (user_id, item_id) → ms, by time."""
         first: dict[tuple[str, str], int] = {}
         for act in self.acts:
             first.setdefault((act.user_id, act.item_id), act.at_ms)
-        return (min(first.values()), max(first.values())) if first else (0, 0)
+        return first
+
+    @property
+    def expected_pairs(self) -> float | None:
+        """How many account–item pairs would be expected, by what others do on the targets; None: not recorded."""
+        told = next(
+            (why.numbers.get("expected") for why in self.reasons if why.code == "shared_targets"), None
+        )
+        return float(told) if isinstance(told, int | float) else None
 
     @cached_property
     def context(self) -> Surroundings | None:

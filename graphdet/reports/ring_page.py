@@ -15,7 +15,10 @@ from graphdet.reports.figures.network import MEMBERS_DRAWN, draw_network
 from graphdet.reports.figures.scripts import draw_scripts
 from graphdet.reports.ring_data import RingData
 from graphdet.reports.run_facts import NOT_RECORDED, RunFacts
+from graphdet.rings.why.reasons import two_digits
 
+# Numbers of the evidence that count the ring's own acts as ordinary traffic: the page has one expectation, the other.
+OWN_ACTS_LEFT_IN = ("expected_acts", "lift")
 ROWS_SHOWN = 2_000
 ROWS_ON_PAPER = 300  # of a table in a PDF
 
@@ -51,6 +54,7 @@ def ring_page(
         members=ring.members[:rows],
         members_note=_shown("members", len(ring.members), "the strongest first", rows),
         member_reasons=any(member.reasons for member in ring.members),
+        numbers=[number for number in ring.numbers if number.name not in OWN_ACTS_LEFT_IN],
         items=ring.items[:rows],
         items_note=_shown("targets", len(ring.items), "those with most members first", rows)
         + " The number is the same in all pictures.",
@@ -128,14 +132,15 @@ def _matrix_note(ring: RingData) -> str:
 
 def _lockstep_note(ring: RingData) -> str:
     note = (
-        "Above: all acts of the members, those on the targets in red; the band marks the ring's window. Below, that "
-        "window alone: one row per member, one mark per act on a target. Marks above each other are members in step."
+        "Above: all acts of the members, those on the targets in red; the band marks the ring's window, the middle "
+        "nine tenths of its first acts. Below, the acts on targets alone: one row per member, one mark per act. Marks "
+        "above each other are members in step."
     )
     if len(ring.members) > LOCKSTEP_ROWS_NAMED:
         note = (
-            "Above: all acts of the members, those on the targets in red; the band marks the ring's window. Below, "
-            "that window alone: members from top to bottom, their acts gathered in cells, darker for more. Upright "
-            "stripes are members in step."
+            "Above: all acts of the members, those on the targets in red; the band marks the ring's window, the middle "
+            "nine tenths of its first acts. Below, the acts on targets alone: members from top to bottom, their acts "
+            "gathered in cells, darker for more. Upright stripes are members in step."
         )
     return note + " Grey bars across the time axis are silences left out."
 
@@ -149,8 +154,14 @@ def _chance_note(ring: RingData) -> str:
         f"target's popularity{' and the time of both' if ring.timed else ''} would have it "
         f"({'in 64 time slices of equal numbers of acts; ' if ring.timed else ''}the "
         "ring's own acts are left in, which favours innocence). The grey hill is the exact distribution of the number "
-        "of account–item pairs under it."
+        f"of account–item pairs under it, {words.figure(context.organic.expected)} on average"
     )
+    if ring.expected_pairs is not None:
+        note += (
+            f"; without that favour, as everywhere else on this page, {two_digits(ring.expected_pairs)} would be "
+            f"expected"
+        )
+    note += "."
     if context.matched is not None:
         note += (
             f" Right, groups of equal size and activity: {len(context.matched.groups)} times, each member is "

@@ -84,15 +84,16 @@ EVIDENCE_TABLE: tuple[EvidenceNumber, ...] = (
     ),
     EvidenceNumber(
         "n_acts",
-        "Acts on the targets",
+        "Account–item pairs",
         "count",
-        "Member and target pairs with at least one act; repeats are not counted.",
+        "Pairs of a member and a target with at least one act; repeats are not counted.",
     ),
     EvidenceNumber(
         "expected_acts",
-        "Acts to be expected",
+        "Pairs with own acts as traffic",
         "figure",
-        "What accounts as active as these would do on items as popular as these, at these times, by chance.",
+        "What accounts as active as these would do on items as popular as these, at these times, by chance, with the "
+        "ring's own acts counted as ordinary traffic, which favours innocence.",
     ),
     EvidenceNumber(
         "density",
@@ -105,9 +106,9 @@ EVIDENCE_TABLE: tuple[EvidenceNumber, ...] = (
     ),
     EvidenceNumber(
         "lift",
-        "Times more than expected",
+        "Times more than that",
         "figure",
-        "Acts on the targets, divided by the acts to be expected.",
+        "Account–item pairs, divided by the number before.",
     ),
     EvidenceNumber(
         "margin_nats",

@@ -28,6 +28,17 @@ PAD_SHARE = 0.1  # of that time, added at either end …
 PAD_MS = 3_600_000  # … with an hour
 
 
+def middle_of(at_ms: Int) -> tuple[int, int]:
+    """The first and the last of the middle nine tenths of some moments, int64[n], at least one.
+
+    >>> middle_of(np.array([0, *range(100, 120), 5000]))
+    (100, 119)
+    """
+    ordered, last = np.sort(at_ms), len(at_ms) - 1
+    low, high = (int(ordered[round(share * last)]) for share in MIDDLE)
+    return low, high
+
+
 def own_time(acts: BlockActs, model: Organic, n_blocks: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First and last millisecond of each block's own time, int64[n_blocks] each."""
     at_ms = model.acts.at_ms[acts.act]

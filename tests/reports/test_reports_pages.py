@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from graphdet.reports.answers import advice
 from graphdet.reports.evidence import explained_numbers
 from graphdet.reports.figures.layout import crossings, two_columns
 from graphdet.reports.gather import Sources, gather_rings
@@ -21,7 +22,7 @@ from graphdet.rings.leads import lead_table
 from graphdet.rings.why.doubts import doubts_in_words
 from graphdet.tables import RingTables
 from graphdet.words import visible
-from tests.reports.report_findings import HELD_BACK, HOSTILE, make_findings
+from tests.reports.report_findings import HELD_BACK, HOSTILE, START_MS, make_findings
 
 SUFFIXES = ("html", "json", "graphml")
 
@@ -250,12 +251,12 @@ def test_of_many_leads_the_strongest_have_a_page() -> None:
 
 
 def test_doubts_follow_the_numbers() -> None:
-    assert doubts_in_words({"halo_lift": 1.0, "focus": 0.9, "exclusivity": 0.9}, 30, 0.001, 0) == []
+    assert doubts_in_words({"halo_lift": 1.0, "focus": 0.9, "exclusivity": 0.9}, 30, 0.001) == []
     numbers = {"exclusivity": 0.1, "spread": 0.95, "sharpness": float("nan")}
-    doubts = doubts_in_words(numbers, 4, 0.04, 2)
-    assert len(doubts) == 5
+    doubts = doubts_in_words(numbers, 4, 0.04)
+    assert len(doubts) == 4
     assert "90 % of the targets' audience is outside" in doubts[0]
-    assert len(doubts_in_words(numbers, 4, 0.04, 2, {"open_targets", "small"})) == 3
+    assert len(doubts_in_words(numbers, 4, 0.04, {"open_targets", "small"})) == 2
 
 
 def test_evidence_of_any_kind_is_listed_once() -> None:
@@ -305,6 +306,57 @@ def test_weak_members_are_named_where_it_says_what_to_check(tmp_path: Path) -> N
     assert "2 members of 10 are weak" in text
     members = json.loads((page.parent / "R0001.json").read_text(encoding="utf-8"))["members"]
     assert {m["user_id"]: m["role"] for m in members if m["role"] != "core"} == roles
+
+
+def strong_case(counter_nats: float | None) -> dict[str, object]:
+    """What is stored with a ring of 756 nats, and one innocent explanation that would take so many away."""
+    shared = {
+        "code": "shared_targets",
+        "strength": 756.0,
+        "text": "much is shared",
+        "numbers": {"expected": 8.3, "n_acts": 26},
+    }
+    innocent = {"code": "long_histories", "strength": counter_nats, "text": "they have long histories"}
+    return {
+        "halo_lift": 1.0,
+        "focus": 0.9,
+        "reasons": [shared],
+        "counter_evidence": [] if counter_nats is None else [innocent],
+    }
+
+
+@pytest.mark.parametrize(
+    ("counter_nats", "headline"),
+    [
+        (566.0, "Review before any measure: one innocent explanation would account for most of the strongest "
+         "evidence (75 %): they have long histories."),
+        (300.0, "Review before any measure: one innocent explanation would account for 40 % of the strongest "
+         "evidence: they have long histories."),
+        (30.0, "Put before a person who may decide, with priority: the evidence is strong, and what speaks against it "
+         "would account for 4 % of its strongest evidence at most."),
+        (None, "Put before a person who may decide, with priority: the evidence is strong, and no innocent "
+         "explanation was measured."),
+    ],
+)  # fmt: skip
+def test_the_recommendation_weighs_what_speaks_against(counter_nats: float | None, headline: str) -> None:
+    rings, scores, acts, items = make_findings()
+    rings = with_evidence(rings, "R0001", strong_case(counter_nats))
+    (ring,) = gather_rings(Sources(rings, acts, scores, items), ["R0001"])
+    assert advice(ring).headline == headline
+
+
+def test_text_and_tables_have_one_expectation_and_one_window(tmp_path: Path) -> None:
+    rings, scores, acts, items = make_findings()
+    early = pa.table([["u000"], ["s-0"], ["i0"], ["view"], [START_MS - 10**10], [1]], names=acts.column_names)
+    acts = pa.concat_tables([acts, early])
+    rings = with_evidence(rings, "R0001", strong_case(None) | {"expected_acts": 102.9})
+    (page,) = [p for p in write(tmp_path, rings, scores, acts, items) if p.name == "R0001.html"]
+    text = Page(page).text
+    assert "27 of the 40 account–item pairs there could be (68 %), where 8.3 would be expected" in text
+    assert "The 27 account–item pairs are 40 acts, repeats counted" in text
+    assert "103" not in text
+    assert "nine in ten of the first acts of members on targets" in text
+    assert "The very first was on 2017-06-07" in text
 
 
 @pytest.mark.browser

@@ -49,7 +49,7 @@ def _organic(context: Surroundings) -> _Panel:
     organic = context.organic
     values, width, heights = _binned(np.arange(len(organic.chance)), organic.chance, organic.observed)
     return _Panel(
-        "Acts on these very targets",
+        "Pairs with these very targets",
         values,
         width,
         heights,

@@ -15,6 +15,7 @@ from graphdet.rings.evidence_table import EVIDENCE_TABLE, LEAST_SHARPNESS
 SMALL_RING = 6  # members, below which friends or a family may look the same
 OPEN_TARGETS = 0.3  # share of the targets' audience inside the ring, below which they draw everybody
 OF_TIME = ("spread", "recurrence")  # evidence that says nothing in a log without times
+WEAK_DOUBT = "weak_members"  # a doubt about some members, not about the ring
 SMALL_CODE = "small"  # the measured counter-evidence that a ring is small
 _LARGE_LIFT = 3.0  # of what outsiders share, and of what members share elsewhere
 _LITTLE_FOCUS = 0.3
@@ -116,16 +117,15 @@ def doubts_in_words(
     numbers: Mapping[str, float],
     n_users: int,
     q_value: float | None,
-    n_weak_members: int,
     measured: Collection[str] = (),
     *,
     timed: bool = True,
 ) -> list[str]:
     """Say what speaks against a ring, or what cannot be known of it, a sentence each.
 
-    numbers: the evidence by name; a number that is missing raises no doubt. n_weak_members: those that the ring does
-    not vouch for. measured: codes of the ring's measured counter-evidence, which is not repeated. timed: whether the
-    log has times; without them nothing is said of time.
+    numbers: the evidence by name; a number that is missing raises no doubt. measured: codes of the ring's
+    measured counter-evidence, which is not repeated. timed: whether the log has times; without them nothing is said of
+    time.
     """
     doubts = [
         limit.say(numbers[limit.name])
@@ -144,10 +144,17 @@ def doubts_in_words(
             f"Its q-value is {words.chance(q_value)}: rings like it make up most of the false alarms "
             f"that the level allows."
         )
-    if n_weak_members:
-        doubts.append(
-            f"{words.plural(n_weak_members, 'member')} of {n_users} {'is' if n_weak_members == 1 else 'are'} weak: "
-            f"on few of the targets and more often elsewhere, or so little beyond chance that it shows nothing. The "
-            f"ring does not vouch for {'it' if n_weak_members == 1 else 'them'}."
-        )
     return doubts
+
+
+def weak_members_in_words(n_weak: int, n_users: int) -> str:
+    """Say that some members are weak, and what that means.
+
+    >>> weak_members_in_words(1, 45)[:28]
+    '1 member of 45 is weak: on f'
+    """
+    return (
+        f"{words.plural(n_weak, 'member')} of {n_users} {'is' if n_weak == 1 else 'are'} weak: on few of the targets "
+        f"and more often elsewhere, or so little beyond chance that it shows nothing. The ring does not vouch for "
+        f"{'it' if n_weak == 1 else 'them'}."
+    )

@@ -20,7 +20,7 @@ from graphdet.rings.evidence_table import JUDGED_BY
 from graphdet.rings.find import Judge, Judged
 from graphdet.rings.finding import Explanation, Reason, four_digits
 from graphdet.rings.organic import Organic
-from graphdet.rings.own_time import MIDDLE
+from graphdet.rings.own_time import middle_of
 from graphdet.rings.why.counter import innocent_explanations
 from graphdet.rings.why.measures import (
     Measure,
@@ -155,10 +155,11 @@ def _reason(strength: float, measure: Measure, more: Mapping[str, Number]) -> Re
 
 
 def span_of(ring: RingView) -> dict[str, Number]:
-    """In how many seconds most acts were, with the last unit that the log knows; nothing in a log without times."""
+    """Within how many seconds nine in ten acts were, the log's last unit included; nothing in one without times."""
     if not ring.log.graph.timed:
         return {}
-    span_s = float(np.diff(np.quantile(ring.at_s, MIDDLE))[0])
+    first, last = middle_of(ring.log.model.acts.at_ms[ring.act])
+    span_s = (last - first) / 1000
     return {"span_s": inclusive_span_s(span_s, ring.log.graph.resolution_ms)}
 
 
@@ -236,9 +237,9 @@ def _would_change(judged: Judged, rows: Sequence[int], log: LogView, judge: Judg
             else f"the logit falls to {logit:.1f}"
         )
         text = (
-            f"Had {n} of {len(ring.members)} accounts not acted on the targets ({n_acts} of {of} acts), the group "
-            f"would not be flagged: {after}, from {judged.logit[row]:.1f}, where {judged.threshold:.1f} is needed. "
-            f"Taken were the accounts with most evidence, one after the other; another choice may need fewer."
+            f"Had {n} of {len(ring.members)} accounts not acted on the targets ({n_acts} of {of} account–item pairs), "
+            f"the group would not be flagged: {after}, from {judged.logit[row]:.1f}, where {judged.threshold:.1f} is "
+            f"needed. Taken were the accounts with most evidence, one after the other; another choice may need fewer."
         )
         out.append(
             {

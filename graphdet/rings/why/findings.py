@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from graphdet.arrays import Float
 from graphdet.evaluation.rounding import six
-from graphdet.rings.blocks import block_acts
+from graphdet.rings.blocks import BlockActs, Blocks, block_acts, membership, outside_appeal
 from graphdet.rings.find import Judge, Judged
 from graphdet.rings.finding import Explanation, Reason, RingFinding, RingItem, RingMember
 from graphdet.rings.membership import listed_rings, member_roles, member_strength, ring_ids
@@ -94,11 +94,17 @@ def _members(judged: Judged, strength: Float, ring: int, graph: GraphArrays) -> 
 def _items(
     judged: Judged, model: Organic, acts: NDArray[np.int64], ring: int, graph: GraphArrays
 ) -> tuple[RingItem, ...]:
-    """The targets of a ring, those of most members first; the lift is over the organic model."""
+    """The targets of a ring, those of most members first; the lift is over what others do (see outside_appeal)."""
     targets = judged.blocks.targets(ring)
-    count = np.bincount(np.searchsorted(targets, model.acts.item_ix[acts]), minlength=len(targets))
+    column = np.searchsorted(targets, model.acts.item_ix[acts])
+    count = np.bincount(column, minlength=len(targets))
+    members = judged.blocks.users[np.full(len(targets), ring)]
+    apart = Blocks(members, membership([targets[[place]] for place in range(len(targets))], model.n_items))
+    order = np.lexsort((acts, column))
+    mine = BlockActs(column[order].astype(np.int64), acts[order])
+    appeal = outside_appeal(apart, model, mine, left_in=1 / np.maximum(count, 1))
     activity = np.asarray(judged.blocks.users[ring] @ model.user_slices, np.float64).ravel()
-    expected = np.maximum(model.item_slices[targets].astype(np.float64) @ activity, 1e-9)
+    expected = np.maximum(appeal @ activity, 1e-9)
     return tuple(
         RingItem(
             graph.item_ids[int(targets[place])].as_py(),

@@ -70,7 +70,7 @@ def _mostly_within(seconds: Number | None) -> str:
     """Say how close in time most acts are; nothing where the log has no times."""
     if seconds is None:
         return ""
-    return f", mostly within {span_in_words(float(seconds))}"
+    return f", nine in ten within {span_in_words(float(seconds))}"
 
 
 def _at_the_time(n: Mapping[str, Number]) -> str:
@@ -88,8 +88,8 @@ def _share(part: Number, of: Number) -> str:
 _RING: dict[str, Words] = {
     "shared_targets": lambda n: (
         f"{n['n_members']} accounts act on the same {n['n_targets']} items"
-        f"{_mostly_within(n.get('span_s'))}: {n['n_acts']} acts where {two_digits(n['expected'])} would be "
-        f"expected of them"
+        f"{_mostly_within(n.get('span_s'))}: {n['n_acts']} account–item pairs where "
+        f"{two_digits(n['expected'])} would be expected"
     ),
     "rare_targets": lambda n: (
         f"{n['observed']} of the {n['n_targets']} targets are among the rarest items of the log (at most "
@@ -100,8 +100,8 @@ _RING: dict[str, Words] = {
         f"where {_share(n['expected'], n['n_audience_acts'])} is usual for groups of this log"
     ),
     "lockstep": lambda n: (
-        f"{n['observed']} of {n['n_acts']} acts come within {within(n['window_s'])} of another member's on the same "
-        f"target, where {two_digits(n['expected'])} would be expected"
+        f"{n['observed']} of {n['n_acts']} first acts come within {within(n['window_s'])} of another member's on the "
+        f"same target, where {two_digits(n['expected'])} would be expected"
     ),
     "scripted": lambda n: (
         f"{n['observed']} of {n['n_steps']} steps from target to target keep the same order and pace (about "
@@ -112,7 +112,7 @@ _RING: dict[str, Words] = {
         f"{two_digits(n['expected'])} would be expected"
     ),
     "coattail": lambda n: (
-        f"{n['observed']} of {n['n_acts']} acts on targets come right after an item that is hot at the time, where "
+        f"{n['observed']} of {n['n_acts']} first acts on targets come right after an item that is hot then, where "
         f"{two_digits(n['expected'])} would be expected"
     ),
     "shared_entities": lambda n: (
@@ -190,7 +190,7 @@ _MEMBER: dict[str, Words] = {
         f"touched {n['observed']} of {n['n_targets']} targets; expected {two_digits(n['expected'])}"
     ),
     "lockstep": lambda n: (
-        f"{n['observed']} of its {n['n_acts']} acts on targets within {within(n['window_s'])} of another member; "
+        f"{n['observed']} of its {n['n_acts']} first acts on targets within {within(n['window_s'])} of another member; "
         f"expected {two_digits(n['expected'])}"
     ),
     "shared_entities": lambda n: (
@@ -198,7 +198,7 @@ _MEMBER: dict[str, Words] = {
         f"expected {two_digits(n['expected'])}"
     ),
     "focus": lambda n: (
-        f"{n['observed']} of all its {n['n_acts']} acts are on targets; expected {two_digits(n['expected'])}"
+        f"{n['observed']} of all its {n['n_acts']} items are targets; expected {two_digits(n['expected'])}"
     ),
     "membership": lambda n: f"{_ROLE[str(n.get('role', ''))]}{_case_without(n)}",
 }

@@ -361,3 +361,14 @@ def test_a_ring_vouches_for_no_bystander() -> None:
     assert "bystander" in last["busy"].text
     assert "as clear a case" in last["busy"].text
     assert "a weaker case" in last["u0"].text
+
+
+def test_a_target_is_held_against_what_others_do_on_it() -> None:
+    judged, ring, _ = crew_and_two_more()
+    (finding,) = ring_findings(judged, ring.log.model, ring.log.graph)
+    expected = sum(item.n_users / item.lift for item in finding.items)
+    (shared,) = [reason for reason in finding.explanation.reasons if reason.code == "shared_targets"]
+    assert 0.7 < expected / float(shared.numbers["expected"]) < 1.5
+    assert (
+        expected < 0.8 * finding.explanation.numbers["expected_acts"]
+    )  # where the ring's own acts are left in

@@ -50,9 +50,9 @@ def test_with_times_they_are_asked() -> None:
 @pytest.mark.parametrize(
     ("span_s", "said"),
     [
-        (86_400.0, "mostly within a day"),
-        (259_200.0, "mostly within 3 days"),
-        (20.0, "mostly within 20 seconds"),
+        (86_400.0, "nine in ten within a day"),
+        (259_200.0, "nine in ten within 3 days"),
+        (20.0, "nine in ten within 20 seconds"),
     ],
 )
 def test_a_span_of_whole_days_is_said_in_days(span_s: float, said: str) -> None:
