@@ -15,7 +15,7 @@ from graphdet.units import DAY_MS
 NAMED = 5  # members and targets that are named in a sentence
 SURE_Q = 0.02
 MANY_DOUBTS = 2
-DOUBTED, MOSTLY_DOUBTED = (
+QUESTIONED, MOSTLY_QUESTIONED = (
     0.25,
     0.5,
 )  # shares of the strongest evidence that an innocent explanation would account for
@@ -252,7 +252,7 @@ def advice(ring: RingData) -> Advice:
     doubted, strongest = _doubted(ring)
     q, n_doubts = ring.q_value, sum(why.code != WEAK_DOUBT for why in ring.against)
     sure = q is not None and q <= SURE_Q and ring.n_users >= FEW_MEMBERS
-    if sure and doubted < DOUBTED and n_doubts < MANY_DOUBTS:
+    if sure and doubted < QUESTIONED and n_doubts < MANY_DOUBTS:
         little = (
             f"what speaks against it would account for {words.percent(doubted)} of its strongest evidence at most"
             if doubted
@@ -292,12 +292,12 @@ def _doubted(ring: RingData) -> tuple[float, str]:
 
 def _question(ring: RingData, doubted: float, strongest: str) -> str:
     """What has to be answered first."""
-    if doubted >= MOSTLY_DOUBTED:
+    if doubted >= MOSTLY_QUESTIONED:
         return (
             f"one innocent explanation would account for most of the strongest evidence ({words.percent(doubted)}): "
             f"{strongest}."
         )
-    if doubted >= DOUBTED:
+    if doubted >= QUESTIONED:
         return (
             f"one innocent explanation would account for {words.percent(doubted)} of the strongest evidence: "
             f"{strongest}."

@@ -95,7 +95,7 @@ def _items(
     judged: Judged, model: Organic, acts: NDArray[np.int64], ring: int, graph: GraphArrays
 ) -> tuple[RingItem, ...]:
     """The targets of a ring, those of most members first; the lift is over what others do (see outside_appeal)."""
-    targets = judged.blocks.targets(ring)
+    targets = judged.blocks.targets(ring).astype(np.int64)
     column = np.searchsorted(targets, model.acts.item_ix[acts])
     count = np.bincount(column, minlength=len(targets))
     members = judged.blocks.users[np.full(len(targets), ring)]
