@@ -49,6 +49,7 @@ def run(
     seed: int = 0,
     device: str = "auto",
     model: str | Path | None = None,
+    train: str = "auto",
     progress: Progress | None = None,
 ) -> "Findings":
     """Find suspects and rings in a log, as `graphdet run` does.
@@ -71,6 +72,7 @@ def run(
         seed: the same log, config and seed give the same findings on a CPU.
         device: "auto", "cpu" or "cuda".
         model: score with this trained model, a folder or ALIAS@FOLDER; None trains one on the log.
+        train: "never", "always", or "auto": where the log has times. Without there is no network.
         progress: told of the stages; None says nothing.
 
     Returns:
@@ -105,7 +107,7 @@ def run(
         with _files(log, config, labels, folder, out is None) as files:
             summary = run_all(
                 files.paths, files.config, folder, store_url=store, labels=files.labels, **level, seed=seed,
-                device=device, model_dir=model_dir, progress=progress,
+                device=device, model_dir=model_dir, train=train, progress=progress,
             )  # fmt: skip
         url = store or f"duckdb:///{(folder / GRAPH).resolve()}"
         findings = Findings(url, folder, [*files.said, *summary["warnings"]])

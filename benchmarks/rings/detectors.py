@@ -14,10 +14,10 @@ from benchmarks.rings.pygod_peer import pygod_gae
 from benchmarks.rings.scoring import Found
 from graphdet.detect.score import ScoringSettings, score_graph
 from graphdet.evaluation.flag_rule import FlagRule
-from graphdet.judge.model import RingJudge, judged_by
+from graphdet.judge.model import RingJudge
 from graphdet.judge.shipped import shipped_judge
 from graphdet.progress import Silent
-from graphdet.rings.find import Candidates, ring_candidates
+from graphdet.rings.find import Candidates, judge_rings, ring_candidates
 from graphdet.rings.membership import user_membership
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
@@ -52,7 +52,7 @@ def zero_shot(graph: GraphArrays, seed: int) -> Found:
 
 def named(candidates: Candidates, judge: RingJudge) -> Found:
     """The rings that a judge names among candidates, and what they say of users."""
-    judged = judged_by(judge, candidates, FDR).standing
+    judged = judge_rings(candidates, judge.logits, FDR).standing
     users = judged.blocks.users
     rings = [
         users.indices[a:b].astype(np.int64) for a, b in zip(users.indptr, users.indptr[1:], strict=False)

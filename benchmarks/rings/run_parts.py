@@ -23,10 +23,9 @@ from graphdet.detect.score import likely, parts_of
 from graphdet.evaluation.calibration import posterior_q_values
 from graphdet.features.behaviour import behaviour
 from graphdet.gnn.heterodata import graph_in_pyg
-from graphdet.judge.model import judged_by
 from graphdet.ports import Store
 from graphdet.progress import Silent
-from graphdet.rings.find import ring_candidates
+from graphdet.rings.find import judge_rings, ring_candidates
 from graphdet.scores.fused import BASIC, Fusion, ScoreParts
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
@@ -52,7 +51,7 @@ def learned(graph: GraphArrays, store: Store, seed: int) -> tuple[ScoreParts, ND
     windows, candidates = ring_candidates(graph, store.bench, seed, Silent())
     users, items = behaviour(graph, store.bench, Silent())
     data = graph_in_pyg(graph, users, items, windows, Silent())
-    judged = judged_by(found.models.judge, candidates, FDR)
+    judged = judge_rings(candidates, found.models.judge.logits, FDR)
     return found.copy, found.y, parts_of(found.models, judged, candidates, users, data, None, "cpu")[0]
 
 

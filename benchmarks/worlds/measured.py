@@ -43,12 +43,12 @@ def measured(words: list[str], folder: Path) -> Cost:
     return Cost(process.returncode, seconds, usage.ru_maxrss / 1024**2, said)
 
 
-def run_graphdet(world: World, out: Path, seed: int) -> Cost:
+def run_graphdet(world: World, out: Path, seed: int, train: str = "auto") -> Cost:
     """`graphdet run LOG --config … --out DIR`, as a user runs it into a new folder: no labels, nothing tuned."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     words = ["graphdet", "run", str(world.log), "--config", world.config, "--out", str(out)]
-    return measured([*words, "--seed", str(seed)], out)
+    return measured([*words, "--seed", str(seed), "--train", train], out)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

@@ -45,9 +45,9 @@ def tight_accounts(world: World) -> dict[int, frozenset[str]] | None:
     return {n: frozenset(pair[end] for pair in pairs if pair["n"] >= n for end in "ab") for n in TIGHT}
 
 
-def ours(world: World, folder: Path, seed: int) -> Iterator[tuple[str, Figures]]:
+def ours(world: World, folder: Path, seed: int, train: str) -> Iterator[tuple[str, Figures]]:
     """graphdet and its parts."""
-    cost = run_graphdet(world, folder / "findings", seed)
+    cost = run_graphdet(world, folder / "findings", seed, train)
     if cost.code:
         yield OURS, {"users": len(world.known), "unit": world.unit, **asdict(cost)}
         return
@@ -76,11 +76,12 @@ def peers(world: World, methods: list[str], folder: Path) -> Iterator[tuple[str,
         yield method, {"users": len(world.known), "unit": world.unit, **told, **asdict(cost)}
 
 
-def run(world: World, methods: list[str], folder: Path, seed: int) -> Iterator[dict[str, object]]:
+def run(world: World, methods: list[str], folder: Path, seed: int, train: str) -> Iterator[dict[str, object]]:
     """The rows of a world; a method that fails has a row that says how."""
     if OURS in methods:
-        for method, told in ours(world, folder, seed):
-            yield {"world": world.name, "method": method, "seed": seed, **told}
+        for method, told in ours(world, folder, seed, train):
+            how = {} if train == "auto" else {"train": train}
+            yield {"world": world.name, "method": method, "seed": seed, **how, **told}
     others = [method for method in methods if method != OURS]
     if others:
         for method, told in peers(world, others, folder):
@@ -95,6 +96,7 @@ def main() -> None:
     parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=list(WORLDS))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--train", choices=("auto", "never", "always"), default="auto")
     parser.add_argument(
         "--record",
         type=Path,
@@ -110,7 +112,7 @@ def main() -> None:
         for name in given.worlds:
             folder = (given.keep or Path(temporary)) / name
             folder.mkdir(parents=True, exist_ok=True)
-            for row in run(read_world(given.data, name), given.methods, folder, given.seed):
+            for row in run(read_world(given.data, name), given.methods, folder, given.seed, given.train):
                 row = {key: rounded(value) for key, value in row.items()}
                 if given.record:
                     recording.record(NAME, **row)

@@ -26,6 +26,14 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class Train(StrEnum):
+    """Whether networks are trained on a log before it is scored."""
+
+    auto = "auto"
+    never = "never"
+    always = "always"
+
+
 class Format(StrEnum):
     """How rows are printed."""
 

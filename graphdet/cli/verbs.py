@@ -33,6 +33,9 @@ def run_command(
         Path | None,
         typer.Option("--model", metavar="DIR", help="Score with this trained model; else train one."),
     ] = None,
+    train: Annotated[
+        options.Train, typer.Option("--train", help="Train on the log first; auto: where it has times.")
+    ] = options.Train.auto,
     by: By = None,
     json: options.Json = False,
 ) -> None:
@@ -59,6 +62,7 @@ def run_command(
             seed=seed,
             device=device.value,
             model_dir=options.model_folder(model) if model is not None else None,
+            train=train.value,
         ),
         listener=noted(by),
         progress=make_progress(),

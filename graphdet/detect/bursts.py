@@ -22,11 +22,9 @@ from graphdet.tables import GraphArrays
 from graphdet.units import DAY_MS
 from graphdet.words import iso, percent, plural
 
-RATING_COLUMNS = (
-    "rating",
-    "stars",
-    "sign",
-)  # attributes that are taken for ratings, the first that a log has
+RATING_ATTRIBUTE = (
+    "rating"  # the attribute by which acts of one rating are scanned apart: `[attributes] rating = "stars"`
+)
 MOST_RATINGS = 20  # different values; a column of more is none of ratings
 JUDGED_KINDS: tuple[RingKind, ...] = ("ring", "pair")  # whose members get their scores with the rings
 MOST_LISTED = 100  # bursts that are held back, the strongest
@@ -46,8 +44,8 @@ def burst_findings(
 ) -> tuple[RingFinding, ...]:
     """The bursts of a log, flagged ones first; none in a log without times.
 
-    explained: bool[n_users], accounts that act together elsewhere. Where the store keeps events with an attribute of
-    RATING_COLUMNS, acts of one rating are scanned apart (see items.bursts). Their ids are provisional.
+    explained: bool[n_users], accounts that act together elsewhere. Where the store keeps events with an attribute named
+    RATING_ATTRIBUTE, acts of one rating are scanned apart (see items.bursts). Their ids are provisional.
     """
     if not graph.timed:
         return ()
@@ -83,12 +81,10 @@ def _rated_acts(store: GraphStore, graph: GraphArrays) -> tuple[ItemActs, Faces]
         events = store.events()
     except UsageError:
         return None
-    names = events.collect_schema().names()
-    rating = next((name for name in RATING_COLUMNS if name in names), None)
-    if rating is None:
+    if RATING_ATTRIBUTE not in events.collect_schema().names():
         return None
-    table = events.select("user_id", "item_id", "at_ms", rating).collect("pyarrow").to_native()
-    values = _numbers(table[rating])
+    table = events.select("user_id", "item_id", "at_ms", RATING_ATTRIBUTE).collect("pyarrow").to_native()
+    values = _numbers(table[RATING_ATTRIBUTE])
     known = np.unique(values[np.isfinite(values)])
     if not 2 <= len(known) <= MOST_RATINGS:
         return None

@@ -7,9 +7,9 @@ from graphdet.casework.memory import Remembered, remember
 from graphdet.detect.bursts import burst_findings
 from graphdet.detect.held_back import with_doubts, with_rules
 from graphdet.detect.payments import payment_findings
-from graphdet.judge.model import RingJudge, judged_by
+from graphdet.judge.model import RingJudge
 from graphdet.ports import CaseworkStore
-from graphdet.rings.find import LEAST_SCORE, Candidates, Judged, stands_out
+from graphdet.rings.find import LEAST_SCORE, Candidates, Judged, judge_rings, stands_out
 from graphdet.rings.why.findings import ring_findings
 from graphdet.tables import GraphArrays
 
@@ -25,7 +25,7 @@ def judge_and_remember(
 
     Returns all judged rings, and the findings under their lasting ids: the listed rings, then all others.
     """
-    judged = judged_by(judge, candidates, fdr)
+    judged = judge_rings(candidates, judge.logits, fdr)
     findings = ring_findings(judged, candidates.model, graph, judge.logits)
     findings = with_rules(findings, judged, fdr)
     bursts = burst_findings(store, graph, coordinated(judged, candidates), fdr)

@@ -78,13 +78,13 @@ def score_graph(
     every, known = judge_and_remember(store, graph, candidates, models.judge, settings.rule.fdr)
     judged = every.standing  # a lead that does not stand out vouches for nobody
     users, items = behaviour(graph, store.bench, progress)
-    data = graph_in_pyg(graph, users, items, windows, progress)
+    data = graph_in_pyg(graph, users, items, windows, progress) if models.gnn is not None else None
     progress.start("score users")
     columns = user_columns(store, graph, windows, users) if models.trees is not None else None
     parts, ring_row = parts_of(models, judged, candidates, windows, users, data, columns, settings.device)
     burst, burst_at = burst_members(known.findings, graph)
     parts = replace(parts, burst=burst, payments=payment_evidence(store, graph, known.findings))
-    if settings.explained:
+    if settings.explained and models.gnn is not None and data is not None:
         progress.done()
         progress.start("explain rings")
         known = replace(known, findings=with_gnn(known.findings, GnnExplainer(models.gnn, data), graph))
@@ -117,6 +117,8 @@ def score_graph(
         "reason": reasons,
         **_figures(parts, value, p_value, q_value),
     }
+    if models.gnn is None:
+        of_scores["gnn"] = pa.nulls(graph.n_users, pa.float64())
     table = pa.table({name: of_scores[name] for name in schema.SCORE_COLUMNS})
     progress.done()
     return settle_scores(table.sort_by(MOST_SUSPICIOUS_FIRST), known)
@@ -164,23 +166,25 @@ def parts_of(
     candidates: Candidates,
     windows: list[PairArrays],
     users: Float,
-    data: HeteroData,
+    data: HeteroData | None,
     columns: UserColumns | None,
     device: str,
 ) -> tuple[ScoreParts, NDArray[np.int64]]:
     """What is fused, and the row of each user's ring (−1: none), int64[n_users].
 
-    users: behaviour features. columns: what trees see, where the models have any; users whose labels were learned are
-    then judged by the models that have not seen them.
+    users: behaviour features. data: None where there is no network. columns: what trees see, where the models have any;
+    users whose labels were learned are then judged by the models that have not seen them.
     """
     ring, ring_row = user_membership(judged, candidates.model)
     fold: NDArray[np.int64] | None = None
     trees: Float | None = None
-    if models.trees is not None and columns is not None:
+    if models.trees is not None and columns is not None and models.gnn is not None:
         # The folds of trees are parts of those of the networks.
         fold = coarser_folds(models.trees.fold_of(columns.ids), len(models.gnn.members))
         trees = models.trees.logits(columns)
-    gnn = models.gnn.predict(data, device, fold)
+    gnn = np.zeros(len(users))
+    if models.gnn is not None and data is not None:
+        gnn = models.gnn.predict(data, device, fold)
     beside = company(candidates.graph, windows)
     clusters, density = models.clusters.score(users), models.density.score(users)
     return ScoreParts(gnn, clusters, density, ring, trees, beside), ring_row

@@ -16,12 +16,11 @@ from graphdet.evaluation.flag_rule import FlagRule
 from graphdet.evaluation.rounding import six_digits
 from graphdet.features.behaviour import behaviour
 from graphdet.gnn.heterodata import graph_in_pyg
-from graphdet.judge.model import judged_by
 from graphdet.learn.models import Models
 from graphdet.learn.user_trees import user_columns
 from graphdet.ports import GraphStore
 from graphdet.progress import Progress, Silent
-from graphdet.rings.find import ring_candidates
+from graphdet.rings.find import judge_rings, ring_candidates
 from graphdet.tables import GraphArrays
 
 
@@ -72,7 +71,7 @@ class WhatIf:
         bench, quiet = self.store.bench, Silent()
         self.progress.start("score again")
         windows, candidates = ring_candidates(graph, bench, self.seed, quiet)
-        judged = judged_by(self.models.judge, candidates, self.fdr)
+        judged = judge_rings(candidates, self.models.judge.logits, self.fdr)
         users, items = behaviour(graph, bench, quiet)
         data = graph_in_pyg(graph, users, items, windows, quiet)
         columns = user_columns(self.store, graph, windows, users) if self.models.trees is not None else None

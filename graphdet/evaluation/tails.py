@@ -11,6 +11,7 @@ How heavy the tail of counts is: exponents of a power law, concentration.
 False discovery rates.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,18 +39,26 @@ def tail_p_values(logits: Float, among: Float | None = None) -> Float:
     >>> bool(p[-1] < 1e-3), bool(abs(np.median(p) - 0.5) < 0.05)
     (True, True)
     """
-    among = logits if among is None else among
+    return fitted_tail(logits if among is None else among)(logits)
+
+
+def fitted_tail(among: Float) -> Callable[[Float], Float]:
+    """The p-values of logits (float64[n] to float64[n]) among the ordinary ones of these, float64[m]."""
     ordinary = np.sort(among[among < 0])
     n = len(ordinary)
-    above = n - np.searchsorted(ordinary, logits, side="left")
-    ranks = np.minimum((above + 1) / (n + 1), 1.0)
-    if n < LEAST_ORDINARY_VALUES:
-        return ranks
     k = min(max(int(TAIL_SHARE * n), TAIL_LEAST), n // 2)
-    start = ordinary[n - k]
-    scale = _truncated_scale(ordinary[n - k :] - start, -start)
-    tail = (k / n) * (1 + np.maximum(logits - start, 0) / (k * scale)) ** (-float(k))
-    return np.where(logits >= start, tail, ranks)
+    start = ordinary[n - k] if n >= LEAST_ORDINARY_VALUES else np.inf
+    scale = _truncated_scale(ordinary[n - k :] - start, -start) if n >= LEAST_ORDINARY_VALUES else 1.0
+
+    def p_values(logits: Float) -> Float:
+        above = n - np.searchsorted(ordinary, logits, side="left")
+        ranks = np.minimum((above + 1) / (n + 1), 1.0)
+        if n < LEAST_ORDINARY_VALUES:
+            return ranks
+        tail = (k / n) * (1 + np.maximum(logits - start, 0) / (k * scale)) ** (-float(k))
+        return np.where(logits >= start, tail, ranks)
+
+    return p_values
 
 
 def _truncated_scale(excess: Float, limit: float) -> float:

@@ -22,7 +22,7 @@ from graphdet.gnn.sampling import TieIndex
 from graphdet.gnn.settings import GnnSettings
 
 GNN_FORMAT = 1
-_WEIGHTS, _DOCUMENT = "gnn.safetensors", "gnn.json"
+GNN_FILES = _WEIGHTS, _DOCUMENT = "gnn.safetensors", "gnn.json"
 _CHUNK = 16_384  # listeners per step of inference: bounds memory and stays in cache
 
 

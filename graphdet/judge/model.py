@@ -11,7 +11,6 @@ from safetensors.numpy import load_file, save_file
 
 from graphdet.arrays import Float
 from graphdet.errors import GraphdetError
-from graphdet.rings.find import Candidates, Judged, judge_rings
 
 N_FOLDS = 2
 N_SEEDS = 3  # networks per fold, averaged
@@ -99,8 +98,3 @@ class RingJudge:
 def standardised(inputs: Float, mean: Float, scale: Float) -> Float:
     """Inputs as the networks take them, at most MOST_APART from 0; an unknown one is at its mean, 0."""
     return np.nan_to_num(np.clip((inputs - mean) / scale, -MOST_APART, MOST_APART))
-
-
-def judged_by(judge: RingJudge, candidates: Candidates, fdr: float) -> Judged:
-    """Judge candidates by a trained judge."""
-    return judge_rings(candidates, judge.logits, fdr)

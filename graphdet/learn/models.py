@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from graphdet.arrays import Float
 from graphdet.errors import GraphdetError
-from graphdet.gnn.network import TrainedGnn, load_gnn
+from graphdet.gnn.network import GNN_FILES, TrainedGnn, load_gnn
 from graphdet.judge.model import RingJudge
+from graphdet.judge.shipped import shipped_judge
 from graphdet.learn.scorers import USER_TREES, Scorers, load_scorers
 from graphdet.learn.user_trees import ARRAYS, UserTrees, load_user_trees
 from graphdet.scores.fused import Fusion
@@ -14,14 +16,26 @@ from graphdet.scores.unsupervised import Clusters, Density
 
 @dataclass(frozen=True)
 class Models:
-    """A ring judge, a GNN, the two behaviour scorers, their fusion, and trees where labels of users were learned."""
+    """A ring judge, a GNN, the two behaviour scorers, their fusion, and trees where labels of users were learned.
+
+    gnn: None where nothing was trained, see `untrained`.
+    """
 
     judge: RingJudge
-    gnn: TrainedGnn
+    gnn: TrainedGnn | None
     density: Density
     clusters: Clusters
     fusion: Fusion
     trees: UserTrees | None = None
+
+    @classmethod
+    def untrained(cls, users: Float, seed: int) -> "Models":
+        """What a log can be scored with when nothing is learned: the judge that comes with graphdet, and no network.
+
+        users: float64[n_users, n_features], behaviour of the log's users, among whom rare and far are measured.
+        """
+        clusters = Clusters.fit(users, seed)
+        return cls(shipped_judge(), None, Density.fit(users), clusters, Fusion.untrained())
 
     def save(self, directory: Path) -> None:
         """Write safetensors and JSON into a folder.
@@ -32,12 +46,14 @@ class Models:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self.judge.save(directory)
-            self.gnn.save(directory)
-            for name in (USER_TREES, ARRAYS):  # of an earlier training into the same folder
+            for name in (USER_TREES, ARRAYS, *GNN_FILES):  # of an earlier training into the same folder
                 (directory / name).unlink(missing_ok=True)
+            if self.gnn is not None:
+                self.gnn.save(directory)
             if self.trees is not None:
                 self.trees.save(directory)
-            Scorers(self.density, self.clusters, self.fusion, self.trees is not None).save(directory)
+            has = {"has_trees": self.trees is not None, "has_network": self.gnn is not None}
+            Scorers(self.density, self.clusters, self.fusion, **has).save(directory)
         except OSError as error:
             raise GraphdetError(f"the model cannot be written to {directory}: {error.strerror}") from error
 
@@ -51,7 +67,7 @@ def load_models(directory: Path) -> Models:
     found = load_scorers(directory)
     return Models(
         RingJudge.load(directory),
-        load_gnn(directory),
+        load_gnn(directory) if found.has_network else None,
         found.density,
         found.clusters,
         found.fusion,

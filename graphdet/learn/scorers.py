@@ -15,12 +15,16 @@ SCORERS_FORMAT = 2
 
 @dataclass(frozen=True)
 class Scorers:
-    """The two behaviour scorers and what fuses all parts; has_trees: trees from labels of users stand beside them."""
+    """The two behaviour scorers and what fuses all parts.
+
+    has_trees: trees from labels of users stand beside them. has_network: so does a network.
+    """
 
     density: Density
     clusters: Clusters
     fusion: Fusion
     has_trees: bool = False
+    has_network: bool = True
 
     def save(self, directory: Path) -> None:
         """Write scorers.json."""
@@ -32,6 +36,8 @@ class Scorers:
         }
         if self.has_trees:
             document["trees"] = USER_TREES
+        if not self.has_network:
+            document["network"] = None
         (directory / SCORERS).write_text(json.dumps(document) + "\n", encoding="utf-8")
 
 
@@ -52,6 +58,7 @@ def load_scorers(directory: Path) -> Scorers:
             Clusters.from_json(document["clusters"]),
             Fusion.from_json(document["fusion"]),
             "trees" in document,
+            "network" not in document,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GraphdetError(

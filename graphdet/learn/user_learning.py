@@ -24,7 +24,7 @@ from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.network import TrainedGnn
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.training import train_gnn
-from graphdet.judge.model import RingJudge, judged_by
+from graphdet.judge.model import RingJudge
 from graphdet.learn.models import Models
 from graphdet.learn.ring_lessons import PlantedTask
 from graphdet.learn.train_settings import Training
@@ -42,7 +42,7 @@ from graphdet.learn.user_trees import UserColumns, UserTrees, fit_user_trees, us
 from graphdet.ports import GraphStore
 from graphdet.progress import Progress
 from graphdet.rings.company import company
-from graphdet.rings.find import Candidates, ring_candidates
+from graphdet.rings.find import Candidates, judge_rings, ring_candidates
 from graphdet.rings.membership import user_membership
 from graphdet.scores.fused import TREES_PART, ZERO_SHOT, Fusion, ScoreParts
 from graphdet.scores.labelled_fusion import Evidence, cross_fitted, fit_labelled_fusion
@@ -317,5 +317,5 @@ def _three(measured: Any, name: str) -> list[float | None]:
 
 def _ring_membership(candidates: Candidates, judge: RingJudge) -> Float:
     """The probability of being in a ring, float64[n_users]."""
-    ring, _ = user_membership(judged_by(judge, candidates, 0.05), candidates.model)
+    ring, _ = user_membership(judge_rings(candidates, judge.logits, 0.05), candidates.model)
     return ring

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from graphdet.arrays import Float
 from graphdet.clustering.leiden import communities
 from graphdet.evaluation.calibration import estimate_share, logit_for, posterior, posterior_q_values
-from graphdet.evaluation.tails import benjamini_hochberg, tail_p_values
+from graphdet.evaluation.tails import benjamini_hochberg, fitted_tail, tail_p_values
 from graphdet.features.pairs import find_pairs
 from graphdet.progress import Progress
 from graphdet.rings.blocks import MIN_USERS, Blocks
@@ -282,10 +282,11 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
 
 def _tail_logit(natural: Float, p_value: float) -> float:
     """The logit whose p-value among natural ones (float64[n]) is p_value, within LARGEST_LOGIT."""
+    p_values = fitted_tail(natural)
     low, high = -LARGEST_LOGIT, LARGEST_LOGIT
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        above = tail_p_values(np.array([middle]), natural)[0] > p_value
+        above = p_values(np.array([middle]))[0] > p_value
         low, high = (middle, high) if above else (low, middle)
     return high
 

@@ -58,11 +58,11 @@ LEAST_SCORE_MARGIN = 1e-9  # scores stay this far from 0 and 1
 class ScoreParts:
     """What is fused, per user, all float64[n_users].
 
-    gnn: logit. cluster_distance, probability: scores in [0, 1]. ring: probability of being a member of the
-    strongest ring, 0 for none. trees: logit, where trees learned from labels. company: float64[n_users, 4], see
-    rings.company; None where nobody is to be ordered by it. burst: probability of being a member of the strongest burst
-    on a single item or form of payments, 0 for none; None where nobody looked for them. payments: float64[n_users, 2],
-    evidence in nats (see detect.payments), None where the log is not of payments.
+    gnn: logit, 0 for everybody where there is no network. cluster_distance, probability: scores in [0, 1]. ring:
+    probability of being a member of the strongest ring, 0 for none. trees: logit, where trees learned from labels.
+    company: float64[n_users, 4], see rings.company; None where nobody is to be ordered by it. burst: probability of
+    being a member of the strongest burst on a single item or form of payments, 0 for none; None where nobody looked for
+    them. payments: float64[n_users, 2], evidence in nats (see detect.payments), None where the log is not of payments.
     """
 
     gnn: Float
@@ -148,6 +148,14 @@ class Fusion:
         else:  # nothing to tell apart: half an account of the other kind stands for what was not seen
             bias = float(logit((target[rows].sum() + 0.5) / (rows.sum() + 1)))
         return cls(weights, bias, mean, scale, float(ring.mean()), labelled=False)
+
+    @classmethod
+    def untrained(cls) -> "Fusion":
+        """Of a log that nobody trained on: rings, bursts and payments alone convict, what is left only orders."""
+        n = len(BASIC)
+        return cls(
+            np.zeros(n), float(logit(LEAST_SCORE_MARGIN)), np.zeros(n), np.ones(n), 1.0, labelled=False
+        )
 
     def score(self, parts: ScoreParts, log: WholeLog | None = None) -> Float:
         """Probability per user, float64[n_users] in (0, 1); without labels below ORDER_BELOW an order, no probability.

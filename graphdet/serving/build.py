@@ -19,13 +19,13 @@ from graphdet.gnn.inputs import (
     what_items_say,
 )
 from graphdet.graph.encode import edges_frame, read_graph
-from graphdet.judge.model import RingJudge, judged_by
+from graphdet.judge.model import RingJudge
 from graphdet.learn.scorers import load_scorers
 from graphdet.learn.user_trees import UserColumns, UserTrees, load_user_trees, user_columns
 from graphdet.ports import FindingsStore, GraphAndFindings
 from graphdet.progress import Progress, Silent
 from graphdet.rings.company import company
-from graphdet.rings.find import ring_candidates
+from graphdet.rings.find import judge_rings, ring_candidates
 from graphdet.rings.membership import user_membership
 from graphdet.serving.accounts import AccountScorer, Warm
 from graphdet.serving.inputs import Scaling, TieTable
@@ -57,7 +57,7 @@ def account_scorer(
     labelled = load_user_trees(model_dir) if scorers.has_trees else None
     graph = read_graph(store, progress)
     windows, candidates = ring_candidates(graph, store.bench, seed, progress)
-    ring, _ = user_membership(judged_by(judge, candidates, ANY_FDR), candidates.model)
+    ring, _ = user_membership(judge_rings(candidates, judge.logits, ANY_FDR), candidates.model)
     del candidates
     users, items = behaviour(graph, store.bench, progress)
     trees = account_trees(labelled, user_columns(store, graph, windows, users)) if labelled else None

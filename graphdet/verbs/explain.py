@@ -26,6 +26,10 @@ from graphdet.progress import Progress, Silent
 from graphdet.tables import GraphArrays
 
 ITEMS_NAMED = 3
+NO_NETWORK = (
+    "nothing was trained for {folder}, so there is no network to explain: `graphdet train` makes one, and so does "
+    "`graphdet run --train always`. Why a ring was found is on its page: `graphdet report --ring ID`"
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ def explain(
     if bool(asked.users) == (asked.ring_id is not None):
         raise UsageError("name users or one ring to explain, for example: graphdet explain u17")
     models = load_models(model_dir)
+    if models.gnn is None:
+        raise UsageError(NO_NETWORK.format(folder=model_dir))
     members = _members(store, asked.ring_id) if asked.ring_id is not None else []
     subject = (asked.ring_id,) if asked.ring_id is not None else asked.users
     kind = "user" if asked.ring_id is None else "ring"

@@ -24,6 +24,7 @@ from graphdet.learn.insufficient import no_scores
 from graphdet.learn.labelled import check_against, kind_of
 from graphdet.learn.labelled_score import score_labelled
 from graphdet.learn.models import load_models
+from graphdet.learn.user_labels import given_labels
 from graphdet.logs.labels import read_labels
 from graphdet.ports import CaseworkStore, GraphStore
 from graphdet.progress import Clock, Progress, Silent
@@ -33,7 +34,7 @@ from graphdet.store import open_store
 from graphdet.tables import GraphArrays
 from graphdet.verbs.ingest import IngestResult, ingest
 from graphdet.verbs.report import RUN_INFO, report
-from graphdet.verbs.train import TrainRequest, train
+from graphdet.verbs.train import TrainRequest, train, without_training
 
 RECORDED_PACKAGES = (
     "duckdb",
@@ -47,6 +48,8 @@ RECORDED_PACKAGES = (
     "igraph",
 )
 TOP_IN_SUMMARY = 20
+WHEN_TO_TRAIN = ("auto", "never", "always")  # whether networks are trained on the log before it is scored
+TRAINING_SKIPPED = "training_skipped"  # key of run.json's model: why nothing was trained
 NOT_ENOUGH = "not_enough_data"  # key of run.json: why no finding is possible
 NO_MEANING = "There was not enough data to score anybody: every score is 0 and says nothing."
 
@@ -56,10 +59,11 @@ class RunRequest:
     """How to run.
 
     store_url: where the graph is kept; None: in the output folder. labels: a file of them. fdr, review: who is flagged,
-    see FlagRule. device: "auto", "cpu" or "cuda". model_dir: a trained model; None trains one.
+    see FlagRule. device: "auto", "cpu" or "cuda". model_dir: a trained model; None trains one, if `train` (one of
+    WHEN_TO_TRAIN) says so: "auto" where it pays, see untrained_because.
 
     Raises:
-        UsageError: fdr or review is out of range.
+        UsageError: fdr, review or train is out of range.
     """
 
     store_url: str | None = None
@@ -69,9 +73,12 @@ class RunRequest:
     seed: int = 0
     device: str = "auto"
     model_dir: Path | None = None
+    train: str = WHEN_TO_TRAIN[0]
 
     def __post_init__(self) -> None:
         FlagRule(self.fdr, self.review)  # checks them
+        if self.train not in WHEN_TO_TRAIN:
+            raise UsageError(f"train must be one of {', '.join(WHEN_TO_TRAIN)}, not {self.train!r}")
 
     @property
     def rule(self) -> FlagRule:
@@ -93,9 +100,9 @@ def run(
 
     listener: hears of the report that is written. changes: fields of the request by name.
 
-    Returns a summary: counts, the top suspects and rings as rows, how many leads there are, warnings, and the path of
-    the report. A log too small to learn from gets the whole folder too: nobody is flagged, and report and warnings say
-    why.
+    Returns a summary: counts, the top suspects and rings as rows, how many leads there are, warnings, the path of the
+    report, and why training was skipped, if it was. A log too small to learn from gets the whole folder too: nobody is
+    flagged, and report and warnings say why.
 
     Raises:
         GraphdetError and its children, as the verbs do.
@@ -106,6 +113,8 @@ def run(
     of_users = given is not None and kind_of(given) == "user"
     if of_users and model_dir is not None:
         raise UsageError("--labels of users train a model and --model brings one: give one of the two")
+    if of_users and request.train == "never":
+        raise UsageError("--labels of users train a model, and --train never forbids it: give one of the two")
     make_folder(out)
     clock = Clock()
     store = open_store(request.store_url or f"duckdb:///{(out / 'graph.duckdb').resolve()}")
@@ -122,7 +131,8 @@ def run(
             model_dir = out / "model"
             with clock.stage("train"):
                 wanted = TrainRequest(given if of_users else None, seed=request.seed, device=request.device)
-                learned = _learn(store, model_dir, wanted, progress)
+                why = untrained_because(store, request.train, wanted, timed=read.timed)
+                learned = _learn(store, model_dir, wanted, why, progress)
         with clock.stage("read"):
             graph = read_graph(store, progress)
         if NOT_ENOUGH in learned:
@@ -160,6 +170,7 @@ def run(
         "n_leads": sum(not ring.flagged for ring in known.findings),
         "warnings": [*info["warnings"], *_too_little(learned)],
         "report": str(page),
+        "training": f"skipped: {learned[TRAINING_SKIPPED]}" if TRAINING_SKIPPED in learned else None,
     }
 
 
@@ -183,11 +194,31 @@ def _write_back(
     progress.done()
 
 
+def untrained_because(store: CaseworkStore, how: str, request: TrainRequest, *, timed: bool) -> str | None:
+    """Why nothing is trained, in words; None: training it is.
+
+    how: one of WHEN_TO_TRAIN. With "auto" a log with times, labels of users or verdicts is trained on. Campaigns that
+    are planted into a log without times teach a network nothing that holds: real accounts were ranked better without
+    (docs/laboratory/real-worlds.md), and the judge of rings adapts to logs with times alone.
+    """
+    if how == "never":
+        return "--train never"
+    if how == "always" or timed or request.labels is not None or given_labels(store, None).verdicts.label:
+        return None
+    return "the log has no times, and what is planted into such a log teaches little; use --train always to do it"
+
+
 def _learn(
-    store: CaseworkStore, model_dir: Path, request: TrainRequest, progress: Progress
+    store: CaseworkStore, model_dir: Path, request: TrainRequest, untrained: str | None, progress: Progress
 ) -> dict[str, Any]:
-    """Train and give the facts; of a log that is too small to learn from, NOT_ENOUGH says why."""
+    """Train and give the facts; of a log that is too small to learn from, NOT_ENOUGH says why.
+
+    untrained: why nothing is to be trained, None to train.
+    """
     try:
+        if untrained is not None:
+            facts = without_training(store, model_dir, seed=request.seed, progress=progress)
+            return facts | {TRAINING_SKIPPED: untrained}
         return train(store, model_dir, request, progress)
     except NotEnoughData as error:
         progress.done()  # the stage that was cut short

@@ -7,9 +7,11 @@ from typing import Any
 from graphdet.casework.labels import VerdictLabels
 from graphdet.errors import NotEnoughData
 from graphdet.evaluation.splits import SplitPlan
+from graphdet.features.behaviour import behaviour
 from graphdet.graph.encode import read_graph
 from graphdet.judge.model import RingJudge
 from graphdet.lab.models import write_card
+from graphdet.learn.insufficient import size_of
 from graphdet.learn.labelled import kind_of
 from graphdet.learn.labelled_train import LabelledTraining, train_labelled
 from graphdet.learn.models import Models
@@ -21,6 +23,8 @@ from graphdet.logs.labels import Labels
 from graphdet.ports import CaseworkStore
 from graphdet.progress import Progress, Silent
 from graphdet.scores.fused import Fusion
+
+LEAST_FOR_RARITY = 20  # from which ordinary users have a tail, see evaluation.tails
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,32 @@ def train(
     training.progress.done()
     of_trees = settings.changed("trees") if models.trees is not None else {}
     write_card(store, model_dir, labels, {"seed": seed, **settings.changed("gnn"), **of_trees}, facts)
+    return facts
+
+
+def without_training(
+    store: CaseworkStore, model_dir: Path, *, seed: int = 0, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Keep a model with which a log is scored untrained: nothing is planted, and there is no network.
+
+    Rings are judged by the judge that comes with graphdet; bursts, payments, rarity, distance and company need no
+    learning. Returns facts for people, as train does.
+
+    Raises:
+        NotEnoughData: among fewer than LEAST_FOR_RARITY users nobody can say what is rare.
+        GraphdetError: the model cannot be written.
+    """
+    progress = progress or Silent()
+    graph = read_graph(store, progress)
+    if graph.n_users < LEAST_FOR_RARITY:
+        raise NotEnoughData(
+            f"{size_of(graph)} are too little to tell what is rare (that takes {LEAST_FOR_RARITY} users); use a larger "
+            "log"
+        )
+    users, _ = behaviour(graph, store.bench, progress)
+    Models.untrained(users, seed).save(model_dir)
+    facts = {"learned_from": "nothing of this log", "warnings": []}
+    write_card(store, model_dir, None, {"seed": seed}, facts)
     return facts
 
 

@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graphdet.judge.model import judged_by
 from graphdet.judge.shipped import shipped_judge
 from graphdet.progress import Silent
 from graphdet.rings.evidence_table import JUDGE_DIRECTION
-from graphdet.rings.find import Candidates, Judged, campaign_overlap, ring_candidates
+from graphdet.rings.find import Candidates, Judged, campaign_overlap, judge_rings, ring_candidates
 from graphdet.simulation.campaigns import HOUR, Campaign
 from graphdet.simulation.organic import organic
 from graphdet.simulation.plant import plant
@@ -28,7 +27,7 @@ def looked_for(campaign: Campaign) -> tuple[Candidates, Judged, bool]:
     planted = plant(LOG, [campaign], seed=3)
     with Workbench.in_memory() as bench:
         _, candidates = ring_candidates(planted.graph, bench, 0, Silent())
-    judged = judged_by(shipped_judge(), candidates, 0.05)
+    judged = judge_rings(candidates, shipped_judge().logits, 0.05)
     _, jaccard = campaign_overlap(judged.blocks, planted.campaign_of_user)
     return candidates, judged, bool((judged.flagged & (jaccard >= 0.5)).any())
 
@@ -64,6 +63,6 @@ def test_a_flagged_ring_stays_flagged_with_more_of_any_evidence() -> None:
         for factor in (0.3, 3.0, 30.0):
             inputs = candidates.inputs.copy()
             inputs[same] += factor * rng.uniform(0, 1, inputs.shape[1]) * np.array(JUDGE_DIRECTION)
-            again = judged_by(shipped_judge(), replace(candidates, inputs=inputs), 0.05)
+            again = judge_rings(replace(candidates, inputs=inputs), shipped_judge().logits, 0.05)
             kept = [set(again.blocks.members(row).tolist()) for row in np.flatnonzero(again.flagged)]
             assert members in kept
