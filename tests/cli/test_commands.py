@@ -221,9 +221,17 @@ def test_doctor_looks_at_everything(store: str) -> None:
     done = inside("doctor", "--json", "--store", store)
     assert done.returncode == 0, done.stderr
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
-    assert {"Python", "packages", "graph network", "Java", "Maven", "Docker", "disk", "memory", "store"} <= set(
-        checks
-    )
+    assert {
+        "Python",
+        "packages",
+        "graph network",
+        "Java",
+        "Maven",
+        "Docker",
+        "disk",
+        "memory",
+        "store",
+    } <= set(checks)
     assert checks["store"]["state"] == "ok"
     assert "10 users" in checks["store"]["found"]
 
