@@ -21,9 +21,12 @@ import pyarrow as pa
 from graphdet.config import Config, Read
 from graphdet.errors import ConfigError, InputError
 from graphdet.logs.files import LineCount, LogFile, as_utf8, count_lines, load_lines, read_head
+from graphdet.logs.kinds import UNKNOWN, no_format
+from graphdet.logs.lines import only_rows
 from graphdet.logs.raw import (
     ROW,
     RawFile,
+    check_single,
     count,
     first_words,
     fresh_name,
@@ -57,6 +60,7 @@ class Layout:
     n_columns: int
     skip: int
     header: bool
+    compression: str | None = None
 
 
 def load_csv(
@@ -76,7 +80,7 @@ def load_csv(
         f"CREATE TEMP TABLE {table} AS SELECT * FROM read_csv({literal(path)}, columns = {{{columns}}}, "
         f"auto_detect = false, skip = {layout.skip}, header = {layout.header}, delim = {literal(dialect.delimiter)}, "
         f"quote = {literal(dialect.quote)}, escape = {literal(dialect.quote)}, nullstr = '', "
-        "strict_mode = true, store_rejects = true, "
+        f"compression = '{layout.compression or 'none'}', strict_mode = true, store_rejects = true, "
         f"rejects_table = '{errors}', rejects_scan = '{errors}_scan')"
     )
 
@@ -139,14 +143,15 @@ def read_header(
                     f"{file.path}: the first line is {len(first)} column(s) when split at {delimiter!r}{hint}"
                 )
             raise missing_column(file, name, place, names)
-        if names.count(name) > 1:
-            raise InputError(f"{file.path}: the header has the column {name!r} twice; rename one of them")
+        check_single(file, name, names)
     head = head.lstrip("\r\n")
     lines = head[: _header_end(head, read.quote)].count("\n") + 1 if header else 0
     return _unique(names), lines
 
 
 def _first_record(head: str, delimiter: str, quote: str) -> list[str]:
+    if len(delimiter) > 1:  # the module csv knows single characters only
+        head, delimiter = head.replace(delimiter, "\x1f"), "\x1f"
     text = io.StringIO(head.lstrip("\r\n"), newline=None)
     try:
         if not quote:
@@ -169,7 +174,8 @@ def _other_delimiter(head: str, delimiter: str, read: Read, wanted: Sequence[str
     for other in _OTHERS:
         if other != delimiter:
             fields = [f.strip() for f in _first_record(head, other, read.quote)]
-            if set(wanted) <= set(fields) or (read.header is False and len(fields) == len(wanted) > 1):
+            found = {w.casefold() for w in wanted} <= {f.casefold() for f in fields}
+            if found or (read.header is False and len(fields) == len(wanted) > 1):
                 return (
                     f", but {len(fields)} at {other!r}: set [read] delimiter = {_toml(other)} in the config"
                 )
@@ -344,6 +350,7 @@ def read_by_lines(
     )
 
 
+_MOST_NAMES = 20_000
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
@@ -355,8 +362,6 @@ def read_text(bench: duckdb.DuckDBPyConnection, file: LogFile, config: Config, s
             column.
         ConfigError: a .txt file and no `[read] delimiter`.
     """
-    if file.format == "txt" and config.read.delimiter is None:
-        raise ConfigError(f'{file.path}: of a .txt file the config must say [read] delimiter, such as "\\t"')
     return read_delimited(bench, file, config.read, wanted_columns(config), scratch)
 
 
@@ -373,11 +378,18 @@ def read_delimited(
         scratch: a folder for texts that must be converted first.
 
     Raises:
-        InputError: as read_text.
+        InputError, ConfigError: as read_text.
     """
-    dialect = Dialect(read.delimiter or _DELIMITERS[file.format], read.quote)
-    file = as_utf8(file, read.encoding, scratch)
+    file = as_utf8(file.limited(read), read.encoding, scratch)
+    file, read = only_rows(file, read, _DELIMITERS.get(file.format), scratch)
+    if read.delimiter is None:
+        if file.format == UNKNOWN:
+            raise no_format(file.path)
+        raise ConfigError(f'{file.path}: of a .txt file the config must say [read] delimiter, such as "\\t"')
+    dialect = Dialect(read.delimiter, read.quote)
     names, header_lines = read_header(file, read, dialect.delimiter, wanted)
+    if len(names) > _MOST_NAMES:
+        raise InputError(f"{file.path}: the first line holds {len(names):,} columns, which no log has")
     numbering = _load(bench, file, dialect, len(names), header_lines)
     if numbering is None:
         numbering = read_by_lines(bench, file, dialect, len(names), header_lines, scratch)
@@ -401,7 +413,12 @@ def _load(
     table, errors = fresh_name("raw"), fresh_name("errors")
     try:
         load_csv(
-            bench, file.readable, table, errors, Layout(n_columns, counted.leading, header_lines > 0), dialect
+            bench,
+            file.readable,
+            table,
+            errors,
+            Layout(n_columns, counted.leading, header_lines > 0, None if file.utf8 else file.compression),
+            dialect,
         )
         return number_rows(bench, table, errors, n_columns, header_lines, counted)
     except (duckdb.InvalidInputException, duckdb.ConversionException):

@@ -7,44 +7,41 @@ swallows rows without a word; so the physical lines of every text file are count
 import codecs
 import glob
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graphdet.config import Config, config_digest
+from graphdet.config import Config, Read, config_digest
 from graphdet.errors import InputError
+from graphdet.logs.kinds import EMPTY, kind_of
 
-_FORMATS = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".txt": "txt",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _CHUNK = 1 << 20
+MB = 1_000_000
+_FREE = 64 * MB  # so much every file may unfold to
+_MOST_BLANK_LINES = 10_000_000
 
 
 @dataclass(frozen=True)
 class LogFile:
     """One file of a log: its path as given, its format and how it is compressed (None, gzip or zstd).
 
-    `utf8` is where its text lies when it had to be converted to UTF-8 first.
+    `utf8` is where its text lies when it had to be converted to UTF-8 first. `longest_line` (bytes) and `unfolding`
+    (times the size of the file) are the limits above which it is refused, as in `[read]`.
     """
 
     path: str
     format: str
     compression: str | None
     utf8: str | None = None
+    longest_line: int = round(Read.max_line_mb * MB)
+    unfolding: float = Read.max_unfold
 
     @property
     def name(self) -> str:
@@ -56,9 +53,46 @@ class LogFile:
         """The path to read: the file itself or its text in UTF-8."""
         return self.utf8 or self.path
 
-    def open(self) -> pa.NativeFile:
+    def open(self) -> "Unfolding":
         """Open the readable file for its uncompressed bytes."""
-        return pa.input_stream(self.readable, compression=None if self.utf8 else self.compression)
+        return Unfolding(self)
+
+    def limited(self, read: Read) -> "LogFile":
+        """Give the file with the limits of a config."""
+        return replace(self, longest_line=round(read.max_line_mb * MB), unfolding=read.max_unfold)
+
+
+class Unfolding:
+    """The uncompressed bytes of a file, as far as its limit allows.
+
+    Raises:
+        InputError: while reading, when a compressed file unfolds to more than so many times its size.
+    """
+
+    def __init__(self, file: LogFile) -> None:
+        compression = None if file.utf8 else file.compression
+        self._stream = pa.input_stream(file.readable, compression=compression)
+        self._file, self._n = file, 0
+        self._most = math.inf
+        if compression:
+            self._most = max(_FREE, file.unfolding * Path(file.path).stat().st_size)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def read(self, size: int) -> bytes:
+        """Read the next bytes, at most so many; none at the end."""
+        chunk = bytes(self._stream.read(size))
+        self._n += len(chunk)
+        if self._n > self._most:
+            raise InputError(
+                f"{self._file.path}: unfolds to more than {self._file.unfolding:g} times its size "
+                f"({self._n // MB:,} MB so far), which logs do not do; if it is one, raise [read] max_unfold"
+            )
+        return chunk
 
 
 @dataclass(frozen=True)
@@ -72,8 +106,8 @@ class LogDigest:
 def find_files(paths: Sequence[str | Path]) -> list[LogFile]:
     """Resolve paths and globs to files, in the order given (the matches of one glob sorted by name).
 
-    A file that is named twice is read once. Folders, missing files, names of unknown endings, empty and
-    unreadable files are refused.
+    A file that is named twice is read once. An empty one that a pattern found is of the format EMPTY. Folders,
+    missing files, kinds that are not read and unreadable files are refused.
 
     Raises:
         InputError: a path cannot be used; says why and what to do.
@@ -84,7 +118,13 @@ def find_files(paths: Sequence[str | Path]) -> list[LogFile]:
     for given in paths:
         for path in _expand(str(given)):
             found.setdefault(path.resolve(), _describe(path))
-    return list(found.values())
+    files = list(found.values())
+    if all(file.format == EMPTY for file in files) or any(
+        file.format == EMPTY and file.path in map(str, paths) for file in files
+    ):
+        first = next(file for file in files if file.format == EMPTY)
+        raise InputError(f"{first.path}: the file is empty; there is nothing to read")
+    return files
 
 
 def _expand(given: str) -> list[Path]:
@@ -105,24 +145,9 @@ def _expand(given: str) -> list[Path]:
 
 
 def _describe(path: Path) -> LogFile:
-    suffixes = [s.lower() for s in path.suffixes]
-    compression = _COMPRESSIONS.get(suffixes[-1]) if suffixes else None
-    ending = suffixes[-2 if compression else -1] if len(suffixes) > bool(compression) else ""
-    kind = _FORMATS.get(ending)
-    if kind is None or (kind == "parquet" and compression):
-        raise InputError(
-            f"{path}: cannot tell its format from the ending; rename it to .csv, .tsv, .txt, .jsonl or "
-            ".parquet (the texts also with .gz or .zst)"
-        )
     if any(c in str(path) for c in "*?[]"):
         raise InputError(f"{path}: rename it without * ? [ ], which stand for patterns")
-    try:
-        with path.open("rb") as stream:
-            if not stream.read(1):
-                raise InputError(f"{path}: the file is empty; there is nothing to read")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be opened ({error.strerror}); check its permissions") from error
-    return LogFile(str(path), kind, compression)
+    return LogFile(str(path), *kind_of(path))
 
 
 def read_head(file: LogFile, size: int = _CHUNK) -> bytes:
@@ -203,7 +228,7 @@ def log_digest(files: Sequence[LogFile], config: Config) -> LogDigest:
     return LogDigest(hashlib.sha256(meaning.encode()).hexdigest(), tuple(digests))
 
 
-_CHUNK_LINES = 1 << 24
+_CHUNK_LINES = 1 << 22
 _BOM = b"\xef\xbb\xbf"
 _FEED, _RETURN = 10, 13
 
@@ -230,13 +255,16 @@ def count_lines(file: LogFile) -> LineCount:
     feeds = returns = 0
     blank = [np.zeros(0, np.int64)]
     carry, last = b"\n", b"\n"  # the start of a file counts as the end of a line
+    limits = _LineLimits(file)
     for i, chunk in enumerate(_chunks(file)):
         chunk = chunk.removeprefix(_BOM) if i == 0 else chunk
         data = np.frombuffer(carry + chunk, np.uint8)
         at = np.flatnonzero(data == _FEED)
         gap = np.diff(at)
+        limits.see(chunk)
         is_blank = (gap == 1) | ((gap == 2) & (data[at[1:] - 1] == _RETURN))
         blank.append(np.flatnonzero(is_blank) + feeds + 1)
+        limits.see_blank(len(blank[-1]))
         feeds += len(at) - 1
         returns += 0 if feeds else chunk.count(b"\r")
         rest = data[at[-1] :].tobytes()
@@ -244,6 +272,64 @@ def count_lines(file: LogFile) -> LineCount:
     if not feeds and returns:
         return LineCount(returns + (last != b"\r"), np.zeros(0, np.int64))
     return LineCount(feeds + (last != b"\n"), np.concatenate(blank))
+
+
+class _LineLimits:
+    """Watches a file for a line that is longer than any of a log, and for lines without end that are blank."""
+
+    def __init__(self, file: LogFile) -> None:
+        self._file, self._open, self._blank = file, 0, 0
+
+    def see(self, chunk: bytes) -> None:
+        """Look at the next bytes.
+
+        Raises:
+            InputError: a line is too long.
+        """
+        end = b"\n" if b"\n" in chunk else b"\r"
+        first = chunk.find(end)
+        longest = self._open + (len(chunk) if first < 0 else first)
+        if first < 0:
+            self._open = longest
+        else:
+            last = chunk.rfind(end)
+            self._open = len(chunk) - last - 1
+            if last - first > self._file.longest_line:
+                feeds = np.flatnonzero(np.frombuffer(chunk, np.uint8) == end[0])
+                longest = max(longest, int(np.diff(feeds).max()))
+        if max(longest, self._open) > self._file.longest_line:
+            raise InputError(
+                f"{self._file.path}: has a line of more than {self._file.longest_line / MB:g} MB; if it is a log of "
+                "one row a line, raise [read] max_line_mb"
+            )
+
+    def see_blank(self, n: int) -> None:
+        """Count blank lines.
+
+        Raises:
+            InputError: there are more than any log has.
+        """
+        self._blank += n
+        if self._blank > _MOST_BLANK_LINES:
+            raise InputError(
+                f"{self._file.path}: has more than {_MOST_BLANK_LINES:,} blank lines; take them out: grep . FILE"
+            )
+
+
+def line_chunks(file: LogFile) -> Iterator[bytes]:
+    r"""Give the lines of a file, each with its line end (\n; or \r, where there is no \n at all).
+
+    Raises:
+        InputError: the file is truncated or damaged, or a line is too long.
+    """
+    rest = b""
+    limits = _LineLimits(file)
+    for chunk in _chunks(file):
+        limits.see(chunk)
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (line + b"\n" for line in lines)
+    if rest:
+        yield rest
 
 
 def load_lines(bench: duckdb.DuckDBPyConnection, file: LogFile, table: str) -> None:
@@ -254,18 +340,33 @@ def load_lines(bench: duckdb.DuckDBPyConnection, file: LogFile, table: str) -> N
         InputError: the file is truncated or damaged.
     """
     schema = pa.schema([("n", pa.int64()), ("line", pa.binary())])
-    reader = pa.RecordBatchReader.from_batches(schema, _batches(file, schema))  # noqa: F841 (read by name below)
-    bench.execute(
-        f"CREATE TEMP TABLE {table} AS"
-        " SELECT n, TRY(rtrim(decode(line), chr(13))) AS text FROM reader ORDER BY n"
-    )
+    failed: list[InputError] = []  # DuckDB wraps what its source raises into an error of its own
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from _batches(file, schema)
+        except InputError as error:
+            failed.append(error)
+            raise
+
+    reader = pa.RecordBatchReader.from_batches(schema, batches())  # noqa: F841 (read by name below)
+    try:
+        bench.execute(
+            f"CREATE TEMP TABLE {table} AS"
+            " SELECT n, TRY(rtrim(decode(line), chr(13))) AS text FROM reader ORDER BY n"
+        )
+    except duckdb.Error as error:
+        raise failed[0] if failed else error
 
 
 def _batches(file: LogFile, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     n, rest = 1, b""
+    limits = _LineLimits(file)
     for chunk in _chunks(file):
+        limits.see(chunk)
         *lines, rest = (rest + chunk).split(b"\n")
         if lines:
+            limits.see_blank(sum(not line for line in lines))
             yield _batch(lines, n, schema)
             n += len(lines)
     if rest:
@@ -275,9 +376,9 @@ def _batches(file: LogFile, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
 def _batch(lines: list[bytes], n: int, schema: pa.Schema) -> pa.RecordBatch:
     if n == 1:
         lines[0] = lines[0].removeprefix(_BOM)
-    return pa.record_batch(
-        [pa.array(range(n, n + len(lines)), pa.int64()), pa.array(lines, pa.binary())], schema
-    )
+    kept = [(n + k, line) for k, line in enumerate(lines) if line]  # blank ones are no rows
+    numbers, texts = [k for k, _ in kept], [line for _, line in kept]
+    return pa.record_batch([pa.array(numbers, pa.int64()), pa.array(texts, pa.binary())], schema)
 
 
 def _chunks(file: LogFile) -> Iterator[bytes]:

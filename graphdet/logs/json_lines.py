@@ -1,13 +1,14 @@
 """JSON lines: one object a line; each line is kept as text, so its number and content are at hand for
 rejects."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
 
 from graphdet.config import Config
 from graphdet.errors import InputError
-from graphdet.logs.files import LogFile, as_utf8, load_lines
+from graphdet.logs.files import LogFile, as_utf8, count_lines, load_lines, read_head
 from graphdet.logs.raw import ROW, RawFile, count, fresh_name, literal, missing_column, wanted_columns
 
 
@@ -19,13 +20,19 @@ def read_json_lines(
     Raises:
         InputError: the file is empty, truncated, one JSON array, or no object has a mapped key.
     """
-    file = as_utf8(file, config.read.encoding, scratch)
+    file = as_utf8(file.limited(config.read), config.read.encoding, scratch)
+    head = read_head(file)
+    if _is_array(head):
+        raise InputError(f"{file.path}: is one JSON array; {_way_out(head)}")
     lines, table = fresh_name("lines"), fresh_name("raw")
+    if file.compression and not file.utf8:
+        count_lines(file)  # a bomb is refused before anything of it is kept
     load_lines(bench, file, lines)
     bench.execute(
         f"CREATE TEMP TABLE {table} AS SELECT n, text, row_number() OVER (ORDER BY n) - 1 AS {ROW},"
         " CASE WHEN text IS NULL THEN 'not UTF-8' WHEN NOT json_valid(text) THEN 'not valid JSON'"
-        " WHEN json_type(text) <> 'OBJECT' THEN 'not a JSON object' END AS reason"
+        " WHEN json_type(text) <> 'OBJECT' THEN 'not a JSON object'"
+        f" WHEN {_doubled(wanted_columns(config))} THEN 'a key stands twice in the object' END AS reason"
         f" FROM {lines} WHERE text IS NULL OR trim(text) <> ''"
     )
     bench.execute(f"DROP TABLE {lines}")
@@ -35,10 +42,7 @@ def read_json_lines(
         count(bench, f"SELECT count(*) FROM {good}"),
     )
     if not n_good:
-        raise InputError(
-            f"{file.path}: no line is a JSON object; write one object a line "
-            "(an array becomes that with: jq -c '.[]' FILE)"
-        )
+        raise InputError(f"{file.path}: no line is a JSON object; {_way_out(head)}")
     wanted = wanted_columns(config)
     columns = {name: _extract(name) for name in wanted}
     found = bench.execute(
@@ -51,6 +55,11 @@ def read_json_lines(
                 f"SELECT DISTINCT unnest(json_keys(text)) AS k FROM (FROM {good} LIMIT 1000) ORDER BY k"
             ).fetchall()
             if name not in {key for (key,) in keys}:
+                if len(keys) == 1 and n_good == 1:
+                    raise InputError(
+                        f"{file.path}: is one object with the key {keys[0][0]!r} alone; if that holds the rows: "
+                        f"jq -c '.{keys[0][0]}[]' FILE > FILE.jsonl"
+                    )
                 raise missing_column(file, name, place, [key for (key,) in keys])
     has_bad = n_good < n_rows
     return RawFile(
@@ -66,6 +75,31 @@ def read_json_lines(
         kinds={name: _extract(name, "json_type") for name in columns},
         row_json="text",
     )
+
+
+def _doubled(names: Iterable[str]) -> str:
+    """Write whether one of these keys of an object stands there twice."""
+    listed = ", ".join(literal(name.split(".")[0]) for name in names)
+    mine = f"list_filter(json_keys(text), lambda k: k IN ({listed}))"
+    return f"len({mine}) > len(list_distinct({mine}))"
+
+
+def _is_array(head: bytes) -> bool:
+    """Whether one array runs over the lines of a text."""
+    first = head.removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n", 1)[0].rstrip()
+    return first == b"[" or (first.startswith(b"[{") and first.endswith(b","))
+
+
+def _way_out(head: bytes) -> str:
+    """Say how JSON that is not written in lines becomes so."""
+    start = b"".join(head.removeprefix(b"\xef\xbb\xbf").split())
+    if start.startswith(b"["):
+        return "write one object a line: jq -c '.[]' FILE > FILE.jsonl"
+    if start.startswith(b'{"'):
+        return (
+            "its objects run over several lines (pretty-printed); write one a line: jq -c . FILE > FILE.jsonl"
+        )
+    return "write one object a line (an array becomes that with: jq -c '.[]' FILE), or name the file for what it is"
 
 
 def _extract(name: str, function: str = "json_extract_string") -> str:

@@ -8,6 +8,7 @@ from graphdet.logs.files import LogFile
 from graphdet.logs.raw import (
     ROW,
     RawFile,
+    check_single,
     count,
     first_words,
     identifier,
@@ -26,6 +27,7 @@ def read_parquet(bench: duckdb.DuckDBPyConnection, file: LogFile, config: Config
     path = literal(file.path)
     try:
         described = bench.execute(f"DESCRIBE FROM read_parquet({path})").fetchall()
+        names = bench.execute(f"SELECT name FROM parquet_schema({path}) OFFSET 1").fetchall()
         n_rows = count(bench, f"SELECT sum(num_rows) FROM parquet_file_metadata({path})")
     except duckdb.Error as error:
         raise InputError(f"{file.path}: is no Parquet file or is damaged ({first_words(error)})") from error
@@ -35,5 +37,6 @@ def read_parquet(bench: duckdb.DuckDBPyConnection, file: LogFile, config: Config
     for name, place in wanted_columns(config).items():
         if name not in types:
             raise missing_column(file, name, place, list(types))
+        check_single(file, name, [n for (n,) in names])
     source = f"(SELECT *, file_row_number AS {ROW} FROM read_parquet({path}, file_row_number = true))"
     return RawFile(file, source, {name: identifier(name) for name in types}, types, n_rows)

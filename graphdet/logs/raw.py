@@ -44,6 +44,14 @@ class RawFile:
     row_json: str | None = None  # SQL expression of the raw row as JSON; None: made of the columns
 
 
+def no_rows(file: LogFile, config: Config) -> RawFile:
+    """Make an empty file readable: it has every column and no row."""
+    columns = dict.fromkeys(wanted_columns(config), "NULL::VARCHAR")
+    return RawFile(
+        file, f"(SELECT 0::BIGINT AS {ROW} WHERE false)", columns, dict.fromkeys(columns, "VARCHAR"), 0
+    )
+
+
 def add_file_column(raw: RawFile, config: Config) -> RawFile:
     """Add the column that `[read] file_column` asks for."""
     name = config.read.file_column
@@ -118,12 +126,29 @@ def entity_column(config: Config, name: str) -> str:
 
 def missing_column(file: LogFile, name: str, place: str, have: Sequence[str]) -> InputError:
     """Say that a file lacks a column, which it has, and the nearest one."""
-    near = difflib.get_close_matches(name, have, n=1, cutoff=0.5)
+    near = [other for other in have if other.casefold() == name.casefold()]
+    near = near or difflib.get_close_matches(name, have, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     return InputError(
         f"{file.path}: there is no column {name!r}, which the config's {place} names{hint} "
         f"The columns are {shown(have)}"
     )
+
+
+def check_single(file: LogFile, name: str, have: Sequence[str]) -> None:
+    """Check that a file has a column only once; case tells none apart, as it does not in SQL.
+
+    Raises:
+        InputError: it stands there twice, or with another case.
+    """
+    alike = [other for other in have if other.casefold() == name.casefold()]
+    if len(alike) > 1:
+        twice = (
+            f"the column {name!r} twice"
+            if len(set(alike)) == 1
+            else f"columns {shown(alike)}, alike but for case"
+        )
+        raise InputError(f"{file.path}: has {twice}; rename one of them")
 
 
 def shown(names: Iterable[str], most: int = 20) -> str:

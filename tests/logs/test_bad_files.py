@@ -40,7 +40,7 @@ def zstd(data: bytes) -> bytes:
         ("cut.csv.gz", gzip.compress(GOOD.encode())[:-40], ["truncated", "cut.csv.gz"]),
         ("cut.csv.zst", zstd(GOOD.encode() * 50)[:-20], ["truncated"]),
         ("cut.jsonl.gz", gzip.compress(b'{"user":"u","item":"i","at":1}\n' * 1000)[:-40], ["truncated"]),
-        ("plain.csv.gz", GOOD, ["is no gzip file or is damaged"]),
+        ("noise.csv.gz", bytes(range(256)) * 4, ["is no gzip file or is damaged"]),
         ("log.xlsx", "PK", ["cannot tell its format", ".csv"]),
         ("log", "user", ["cannot tell its format"]),
         ("no.parquet", "PAR1 is not enough", ["is no Parquet file"]),
