@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from graphdet.config import Config, Read, config_digest
 from graphdet.errors import InputError
-from graphdet.logs.kinds import EMPTY, kind_of
+from graphdet.logs.kinds import EMPTY, format_of
 
 _CHUNK = 1 << 20
-MB = 1_000_000
-_FREE = 64 * MB  # so much every file may unfold to
+MEGABYTE = 1_000_000
+_FREE = 64 * MEGABYTE  # so much every file may unfold to
 _MOST_BLANK_LINES = 10_000_000
 
 
@@ -40,7 +40,7 @@ class LogFile:
     format: str
     compression: str | None
     utf8: str | None = None
-    longest_line: int = round(Read.max_line_mb * MB)
+    longest_line: int = round(Read.max_line_mb * MEGABYTE)
     unfolding: float = Read.max_unfold
 
     @property
@@ -59,7 +59,7 @@ class LogFile:
 
     def limited(self, read: Read) -> "LogFile":
         """Give the file with the limits of a config."""
-        return replace(self, longest_line=round(read.max_line_mb * MB), unfolding=read.max_unfold)
+        return replace(self, longest_line=round(read.max_line_mb * MEGABYTE), unfolding=read.max_unfold)
 
 
 class Unfolding:
@@ -90,7 +90,7 @@ class Unfolding:
         if self._n > self._most:
             raise InputError(
                 f"{self._file.path}: unfolds to more than {self._file.unfolding:g} times its size "
-                f"({self._n // MB:,} MB so far), which logs do not do; if it is one, raise [read] max_unfold"
+                f"({self._n // MEGABYTE:,} MB so far), which logs do not do; if it is one, raise [read] max_unfold"
             )
         return chunk
 
@@ -147,7 +147,7 @@ def _expand(given: str) -> list[Path]:
 def _describe(path: Path) -> LogFile:
     if any(c in str(path) for c in "*?[]"):
         raise InputError(f"{path}: rename it without * ? [ ], which stand for patterns")
-    return LogFile(str(path), *kind_of(path))
+    return LogFile(str(path), *format_of(path))
 
 
 def read_head(file: LogFile, size: int = _CHUNK) -> bytes:
@@ -299,8 +299,8 @@ class _LineLimits:
                 longest = max(longest, int(np.diff(feeds).max()))
         if max(longest, self._open) > self._file.longest_line:
             raise InputError(
-                f"{self._file.path}: has a line of more than {self._file.longest_line / MB:g} MB; if it is a log of "
-                "one row a line, raise [read] max_line_mb"
+                f"{self._file.path}: has a line of more than {self._file.longest_line / MEGABYTE:g} MB; "
+                "if it is a log of one row a line, raise [read] max_line_mb"
             )
 
     def see_blank(self, n: int) -> None:
@@ -356,7 +356,7 @@ def load_lines(bench: duckdb.DuckDBPyConnection, file: LogFile, table: str) -> N
             " SELECT n, TRY(rtrim(decode(line), chr(13))) AS text FROM reader ORDER BY n"
         )
     except duckdb.Error as error:
-        raise failed[0] if failed else error
+        raise (failed[0] if failed else error) from error
 
 
 def _batches(file: LogFile, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -1,7 +1,7 @@
 """JSON lines: one object a line; each line is kept as text, so its number and content are at hand for
 rejects."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import duckdb
@@ -45,22 +45,7 @@ def read_json_lines(
         raise InputError(f"{file.path}: no line is a JSON object; {_way_out(head)}")
     wanted = wanted_columns(config)
     columns = {name: _extract(name) for name in wanted}
-    found = bench.execute(
-        f"SELECT {', '.join(f'count({e})' for e in columns.values())} FROM {good}"
-    ).fetchone()
-    assert found is not None
-    for (name, place), n in zip(wanted.items(), found, strict=True):
-        if not n:
-            keys = bench.execute(
-                f"SELECT DISTINCT unnest(json_keys(text)) AS k FROM (FROM {good} LIMIT 1000) ORDER BY k"
-            ).fetchall()
-            if name not in {key for (key,) in keys}:
-                if len(keys) == 1 and n_good == 1:
-                    raise InputError(
-                        f"{file.path}: is one object with the key {keys[0][0]!r} alone; if that holds the rows: "
-                        f"jq -c '.{keys[0][0]}[]' FILE > FILE.jsonl"
-                    )
-                raise missing_column(file, name, place, [key for (key,) in keys])
+    _check_keys_exist(bench, file, good, columns, wanted)
     has_bad = n_good < n_rows
     return RawFile(
         file=file,
@@ -75,6 +60,36 @@ def read_json_lines(
         kinds={name: _extract(name, "json_type") for name in columns},
         row_json="text",
     )
+
+
+def _check_keys_exist(
+    bench: duckdb.DuckDBPyConnection,
+    file: LogFile,
+    good: str,
+    columns: Mapping[str, str],
+    wanted: Mapping[str, str],
+) -> None:
+    """Check that every key that the config names is in some object.
+
+    Raises:
+        InputError: one is in none.
+    """
+    found = bench.execute(
+        f"SELECT {', '.join(f'count({e})' for e in columns.values())} FROM {good}"
+    ).fetchone()
+    assert found is not None
+    for (name, place), n in zip(wanted.items(), found, strict=True):
+        if not n:
+            keys = bench.execute(
+                f"SELECT DISTINCT unnest(json_keys(text)) AS k FROM (FROM {good} LIMIT 1000) ORDER BY k"
+            ).fetchall()
+            if name not in {key for (key,) in keys}:
+                if len(keys) == 1 and count(bench, f"SELECT count(*) FROM {good}") == 1:
+                    raise InputError(
+                        f"{file.path}: is one object with the key {keys[0][0]!r} alone; if that holds the rows: "
+                        f"jq -c '.{keys[0][0]}[]' FILE > FILE.jsonl"
+                    )
+                raise missing_column(file, name, place, [key for (key,) in keys])
 
 
 def _doubled(names: Iterable[str]) -> str:

@@ -53,7 +53,7 @@ _ENDINGS = (
 _HEAD = 4096
 
 
-def kind_of(path: Path) -> tuple[str, str | None]:
+def format_of(path: Path) -> tuple[str, str | None]:
     """Tell a file's format (csv, tsv, txt, jsonl, parquet, UNKNOWN or EMPTY) and compression (gzip, zstd or None).
 
     Raises:

@@ -44,7 +44,7 @@ class RawFile:
     row_json: str | None = None  # SQL expression of the raw row as JSON; None: made of the columns
 
 
-def no_rows(file: LogFile, config: Config) -> RawFile:
+def rowless(file: LogFile, config: Config) -> RawFile:
     """Make an empty file readable: it has every column and no row."""
     columns = dict.fromkeys(wanted_columns(config), "NULL::VARCHAR")
     return RawFile(

@@ -19,7 +19,7 @@ from graphdet.logs.files import LogFile, find_files, log_digest
 from graphdet.logs.json_lines import read_json_lines
 from graphdet.logs.kinds import EMPTY
 from graphdet.logs.parquet import read_parquet
-from graphdet.logs.raw import RawFile, add_file_column, drop_working_tables, first_words, materialise, no_rows
+from graphdet.logs.raw import RawFile, add_file_column, drop_working_tables, first_words, materialise, rowless
 from graphdet.logs.rejects import (
     DUPLICATE,
     FILTERED,
@@ -138,7 +138,7 @@ class _Cleaned:
 
 def _read(bench: duckdb.DuckDBPyConnection, file: LogFile, config: Config, scratch: Path) -> RawFile:
     if file.format == EMPTY:
-        return no_rows(file, config)
+        return rowless(file, config)
     try:
         if file.format == "parquet":
             raw = read_parquet(bench, file, config)
