@@ -86,14 +86,18 @@ def score_in_words(value: float | None) -> str:
     return f"{value:.3f}"
 
 
-def chance(value: float | None) -> str:
-    """Write a p- or q-value.
+def chance(value: float | None, among: float | None = None) -> str:
+    """Write a p- or q-value; of a p-value at most what so many accounts, `among`, can show.
 
     >>> chance(0.0312), chance(4.2e-7), chance(0.0)
     ('0.031', '4.2e-07', '< 1e-300')
+    >>> chance(6.8e-15, 20_388), chance(0.0312, 20_388)
+    ('< 1 in 20,388', '0.031')
     """
     if value is None or math.isnan(value):
         return "–"
+    if among and value * among < 1:
+        return f"< 1 in {thousands(among)}"
     if value <= 0:
         return "< 1e-300"
     return f"{value:.2g}"

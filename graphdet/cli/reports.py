@@ -196,10 +196,11 @@ def explain_command(
     store: options.StoreUrl = None,
     json: options.Json = False,
 ) -> None:
-    """Say what the graph network's logit of a user is made of: inputs, ties to others, items.
+    """Say where a user's score comes from, and what the graph network's logit of it is made of: inputs, ties, items.
 
-    Effects add up to the logit, from that of a user in the middle of the log whom nobody moves with. The network is
-    one part of a score; why a ring is one stands in its report. It is noted in the audit log who asked.
+    A member's score mostly comes from its ring: what it did there is told first, and why the ring is one stands in its
+    report. Effects add up to the logit, from that of a user in the middle of the log whom nobody moves with. It is
+    noted in the audit log who asked.
     """
     level = options.check_fdr(fdr)
     from graphdet.cli import show
@@ -226,6 +227,10 @@ def _print(document: Mapping[str, Any]) -> None:
     about = "" if document.get("score") is None else f": score {words.score_in_words(document['score'])}"
     sums = document["sums"]
     print(f"{words.visible(str(name))}{about}")
+    if "comes_from" in document:
+        print(words.visible(document["comes_from"]))
+    for did in document.get("in_ring", {}).get("did", ()):
+        print(words.visible(f"  {document['in_ring']['ring_id']}: {did}"))
     print(
         f"The network's logit is {document['logit']:.2f}; of a usual user alone {document['baseline']:.2f}."
     )

@@ -93,9 +93,15 @@ def _nearly_flagged(ids: Mapping[int, str], known: Remembered, judged: Judged, f
     if not len(near):
         return []
     level = float(judged.level[near].max())
+    held = (
+        sorted({rule.text for row in near for rule in _levels(judged, int(row), fdr)})
+        if len(near) == 1
+        else []
+    )
+    why = f" Now it is not: {' '.join(held)[0].lower()}{' '.join(held)[1:]}" if held else ""
     return [
         f"{_groups(near.tolist(), ids)} would be flagged at --fdr {np.ceil(100 * level) / 100:.2g}, and up to one flag "
-        f"in {1 / level:.0f} may then be false."
+        f"in {1 / level:.0f} may then be false.{why}"
     ]
 
 

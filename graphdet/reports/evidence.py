@@ -35,14 +35,19 @@ def _explained(number: EvidenceNumber, value: float) -> ExplainedNumber:
     return ExplainedNumber(number.name, number.title, value if finite else None, shown, number.meaning)
 
 
-def meaning_of_p(p_value: float | None) -> str:
-    """Put a ring's p-value into words.
+def meaning_of_p(p_value: float | None, among: int | None = None) -> str:
+    """Put a ring's p-value into words, at most what a log of so many accounts, `among`, can show.
 
     >>> meaning_of_p(0.0004)
     'Among the natural groups of this log about 1 in 2,500 would look at least this much like a ring.'
+    >>> meaning_of_p(1e-9, 4821)
+    'Fewer than 1 in 4,821 natural groups would look so; more the 4,821 accounts cannot show.'
     """
     if p_value is None or math.isnan(p_value):
         return "No p-value could be computed for this ring."
+    if among and p_value * among < 1:
+        n = words.thousands(among)
+        return f"Fewer than 1 in {n} natural groups would look so; more the {n} accounts cannot show."
     if p_value <= 1e-9:
         return "Fewer than 1 in a thousand million natural groups would look this much like a ring."
     if p_value > 0.2:

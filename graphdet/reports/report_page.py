@@ -135,6 +135,7 @@ def overview(
             (name.replace("_", " "), n) for name, n in counts.items() if name not in ("rings", "suspects")
         ],
         n_suspects=suspects.num_rows,
+        n_users=counts["users"],
         period=_period(facts),
         rings=[row for row in flagged if row["kind"] != "burst"],
         bursts=bursts,

@@ -274,6 +274,11 @@ class RingData:
         """The surroundings; None where they were not read."""
         return None if self.around is None else self.around()
 
+    @property
+    def n_log_users(self) -> int | None:
+        """How many accounts the log has; None where the surroundings were not read."""
+        return None if self.context is None else self.context.n_log_users
+
     @cached_property
     def step(self) -> InStep:
         """How closely it acts in step."""

@@ -45,7 +45,10 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> JsonRow:
         "first_seen": ring.first_seen,
         "last_seen": ring.last_seen,
         "reason": ring.reason,
-        "meaning": {"p_value": meaning_of_p(ring.p_value), "q_value": meaning_of_q(ring.q_value)},
+        "meaning": {
+            "p_value": meaning_of_p(ring.p_value, ring.n_log_users),
+            "q_value": meaning_of_q(ring.q_value),
+        },
         "answers": {row.question.lower(): list(row.lines) for row in answers(ring, facts)},
         "recommendation": {
             "headline": todo.headline,

@@ -1,6 +1,6 @@
-"""explain: why the network gives users, or the members of a ring together, the logit they have."""
+"""explain: where users' scores come from, and why the network gives them, or a ring's members, the logit they have."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,10 @@ from graphdet.graph.encode import read_graph
 from graphdet.learn.models import load_models
 from graphdet.ports import CaseworkStore, FindingsStore
 from graphdet.progress import Progress, Silent
+from graphdet.rings.finding import RingFinding
+from graphdet.scores.fused import ORDER_BELOW
 from graphdet.tables import GraphArrays
+from graphdet.words import score_in_words
 
 ITEMS_NAMED = 3
 NO_NETWORK = (
@@ -83,7 +86,11 @@ def explain(
     for subjects in [rows] if members else [np.array([row]) for row in rows]:
         document = told(explainer, explainer.explain(subjects), graph)
         names = graph.user_ids.take(subjects).to_pylist()
-        document |= {"ring_id": asked.ring_id} if members else scores.get(names[0], {"user_id": names[0]})
+        if members:
+            document |= {"ring_id": asked.ring_id}
+        else:
+            document |= scores.get(names[0], {"user_id": names[0]})
+            document |= _where_from(store, document, models.fusion.labelled)
         found.append(document)
         progress.advance()
     progress.done()
@@ -129,9 +136,45 @@ def rows_of(graph: GraphArrays, names: Sequence[str], url: str) -> Int:
 
 def _scores(store: FindingsStore, users: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What the store says of these users, by id; nothing where it was not scored yet."""
-    names = ("user_id", "score", "flagged", "ring_id", "reason")
+    names = ("user_id", "score", "p_value", "flagged", "ring_id", "reason")
     rows = store.scores(users).to_pylist() if users else []
     return {row["user_id"]: {name: row[name] for name in names} for row in rows}
+
+
+def _where_from(store: FindingsStore, document: Mapping[str, Any], labelled: bool) -> dict[str, Any]:
+    """Where a user's score comes from, in words (`comes_from`), and what it did in its ring (`in_ring`, if in any)."""
+    score, ring_id, user_id = document.get("score"), document.get("ring_id"), document["user_id"]
+    if score is None:
+        return {}
+    if ring_id is None:
+        return {"comes_from": _ALONE if score >= ORDER_BELOW else _AN_ORDER}
+    tables = store.rings()
+    row = tables.rings.filter(pc.equal(tables.rings["ring_id"], ring_id)).to_pylist()[0]
+    mine = pc.and_(pc.equal(tables.members["ring_id"], ring_id), pc.equal(tables.members["user_id"], user_id))
+    membership = next(iter(tables.members.filter(mine)["score"].to_pylist()), 0.0)
+    ring = RingFinding.from_row(row)
+    reasons = ring.explanation.member_reasons.get(user_id, ())
+    did = [reason.text for reason in reasons]
+    said = f"{ring.kind} {ring_id}, whose score is {score_in_words(ring.score)}; its membership there is " + (
+        score_in_words(membership)
+    )
+    if labelled:
+        text = f"The score was learned from labels; one part of it is {said}."
+    elif not ring.flagged:
+        text = f"It is in {said}. That is not flagged, so it flags nobody. {_ALONE}"
+    elif membership >= score - ORDER_BELOW:
+        text = f"The score comes from {said}. What the network says of it alone, below, adds nothing to that."
+    elif membership >= ORDER_BELOW:
+        text = f"The score comes from {said}; and from what it does alone."
+    else:
+        text = f"It is in {said}, which is too little to count. {_ALONE}"
+    return {"comes_from": text, "in_ring": {"ring_id": ring_id, "membership": membership, "did": did}}
+
+
+_ALONE = "The score comes from what it does alone."
+_AN_ORDER = (
+    "No ring explains it, and what it does alone convicts nobody: so low a score only orders accounts."
+)
 
 
 def told(explainer: GnnExplainer, made: Attribution, graph: GraphArrays) -> dict[str, Any]:

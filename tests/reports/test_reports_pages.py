@@ -389,3 +389,18 @@ def test_a_browser_runs_nothing_and_fetches_nothing(out: Path) -> None:
             rule["text"] for rule in HELD_BACK
         ]
         browser.close()
+
+
+def test_a_p_value_says_at_most_what_so_many_accounts_can_show(tmp_path: Path) -> None:
+    rings, scores, _, _ = make_findings()
+    place = scores.column_names.index("p_value")
+    tiny = scores.set_column(place, "p_value", pa.array([6.8e-15] * scores.num_rows))
+    overview(tmp_path, tiny, rings, lead_table(rings), {"counts": {"users": 20_388}})
+    text = Page(tmp_path / "report.html").text
+    assert "< 1 in 20,388" in text
+    assert "6.8e-15" not in text
+
+
+def test_a_ring_that_is_not_flagged_says_why_before_anything_else(out: Path) -> None:
+    text = Page(out / "rings/R0003.html").text
+    assert text.index(HELD_BACK[0]["text"]) < text.index("The case")
