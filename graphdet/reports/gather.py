@@ -1,9 +1,9 @@
 """Collect the data of rings from the tables of a store."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +11,16 @@ import pyarrow.compute as pc
 
 from graphdet.reports.context import Surroundings
 from graphdet.reports.evidence import explained_numbers
-from graphdet.reports.ring_data import Act, Item, Member, RingData, RingSession, SharedEntity
+from graphdet.reports.ring_data import (
+    MOST_ELSEWHERE,
+    Act,
+    Decided,
+    Item,
+    Member,
+    RingData,
+    RingSession,
+    SharedEntity,
+)
 from graphdet.rings.finding import Reason, RingFinding
 from graphdet.rings.why.doubts import WEAK_DOUBT, doubts_in_words, weak_members_in_words
 from graphdet.tables import RingTables, require_columns
@@ -37,6 +46,7 @@ class Sources:
     items: pa.Table | None = None
     entities: pa.Table | None = None
     look: Look | None = None
+    decided: Mapping[str, Decided] = field(default_factory=dict)  # by ring_id
 
 
 def item_names(items: pa.Table | None) -> dict[str, str]:
@@ -75,7 +85,8 @@ def gather_rings(sources: Sources, ring_ids: Sequence[str]) -> Iterator[RingData
             [act for row in mine for act in acts.get(row["user_id"], ())],
             _shared(mine, links),
         )
-        yield _ring(found, names, scores, sources.look)
+        ring = _ring(found, names, scores, sources.look)
+        yield replace(ring, decided=sources.decided.get(ring_id, ring.decided))
 
 
 def _table_of(table: pa.Table, column: str, values: pa.Array) -> pa.Table:
@@ -157,12 +168,26 @@ def _ring(
         items=sorted(things, key=lambda item: (_last(item.n_users), _last(item.lift), item.item_id)),
         acts=acts,
         others_ms=sorted(act["at_ms"] for act in others),
+        elsewhere=_elsewhere(others, {member.user_id for member in people if member.is_weak}),
         sittings=_sittings(rows, pushed),
         shared=of.shared,
     )
     if look is None or not acts:
         return data
     return replace(data, around=look([row["user_id"] for row in members], sorted(pushed), *data.window_ms))
+
+
+def _elsewhere(others: Sequence[FindingRow], user_ids: set[str]) -> tuple[Act, ...]:
+    """The first acts of some users on items that are no targets, MOST_ELSEWHERE of each."""
+    acts = [Act(**{name: row[name] for name in ACT_COLUMNS}) for row in others if row["user_id"] in user_ids]
+    acts.sort(key=lambda act: (act.user_id, act.at_ms, act.item_id, act.session_id, act.action))
+    kept: Counter[str] = Counter()
+    out = []
+    for act in acts:
+        kept[act.user_id] += 1
+        if kept[act.user_id] <= MOST_ELSEWHERE:
+            out.append(act)
+    return tuple(out)
 
 
 def sentence_reasons(sentence: str) -> tuple[Reason, ...]:

@@ -149,6 +149,15 @@ def hide_ring(ring: RingData, names: Pseudonyms) -> RingData:
             replace(a, user_id=user(a.user_id), item_id=item(a.item_id), session_id=session(a.session_id))
             for a in ring.acts
         ],
+        elsewhere=tuple(
+            replace(a, user_id=user(a.user_id), item_id=item(a.item_id), session_id=session(a.session_id))
+            for a in ring.elsewhere
+        ),
+        decided=replace(
+            ring.decided,
+            lines=tuple(scrub.text(line) for line in ring.decided.lines),
+            members={user(user_id): scrub.text(text) for user_id, text in ring.decided.members.items()},
+        ),
         sittings=[
             replace(
                 s,

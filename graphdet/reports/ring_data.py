@@ -7,7 +7,7 @@ What a language model said of a ring, sentence by sentence, with the facts that 
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -41,6 +41,20 @@ class Narrative:
     facts: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Decided:
+    """What analysts decided on a ring by the time of the report.
+
+    state: open, guilty, innocent, unsure or snoozed. lines: who said so, when and why, a sentence each. members: what
+    was decided on single members, in words, by user id.
+    """
+
+    state: str = "open"
+    lines: tuple[str, ...] = ()
+    members: Mapping[str, str] = field(default_factory=dict)
+
+
+MOST_ELSEWHERE = 20  # acts on other items of a weak member that are kept to be looked at
 MOST_PAIRED = 60  # targets whose order is compared; pairs grow with the square
 
 
@@ -195,7 +209,8 @@ class RingData:
     `others_ms` are the times of what the members do elsewhere. `around` finds the surroundings when they are first
     asked for, and is None where they are not read; `gnn` is None where the ring was found without the network,
     `narrative` where nobody was asked for one. `held_back` says why a ring is not flagged
-    (RingFinding.held_back).
+    (RingFinding.held_back). `elsewhere` are acts of its weak members on other items, by time, at most MOST_ELSEWHERE
+    of each.
     """
 
     ring_id: str
@@ -223,6 +238,8 @@ class RingData:
     gnn: Mapping[str, Any] | None = None
     narrative: Narrative | None = None
     held_back: tuple[Reason, ...] = ()
+    decided: Decided = Decided()
+    elsewhere: tuple[Act, ...] = ()
 
     @property
     def weak(self) -> list[Member]:

@@ -55,6 +55,11 @@ def ring_document(ring: RingData, facts: RunFacts | None = None) -> JsonRow:
             "steps": list(todo.steps),
             "not_yet": list(todo.not_yet),
         },
+        "decided": {
+            "state": ring.decided.state,
+            "lines": list(ring.decided.lines),
+            "members": dict(ring.decided.members),
+        },
         "reasons": [reason.document() for reason in ring.reasons],
         "held_back": [reason.document() for reason in ring.held_back],
         "counter_evidence": [reason.document() for reason in ring.against],

@@ -1,6 +1,8 @@
 """The page of one ring: the case in words, its pictures, its tables, and how to find it again."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -13,7 +15,7 @@ from graphdet.reports.figures.layout import COLOURS, colour
 from graphdet.reports.figures.matrix import MATRIX_ITEMS_DRAWN, draw_matrix
 from graphdet.reports.figures.network import MEMBERS_DRAWN, draw_network
 from graphdet.reports.figures.scripts import draw_scripts
-from graphdet.reports.ring_data import RingData
+from graphdet.reports.ring_data import MOST_ELSEWHERE, Act, Member, RingData
 from graphdet.reports.run_facts import NOT_RECORDED, RunFacts
 from graphdet.rings.why.reasons import two_digits
 
@@ -21,6 +23,8 @@ from graphdet.rings.why.reasons import two_digits
 OWN_ACTS_LEFT_IN = ("expected_acts", "lift")
 ROWS_SHOWN = 2_000
 ROWS_ON_PAPER = 300  # of a table in a PDF
+MEMBERS_TOLD = 500  # members whose acts are listed
+EVENTS_SHOWN, ALL_EVENTS = 40, 6_000  # acts of one member that are listed, and of all together
 
 
 def ring_page(
@@ -49,11 +53,17 @@ def ring_page(
         advice=advice(ring),
         legend=_legend(ring),
         commands=facts.commands(ring.ring_id),
+        deciding=facts.deciding(ring.ring_id),
+        weight=lambda why: _weight(why.nats, ring),
+        weighed=any(why.strength for why in ring.reasons),
         queries=facts.queries_of(ring.ring_id),
         run=_run(ring, facts),
         members=ring.members[:rows],
         members_note=_shown("members", len(ring.members), "the strongest first", rows),
-        member_reasons=any(member.reasons for member in ring.members),
+        told=_told(ring, min(rows, MEMBERS_TOLD)),
+        events_note=_events_note(ring, min(rows, MEMBERS_TOLD)),
+        most_elsewhere=MOST_ELSEWHERE,
+        number_of={item.item_id: place for place, item in enumerate(ring.items, 1)},
         numbers=[number for number in ring.numbers if number.name not in OWN_ACTS_LEFT_IN],
         items=ring.items[:rows],
         items_note=_shown("targets", len(ring.items), "those with most members first", rows)
@@ -64,6 +74,53 @@ def ring_page(
         gnn=_gnn(ring),
         **_pictures(ring),
     )
+
+
+@dataclass(frozen=True)
+class Told:
+    """A member with what it did: its acts on targets that are shown, and of a weak one some elsewhere."""
+
+    member: Member
+    acts: list[Act]
+    elsewhere: list[Act]
+    decided: str | None
+
+
+def _told(ring: RingData, most: int) -> list[Told]:
+    """At most `most` members, the weak first, with EVENTS_SHOWN acts of each at most, and ALL_EVENTS in all."""
+    acts, elsewhere = _by_user(ring.acts), _by_user(ring.elsewhere)
+    order = [*ring.weak, *(member for member in ring.members if not member.is_weak)]
+    out, left = [], ALL_EVENTS
+    for member in order[:most]:
+        its = acts.get(member.user_id, [])[: min(EVENTS_SHOWN, left)]
+        left -= len(its)
+        decided = ring.decided.members.get(member.user_id)
+        out.append(Told(member, its, elsewhere.get(member.user_id, []), decided))
+    return out
+
+
+def _by_user(acts: Iterable[Act]) -> dict[str, list[Act]]:
+    groups: dict[str, list[Act]] = defaultdict(list)
+    for act in acts:
+        groups[act.user_id].append(act)
+    return groups
+
+
+def _events_note(ring: RingData, most: int) -> str:
+    """Say what of the members' acts is shown."""
+    more = f" The first {words.thousands(most)} members are here." if len(ring.members) > most else ""
+    some = f", the first {EVENTS_SHOWN} of each" if len(ring.acts) > EVENTS_SHOWN else ""
+    return (
+        f"The acts on targets as the log has them{some}; several of one action, item and session stand in one row. Of "
+        f"the weak members also what they do elsewhere.{more} A click on an id selects it."
+    )
+
+
+def _weight(nats: float, ring: RingData) -> str:
+    """How much a reason weighs beside the strongest, as five dots."""
+    most = max((why.nats for why in ring.reasons), default=0.0)
+    full = min(round(5 * nats / max(most, 1e-9)), 5)
+    return "●" * max(full, 1) + "○" * (5 - max(full, 1))
 
 
 def _pictures(ring: RingData) -> dict[str, Markup | str]:

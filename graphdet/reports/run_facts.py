@@ -72,6 +72,18 @@ class RunFacts:
             for query in self.queries
         ]
 
+    def deciding(self, ring_id: str) -> list[tuple[str, str]]:
+        """What may be decided on a ring, each with the command for a shell."""
+        store = ["--store", "duckdb:findings/graph.duckdb"]
+        said = {
+            "It is fraud": ["verdict", ring_id, "--guilty", "--reason", "CODE", "--note", "TEXT"],
+            "It is not": ["verdict", ring_id, "--innocent", "--reason", "CODE", "--note", "TEXT"],
+            "You looked and cannot tell": ["verdict", ring_id, "--unsure", "--reason", "CODE"],
+            "Not for two weeks": ["snooze", ring_id, "--days", "14"],
+            "Never flag an account": ["allow", "USER", "--note", "TEXT"],
+        }
+        return [(what, shlex.join(["graphdet", *words, *store])) for what, words in said.items()]
+
     def commands(self, ring_id: str) -> list[str]:
         """The commands that find the ring again and show it, for a shell."""
         run = ["graphdet", "run", *(file for file, _, _ in self.inputs)] if self.inputs else []

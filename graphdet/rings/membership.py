@@ -1,9 +1,9 @@
 """How sure the membership of an account in a ring is, what part it has there, and which rings are listed.
 
 A member that acts on more than half as many targets as the ring's middle member is **core**. Of the others a
-**bystander** is one that the ring's evidence hardly needs and that acts on more other items than on targets; the rest
-are its **fringe**. Whose own acts hardly beat **chance** comes before all these. The last and the bystanders are the
-weak members, and a ring vouches for none of them.
+**bystander** is one that acts on more other items than on targets, and that the ring's evidence hardly needs or whose
+acts there hardly beat chance over its whole life; the rest are its **fringe**. Before all these comes whose own acts
+may be **chance**, whatever they are. These and the bystanders are the weak members, and a ring vouches for none.
 """
 
 from typing import Literal
@@ -21,7 +21,9 @@ from graphdet.rings.own_time import moments, visitors
 MemberRole = Literal["core", "fringe", "bystander", "chance"]
 WEAK: tuple[MemberRole, ...] = ("bystander", "chance")
 THIN = 0.5  # of the targets of a ring's middle member, at most which a member takes little part
-HARDLY_NATS = 5.0  # by at most which the evidence falls without a member that a ring hardly needs
+HARDLY_NATS = (
+    5.0  # at most which the evidence falls without a member that a ring hardly needs, or which its acts show
+)
 BYSTANDER = 0.5  # how far being a bystander brings down how sure a membership is
 SURE_MEMBER = 0.5  # membership from which a member of a flagged ring is a suspect
 MOST_ASKED = 300  # members of a ring that it is weighed without, those of fewest targets
@@ -40,16 +42,16 @@ def member_strength(judged: Judged, model: Organic) -> Float:
 
 def member_roles(judged: Judged, model: Organic) -> NDArray[np.str_]:
     """The part of each member in its ring, MemberRole[nnz of judged.blocks.users]; bystanders of listed rings only."""
-    sure = _beyond_chance(judged, model)
+    nats, sure = _beyond_chance(judged, model)
     roles = np.where(_thin(judged, model)[0], "fringe", "core")
-    roles = np.where(_bystanders(judged, model, sure >= SURE_MEMBER), "bystander", roles)
+    roles = np.where(_bystanders(judged, model, nats, sure >= SURE_MEMBER), "bystander", roles)
     return np.where(sure < SURE_MEMBER, "chance", roles)
 
 
 def _own_part(judged: Judged, model: Organic) -> Float:
     """What the members' own acts make of their membership, float64[nnz of judged.blocks.users], in [0, 1]."""
-    sure = _beyond_chance(judged, model)
-    return np.where(_bystanders(judged, model, sure >= SURE_MEMBER), BYSTANDER * sure, sure)
+    nats, sure = _beyond_chance(judged, model)
+    return np.where(_bystanders(judged, model, nats, sure >= SURE_MEMBER), BYSTANDER * sure, sure)
 
 
 def _thin(judged: Judged, model: Organic) -> tuple[Bool, Int]:
@@ -63,10 +65,11 @@ def _thin(judged: Judged, model: Organic) -> tuple[Bool, Int]:
     return n <= THIN * middle[at], n.astype(np.int64)
 
 
-def _bystanders(judged: Judged, model: Organic, asked: Bool) -> Bool:
+def _bystanders(judged: Judged, model: Organic, nats: Float, asked: Bool) -> Bool:
     """Which members are bystanders, bool[nnz of judged.blocks.users], among those asked for, bool[nnz].
 
-    Only in the rings that are listed, and of a ring at most MOST_ASKED of those that act on fewest targets.
+    nats: what their own acts show over their whole life, float64[nnz]. Only in the rings that are listed, and of a ring
+    at most MOST_ASKED of those that act on fewest targets.
     """
     users = judged.blocks.users
     thin, n = _thin(judged, model)
@@ -83,9 +86,8 @@ def _bystanders(judged: Judged, model: Organic, asked: Bool) -> Bool:
         whole = np.zeros(len(judged.blocks))
         whole[rows] = naming_margins(judged.blocks.take(rows), model).among_touched
         at = entry_rows(users)[every]
-        out[every] = (
-            whole[at] - margins_without(judged.blocks, model, at, users.indices[every]) <= HARDLY_NATS
-        )
+        fall = whole[at] - margins_without(judged.blocks, model, at, users.indices[every])
+        out[every] = np.minimum(fall, nats[every]) <= HARDLY_NATS
     return out
 
 
@@ -107,8 +109,11 @@ def margins_without(blocks: Blocks, model: Organic, rows: Int, without: NDArray[
     return naming_margins(fewer, model).among_touched
 
 
-def _beyond_chance(judged: Judged, model: Organic) -> Float:
-    """1 − e^−g of each membership, float64[nnz of judged.blocks.users] (see member_strength)."""
+def _beyond_chance(judged: Judged, model: Organic) -> tuple[Float, Float]:
+    """The nats that members' own acts show over their whole life, and 1 − e^−g (see member_strength).
+
+    Shapes: float64[nnz of judged.blocks.users] each.
+    """
     users = judged.blocks.users
     at = entry_rows(users)
     acts = block_acts(judged.blocks, model)
@@ -116,14 +121,14 @@ def _beyond_chance(judged: Judged, model: Organic) -> Float:
     n_targets = _looked_up(acts.block * model.n_users + model.acts.user_ix[acts.act], None, want)
     appeal = outside_appeal(judged.blocks, model, acts)
     expected = dot_of_rows(appeal, at, model.user_slices, users.indices)
-    gain = surprise(n_targets, expected) - np.log(max(model.n_users / 10, 2))
+    nats = surprise(n_targets, expected)
+    gain = nats - np.log(max(model.n_users / 10, 2))
     when = moments(judged.blocks, acts, model)
     found = visitors(judged.blocks, when, model)
     in_moment = surprise(found.count, found.expected) - when.user_cost(model.n_users)[found.block]
     key = when.row[found.block] * model.n_users + found.user
     gain = np.maximum(np.maximum(gain, _looked_up(key, in_moment, want)), 0.0)
-    own = 1 - np.exp(-gain)
-    return np.asarray(own)
+    return nats, np.asarray(1 - np.exp(-gain))
 
 
 def _looked_up(key: NDArray[np.int64], value: Float | None, want: NDArray[np.int64]) -> Float:

@@ -50,8 +50,8 @@ _WORDS: dict[HeldBackBy, Callable[[Mapping[str, Any]], str]] = {
         f"{percent(n['recurrence'])} do it in the other: it may be one visit of a crowd that comes regularly."
     ),
     "chance": lambda n: (
-        f"Chance explains it as well, or nearly: its margin is {figure(n['margin_touched_nats'])} nats, and a flag "
-        f"needs {figure(LEAST_MARGIN_AMONG_TOUCHED)}."
+        f"Chance explains it as well, or nearly: its margin over chance is {figure(n['margin_touched_nats'])}, and a "
+        f"flag needs {figure(LEAST_MARGIN_AMONG_TOUCHED)}."
     ),
     "ordinary_tail": lambda n: (
         f"Too many ordinary groups of this log look nearly as strong to the judge (p-value {figure(n['p_value'])})."

@@ -3,22 +3,26 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from graphdet import schema
+from graphdet.audit import utc_now
+from graphdet.casework.decisions import standing_of
 from graphdet.casework.disclosure import Disclosure, Listener, disclose
 from graphdet.detect.ring_sources import acts_queries, ring_sources
 from graphdet.errors import UsageError
 from graphdet.learn.digests import MODEL_DIGEST
-from graphdet.ports import FindingsStore, Store
+from graphdet.ports import CaseworkStore, FindingsStore, Store
 from graphdet.progress import Progress, Silent
 from graphdet.reports.csv_tables import write_sheets, write_tables
 from graphdet.reports.drift import keep_drift, of_folder, of_tables
 from graphdet.reports.pseudonyms import Pseudonyms, hide_column, hide_rings, hide_words, known_ids
+from graphdet.reports.ring_data import Decided
 from graphdet.reports.ring_names import DEFAULT_RING_FORMATS, RING_FORMATS, page_name, reported_ids
 from graphdet.reports.run_facts import run_facts
 from graphdet.rings.leads import lead_table
@@ -79,6 +83,7 @@ def report(
     _check_ids(store, rings, ring_ids)
     whole = not asked.ring_ids
     sources = ring_sources(store, rings, ring_ids, progress, all_scores=whole)
+    sources = replace(sources, decided=decided_on(store, sources.rings, ring_ids))
     scores = sources.scores
     if whole and not scores.num_rows:
         raise UsageError(f"{store.url} has no scores yet; run `graphdet train`, `rings` and `score` first")
@@ -105,6 +110,23 @@ def report(
     files = RingFiles(asked.formats, facts, whole, asked.names, tell)
     written = write_rings(out / "rings", sources, ring_ids, files, progress)
     return [_findings(store, out, scores, rings, info, asked, progress)] if whole else written
+
+
+def decided_on(store: CaseworkStore, rings: RingTables, ring_ids: Sequence[str]) -> dict[str, Decided]:
+    """What analysts decided on rings and their members, as it holds now, by ring_id."""
+    standing = standing_of(store).at(utc_now())
+    on_users = {user_id: one.words() for (kind, user_id), one in standing.current.items() if kind == "user"}
+    on_users |= {user_id: one.words() for user_id, one in standing.listed.items()}
+    out = {}
+    for ring_id in ring_ids:
+        verdict, snooze = standing.of_ring(ring_id), standing.snoozed.get(ring_id)
+        held = [one for one in (verdict, snooze) if one is not None]
+        lines = [f"{one.words()}{f': {one.note}' if one.note else ''}." for one in held]
+        state = "snoozed" if snooze is not None else "open" if verdict is None else verdict.verdict
+        its = rings.members.filter(pc.equal(rings.members["ring_id"], ring_id))["user_id"].to_pylist()
+        members = {user_id: on_users[user_id] for user_id in its if user_id in on_users}
+        out[ring_id] = Decided(state, tuple(f"{line[:1].upper()}{line[1:]}" for line in lines), members)
+    return out
 
 
 def _check_ids(store: FindingsStore, rings: RingTables, ring_ids: Sequence[str]) -> None:

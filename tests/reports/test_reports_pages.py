@@ -1,6 +1,7 @@
 """Ring pages and the overview: complete, byte-stable, and harmless whatever the names are."""
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,13 +16,14 @@ from graphdet.reports.figures.layout import crossings, two_columns
 from graphdet.reports.gather import Sources, gather_rings
 from graphdet.reports.html import template_text
 from graphdet.reports.report_page import overview
+from graphdet.reports.ring_data import Decided
 from graphdet.reports.ring_files import remove_old, write_rings
 from graphdet.reports.ring_names import LEADS_WITH_PAGE, page_name, reported_ids
 from graphdet.reports.ring_page import ring_page
 from graphdet.rings.leads import lead_table
 from graphdet.rings.why.doubts import doubts_in_words
 from graphdet.tables import RingTables
-from graphdet.words import visible
+from graphdet.words import clock, visible
 from tests.reports.report_findings import HELD_BACK, HOSTILE, START_MS, make_findings
 
 SUFFIXES = ("html", "json", "graphml")
@@ -404,3 +406,39 @@ def test_a_p_value_says_at_most_what_so_many_accounts_can_show(tmp_path: Path) -
 def test_a_ring_that_is_not_flagged_says_why_before_anything_else(out: Path) -> None:
     text = Page(out / "rings/R0003.html").text
     assert text.index(HELD_BACK[0]["text"]) < text.index("The case")
+
+
+def test_a_page_has_every_members_acts_the_verdict_and_how_to_give_one(tmp_path: Path) -> None:
+    rings, scores, acts, items = make_findings()
+    told = {f"u{n:03}": told_role("bystander" if n == 3 else "core") for n in range(10)}
+    rings = with_evidence(rings, "R0001", {"member_reasons": told})
+    said = Decided(
+        "guilty", ("Judged guilty by Ann on 2026-11-25 (fake-account).",), {"u003": "on the allow list (Bo)"}
+    )
+    sources = Sources(rings, acts, scores, items, decided={"R0001": said})
+    write_rings(tmp_path, sources, ["R0001", "R0003"])
+    page = Page(tmp_path / "R0001.html")
+    assert_harmless(page)
+    assert "Verdict: guilty." in page.text
+    assert "Judged guilty by Ann on 2026-11-25 (fake-account)." in page.text
+    assert "on the allow list (Bo)" in page.text
+    assert "graphdet verdict R0001 --innocent --reason CODE" in page.text
+    did = page.text[page.text.index("What each did") :]
+    assert next(name for name in did.split() if name in told) == "u003"  # weak ones come first
+    for act in acts.to_pylist():
+        if act["user_id"] in told and act["item_id"] != "elsewhere":
+            assert clock(act["at_ms"]) in did
+    assert "elsewhere" in did  # what the weak one does on no target
+    assert "Verdict: open, nobody has given one." in Page(tmp_path / "R0003.html").text
+    assert json.loads((tmp_path / "R0001.json").read_text(encoding="utf-8"))["decided"]["state"] == "guilty"
+
+
+def test_the_page_of_a_ring_has_its_jargon_folded_away(tmp_path: Path) -> None:
+    rings, scores, acts, items = make_findings()
+    rings = with_evidence(rings, "R0001", strong_case(300.0) | {"margin_nats": 12.0})
+    write_rings(tmp_path, Sources(rings, acts, scores, items), ["R0001"])
+    text = (tmp_path / "R0001.html").read_text(encoding="utf-8")
+    unfolded = re.sub("<details.*?</details>|<style.*?</style>", "", text, flags=re.DOTALL)
+    assert "nats" not in re.sub('title="[^"]*"', "", unfolded)
+    assert "logit" not in unfolded
+    assert "●●○○○" in unfolded  # what speaks against it would take two fifths away

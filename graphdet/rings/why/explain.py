@@ -234,12 +234,12 @@ def _would_change(judged: Judged, rows: Sequence[int], log: LogView, judge: Judg
         after = (
             "too little is left to be a group"
             if not np.isfinite(logit)
-            else f"the logit falls to {logit:.1f}"
+            else "the judge's score falls below what a flag needs"
         )
         text = (
             f"Had {n} of {len(ring.members)} accounts not acted on the targets ({n_acts} of {of} account–item pairs), "
-            f"the group would not be flagged: {after}, from {judged.logit[row]:.1f}, where {judged.threshold:.1f} is "
-            f"needed. Taken were the accounts with most evidence, one after the other; another choice may need fewer."
+            f"the group would not be flagged: {after}. Taken were the accounts with most evidence, one after the "
+            f"other; another choice may need fewer."
         )
         out.append(
             {
