@@ -26,7 +26,7 @@ RATING_ATTRIBUTE = (
     "rating"  # the attribute by which acts of one rating are scanned apart: `[attributes] rating = "stars"`
 )
 MOST_RATINGS = 20  # different values; a column of more is none of ratings
-JUDGED_KINDS: tuple[RingKind, ...] = ("ring", "pair")  # whose members get their scores with the rings
+JUDGED_KINDS: tuple[RingKind, ...] = ("ring",)  # whose members get their scores with the rings
 MOST_LISTED = 100  # bursts that are held back, the strongest
 MOST_SURE = 0.99  # no scan of times and counts is surer than that
 # Scores of bursts that are held back, below that of any flag. Of accounts in bursts at openings .53 were spam in Yelp's

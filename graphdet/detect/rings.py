@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from graphdet.casework.memory import Remembered, remember
 from graphdet.detect.bursts import burst_findings
 from graphdet.detect.held_back import with_doubts, with_rules
+from graphdet.detect.pairs import pair_findings
 from graphdet.detect.payments import payment_findings
 from graphdet.judge.model import RingJudge
 from graphdet.ports import CaseworkStore
@@ -21,7 +22,8 @@ def judge_and_remember(
     judge: RingJudge,
     fdr: float,
 ) -> tuple[Judged, Remembered]:
-    """Judge candidates and find bursts on single items and forms of payments; with all doubts.
+    """Judge candidates and find bursts on single items, pairs in lockstep and forms of payments; with
+    all doubts.
 
     Returns all judged rings, and the findings under their lasting ids: the listed rings, then all others.
     """
@@ -30,7 +32,11 @@ def judge_and_remember(
     findings = with_rules(findings, judged, fdr)
     bursts = burst_findings(store, graph, coordinated(judged, candidates), fdr)
     payments = payment_findings(store, graph, fdr)
-    return judged, with_doubts(remember(store, (*findings, *bursts, *payments)), judged, fdr)
+    accused = np.zeros(graph.n_users, bool)
+    accused[judged.flagged_users.indices] = True
+    pairs = pair_findings(graph, accused, fdr)
+    found = (*findings, *bursts, *pairs, *payments)
+    return judged, with_doubts(remember(store, found), judged, fdr)
 
 
 def coordinated(judged: Judged, candidates: Candidates) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from graphdet import words
 from graphdet.items.bursts import BURST_NUMBERS
 from graphdet.rings.evidence_table import EVIDENCE_TABLE, EvidenceNumber
+from graphdet.rings.pairs import PAIR_NUMBERS
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class ExplainedNumber:
 
 
 def explained_numbers(evidence: Mapping[str, float]) -> list[ExplainedNumber]:
-    """Explain the numbers: those of EVIDENCE_TABLE or BURST_NUMBERS first, in their order, then any others by name."""
-    known = [number for number in (*EVIDENCE_TABLE, *BURST_NUMBERS) if number.name in evidence]
+    """Explain the numbers: those of known tables first, in their order, then any others by name."""
+    known = [number for number in (*EVIDENCE_TABLE, *BURST_NUMBERS, *PAIR_NUMBERS) if number.name in evidence]
     others = sorted(evidence.keys() - {number.name for number in known})
     known += [EvidenceNumber(name, name.replace("_", " ").capitalize(), "figure", "") for name in others]
     return [_explained(number, evidence[number.name]) for number in known]

@@ -26,6 +26,9 @@ HeldBackBy = Literal[
     "ordinary_bursts",  # of a burst: ordinary accounts come in such bursts
     "no_past",  # of payments: the account does hardly anything else
     "log_habit",  # of payments: other accounts of the log do nearly the same
+    "larger_group",  # of a pair: more accounts than a handful are in lockstep
+    "followers",  # of a pair: many others act on the same items
+    "few_sittings",  # of a pair: it is one sitting, or few
     "score",  # its score is below what a flag needs
     "q_value",  # rings at least as strong are too often natural groups
     "unrecorded",  # found by a version that kept no rule
@@ -77,6 +80,18 @@ _WORDS: dict[HeldBackBy, Callable[[Mapping[str, Any]], str]] = {
     ),
     "log_habit": lambda n: (
         "Other accounts of this log have payments that look nearly as strong: it may be a habit here."
+    ),
+    "larger_group": lambda n: (
+        f"{int(n['accounts'])} accounts are in lockstep, and more than {int(n['most_accounts'])} are judged as a ring, "
+        f"by what they do together."
+    ),
+    "followers": lambda n: (
+        f"{plural(int(n['followers']), 'other account')} came to half of the same items within a day: they may be "
+        f"followers of one source."
+    ),
+    "few_sittings": lambda n: (
+        f"All of it is in {plural(int(n['close_sittings']), 'sitting')}, as of two people side by side, or of one with "
+        f"two devices."
     ),
     "score": lambda n: f"Its score is {n['score']:.3g}, and a flag needs {n['least_score']:.3g}.",
     "q_value": lambda n: f"Its q-value is {n['q_value']:.3g}, above the level of {n['fdr']:.3g}.",
