@@ -16,8 +16,8 @@ from graphdet.rings.pairs import (
     PairScan,
     followers_of,
     is_slice,
-    joined,
     scan_pairs,
+    tied_groups,
 )
 from graphdet.rings.rules import HeldBackBy, rule_words
 from graphdet.rings.why.reasons import two_digits
@@ -25,10 +25,10 @@ from graphdet.tables import GraphArrays
 from graphdet.words import iso, plural
 
 MOST_PAIR_LEADS = 50  # groups that are held back, the strongest
-MOST_SURE = 0.99  # no scan of times is surer than that
+MOST_SURE_PAIR = 0.99  # no scan of times is surer than that
 NEARLY = 0.5  # q-value up to which a pair is worth a look
 # Scores of what is held back, below that of any flag; nothing was measured that could say how likely these are.
-HELD_SCORE: dict[HeldBackBy, float] = {
+HELD_PAIR: dict[HeldBackBy, float] = {
     "larger_group": 0.45,
     "followers": 0.25,
     "few_sittings": 0.25,
@@ -65,7 +65,9 @@ def pair_findings(graph: GraphArrays, accused: NDArray[np.bool_], fdr: float) ->
     q_value = scan.q_value
     new = ~(accused[scan.a] & accused[scan.b])
     sure = np.flatnonzero(new & (q_value <= fdr))
-    told = [_lockstep(graph, scan, sure[rows]) for rows in joined(scan.a[sure], scan.b[sure], graph.n_users)]
+    told = [
+        _lockstep(graph, scan, sure[rows]) for rows in tied_groups(scan.a[sure], scan.b[sure], graph.n_users)
+    ]
     named = np.zeros(graph.n_users, bool)
     for group in told:
         named[group.users] = True
@@ -73,7 +75,9 @@ def pair_findings(graph: GraphArrays, accused: NDArray[np.bool_], fdr: float) ->
     look = ((close >= ENOUGH_CLOSE) & (2 * close > common)) | (q_value <= NEARLY)
     look &= new & (q_value > fdr) & ~(named[scan.a] & named[scan.b])
     rest = np.flatnonzero(look)
-    told += [_lockstep(graph, scan, rest[rows]) for rows in joined(scan.a[rest], scan.b[rest], graph.n_users)]
+    told += [
+        _lockstep(graph, scan, rest[rows]) for rows in tied_groups(scan.a[rest], scan.b[rest], graph.n_users)
+    ]
     found = [_finding(group, scan, q_value, graph, fdr) for group in told]
     found.sort(key=lambda one: (not one.flagged, -one.score, one.p_value or 0.0))
     n_flagged = sum(one.flagged for one in found)
@@ -119,9 +123,9 @@ def _finding(
 ) -> RingFinding:
     numbers = _numbers(group, scan)
     q_value = float(q_values[group.weakest])
-    score = min(1 - q_value, MOST_SURE)
+    score = min(1 - q_value, MOST_SURE_PAIR)
     held = _held_by(group, scan, q_value, score, fdr)
-    score = score if held in (None, "score") else HELD_SCORE[held]
+    score = score if held in (None, "score") else HELD_PAIR[held]
     p_value = float(scan.p_value[group.weakest])
     said = numbers | {
         "score": score,

@@ -287,7 +287,7 @@ def pair_p_values(nats: Float, n_spans: int, n_met: float) -> Float:
     return np.asarray(np.maximum(bound, tail_p_values(nats - limit) * len(nats) / n_met))
 
 
-def joined(a: Int, b: Int, n_users: int) -> list[Int]:
+def tied_groups(a: Int, b: Int, n_users: int) -> list[Int]:
     """Groups of accounts that pairs (int64[n_pairs] each) tie together: rows of the pairs of each."""
     if not len(a):
         return []
