@@ -11,6 +11,7 @@ import narwhals as nw
 
 from graphdet.config import Config
 from graphdet.errors import GraphdetError, InputError
+from graphdet.logs.advice import cleaning_notes, remedies
 from graphdet.logs.delimited import read_text
 from graphdet.logs.derive import derive_tables, find_duplicates, with_templates
 from graphdet.logs.events import events_of_rows
@@ -29,7 +30,7 @@ from graphdet.logs.rejects import (
     judge,
     write_rejects,
 )
-from graphdet.logs.sessions import cut_by_gap, tell_apart
+from graphdet.logs.sessions import cut_by_gap, not_taken, tell_apart
 from graphdet.progress import Progress, Silent
 from graphdet.tables import Frame, LogTables
 
@@ -176,17 +177,29 @@ def _clean(
     if rejects is not None:
         write_rejects(bench, raws, found, rejects)
     n_rows = sum(raw.n_rows for raw in raws)
-    check_share(found, n_rows - n_filtered, config, rejects)
+    ways = remedies(bench, raws, found, config)
+    check_share(found, n_rows - n_filtered, config, rejects, ways)
     if n_clean == n_duplicates:
-        raise InputError(
-            f"{raws[0].file.path}: no usable row is left ({n_filtered} of {n_rows} filtered out); "
-            "check [filters] and [actions] keep in the config"
-        )
+        raise _nothing_left(raws[0], n_rows, n_filtered, found, ways)
+    told = [*ways, *cleaning_notes(bench, raws, config)]
     clean, warnings = _with_sessions(bench, events_of_rows(clean, config), config, existing, n_loose)
     clean = with_templates(bench, clean, config)
     drop_working_tables(bench)
     return _Cleaned(
-        derive_tables(clean, config), n_clean - n_duplicates, n_filtered, found.by_reason, warnings
+        derive_tables(clean, config), n_clean - n_duplicates, n_filtered, found.by_reason, [*warnings, *told]
+    )
+
+
+def _nothing_left(
+    raw: RawFile, n_rows: int, n_filtered: int, found: Rejects, ways: Sequence[str]
+) -> InputError:
+    """Say that no row can be used, and why."""
+    if n_filtered == n_rows:
+        ways = ["check [filters] and [actions] keep in the config"]
+    counts = ", ".join(f"{n} {reason}" for reason, n in found.by_reason.items())
+    return InputError(
+        f"{raw.file.path}: no usable row is left ({n_filtered} of {n_rows} filtered out"
+        f"{'; ' if counts else ''}{counts}); {'; '.join(ways) or 'check the columns of the config'}"
     )
 
 
@@ -211,8 +224,9 @@ def _with_sessions(
         warnings.append(f"{n_loose} rows have no session; they were given sessions by the gap rule")
         columns = clean.collect_schema().names()
         loose = clean.filter(nw.col("session_id").is_null()).drop("session_id")
-        loose = cut_by_gap(loose, config.gap_s, existing).select(*columns)
-        clean = nw.concat([clean.filter(~nw.col("session_id").is_null()), loose], how="vertical")
+        own = clean.filter(~nw.col("session_id").is_null())
+        loose = not_taken(cut_by_gap(loose, config.gap_s, existing), own).select(*columns)
+        clean = nw.concat([own, loose], how="vertical")
         clean = materialise(bench, clean, "clean")
     clean, n_shared = tell_apart(bench, clean, existing)
     if n_shared:

@@ -273,7 +273,9 @@ def write_rejects(
         ) from error
 
 
-def check_share(rejects: Rejects, n_rows: int, config: Config, path: Path | None) -> None:
+def check_share(
+    rejects: Rejects, n_rows: int, config: Config, path: Path | None, remedies: Sequence[str] = ()
+) -> None:
     """Check that not more than `[reject] max_share` of the rows were rejected; duplicates do not count.
 
     Raises:
@@ -288,8 +290,12 @@ def check_share(rejects: Rejects, n_rows: int, config: Config, path: Path | None
     raise TooManyRejects(
         f"{n_rejects} of {n_rows} rows cannot be used, more than [reject] max_share = "
         f"{config.max_reject_share:g}: {counts}; the first is {rejects.first}{see}. "
-        "Mend the config or the log, or raise max_share"
+        f"{_sentences(remedies)}Mend the config or the log, or raise max_share"
     )
+
+
+def _sentences(remedies: Sequence[str]) -> str:
+    return "".join(f"{remedy[:1].upper()}{remedy[1:]}. " for remedy in remedies)
 
 
 def _safe(path: str) -> str:

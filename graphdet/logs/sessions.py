@@ -90,6 +90,16 @@ def tell_apart(bench: duckdb.DuckDBPyConnection, clean: Frame, existing: Frame |
     n_renamed = height(renamed)
     if not n_renamed:
         return clean, 0
+    while True:  # a session may have of itself the name that another one gets
+        names = renamed.select(session_id=_user_slash_session())
+        met = _pairs(clean).join(names, on="session_id", how="semi")
+        met = met.join(renamed, on=["session_id", "user_id"], how="anti")
+        if existing is not None:
+            met = met.join(existing.select("session_id", "user_id"), on=["session_id", "user_id"], how="anti")
+        if not height(met):
+            break
+        renamed = materialise(bench, nw.concat([renamed, met], how="vertical"), "shared")
+        n_renamed = height(renamed)
     session_id = nw.col("session_id").cast(nw.String())
     marked = clean.with_columns(user_key=_user(), session_key=session_id)
     renamed = renamed.select(user_key="user_id", session_key="session_id", shared=nw.lit(True))
@@ -121,8 +131,24 @@ def _pairs(clean: Frame) -> Frame:
     return clean.select(session_id=nw.col("session_id").cast(nw.String()), user_id=_user()).unique()
 
 
+def not_taken(loose: Frame, own: Frame) -> Frame:
+    """Rename the sessions that were cut whose id the log itself has: to USER@FIRST/cut."""
+    taken = (
+        own.select(session_id=nw.col("session_id").cast(nw.String()))
+        .unique()
+        .with_columns(taken=nw.lit(True))
+    )
+    marked = loose.join(taken, on="session_id", how="left")
+    name = nw.concat_str(nw.col("session_id"), nw.lit("/cut"))
+    return marked.with_columns(
+        session_id=nw.when(nw.col("taken")).then(name).otherwise(nw.col("session_id"))
+    ).drop("taken")
+
+
 def _user_slash_session() -> nw.Expr:
-    return nw.concat_str(_user(), nw.lit("/"), nw.col("session_id").cast(nw.String()))
+    """Write USER/SESSION so that no two pairs are written alike: a slash in the user is %2F."""
+    user = _user().str.replace_all("%", "%25", literal=True).str.replace_all("/", "%2F", literal=True)
+    return nw.concat_str(user, nw.lit("/"), nw.col("session_id").cast(nw.String()))
 
 
 def _user() -> nw.Expr:

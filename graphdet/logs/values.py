@@ -23,7 +23,8 @@ _BLANK_RANGES = (
 BLANKS = "".join(chr(code) for first, last in _BLANK_RANGES for code in range(first, last + 1))
 _BLANK_CLASS = "[" + "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in _BLANK_RANGES) + "]"
 _AT_ENDS = f"^{_BLANK_CLASS}|{_BLANK_CLASS}$"
-ODD_AT_ENDS = _AT_ENDS.replace(r"\x{9}-\x{D}\x{20}-\x{20}", r"\x{B}-\x{C}")
+_ODD_CLASS = _BLANK_CLASS.replace(r"\x{9}-\x{D}\x{20}-\x{20}", r"\x{B}-\x{C}")
+_ODD_AT_ENDS = rf"^\s*{_ODD_CLASS}|{_ODD_CLASS}\s*$"
 # Words that programs write where they have no value, in lower case.
 NOTHING_WORDS = (
     "null", "none", "nil", "nan", "na", "n/a", "#n/a", "<na>", "\\n", "undefined", "unknown", "(null)", "<null>",
@@ -58,6 +59,11 @@ def trimmed(text: str) -> str:
     return f"CASE WHEN regexp_matches({text}, {literal(_AT_ENDS)}) THEN nullif({strip}, '') ELSE nullif({text}, '') END"
 
 
+def has_odd_blanks(text: str) -> str:
+    """Write whether blanks or marks stand around a text that are not those of a keyboard."""
+    return f"regexp_matches({text}, {literal(_ODD_AT_ENDS)})"
+
+
 def as_text(sql: str, kind: str) -> str:
     """Write a column of any type as text, as it stands; whole numbers stored as floats lose their ".0"."""
     if kind == "VARCHAR":
@@ -73,11 +79,20 @@ def as_text(sql: str, kind: str) -> str:
 def as_id(text: str) -> str:
     """Write a trimmed text as an id, by the one rule for all formats."""
     return (
-        f"CASE WHEN suffix({text}, '0') AND contains({text}, '.0') AND regexp_full_match({text},"
-        f" {literal(_WHOLE_AS_FLOAT)}) THEN regexp_replace({text}, '\\.0+$', '')"
-        f" WHEN starts_with({text}, '::') AND regexp_full_match({text}, {literal(_MAPPED)})"
-        f" THEN {text}[8:] ELSE {text} END"
+        f"CASE WHEN {is_whole_as_float(text)} THEN regexp_replace({text}, '\\.0+$', '')"
+        f" WHEN {is_ipv4_as_ipv6(text)} THEN {text}[8:] ELSE {text} END"
     )
+
+
+def is_whole_as_float(text: str) -> str:
+    """Write whether a trimmed text is a whole number with zeros for decimals."""
+    full = f"regexp_full_match({text}, {literal(_WHOLE_AS_FLOAT)})"
+    return f"(suffix({text}, '0') AND contains({text}, '.0') AND {full})"
+
+
+def is_ipv4_as_ipv6(text: str) -> str:
+    """Write whether a trimmed text is an IPv4 address in the clothes of IPv6."""
+    return f"(starts_with({text}, '::') AND regexp_full_match({text}, {literal(_MAPPED)}))"
 
 
 def is_nothing(text: str) -> str:
@@ -115,8 +130,7 @@ def wrong_shape(text: str, sql: str, kind: str, json_kind: str | None) -> str | 
         return None
     big = f"abs(TRY_CAST({text} AS DOUBLE)) >= {_WHOLE['DOUBLE']}"
     as_float = (
-        f"WHEN suffix({text}, '0') AND contains({text}, '.0') AND regexp_full_match({text},"
-        f" {literal(_WHOLE_AS_FLOAT)}) AND {big} THEN {lost}"
+        f"WHEN {is_whole_as_float(text)} AND {big} THEN {lost}"
         f" WHEN (contains({text}, 'E+') OR contains({text}, 'e+')) AND regexp_full_match({text},"
         f" {literal(_SCIENTIFIC)}) THEN {lost}"
     )
