@@ -86,7 +86,7 @@ def cleaning_notes(bench: duckdb.DuckDBPyConnection, raws: Sequence[RawFile], co
         assert sums is not None
         for k, (name, text) in enumerate(texts.items()):
             for mark, n in zip(("blanks", "float", "ipv4"), sums[4 * k : 4 * k + 3], strict=True):
-                marks[mark, name] += n
+                marks[mark, name] += n or 0  # count_if of no row at all is null
             if sums[4 * k + 3]:
                 words += _words(bench, raw, name, text)
     said = {
