@@ -24,7 +24,7 @@ SCORES = ("score", "gnn", "cluster_distance", "probability")
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from graphdet.config import Config, load_config, parse_config, shipped_configs
@@ -27,6 +28,7 @@ from graphdet.errors import GraphdetError, UsageError
 from graphdet.findings import Evaluation, Findings, Ring, Simulation, opened, to_pandas
 from graphdet.logs.frames import to_arrow, write_frame
 from graphdet.progress import Progress, Silent
+from graphdet.sheets import safe_column
 
 if TYPE_CHECKING:
     from graphdet.verbs.simulate import Made
@@ -421,5 +423,7 @@ def _as_csv(given: Any, path: Path) -> Path:
     """
     if isinstance(given, str | Path):
         return Path(given)
-    pa_csv.write_csv(to_arrow(given), path)
+    table = to_arrow(given)
+    safe = [safe_column(c.combine_chunks()) if pa.types.is_string(c.type) else c for c in table.columns]
+    pa_csv.write_csv(pa.table(safe, names=table.column_names), path)  # read back exactly
     return path

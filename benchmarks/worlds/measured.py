@@ -55,7 +55,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file; none where there is no such file."""
     if not path.exists():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 

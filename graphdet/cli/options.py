@@ -179,3 +179,12 @@ def opened(
             found.close()
 
     return store()
+
+
+RawCsv = Annotated[
+    bool,
+    typer.Option(
+        "--raw-csv",
+        help="Write the tables once more into DIR/raw, ids exactly as in the log: for programs.",
+    ),
+]

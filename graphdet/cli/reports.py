@@ -73,13 +73,14 @@ def report_command(
         float,
         typer.Option("--narrative-timeout", metavar="S", min=0.1, help="Seconds to wait for each answer."),
     ] = 60.0,
+    raw_csv: options.RawCsv = False,
     by: By = None,
     store: options.StoreUrl = None,
     json: options.Json = False,
 ) -> None:
     """Write the findings of a store to DIR, or the files of some rings, and note in its audit log who did.
 
-    A ring's page holds the case in words and pictures, and how to find it again. csv is safe to open in a
+    A ring's page holds the case in words and pictures, and how to find it again. CSV is safe to open in a
     spreadsheet: a text that could run as a formula has an apostrophe before it.
 
     --narrative sends numbered facts, with placeholders for all ids, and keeps of the answer only sentences that cite
@@ -97,7 +98,7 @@ def report_command(
     narrator = _narrator(narrative, narrative_model, narrative_timeout)
     with options.opened(store) as source:
         names = _names(key_file, new_key, source.url, out) if pseudonymise else None
-        asked = Asked(tuple(ring or ()), formats, names, narrator)
+        asked = Asked(tuple(ring or ()), formats, names, narrator, raw_csv)
         written = write_report(
             source, out.absolute(), asked=asked, listener=noted(by), progress=make_progress()
         )

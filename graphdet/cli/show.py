@@ -14,7 +14,7 @@ from rich.text import Text
 
 from graphdet import words
 from graphdet.files import plain
-from graphdet.reports.csv_tables import csv_parts, sheet
+from graphdet.reports.csv_tables import CsvForm, csv_parts
 
 if TYPE_CHECKING:
     from graphdet.lab.scoreboard import Scoreboard
@@ -33,17 +33,12 @@ def print_json(document: Any) -> None:
 
 def print_csv(table: pa.Table) -> None:
     """Write a table as CSV on stdout, ids exactly as they are."""
-    sys.stdout.writelines(csv_parts(table))
+    sys.stdout.writelines(csv_parts(table, CsvForm.raw))
 
 
 def print_sheet(table: pa.Table) -> None:
     """Write a table on stdout as CSV that is safe to open in a spreadsheet; lists become JSON."""
-
-    def cell(value: Any) -> str | int | float | None:
-        return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
-
-    rows = ([cell(value) for value in row.values()] for row in table.to_pylist())
-    sys.stdout.write(sheet(table.column_names, rows))
+    sys.stdout.writelines(csv_parts(table, CsvForm.safe))
 
 
 def console() -> Console:

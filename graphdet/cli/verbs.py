@@ -36,6 +36,7 @@ def run_command(
     train: Annotated[
         options.Train, typer.Option("--train", help="Train on the log first; auto: where it has times.")
     ] = options.Train.auto,
+    raw_csv: options.RawCsv = False,
     by: By = None,
     json: options.Json = False,
 ) -> None:
@@ -63,6 +64,7 @@ def run_command(
             device=device.value,
             model_dir=options.model_folder(model) if model is not None else None,
             train=train.value,
+            raw_csv=raw_csv,
         ),
         listener=noted(by),
         progress=make_progress(),

@@ -15,6 +15,7 @@ from graphdet.errors import InputError
 from graphdet.logs.delimited import read_delimited
 from graphdet.logs.files import find_files
 from graphdet.logs.raw import ROW, numbered_lines, shown
+from graphdet.sheets import is_neutral
 
 LABEL = "label"
 LABEL_VALUES = {"1": 1, "1.0": 1, "0": 0, "0.0": 0}  # 1.0 is what a table with gaps makes of 1
@@ -39,6 +40,7 @@ class Labels:
 def read_labels(path: str | Path) -> Labels:
     """Read labels from a CSV or TSV with the column label and one of user_id, item_id, session_id, event_id.
 
+    Ids of a file that is safe in a spreadsheet, as `suggest` writes one, are read back exactly (see graphdet.sheets).
     1 is fraud, 0 is clean, an empty label means unknown and is left out. A label that stands twice counts
     once.
 
@@ -60,6 +62,9 @@ def read_labels(path: str | Path) -> Labels:
             f" nullif(trim({raw.columns[LABEL]}), '') AS label"
             f" FROM {raw.source} t JOIN ({lines}) l ON l.row = t.{ROW}"
         )
+        marked = bench.execute("SELECT DISTINCT id FROM labels WHERE NOT regexp_matches(id, '^[A-Za-z0-9]')")
+        if is_neutral(id for (id,) in marked.fetchall()):  # filled in where graphdet wrote it
+            bench.execute("UPDATE labels SET id = substr(id, 2) WHERE starts_with(id, chr(39))")
         wrong = bench.execute(
             f"SELECT line, id, label FROM labels WHERE id IS NULL OR label NOT IN ({words})"
             " ORDER BY line LIMIT 1"

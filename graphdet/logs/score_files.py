@@ -17,6 +17,7 @@ from graphdet.logs.delimited import read_delimited
 from graphdet.logs.files import find_files
 from graphdet.logs.labels import LABEL, LABEL_VALUES
 from graphdet.logs.raw import ROW, numbered_lines, shown
+from graphdet.sheets import original_column
 
 LINE = "line"
 SCORE, FLAGGED = "score", "flagged"
@@ -132,7 +133,10 @@ def _key(path: str | Path, names: Sequence[str]) -> str:
 
 
 def _read(path: str | Path, wanted: Callable[[Sequence[str]], list[str]]) -> pa.Table:
-    """The columns that `wanted` chooses, the id first, as trimmed strings (empty is null), and each row's line."""
+    """The columns that `wanted` chooses, the id first, as trimmed strings (empty is null), and each row's line.
+
+    Ids of a file that is safe in a spreadsheet are as they were before (see graphdet.sheets).
+    """
     file = find_files([path])[0]
     if file.format not in ("csv", "tsv"):
         raise InputError(f"{path}: give a .csv or .tsv file, as graphdet writes its scores")
@@ -150,7 +154,7 @@ def _read(path: str | Path, wanted: Callable[[Sequence[str]], list[str]]) -> pa.
         table = bench.execute(
             f"SELECT {chosen}, l.line FROM {raw.source} t JOIN ({lines}) l ON l.row = t.{ROW} ORDER BY l.line"
         ).to_arrow_table()
-    table = table.rename_columns([*names, LINE])
+    table = table.set_column(0, "c0", original_column(table["c0"])).rename_columns([*names, LINE])
     absent = table.filter(table[names[0]].is_null())
     if absent.num_rows:
         raise InputError(f"{path} line {absent[LINE][0].as_py()}: the {names[0]} is missing")

@@ -1,24 +1,21 @@
 """The CSV files of the output folder: the same findings give the same bytes.
 
 Numbers have nine significant digits, booleans are true or false, times ISO 8601 in UTC, lines end in a line
-feed, and a field is quoted (RFC 4180) only when it must be. Ids are written exactly as the log has them,
-because other programs join on them: a spreadsheet may run an id such as `=cmd` as a formula, so the report
-tells people to import the columns as text. Rows go from most to least suspicious, equal ones by id.
+feed, and a field is quoted (RFC 4180) only when it must be. Rows go from most to least suspicious, equal ones by id.
 
-CSV that is safe to open in a spreadsheet: no field can run as a formula, and every text comes back.
+What lands beside the report is safe to open by a double click: no field can run as a formula (see graphdet.sheets),
+and a mark at the start tells spreadsheets that it is UTF-8. Raw tables hold ids exactly as the log has them, without
+the mark, for programs that join on them.
 
-A spreadsheet runs a field that begins with =, +, - or @ as a formula, also after white space, and some read the
-full-width forms of these signs alike. So a text that begins with one of them, with white space or a control
-character, or with an apostrophe, gets an apostrophe in front. To read a text back, remove one
-leading apostrophe if there is one; that is exact, as a text that begins with an apostrophe of its own has got one
-more. Numbers are written as they are.
-All texts are quoted. Characters that are not text (lone halves of surrogate pairs) are written as visible escapes.
+A ring's own sheets quote all texts. Characters that are not text (lone halves of surrogate pairs) are written as
+visible escapes.
 """
 
 import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum, auto
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,11 +24,23 @@ import pyarrow.compute as pc
 from graphdet import schema, words
 from graphdet.files import replacing, write_text
 from graphdet.reports.ring_data import RingData
+from graphdet.sheets import BOM, neutral, safe_column, steady
 from graphdet.tables import RingTables, require_columns
 
 SUSPECT_ORDER = (("score", "descending"), ("p_value", "ascending"), ("user_id", "ascending"))
 RING_ORDER = (("score", "descending"), ("p_value", "ascending"), ("ring_id", "ascending"))
 _ROWS_A_CHUNK = 100_000
+
+
+class CsvForm(Enum):
+    """For whom a table is written.
+
+    safe: for a person, who opens it. to_fill_in: for one who also hands it back. raw: for programs, texts as they are.
+    """
+
+    safe = auto()
+    to_fill_in = auto()
+    raw = auto()
 
 
 def write_tables(
@@ -40,6 +49,8 @@ def write_tables(
     rings: RingTables,
     leads: pa.Table,
     labelled: Mapping[str, pa.Table] | None = None,
+    *,
+    form: CsvForm = CsvForm.safe,
 ) -> dict[str, Path]:
     """Write suspects.csv, rings.csv, leads.csv, ring_members.csv and ring_items.csv into `out`.
 
@@ -90,11 +101,19 @@ def write_tables(
         order = (("score", "descending"), ("p_value", "ascending"), (f"{kind}_id", "ascending"))
         wanted.append((f"{kind}_scores.csv", table, columns, order))
     wanted.append(("leads.csv", leads, schema.LEAD_COLUMNS, ()))
-    return {name: write_csv(out / name, table, columns, order) for name, table, columns, order in wanted}
+    return {
+        name: write_csv(out / name, table, columns, order, form=form)
+        for name, table, columns, order in wanted
+    }
 
 
 def write_csv(
-    path: Path, table: pa.Table, columns: Sequence[str], order: Sequence[tuple[str, str]] = ()
+    path: Path,
+    table: pa.Table,
+    columns: Sequence[str],
+    order: Sequence[tuple[str, str]] = (),
+    *,
+    form: CsvForm = CsvForm.safe,
 ) -> Path:
     """Write the columns of a table as CSV, sorted by `order` as (column, "ascending" | "descending") pairs.
 
@@ -105,17 +124,17 @@ def write_csv(
     if order and chosen.num_rows:
         chosen = chosen.take(pc.sort_indices(chosen, sort_keys=list(order)))
     with replacing(path) as temporary, open(temporary, "wb") as handle:
-        handle.writelines(text.encode() for text in csv_parts(chosen))
+        handle.writelines(text.encode() for text in csv_parts(chosen, form))
     return path
 
 
-def csv_parts(table: pa.Table) -> Iterator[str]:
+def csv_parts(table: pa.Table, form: CsvForm) -> Iterator[str]:
     """Write a table as CSV text, part by part: the header, then some rows at a time."""
     names = pa.array(table.column_names, pa.string())
-    yield ",".join(_fields(names).to_pylist()) + "\n"
+    yield ("" if form is CsvForm.raw else BOM) + ",".join(_fields(names, form).to_pylist()) + "\n"
     for start in range(0, table.num_rows, _ROWS_A_CHUNK):
         chunk = table.slice(start, _ROWS_A_CHUNK)
-        lines = pc.binary_join_element_wise(*(_fields(column) for column in chunk.columns), ",")
+        lines = pc.binary_join_element_wise(*(_fields(column, form) for column in chunk.columns), ",")
         yield "\n".join(lines.to_pylist()) + "\n"
 
 
@@ -127,7 +146,7 @@ def _flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
-def _fields(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+def _fields(column: pa.ChunkedArray | pa.Array, form: CsvForm) -> pa.Array:
     """Write one column as CSV fields; null becomes nothing."""
     array = _flat(column)
     if pa.types.is_floating(array.type):
@@ -140,35 +159,18 @@ def _fields(column: pa.ChunkedArray | pa.Array) -> pa.Array:
                 for v in array.to_pylist()
             ]
             array = pa.array(texts, pa.string())
+        is_text = pa.types.is_string(array.type)
         array = pc.cast(array, pa.string())
-        special = pc.match_substring_regex(array, '[",\r\n]')
+        if is_text and form is not CsvForm.raw:
+            array = safe_column(array, steady if form is CsvForm.to_fill_in else neutral)
+        # Where a comma is the decimal point, a spreadsheet splits lines at semicolons.
+        special = pc.match_substring_regex(array, '[",\r\n]' if form is CsvForm.raw else '[",;\t\r\n]')
         quoted = pc.binary_join_element_wise('"', pc.replace_substring(array, '"', '""'), '"', "")
         array = pc.if_else(special, quoted, array)
     return pc.fill_null(array, "")
 
 
-FORMULA = "=+-@＝＋－＠'"
 CsvCell = str | int | float | None
-
-
-def neutral(text: str) -> str:
-    r"""Put an apostrophe before a text that a spreadsheet could run.
-
-    >>> neutral("=1+1"), neutral("plain"), neutral("'quoted"), neutral("\t=1")
-    ("'=1+1", 'plain', "''quoted", "'\t=1")
-    """
-    first = text[:1]
-    risky = first and (first in FORMULA or first.isspace() or ord(first) < 32 or not first.isprintable())
-    return f"'{text}" if risky else text
-
-
-def original(text: str) -> str:
-    """Undo `neutral`.
-
-    >>> [original(neutral(text)) for text in ("=1+1", "plain", "'quoted", "")]
-    ['=1+1', 'plain', "'quoted", '']
-    """
-    return text.removeprefix("'")
 
 
 def sheet(columns: Sequence[str], rows: Iterable[Sequence[CsvCell]]) -> str:
@@ -182,7 +184,7 @@ def sheet(columns: Sequence[str], rows: Iterable[Sequence[CsvCell]]) -> str:
         c.encode("unicode_escape").decode("ascii") if "\ud800" <= c <= "\udfff" or c == "\x00" else c
         for c in out.getvalue()
     )
-    return "\ufeff" + text
+    return BOM + text
 
 
 def _cell(value: CsvCell) -> CsvCell:
@@ -224,31 +226,3 @@ def write_ring_sheets(folder: Path, name: str, ring: RingData) -> list[Path]:
     """
     sheets = ring_sheets(ring)
     return [write_text(folder / f"{name}.{part}.csv", text) for part, text in sheets.items()]
-
-
-def write_sheets(
-    folder: Path,
-    scores: pa.Table,
-    rings: RingTables,
-    leads: pa.Table,
-    labelled: Mapping[str, pa.Table] | None = None,
-) -> list[Path]:
-    """Write the tables of the findings once more, safe to open in a spreadsheet: same names, columns and rows.
-
-    Raises:
-        GraphdetError: a file cannot be written.
-    """
-    tables: dict[str, tuple[pa.Table, Sequence[str]]] = {
-        "suspects": (scores, schema.SCORE_COLUMNS),
-        "rings": (rings.rings, schema.RING_COLUMNS),
-        "leads": (leads, schema.LEAD_COLUMNS),
-        "ring_members": (rings.members, schema.RING_MEMBER_COLUMNS),
-        "ring_items": (rings.items, schema.RING_ITEM_COLUMNS),
-    }
-    for kind, table in (labelled or {}).items():
-        tables[f"{kind}_scores"] = (table, (f"{kind}_id", *schema.LABELLED_COLUMNS))
-    written = []
-    for name, (table, columns) in tables.items():
-        rows = zip(*(table[column].to_pylist() for column in columns), strict=True)
-        written.append(write_text(folder / f"{name}.csv", sheet(columns, rows)))
-    return written

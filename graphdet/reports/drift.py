@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from graphdet.files import write_json
+from graphdet.sheets import BOM
 from graphdet.tables import RingTables
 
 DRIFT_SCHEMA = "graphdet.drift/1"
@@ -84,15 +85,20 @@ def of_folder(out: Path) -> FindingsSummary | None:
 
 def _csv(path: Path) -> pa.Table:
     with open(path, "rb") as handle:
-        names = handle.readline().decode("utf-8", "replace").strip().split(",")
+        head = handle.readline().decode("utf-8", "replace").strip()
+    names = head.removeprefix(BOM).split(",")
     types = {name: pa.string() for name in names}
-    return pyarrow.csv.read_csv(
+    table = pyarrow.csv.read_csv(
         path,
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=types, strings_can_be_null=False, include_columns=_wanted(names)
         ),
     )
+    if not head.startswith(BOM) or "user_id" not in names:  # of a version that wrote ids as they are
+        return table
+    place = table.column_names.index("user_id")
+    return table.set_column(place, "user_id", pc.replace_substring_regex(table["user_id"], "^'", ""))
 
 
 def _wanted(names: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ from graphdet.errors import UsageError
 from graphdet.learn.digests import MODEL_DIGEST
 from graphdet.ports import CaseworkStore, FindingsStore, Store
 from graphdet.progress import Progress, Silent
-from graphdet.reports.csv_tables import write_sheets, write_tables
+from graphdet.reports.csv_tables import CsvForm, write_tables
 from graphdet.reports.drift import keep_drift, of_folder, of_tables
 from graphdet.reports.pseudonyms import Pseudonyms, hide_column, hide_rings, hide_words, known_ids
 from graphdet.reports.ring_data import Decided
@@ -32,6 +32,7 @@ from graphdet.verbs.ingest import earlier_ingests
 if TYPE_CHECKING:
     from graphdet.reports.narrator import Narrator
 
+RAW = "raw"  # the folder of tables with exact ids
 RUN_INFO = "run_info"  # meta key: the summary of the last run over a store, a JSON document
 
 
@@ -43,6 +44,7 @@ class Asked:
     formats: tuple[str, ...] = DEFAULT_RING_FORMATS
     names: Pseudonyms | None = None
     narrator: "Narrator | None" = None
+    raw_csv: bool = False  # the tables once more in raw/, ids exactly as they are
 
     def __post_init__(self) -> None:
         """Check the formats.
@@ -193,11 +195,15 @@ def _findings(
         rings = hide_rings(rings, asked.names)
         labelled = {kind: hide_column(t, f"{kind}_id", kind, asked.names) for kind, t in labelled.items()}
     before, now = of_folder(out), of_tables(scores, rings)
-    write_tables(out, scores, rings, leads, labelled)
-    if "csv" in asked.formats:
-        write_sheets(out / "spreadsheet", scores, rings, leads, labelled)
-    for kind in set(schema.LABELLED_KINDS) - set(labelled):  # of an earlier run into this folder
-        (out / f"{kind}_scores.csv").unlink(missing_ok=True)
+    written = write_tables(out, scores, rings, leads, labelled)
+    if asked.raw_csv:
+        write_tables(out / RAW, scores, rings, leads, labelled, form=CsvForm.raw)
+    elif (out / RAW).is_dir():  # of an earlier run into this folder
+        for name in written:
+            (out / RAW / name).unlink(missing_ok=True)
+    for kind in set(schema.LABELLED_KINDS) - set(labelled):
+        for folder in (out, out / RAW):
+            (folder / f"{kind}_scores.csv").unlink(missing_ok=True)
     drift = keep_drift(out, before, now)
     page = overview(out, scores, rings, leads, info, drift, asked.names is not None)
     progress.done()

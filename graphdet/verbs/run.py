@@ -33,7 +33,7 @@ from graphdet.rings.find import ring_candidates
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
 from graphdet.verbs.ingest import IngestResult, ingest
-from graphdet.verbs.report import RUN_INFO, report
+from graphdet.verbs.report import RUN_INFO, Asked, report
 from graphdet.verbs.train import TrainRequest, train, without_training
 
 RECORDED_PACKAGES = (
@@ -61,6 +61,7 @@ class RunRequest:
     store_url: where the graph is kept; None: in the output folder. labels: a file of them. fdr, review: who is flagged,
     see FlagRule. device: "auto", "cpu" or "cuda". model_dir: a trained model; None trains one, if `train` (one of
     WHEN_TO_TRAIN) says so: "auto" where it pays, see untrained_because.
+    raw_csv: the tables once more in raw/, ids exactly as the log has them.
 
     Raises:
         UsageError: fdr, review or train is out of range.
@@ -74,6 +75,7 @@ class RunRequest:
     device: str = "auto"
     model_dir: Path | None = None
     train: str = WHEN_TO_TRAIN[0]
+    raw_csv: bool = False
 
     def __post_init__(self) -> None:
         FlagRule(self.fdr, self.review)  # checks them
@@ -157,7 +159,8 @@ def run(
         store.set_meta(MODEL_DIGEST, info[MODEL_DIGEST] or "")
         store.set_meta(RUN_INFO, json.dumps(info))
         with clock.stage("report"):
-            page = report(store, out, run_info=info, listener=listener, progress=progress)[0]
+            asked = Asked(raw_csv=request.raw_csv)
+            page = report(store, out, asked=asked, run_info=info, listener=listener, progress=progress)[0]
         info["stages"] = clock.stages
         info["versions"] = {name: version(name) for name in RECORDED_PACKAGES}
         write_run_json(out, info)

@@ -16,7 +16,7 @@ from graphdet.lab.suggest import suggestions_of
 from graphdet.logs.score_files import read_label_rows
 from graphdet.ports import CaseworkStore
 from graphdet.progress import Progress, Silent
-from graphdet.reports.csv_tables import write_csv
+from graphdet.reports.csv_tables import CsvForm, write_csv
 
 SUGGESTION_COLUMNS = ("user_id", "label", "score", "ring_id", "doubt", "stands_for", "reason")
 
@@ -74,5 +74,5 @@ def suggest_users(
     table, threshold = suggestions_of(scores, own, known, n)
     progress.done()
     if out is not None:
-        write_csv(out, table, SUGGESTION_COLUMNS)
+        write_csv(out, table, SUGGESTION_COLUMNS, form=CsvForm.to_fill_in)
     return Suggestions(table, threshold, int(known.sum()), len(ids))

@@ -205,9 +205,13 @@ def test_items_are_scanned_and_written(store: str, tmp_path: Path) -> None:
     document = json.loads(done.stdout)
     assert document["n_items"] == 7
     assert document["n_flagged"] == 0
-    header = (tmp_path / "found" / "items.csv").read_text().splitlines()[0]
+    header = (tmp_path / "found" / "items.csv").read_text("utf-8-sig").splitlines()[0]
     assert header.startswith("item_id,kind,p_value,q_value,flagged,")
-    assert (tmp_path / "found" / "item_accounts.csv").read_text().startswith("item_id,kind,user_id,n_acts")
+    assert (
+        (tmp_path / "found" / "item_accounts.csv")
+        .read_text("utf-8-sig")
+        .startswith("item_id,kind,user_id,n_acts")
+    )
     plain = inside("items", "--store", store)
     assert plain.stdout == "0 of 7 items are flagged.\n"
 

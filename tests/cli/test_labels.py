@@ -20,7 +20,7 @@ COLUMNS = ["score", "p_value", "flagged", "reason"]
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -90,16 +90,24 @@ def test_one_ring_in_every_format_and_nothing_else(store: str, tmp_path: Path) -
 
 
 def test_all_is_the_whole_folder_with_pages_of_flagged_rings_and_leads(store: str, tmp_path: Path) -> None:
-    done = inside("report", "--store", store, "--all", "--format", "html,csv", "--out", tmp_path)
+    words = ("report", "--store", store, "--all", "--format", "html,csv", "--out", tmp_path)
+    done = inside(*words, "--raw-csv")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Report: ")
     assert (tmp_path / "report.html").exists()
     assert {path.name for path in (tmp_path / "rings").iterdir()} == {
         f"{ring}.{part}" for ring in ("ring-1", "ring-2") for part in ("html", "members.csv", "items.csv", "acts.csv")
     }  # fmt: skip
-    assert {path.name for path in (tmp_path / "spreadsheet").iterdir()} == {
-        "suspects.csv", "rings.csv", "leads.csv", "ring_members.csv", "ring_items.csv",
-    }  # fmt: skip
+    tables = {"suspects.csv", "rings.csv", "leads.csv", "ring_members.csv", "ring_items.csv"}
+    assert {path.name for path in (tmp_path / "raw").iterdir()} == tables
+    for name in tables:
+        safe, raw = (tmp_path / name).read_text("utf-8"), (tmp_path / "raw" / name).read_text("utf-8")
+        assert safe.startswith("\ufeff")
+        assert list(csv.reader(safe[1:].replace("''", "'").splitlines())) == list(
+            csv.reader(raw.splitlines())
+        )
+    assert inside(*words).returncode == 0
+    assert list((tmp_path / "raw").iterdir()) == []  # none is left that is not of this report
     page = (tmp_path / "rings/ring-1.html").read_text(encoding="utf-8")
     assert "nobody else" in page or "not in the ring" in page  # the surroundings were read
     assert "graphdet query ring-timeline --store" in page

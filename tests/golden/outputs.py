@@ -81,7 +81,7 @@ def label_files() -> None:
         planted = {row["user_id"] for row in csv.DictReader(file)}
     with Path("world/truth_items.csv").open() as file:
         targets = {row["item_id"] for row in csv.DictReader(file)}
-    with Path("run/suspects.csv").open() as file:
+    with Path("run/suspects.csv").open(encoding="utf-8-sig") as file:
         users = sorted(row["user_id"] for row in csv.DictReader(file))[::3]
     Path("users.csv").write_text(
         "\n".join(["user_id,label", *(f"{u},{int(u in planted)}" for u in users)]) + "\n"
@@ -163,9 +163,9 @@ def learned(store: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
 
 def looked_at(store: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
     """The commands that look without learning."""
-    with Path("run/suspects.csv").open() as file:
+    with Path("run/suspects.csv").open(encoding="utf-8-sig") as file:
         first = [row["user_id"] for row in csv.DictReader(file)][:3]
-    with Path("run/rings.csv").open() as file:
+    with Path("run/rings.csv").open(encoding="utf-8-sig") as file:
         ring = next(csv.DictReader(file))["ring_id"]
     trained = ("--model", "run/model")
     yield "explain", said("explain", *first, *store, *trained, "--json")

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from graphdet import schema
 from graphdet.errors import GraphdetError
 from graphdet.files import explain_os_error, write_text
-from graphdet.reports.csv_tables import write_csv, write_tables
+from graphdet.reports.csv_tables import CsvForm, write_csv, write_tables
 from graphdet.reports.run_facts import write_run_json
 from graphdet.rings.leads import lead_table
+from graphdet.sheets import is_neutral, neutral, original, original_column, safe_column, steady
 from graphdet.tables import RingTables
 from tests.reports.report_findings import HOSTILE, make_findings
 
@@ -29,7 +32,7 @@ CONTRACT = {
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as handle:
+    with open(path, encoding="utf-8-sig", newline="") as handle:
         return list(csv.DictReader(handle, strict=True))
 
 
@@ -37,11 +40,12 @@ def test_columns_and_order_are_the_contract(tmp_path: Path) -> None:
     rings, scores, _, _ = make_findings()
     written = write_tables(tmp_path, scores, rings, lead_table(rings))
     for name, columns in CONTRACT.items():
-        rows = read(written[name])
-        assert tuple(rows[0]) == columns
+        assert tuple(read(written[name])[0]) == columns
     suspects = read(tmp_path / "suspects.csv")
     assert len(suspects) == scores.num_rows
-    keys = [(-float(row["score"]), float(row["p_value"]), row["user_id"].encode()) for row in suspects]
+    keys = [
+        (-float(row["score"]), float(row["p_value"]), original(row["user_id"]).encode()) for row in suspects
+    ]
     assert keys == sorted(keys)
     assert {row["flagged"] for row in suspects} == {"true", "false"}
     assert [row["ring_id"] for row in read(tmp_path / "rings.csv")] == ["R0001", "R0002", "R0003"]
@@ -49,12 +53,69 @@ def test_columns_and_order_are_the_contract(tmp_path: Path) -> None:
 
 def test_hostile_ids_survive_exactly(tmp_path: Path) -> None:
     rings, scores, _, _ = make_findings()
-    write_tables(tmp_path, scores, rings, lead_table(rings))
-    ids = {row["user_id"] for row in read(tmp_path / "suspects.csv")}
-    assert set(HOSTILE) <= ids
-    assert {
-        row["user_id"] for row in read(tmp_path / "ring_members.csv") if row["ring_id"] == "R0002"
-    } == set(HOSTILE)
+    for folder, form, back in ((tmp_path, CsvForm.safe, original), (tmp_path / "raw", CsvForm.raw, str)):
+        write_tables(folder, scores, rings, lead_table(rings), form=form)
+        ids = {back(row["user_id"]) for row in read(folder / "suspects.csv")}
+        assert set(HOSTILE) <= ids
+        members = [row for row in read(folder / "ring_members.csv") if row["ring_id"] == "R0002"]
+        assert {back(row["user_id"]) for row in members} == set(HOSTILE)
+
+
+EVIL = [
+    '=HYPERLINK("http://x")',
+    "=cmd|' /C calc'!A0",
+    "@SUM(1)",
+    "+1+1",
+    "-1+1",
+    "\t=1",
+    "\r=1",
+    " =1",
+    "＝1",
+    "'=1",
+]
+EVIL += [
+    "''",
+    "'a",
+    "a;=1",
+    "a\t=1",
+    'a"=1',
+    "00123",
+    "12345678901234567",
+    "3-4",
+    "1e5",
+    "TRUE",
+    "SEPT2",
+    "u1",
+    "7",
+    "größe",
+]
+
+
+def test_no_table_can_run_as_a_formula_and_every_text_comes_back(tmp_path: Path) -> None:
+    table = pa.table({"n": [-0.5] * len(EVIL), "user_id": EVIL, "list": [[name] for name in EVIL]})
+    for form in (CsvForm.safe, CsvForm.to_fill_in):
+        path = write_csv(tmp_path / "t.csv", table, ("n", "user_id", "list"), form=form)
+        assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+        rows = read(path)
+        assert [original(row["user_id"]) for row in rows] == EVIL
+        assert is_neutral(row["user_id"] for row in rows)
+        for field in (field for row in rows for field in row.values() if field != "-0.5"):
+            assert field[0] not in "=+-@＝\t\r "
+        if form is CsvForm.to_fill_in:
+            kept = [row["user_id"] for row in rows if row["user_id"][0] != "'"]
+            assert kept == ["a;=1", "a\t=1", 'a"=1', "u1", "7", "größe"]
+    raw = write_csv(tmp_path / "raw.csv", table, ("user_id",), form=CsvForm.raw)
+    with raw.open(encoding="utf-8", newline="") as handle:
+        assert [row["user_id"] for row in csv.DictReader(handle)] == EVIL
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5))
+def test_safe_columns_come_back_whatever_they_hold(texts: list[str]) -> None:
+    for safe in (neutral, steady):
+        written = safe_column(pa.array(texts), safe)
+        assert written.to_pylist() == [safe(text) for text in texts]
+        assert original_column(written).to_pylist() == texts
 
 
 def test_the_order_of_the_rows_does_not_change_the_bytes(tmp_path: Path) -> None:
@@ -70,13 +131,13 @@ def test_empty_findings_give_headers_only(tmp_path: Path) -> None:
     empty = RingTables(rings.rings.slice(0, 0), rings.members.slice(0, 0), rings.items.slice(0, 0))
     write_tables(tmp_path, scores.slice(0, 0), empty, lead_table(empty))
     for name, columns in CONTRACT.items():
-        assert (tmp_path / name).read_text() == ",".join(columns) + "\n"
+        assert (tmp_path / name).read_text("utf-8") == "\ufeff" + ",".join(columns) + "\n"
 
 
 def test_missing_numbers_are_empty_fields(tmp_path: Path) -> None:
     columns = {"a": pa.array([None, float("nan"), 1 / 3, 1e-300]), "b": pa.array(["x", None, "y,z", 'q"'])}
     path = write_csv(tmp_path / "t.csv", pa.table(columns), ("a", "b"))
-    assert path.read_text() == 'a,b\n,x\n,\n0.333333333,"y,z"\n1e-300,"q"""\n'
+    assert path.read_text("utf-8-sig") == 'a,b\n,x\n,\n0.333333333,"y,z"\n1e-300,"q"""\n'
 
 
 def test_labelled_things_get_their_own_file(tmp_path: Path) -> None:

@@ -117,6 +117,9 @@ def test_a_store_gives_a_labels_file_to_fill_in(store: DuckDBStore, tmp_path: Pa
     assert all("score" in reason for reason in table["reason"].to_pylist())
     first = found.table["user_id"].to_pylist()
     (tmp_path / "known.csv").write_text("user_id,label\n" + "".join(f"{name},1\n" for name in first))
+    assert (
+        (tmp_path / "ask.csv").read_text("utf-8").startswith("\ufeff")
+    )  # see tests/logs/test_label_files.py
     rest = suggest_users(store, 50, labels=tmp_path / "known.csv").table["user_id"].to_pylist()
     assert sorted(rest + first) == sorted(users)
 

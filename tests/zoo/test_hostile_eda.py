@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from graphdet.reports.csv_tables import FORMULA
 from graphdet.reports.eda.page import OUTLIERS
+from graphdet.sheets import FORMULA
 from tests.cli.command_line import assert_one_clear_message, inside, small_log
 from tests.store.chromium import watched_pages
 from tests.zoo.hostile import NAMES

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from graphdet import schema
 from graphdet.reports.context import Matched, OrganicNull, Outsider, Surroundings
-from graphdet.reports.csv_tables import FORMULA, original, write_sheets
+from graphdet.reports.csv_tables import write_tables
 from graphdet.reports.report_page import overview
 from graphdet.reports.ring_data import Act, Item, Member, RingData, RingSession, SharedEntity
 from graphdet.reports.ring_files import write_ring
@@ -21,6 +21,7 @@ from graphdet.reports.ring_names import RING_FORMATS
 from graphdet.reports.run_facts import Query, RunFacts
 from graphdet.rings.finding import Reason
 from graphdet.rings.leads import lead_table
+from graphdet.sheets import FORMULA, original
 from graphdet.tables import RingTables
 from tests.store.chromium import watched_pages
 from tests.zoo.hostile import NAMES
@@ -120,7 +121,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "fdr": 0.05,
     }
     overview(folder, scores, rings, lead_table(rings), info)
-    write_sheets(folder / "spreadsheet", scores, rings, lead_table(rings))
+    write_tables(folder / "spreadsheet", scores, rings, lead_table(rings))
     return folder
 
 

@@ -34,6 +34,6 @@ def test_a_hub_and_a_star_go_through_the_whole_run(tmp_path: Path) -> None:
     log = write_hub_log(tmp_path / "hub.parquet")
     done = graphdet("run", log, "--config", "simulated", "--out", tmp_path / "out")  # within its 300 s
     assert done.returncode == 0, done.stderr
-    with (tmp_path / "out" / "suspects.csv").open(encoding="utf-8", newline="") as file:
+    with (tmp_path / "out" / "suspects.csv").open(encoding="utf-8-sig", newline="") as file:
         users = [row["user_id"] for row in csv.DictReader(file)]
     assert len(users) == len(set(users)) == N_ORDINARY + N_STAR + 1
