@@ -1,10 +1,10 @@
 """graphdet export and score-one: scoring accounts without torch."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -95,9 +95,8 @@ def score_one(
         scorer = account_scorer(source, folder, seed=seed, progress=make_progress())
     if stream:
         say("ready")
-        for line in sys.stdin:
-            if line.strip():
-                print(_answer(scorer, line), flush=True)
+        for line in _requests(sys.stdin.buffer):
+            print(_answer(scorer, line), flush=True)
         return
     found = [scorer.score(name) for name in dict.fromkeys(users or ())]
     if json:
@@ -123,18 +122,43 @@ def score_one(
     show.print_rows(columns, rows)
 
 
-def _answer(scorer: Any, line: str) -> str:
-    """One line of JSON for one request; what is wrong with it is said in `error`."""
+_MOST_CHARS = 500  # of what is wrong with a request
+_MOST_BYTES = 16 << 20  # of a request; what is longer is answered with an error and passed over
+
+
+def _requests(stream: BinaryIO) -> Iterator[bytes | None]:
+    """Lines that are not blank; None for one that is too long, of which no more than that is ever in memory."""
+    while line := stream.readline(_MOST_BYTES + 1):
+        if len(line) > _MOST_BYTES:
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(_MOST_BYTES)
+            yield None
+        elif line.strip():
+            yield line
+
+
+def _answer(scorer: Any, line: bytes | None) -> str:
+    """One line of JSON for one request; what is wrong with it is said in `error`, and the next one is served."""
     import json
 
+    from graphdet.files import half_pairs_escaped, plain
     from graphdet.serving.acts import parse_acts
 
+    def no_number(text: str) -> None:
+        raise InputError(f"{text} is no number that JSON has")
+
     try:
-        text = line.strip()
-        asked = json.loads(text) if text.startswith("{") else {"user_id": text}
-        if set(asked) - {"user_id", "acts"} or not isinstance(asked.get("user_id"), str):
+        if line is None:
+            raise InputError(f"the request is longer than {_MOST_BYTES >> 20} MiB")
+        text = line.decode("utf-8-sig").strip()
+        known = json.loads(text, parse_constant=no_number) if text.startswith("{") else {"user_id": text}
+        if set(known) - {"user_id", "acts"} or not isinstance(known.get("user_id"), str):
             raise InputError("a request is a user id, or an object with user_id and maybe acts")
-        found = scorer.score(asked["user_id"], parse_acts(asked.get("acts", [])))
-    except (GraphdetError, ValueError) as error:
-        return json.dumps({"error": str(error)}, ensure_ascii=False)
-    return json.dumps(found, ensure_ascii=False)
+        found = scorer.score(known["user_id"], parse_acts(known.get("acts", [])))
+    except UnicodeDecodeError as error:
+        found = {"error": f"the request is not UTF-8 (byte {error.start})"}
+    except RecursionError:
+        found = {"error": "the request is nested too deep"}
+    except (GraphdetError, ValueError, OverflowError, MemoryError) as error:
+        found = {"error": str(error)[:_MOST_CHARS] or type(error).__name__}
+    return half_pairs_escaped(json.dumps(plain(found), ensure_ascii=False))

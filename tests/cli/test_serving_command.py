@@ -32,12 +32,17 @@ def test_export_then_score_one_and_a_stream(world: World, tmp_path: Path) -> Non
     at = int(world.graph.at_ms.max())
     acts = [{"item_id": world.graph.item_ids[0].as_py(), "at_ms": at}]
     requests = (user, json.dumps({"user_id": "stranger", "acts": acts}), "nobody", '{"user_id": 3}', "{", "")
+    deep, long = "[" * 100_000, "9" * 5_000
+    wrong = (deep, *(f'[{{"item_id": "i", "at_ms": {at}}}]' for at in (long, "NaN")))
+    requests += tuple(f'{{"user_id": "x", "acts": {text}}}' for text in wrong)
+    requests += ("x" * (17 << 20), '{"user_id": "\\ud800"}', "caf\udce9", "9" * 10_000, user)
     process = subprocess.run(
         [*COMMAND, "score-one", "--stream", "--store", store, "--model", str(out)],
         input="\n".join(requests) + "\n",
         env=environment(),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="surrogateescape",
         timeout=300,
         check=False,
     )
@@ -46,8 +51,20 @@ def test_export_then_score_one_and_a_stream(world: World, tmp_path: Path) -> Non
     assert lines[0] == found[0]
     assert lines[1]["n_new_acts"] == 1
     assert "no user 'nobody'" in lines[2]["error"]
-    assert all("error" in line for line in lines[3:])
-    assert len(lines) == 5
+    assert all("error" in line for line in lines[3:-1])
+    said = (
+        "nested too deep",
+        "digits",
+        "NaN is no number",
+        "longer than 16 MiB",
+        "no user",
+        "not UTF-8",
+        "no user",
+    )
+    for line, words in zip(lines[5:-1], said, strict=True):
+        assert words in line["error"]
+        assert len(line["error"]) <= 500
+    assert lines[-1] == found[0]  # whatever came before, the next one is served
 
 
 def test_wrong_requests_are_told_clearly(world: World, tmp_path: Path) -> None:
