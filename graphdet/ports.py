@@ -64,6 +64,13 @@ class GraphStore(AddressedStore, Protocol):
     def sources(self) -> dict[str, Source]:
         """Ingests that are complete, by digest."""
 
+    def forget(self) -> None:
+        """Empty the store of logs, scores and rings; decisions, the audit log and the history of rings stay.
+
+        Killed in between, the store says that an ingest is unfinished until it is repeated.
+        """
+        ...
+
     def write_log(self, log: LogTables, source: Source, progress: Progress) -> None:
         """Add a cleaned log.
 

@@ -13,7 +13,7 @@ LONG_FUNCTIONS = {
     "graphdet/api.py::evaluate": 63,
     "graphdet/cli/lab.py::evaluate_command": 74,
     "graphdet/cli/lab.py::tune_command": 68,
-    "graphdet/cli/reports.py::report_command": 79,
+    "graphdet/cli/reports.py::report_command": 80,
     "graphdet/cli/simulated.py::simulate_command": 113,
     "graphdet/detect/score.py::score_graph": 72,
     "graphdet/eda/features.py::outliers": 60,

@@ -188,3 +188,11 @@ RawCsv = Annotated[
         help="Write the tables once more into DIR/raw, ids exactly as in the log: for programs.",
     ),
 ]
+
+Fresh = Annotated[
+    bool,
+    typer.Option(
+        "--fresh",
+        help="First forget what the store holds of logs, scores and rings; decisions and the audit log stay.",
+    ),
+]

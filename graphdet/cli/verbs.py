@@ -37,6 +37,7 @@ def run_command(
         options.Train, typer.Option("--train", help="Train on the log first; auto: where it has times.")
     ] = options.Train.auto,
     raw_csv: options.RawCsv = False,
+    fresh: options.Fresh = False,
     by: By = None,
     json: options.Json = False,
 ) -> None:
@@ -65,6 +66,7 @@ def run_command(
             model_dir=options.model_folder(model) if model is not None else None,
             train=train.value,
             raw_csv=raw_csv,
+            fresh=fresh,
         ),
         listener=noted(by),
         progress=make_progress(),
@@ -117,6 +119,7 @@ def ingest_command(
             "--import-files", metavar="DIR", help="Only write the files for neo4j-admin database import."
         ),
     ] = None,
+    fresh: options.Fresh = False,
     json: options.Json = False,
 ) -> None:
     """Read and clean LOGs and add them to a store.
@@ -134,7 +137,7 @@ def ingest_command(
     from graphdet.verbs.ingest import ingest as add
 
     with options.opened(store, create=True) as target:
-        result = add(target, logs, settings, rejects=rejects, progress=make_progress())
+        result = add(target, logs, settings, rejects=rejects, fresh=fresh, progress=make_progress())
         counts = target.counts() if json else {}  # counting takes a while, so only when asked for
     for warning in result.warnings:
         say(f"Warning: {warning}")

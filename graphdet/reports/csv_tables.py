@@ -64,36 +64,18 @@ def write_tables(
         ValueError: a table lacks a column of the contract.
     """
     require_columns(scores.column_names, schema.SCORE_COLUMNS, "scores")
+    members = (("ring_id", "ascending"), ("score", "descending"), ("user_id", "ascending"))
+    items = (
+        ("ring_id", "ascending"),
+        ("n_users", "descending"),
+        ("lift", "descending"),
+        ("item_id", "ascending"),
+    )
     wanted: list[tuple[str, pa.Table, Sequence[str], tuple[tuple[str, str], ...]]] = [
-        (
-            "suspects.csv",
-            scores,
-            schema.SCORE_COLUMNS,
-            SUSPECT_ORDER,
-        ),
-        (
-            "rings.csv",
-            rings.rings,
-            schema.RING_COLUMNS,
-            RING_ORDER,
-        ),
-        (
-            "ring_members.csv",
-            rings.members,
-            schema.RING_MEMBER_COLUMNS,
-            (("ring_id", "ascending"), ("score", "descending"), ("user_id", "ascending")),
-        ),
-        (
-            "ring_items.csv",
-            rings.items,
-            schema.RING_ITEM_COLUMNS,
-            (
-                ("ring_id", "ascending"),
-                ("n_users", "descending"),
-                ("lift", "descending"),
-                ("item_id", "ascending"),
-            ),
-        ),
+        ("suspects.csv", scores, schema.SCORE_COLUMNS, SUSPECT_ORDER),
+        ("rings.csv", rings.rings, schema.RING_COLUMNS, RING_ORDER),
+        ("ring_members.csv", rings.members, schema.RING_MEMBER_COLUMNS, members),
+        ("ring_items.csv", rings.items, schema.RING_ITEM_COLUMNS, items),
     ]
     for kind, table in (labelled or {}).items():
         columns = (f"{kind}_id", *schema.LABELLED_COLUMNS)

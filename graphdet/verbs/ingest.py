@@ -9,15 +9,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from graphdet.config import Config, config_digest
+from graphdet.config.values import legible
 from graphdet.errors import ConfigError, GraphdetError
 from graphdet.logs import CleanLog, read_log
 from graphdet.logs.files import LogDigest, LogFile, find_files, log_digest
+from graphdet.logs.frames import FRAME
 from graphdet.ports import GraphStore, MetaStore, Source, Store
 from graphdet.progress import Progress, Silent
 from graphdet.tables import Frame
 
+READING_PREFIX = (
+    "reading_of."  # meta key of the config that an ingest was read by, followed by the digest of its source
+)
 META_PREFIX = "ingest."  # meta key of what an ingest was, followed by the digest of its source
 
 
@@ -81,16 +87,19 @@ def ingest(
     config: Config,
     *,
     rejects: Path | None = None,
+    fresh: bool = False,
     progress: Progress | None = None,
 ) -> IngestResult:
     """Add log files to a store; a file that it has already, read with the same config, is left out.
 
     Killed anywhere and repeated, it ends as if never killed. Files are compared by their bytes, so a pattern
     that matches one more file each day adds that one only. `rejects` is where rejects.csv goes; it is written
-    anew each time, also when nothing else is to do.
+    anew each time, also when nothing else is to do. `fresh`: once the files are read, the store forgets what it held
+    of logs, scores and rings; decisions stay.
 
     Raises:
-        ConfigError: the store has a log with times and this one has none, or the other way round.
+        ConfigError: the store has a log with times and this one has none, or the other way round; or it has read one of
+            the files, or any file by a config of this name, with other settings: both readings would count.
         InputError: a file cannot be used, or no usable row is left.
         TooManyRejects: more than `[reject] max_share` of the rows were rejected; only rejects.csv is written.
         StoreError, StoreBusy: the store cannot be written; repeating is safe.
@@ -98,12 +107,13 @@ def ingest(
     progress = progress or Silent()
     started = time.perf_counter()
     files = find_files(paths)
-    earlier = earlier_ingests(store)
+    earlier = {} if fresh else earlier_ingests(store)
     digest, meaning = log_digest(files, config), config_digest(config)
-    new, skipped, warnings = _sort_out(files, digest, meaning, earlier)
+    new, skipped = _sort_out(files, digest, meaning, earlier)
     if not new:
         result = _repeat(store, files, config, digest, earlier, rejects, progress)
         return replace(result, read_s=time.perf_counter() - started)
+    _check_reading(store, config, digest, earlier)
     _check_times(store, config, earlier)
     with store.bench.borrow() as connection:
         clean = read_log(
@@ -111,18 +121,21 @@ def ingest(
             [file.path for file in new],
             config,
             rejects=rejects,
-            existing_sessions=_existing_sessions(store),
+            existing_sessions=None if fresh else _existing_sessions(store),
             progress=progress,
         )
         read = time.perf_counter()
         result = replace(
             _result(clean, config),
-            warnings=(*warnings, *clean.warnings),
+            warnings=tuple(clean.warnings),
             skipped=tuple(file.path for file in skipped),
         )
         names = tuple(path for path, _, _ in clean.files)
         source = Source(clean.digest, names, clean.n_rows, clean.n_rejects)
+        if fresh:
+            store.forget()
         store.write_log(clean.tables, source, progress)
+    store.set_meta(READING_PREFIX + result.digest, json.dumps(asdict(config), sort_keys=True))
     # After the log: were we killed before this line, the digest of the source alone still tells a repeat.
     note_ingest(store, result)
     return replace(result, read_s=read - started, write_s=time.perf_counter() - read)
@@ -143,6 +156,53 @@ def _result(clean: CleanLog, config: Config) -> IngestResult:
     )
 
 
+def _check_reading(
+    store: Store, config: Config, digest: LogDigest, earlier: dict[str, IngestResult | None]
+) -> None:
+    """Refuse to add a second reading of the same log to a store: by a config that was corrected, for example."""
+    meaning, shas = config_digest(config), {sha for _, sha in digest.files}
+    paths = {Path(path).resolve() for path, _ in digest.files}
+    for name, known in earlier.items():
+        if known is None or known.config_digest == meaning:
+            continue
+        kept = store.meta(READING_PREFIX + name)
+        before: dict[str, Any] = json.loads(kept) if kept else {}
+        same_file = [path for path, sha, _ in known.files if sha in shas or Path(path).resolve() in paths]
+        if not same_file and (before.get("name") != config.name or config.name == FRAME):
+            continue
+        what = f"{same_file[0]} is" if same_file else f"a log that the config {config.name} described is"
+        raise ConfigError(
+            f"{what} in {store.url} already, read with other settings ({_differences(before, config)}); both readings "
+            "would count side by side. To forget the first (decisions stay) run again with --fresh and all files; or "
+            "use another --out or --store"
+        )
+
+
+def _differences(before: dict[str, Any], config: Config) -> str:
+    """Say which settings differ between the config of an earlier ingest and this one."""
+    if not before:
+        return "which, an older version did not keep"
+    now = json.loads(json.dumps(asdict(config)))
+    found = []
+    for table in now:
+        if table in ("name", "max_reject_share") or before.get(table) == now[table]:
+            continue
+        was, is_ = before.get(table), now[table]
+        if not isinstance(was, dict) or not isinstance(is_, dict):
+            found.append(f"{table} was {_setting(was)}, is {_setting(is_)}")
+            continue
+        for key in sorted({*was, *is_}):
+            old, new = was.get(key), is_.get(key)
+            if old != new:
+                found.append(f"[{table}] {key} was {_setting(old)}, is {_setting(new)}")
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    return "; ".join(found[:5]) + more
+
+
+def _setting(value: Any) -> str:
+    return "not set" if value is None else legible(value)
+
+
 def _check_times(store: Store, config: Config, earlier: dict[str, IngestResult | None]) -> None:
     """Refuse to mix events whose time is known with events whose time is not: that would order them all the same."""
     timed = config.columns.timestamp is not None
@@ -155,22 +215,18 @@ def _check_times(store: Store, config: Config, earlier: dict[str, IngestResult |
 
 def _sort_out(
     files: Sequence[LogFile], digest: LogDigest, meaning: str, earlier: dict[str, IngestResult | None]
-) -> tuple[list[LogFile], list[LogFile], list[str]]:
-    """Tell new files from those the store has; warn of those it has by another config."""
+) -> tuple[list[LogFile], list[LogFile]]:
+    """Tell new files from those the store has."""
     if digest.digest in earlier:
-        return [], list(files), []
+        return [], list(files)
     known = {
         (sha, result.config_digest) for result in earlier.values() if result for _, sha, _ in result.files
     }
-    new, skipped, warnings = [], [], []
-    for file, (path, sha) in zip(files, digest.files, strict=True):
-        if (sha, meaning) in known:
-            skipped.append(file)
-            continue
-        new.append(file)
-        if any(sha == other for other, _ in known):
-            warnings.append(f"{path}: the store has this file already by another config; both now count")
-    return new, skipped, warnings
+    new: list[LogFile] = []
+    skipped: list[LogFile] = []
+    for file, (_, sha) in zip(files, digest.files, strict=True):
+        (skipped if (sha, meaning) in known else new).append(file)
+    return new, skipped
 
 
 def _repeat(

@@ -61,7 +61,8 @@ class RunRequest:
     store_url: where the graph is kept; None: in the output folder. labels: a file of them. fdr, review: who is flagged,
     see FlagRule. device: "auto", "cpu" or "cuda". model_dir: a trained model; None trains one, if `train` (one of
     WHEN_TO_TRAIN) says so: "auto" where it pays, see untrained_because.
-    raw_csv: the tables once more in raw/, ids exactly as the log has them.
+    raw_csv: the tables once more in raw/, ids exactly as the log has them. fresh: the store forgets what it held of
+    logs and findings.
 
     Raises:
         UsageError: fdr, review or train is out of range.
@@ -76,6 +77,7 @@ class RunRequest:
     model_dir: Path | None = None
     train: str = WHEN_TO_TRAIN[0]
     raw_csv: bool = False
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         FlagRule(self.fdr, self.review)  # checks them
@@ -124,7 +126,8 @@ def run(
         if given is not None and given.key == "event_id":
             store.events()  # a store that keeps none says so before the long work
         with clock.stage("ingest"):
-            read = ingest(store, paths, config, rejects=out / "rejects.csv", progress=progress)
+            rejects = out / "rejects.csv"
+            read = ingest(store, paths, config, rejects=rejects, fresh=request.fresh, progress=progress)
         learned: dict[str, Any] = {}
         label_warnings: list[str] = []
         if given is not None and not of_users:

@@ -17,7 +17,9 @@ suites but `MetaConformance` need `write_log`. Expected values come from the sam
 store; what only one store does (locks, bulk loads, events that it keeps) is tested in its own module.
 """
 
+from graphdet.casework.decisions import put_on_list
 from graphdet.ports import Store
+from graphdet.progress import Silent
 from tests.store.audit_conformance import AuditConformance
 from tests.store.casework_conformance import CaseworkConformance
 from tests.store.checks import check_graph, rows_of, write
@@ -32,7 +34,9 @@ from tests.store.sample_logs import (
     WEIRD_IDS,
     SampleLog,
     findings,
+    log_tables,
     score_row,
+    source,
     table,
 )
 
@@ -70,6 +74,21 @@ class StoreConformance(
         assert rings.rings.schema.equals(table([], RINGS).schema)
         assert store.meta("none") is None
         assert rows_of(store.neighbourhood(["u"], 2), INTERACTIONS) == []
+
+    def test_forgetting_leaves_decisions_alone(self, store: Store) -> None:
+        log, scores, rings = findings()
+        for _ in range(2):
+            store.write_log(log_tables(store.bench, log), source("one", log), Silent())
+            store.write_scores(scores)
+            store.write_rings(rings)
+            store.set_meta("note", "kept")
+            put_on_list(store, "deny", ["u1"], who="me")
+            n_decisions = len(store.audit().entries)
+            store.forget()
+            assert set(store.counts().values()) == {0}
+            assert (store.sources(), store.meta("note")) == ({}, None)
+            assert store.scores().num_rows == store.rings().rings.num_rows == 0
+            assert len(store.audit().entries) == n_decisions > 0
 
     def test_weird_ids_survive(self, store: Store) -> None:
         ids = WEIRD_IDS

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from graphdet.casework.decisions import put_on_list
 from graphdet.config import Columns, Config, Read, Time
 from graphdet.errors import ConfigError, InputError, TooManyRejects, UsageError
 from graphdet.logs import read_log
@@ -156,13 +157,49 @@ def test_a_growing_pattern_adds_only_the_new_file(store: Store, tmp_path: Path) 
     whole.close()
 
 
-def test_another_config_counts_again_with_a_warning(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("corrected", ["the same file", "grown", "another file"])
+def test_a_corrected_config_is_refused_until_the_first_reading_is_forgotten(
+    store: Store, tmp_path: Path, corrected: str
+) -> None:
+    swapped = replace(
+        CONFIG,
+        columns=replace(CONFIG.columns, user_id=CONFIG.columns.item_id, item_id=CONFIG.columns.user_id),
+    )
     path = write_csv(tmp_path / "a.csv", lines(0))
-    ingest(store, [path], CONFIG)
-    other = Config(name="other", columns=CONFIG.columns, time=CONFIG.time, gap_s=60)
-    result = ingest(store, [path], other)
-    assert not result.already
-    assert any("another config" in warning for warning in result.warnings)
+    ingest(store, [path], replace(swapped, gap_s=60.0))
+    if corrected == "grown":
+        write_csv(path, lines(0) + lines(1))
+    elif corrected == "another file":
+        path = write_csv(tmp_path / "b.csv", lines(1))
+    before = graph_of(store)
+    with pytest.raises(ConfigError) as caught:
+        ingest(store, [path], CONFIG)
+    for words in (
+        "[columns] item_id was",
+        "user_id was",
+        "gap_s was 60.0, is 1800.0",
+        "--fresh",
+        "other settings",
+    ):
+        assert words in str(caught.value)
+    assert graph_of(store) == before
+    with pytest.raises(InputError):
+        ingest(store, [tmp_path / "typo.csv"], CONFIG, fresh=True)
+    assert graph_of(store) == before  # nothing is forgotten for nothing
+    put_on_list(store, "deny", ["u1"], who="me")
+    assert ingest(store, [path], CONFIG, fresh=True).n_events > 0
+    assert len(store.audit().entries) == 1
+    assert len(store.sources()) == 1
+    whole = open_store(str(tmp_path / "whole.duckdb"))
+    ingest(whole, [path], CONFIG)
+    assert graph_of(store) == graph_of(whole)
+    whole.close()
+
+
+def test_logs_of_two_kinds_may_share_a_store(store: Store, tmp_path: Path) -> None:
+    ingest(store, [write_csv(tmp_path / "a.csv", lines(0))], CONFIG)
+    other = replace(CONFIG, name="other", gap_s=60.0)
+    assert ingest(store, [write_csv(tmp_path / "b.csv", lines(1))], other).n_events == len(lines(1))
 
 
 def test_too_many_rejects_write_nothing_but_the_rejects(store: Store, tmp_path: Path) -> None:

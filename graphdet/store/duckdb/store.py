@@ -143,6 +143,12 @@ class DuckDBStore:
             progress.done()
         self._forget_read_interactions()
 
+    def forget(self) -> None:
+        """Empty the store of logs, scores and rings, all at once; decisions and the history of rings stay."""
+        with self._transaction("emptying") as connection:
+            tables.empty(connection)
+        self._forget_read_interactions()
+
     def _forget_read_interactions(self) -> None:
         self._connection.execute(f"DROP TABLE IF EXISTS temp.{READ_INTERACTIONS}")
         self._has_read_interactions = False

@@ -211,15 +211,36 @@ def _create_table(
         connection.execute("INSERT INTO audit_head VALUES (?, ?)", [audit.Head().count, audit.Head().hash])
 
 
+_KEPT = ("ring_history", "audit", "audit_head")  # what people decided, and on what
+
+
+def empty(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make all tables anew but those of decisions, within a transaction."""
+    for what in ("view", "table"):
+        found = connection.execute(
+            f"SELECT {what}_name FROM duckdb_{what}s() WHERE NOT internal AND NOT temporary"
+        ).fetchall()
+        for name in {name for (name,) in found} - set(_KEPT):
+            connection.execute(f"DROP {what} {quoted(name)}")
+    _make(
+        connection, {name: columns for name, columns in (TABLES | LATER_TABLES).items() if name not in _KEPT}
+    )
+
+
 def _create(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("BEGIN")
-    for name, columns in (TABLES | LATER_TABLES).items():
+    _make(connection, TABLES | LATER_TABLES)
+    connection.execute("COMMIT")
+
+
+def _make(connection: duckdb.DuckDBPyConnection, wanted: dict[str, dict[str, str]]) -> None:
+    """Make tables, the views over them, and the mark of the version."""
+    for name, columns in wanted.items():
         _create_table(connection, name, columns)
     for name, select in VIEWS.items():
         connection.execute(f"CREATE VIEW {name} AS {select}")
     show_events(connection)
     connection.execute("INSERT INTO meta VALUES (?, ?)", [VERSION_KEY, SCHEMA_VERSION])
-    connection.execute("COMMIT")
 
 
 def quoted(name: str) -> str:

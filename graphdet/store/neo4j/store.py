@@ -124,6 +124,17 @@ class Neo4jStore:
             writing.unstage(self._connection)
             self._kept.clear()
 
+    def forget(self) -> None:
+        """Empty the store of logs, scores and rings, some thousand nodes at a time; decisions stay.
+
+        Nodes that graphdet did not make are left alone.
+        """
+        self._client.run(cypher("write/reopen-ingests"))
+        self._client.run(cypher("write/clear-rings"))
+        writing.repeat(self._client, cypher("write/clear-log"))
+        self._client.run(cypher("write/clear-ingests"))
+        self._kept.clear()
+
     def _may_load_in_bulk(self) -> bool:
         place = home_of(self.url)
         ours = place is not None and place.note().get("kind") == "java" and place.is_running()
