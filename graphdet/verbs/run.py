@@ -120,7 +120,7 @@ def run(
     if of_users and request.train == "never":
         raise UsageError("--labels of users train a model, and --train never forbids it: give one of the two")
     make_folder(out)
-    clock = Clock()
+    clock, asked = Clock(), Asked(raw_csv=request.raw_csv)
     store = open_store(request.store_url or f"duckdb:///{(out / 'graph.duckdb').resolve()}")
     try:
         if given is not None and given.key == "event_id":
@@ -162,7 +162,6 @@ def run(
         store.set_meta(MODEL_DIGEST, info[MODEL_DIGEST] or "")
         store.set_meta(RUN_INFO, json.dumps(info))
         with clock.stage("report"):
-            asked = Asked(raw_csv=request.raw_csv)
             page = report(store, out, asked=asked, run_info=info, listener=listener, progress=progress)[0]
         info["stages"] = clock.stages
         info["versions"] = {name: version(name) for name in RECORDED_PACKAGES}
