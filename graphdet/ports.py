@@ -5,6 +5,7 @@ all of them together, for whoever opens and closes one.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -206,3 +207,31 @@ class Store(CaseworkStore, QueryStore, MetaStore, Protocol):
 
     def close(self) -> None:
         """Release the store."""
+
+
+class LiveStore(Store, Protocol):
+    """A store that is kept current while its log grows (DuckDB).
+
+    Besides the graph it has the open rows, cleaned rows that detection still looks at, and the outbox of alerts.
+    """
+
+    def transaction(self, doing: str) -> AbstractContextManager[object]:
+        """Everything that is written in the block is there at its end, or nothing; may be nested."""
+
+    def append_log(self, log: LogTables, source: Source) -> None:
+        """Add a part of a log that grows; `source` replaces what is known of the log's earlier parts."""
+
+    def open_rows(self, since_ms: int | None = None) -> Frame | None:
+        """The open rows with since_ms <= at_ms; None before there were any."""
+
+    def add_open_rows(self, rows: Frame) -> None:
+        """Add open rows; all have the columns of the first ones."""
+
+    def close_rows(self, before_ms: int) -> None:
+        """Forget the open rows with at_ms < before_ms; their events stay."""
+
+    def add_alerts(self, alerts: pa.Table) -> None:
+        """Add alerts to the outbox (schema.ALERT_COLUMNS without seq), numbered on."""
+
+    def alerts(self, after: int = 0) -> pa.Table:
+        """The alerts of the outbox (schema.ALERT_COLUMNS) with seq > after, the oldest first."""

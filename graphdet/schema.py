@@ -96,6 +96,16 @@ RING_HISTORY_COLUMNS = (
     "members",
     "items",
 )
+# What people are told while a log grows: see live.alerts.
+ALERT_COLUMNS = (
+    "seq",  # BIGINT, from 1
+    "key",  # VARCHAR, the same whenever the same alert is sent again
+    "at",  # ISO 8601 UTC with milliseconds: when it was found
+    "kind",
+    "ring_id",  # VARCHAR or null
+    "severity",
+    "alert",  # VARCHAR, JSON: the whole alert
+)
 # How loudly a node of the graph asks to be looked at; a property of nodes in Neo4j, made anew by every run. Users and
 # rings have the band of their own finding, an item that of the loudest ring that pushes it, an entity that of its
 # suspects: two make it high, one medium.

@@ -14,6 +14,7 @@ from graphdet.cli import (
     casework,
     explore,
     lab,
+    live,
     look,
     models,
     neo4j,
@@ -54,6 +55,7 @@ def _top(
 for _name, _command in (
     ("run", verbs.run_command),
     ("ingest", verbs.ingest_command),
+    ("watch", live.watch_command),
     ("train", verbs.train_command),
     ("score", verbs.score_command),
     ("rings", verbs.rings_command),

@@ -95,7 +95,7 @@ def read_log(
         progress.start("read", len(files))
         raws = []
         for file in files:
-            raws.append(_read(bench, file, config, Path(scratch)))
+            raws.append(read_raw(bench, file, config, Path(scratch)))
             if look is not None:
                 look(raws[-1])
             progress.advance()
@@ -137,7 +137,12 @@ class _Cleaned:
     warnings: list[str]
 
 
-def _read(bench: duckdb.DuckDBPyConnection, file: LogFile, config: Config, scratch: Path) -> RawFile:
+def read_raw(bench: duckdb.DuckDBPyConnection, file: LogFile, config: Config, scratch: Path) -> RawFile:
+    """Read one file as it is, before any rule; what has to be converted goes to the scratch folder.
+
+    Raises:
+        InputError: the file cannot be used.
+    """
     if file.format == EMPTY:
         return rowless(file, config)
     try:
@@ -182,12 +187,9 @@ def _clean(
     if n_clean == n_duplicates:
         raise _nothing_left(raws[0], n_rows, n_filtered, found, ways)
     told = [*ways, *cleaning_notes(bench, raws, config)]
-    clean, warnings = _with_sessions(bench, events_of_rows(clean, config), config, existing, n_loose)
-    clean = with_templates(bench, clean, config)
+    tables, warnings = tables_of_rows(bench, clean, config, existing, n_loose)
     drop_working_tables(bench)
-    return _Cleaned(
-        derive_tables(clean, config), n_clean - n_duplicates, n_filtered, found.by_reason, [*warnings, *told]
-    )
+    return _Cleaned(tables, n_clean - n_duplicates, n_filtered, found.by_reason, [*warnings, *told])
 
 
 def _nothing_left(
@@ -201,6 +203,18 @@ def _nothing_left(
         f"{raw.file.path}: no usable row is left ({n_filtered} of {n_rows} filtered out"
         f"{'; ' if counts else ''}{counts}); {'; '.join(ways) or 'check the columns of the config'}"
     )
+
+
+def tables_of_rows(
+    bench: duckdb.DuckDBPyConnection, clean: Frame, config: Config, existing: Frame | None, n_loose: int
+) -> tuple[LogTables, list[str]]:
+    """Make the tables of clean rows without duplicates: their events, sessions and templates; and warnings.
+
+    existing: schema.SESSION_COLUMNS of sessions in the store, which the events may belong to. n_loose: how many rows
+    have no session in a log that has sessions.
+    """
+    clean, warnings = _with_sessions(bench, events_of_rows(clean, config), config, existing, n_loose)
+    return derive_tables(with_templates(bench, clean, config), config), warnings
 
 
 def _verdicts(judged: Frame) -> tuple[dict[str | None, int], int]:

@@ -16,7 +16,7 @@ from graphdet.audit import AuditLog, Draft, Head
 from graphdet.errors import UsageError
 from graphdet.ports import LooseVerdict, Source
 from graphdet.progress import Progress, without_bar
-from graphdet.store.duckdb import audit_log, findings, tables, twins, writing
+from graphdet.store.duckdb import audit_log, findings, live, tables, twins, writing
 from graphdet.store.duckdb.problems import check_file, duckdb_problem
 from graphdet.store.neighbourhood import READ_INTERACTIONS, in_window, neighbourhood
 from graphdet.tables import Frame, LogTables, RingTables
@@ -57,6 +57,7 @@ class DuckDBStore:
             self._connection.close()
             raise
         self._bench = Workbench(self._connection)
+        self._in_transaction = False
         self._has_read_interactions = False
 
     def _settle(self) -> None:
@@ -85,8 +86,12 @@ class DuckDBStore:
     def _transaction(self, doing: str) -> Iterator[duckdb.DuckDBPyConnection]:
         if self.read_only:
             raise UsageError(f"{self.path} was opened only for reading; open it without read_only to write")
+        if self._in_transaction:  # a part of a larger one
+            yield self._connection
+            return
         with duckdb_problem(self.path, doing):
             self._connection.execute("BEGIN")
+            self._in_transaction = True
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
@@ -97,6 +102,12 @@ class DuckDBStore:
                 with contextlib.suppress(duckdb.Error):
                     self._connection.execute("ROLLBACK")
                 raise
+            finally:
+                self._in_transaction = False
+
+    def transaction(self, doing: str) -> contextlib.AbstractContextManager[object]:
+        """Everything that is written in the block is there at its end, or nothing; may be nested."""
+        return self._transaction(doing)
 
     def _arrow(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         with duckdb_problem(self.path, "reading"):
@@ -147,6 +158,13 @@ class DuckDBStore:
         """Empty the store of logs, scores and rings, all at once; decisions and the history of rings stay."""
         with self._transaction("emptying") as connection:
             tables.empty(connection)
+        self._forget_read_interactions()
+
+    def append_log(self, log: LogTables, source: Source) -> None:
+        """Add a part of a log that grows; `source` replaces what is known of the log's earlier parts."""
+        with self._transaction("writing") as connection:
+            for step in writing.WRITING_STEPS:
+                step(connection, log, source)
         self._forget_read_interactions()
 
     def _forget_read_interactions(self) -> None:
@@ -253,6 +271,31 @@ class DuckDBStore:
         """What rings were in every run (schema.RING_HISTORY_COLUMNS), by run and ring_id."""
         listed = ", ".join(map(tables.quoted, schema.RING_HISTORY_COLUMNS))
         return self._arrow(f"SELECT {listed} FROM ring_history ORDER BY run, ring_id")
+
+    # --- a log that grows ---------------------------------------------------------------------------------
+    def open_rows(self, since_ms: int | None = None) -> Frame | None:
+        """The open rows with since_ms <= at_ms; None before there were any."""
+        with duckdb_problem(self.path, "reading"):
+            return live.open_rows(self._connection, since_ms)
+
+    def add_open_rows(self, rows: Frame) -> None:
+        """Add open rows; all have the columns of the first ones."""
+        with self._transaction("writing") as connection:
+            live.add_open_rows(connection, rows)
+
+    def close_rows(self, before_ms: int) -> None:
+        """Forget the open rows with at_ms < before_ms; their events stay."""
+        with self._transaction("writing") as connection:
+            live.close_rows(connection, before_ms)
+
+    def add_alerts(self, alerts: pa.Table) -> None:
+        """Add alerts to the outbox (schema.ALERT_COLUMNS without seq), numbered on."""
+        with self._transaction("writing alerts to") as connection:
+            live.add_alerts(connection, alerts)
+
+    def alerts(self, after: int = 0) -> pa.Table:
+        """The alerts of the outbox (schema.ALERT_COLUMNS) with seq > after, the oldest first."""
+        return self._arrow(live.READ_ALERTS, {"after": after})
 
     # --- the audit log ------------------------------------------------------------------------------------
     def append_audit(self, drafts: Sequence[Draft]) -> Head:

@@ -109,7 +109,9 @@ LATER_TABLES = {
         **dict.fromkeys(audit.SHOWN_FIELDS, "VARCHAR"),
     },
     "audit_head": {"count": "BIGINT NOT NULL", "hash": "VARCHAR NOT NULL"},
+    "alerts": {"seq": "BIGINT NOT NULL", **dict.fromkeys(schema.ALERT_COLUMNS[1:], "VARCHAR")},
 }
+OPEN_ROWS = "open_rows"  # cleaned rows of a log that grows; made with the first ones, with their columns
 # fsum (Kahan) and rounding because the order in which threads add is not fixed, and the same log must give
 # the same sums. The log's own interactions are rounded alike.
 VIEWS = {

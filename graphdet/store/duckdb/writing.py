@@ -31,8 +31,12 @@ def _run(
     connection.execute(f"DROP VIEW IF EXISTS {INCOMING}")
 
 
-def _next_source_ix(connection: duckdb.DuckDBPyConnection) -> int:
-    return int(connection.execute("SELECT count(*) FROM sources").fetchall()[0][0])
+def _source_ix(connection: duckdb.DuckDBPyConnection, source: Source) -> int:
+    """The number of a source: its own where the store has a part of it, else the next one."""
+    found = connection.execute(
+        f"SELECT coalesce(max({SOURCE_COLUMN}) FILTER (digest = ?), count(*)) FROM sources", [source.digest]
+    )
+    return int(found.fetchall()[0][0])
 
 
 def write_events(connection: duckdb.DuckDBPyConnection, log: LogTables, source: Source) -> None:
@@ -52,7 +56,7 @@ def write_events(connection: duckdb.DuckDBPyConnection, log: LogTables, source: 
     names = [*schema.EVENT_COLUMNS, *attributes]
     listed = ", ".join(map(quoted, names))
     selected = ", ".join(given.get(name, quoted(name)) for name in names)
-    source_ix = _next_source_ix(connection)
+    source_ix = _source_ix(connection, source)
     _run(
         connection,
         log.events,
@@ -110,7 +114,8 @@ def write_entities(connection: duckdb.DuckDBPyConnection, log: LogTables, source
 
 def write_source(connection: duckdb.DuckDBPyConnection, log: LogTables, source: Source) -> None:
     """Note that this source is complete; the last step, so that the digest vouches for all others."""
-    row = [_next_source_ix(connection), source.digest, list(source.files), source.n_rows, source.n_rejects]
+    row = [_source_ix(connection, source), source.digest, list(source.files), source.n_rows, source.n_rejects]
+    connection.execute("DELETE FROM sources WHERE digest = ?", [source.digest])
     connection.execute("INSERT INTO sources VALUES (?, ?, ?, ?, ?)", row)
 
 

@@ -1,0 +1,166 @@
+"""watch: follow a log that grows, keep its rings current, and tell people."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from graphdet.config import Config
+from graphdet.errors import UsageError
+from graphdet.files import make_folder
+from graphdet.live.delivery import Delivery, DryRun, Quiet, Rules
+from graphdet.live.feeds import Feed, open_feed
+from graphdet.live.sinks import sink_of
+from graphdet.live.watching import Live, LiveSettings, Looked
+from graphdet.ports import Store
+
+SLEEP_S = 0.1  # between two looks at a source that has nothing new
+SETTLE_S = 30.0  # how long the end waits for deliveries
+DEAD_LETTERS = "dead_letters.jsonl"
+
+
+@dataclass(frozen=True)
+class WatchRequest:
+    """How to watch.
+
+    live: windows, lateness and level. look_rows, look_s: a look is due after so many new rows, or so many seconds with
+    any; looks take half of the time at most. once: take what is there and stop. until_idle_s: stop after so many
+    seconds without a new line; None: never. alerts: targets, see live.sinks. dry_run: say what would be sent and send
+    nothing.
+
+    Raises:
+        UsageError: a number is out of range.
+    """
+
+    live: LiveSettings = field(default_factory=LiveSettings)
+    look_rows: int = 10_000
+    look_s: float = 10.0
+    once: bool = False
+    until_idle_s: float | None = None
+    alerts: tuple[str, ...] = ()
+    quiet: str | None = None
+    least: str = "low"
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        if self.look_rows < 1 or self.look_s <= 0:
+            raise UsageError("--look-rows and --look-every must be above 0")
+        if self.until_idle_s is not None and self.until_idle_s < 0:
+            raise UsageError("--until-idle must not be below 0")
+
+
+def watch(
+    source: str,
+    config: Config,
+    store: Store,
+    out: Path,
+    request: WatchRequest | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Follow a source until it ends, or for ever; killed anywhere and started again it goes on as if never killed.
+
+    say: told what people should know, a line at a time. Returns the counts of the stream as they stand in the store,
+    the number of looks and alerts.
+
+    Raises:
+        GraphdetError and its children; what was committed stays, and starting again is safe.
+    """
+    request = request or WatchRequest()
+    make_folder(out)
+    live = Live.open(store, config, out, request.live)
+    rules = Rules(request.least, Quiet.parse(request.quiet) if request.quiet else None, out / DEAD_LETTERS)
+    sinks = [sink_of(target) for target in request.alerts]
+    feed = open_feed(source, config, live.position(source))
+    told = live.delivered()
+    last = live.alerts()["seq"].to_pylist()[-1:] or [0]
+    delivery = Delivery.to(
+        [DryRun(sink) for sink in sinks] if request.dry_run else sinks, rules, told, last[0]
+    )
+    try:
+        _Watch(live, feed, source, delivery, request, say).run()
+    finally:
+        delivery.stop()
+        feed.close()
+    state = live.state
+    names = ("n_rows", "n_events", "n_rejects", "n_duplicates", "n_filtered", "n_late", "newest_ms", "looks")
+    found = live.findings().rings
+    return {name: getattr(state, name) for name in names} | {
+        "n_flagged": int(sum(found["flagged"].to_pylist())), "n_waiting": state.waiting,
+        "n_alerts": live.alerts().num_rows,
+    }  # fmt: skip
+
+
+@dataclass
+class _Watch:
+    """The loop: read, add, look, send."""
+
+    live: Live
+    feed: Feed
+    source: str
+    delivery: Delivery
+    request: WatchRequest
+    say: Callable[[str], None]
+    looked_at: float = field(default_factory=time.monotonic)
+    look_took: float = 0.0
+
+    def run(self) -> None:
+        """Until the end of the source, or what the request calls the end."""
+        self.delivery.send(self.live.alerts(self.delivery.behind).to_pylist())
+        heard = time.monotonic()
+        while True:
+            parts = self.feed.read(final=self.request.once)
+            if parts:
+                late = self.live.state.n_late
+                self.live.add(parts, {self.source: self.feed.position()})
+                if self.live.state.n_late > late:
+                    self.say(
+                        f"{self.live.state.n_late - late} rows came too late and are put aside; see --lateness"
+                    )
+                heard = time.monotonic()
+            if self._due():
+                self._look()
+            self._report()
+            if not parts:
+                if self.request.once or self.feed.ended or self._idle_since(heard):
+                    break
+                time.sleep(SLEEP_S)
+        if self.live.state.since_look or not self.live.state.looks:
+            self._look()
+        if not self.delivery.settle(SETTLE_S):
+            self.say("Some alerts are not delivered yet; they are sent when watching goes on.")
+        self._report()
+
+    def _due(self) -> bool:
+        """Whether it is time to look; after a look as long a time passes as it took."""
+        new, since = self.live.state.since_look, time.monotonic() - self.looked_at
+        asked = new >= self.request.look_rows or (new > 0 and since >= self.request.look_s)
+        return asked and since >= self.look_took
+
+    def _idle_since(self, heard: float) -> bool:
+        most = self.request.until_idle_s
+        return most is not None and time.monotonic() - heard >= most
+
+    def _look(self) -> None:
+        began = time.monotonic()
+        found = self.live.look()
+        self.looked_at, self.look_took = time.monotonic(), time.monotonic() - began
+        self.say(_words(found))
+        self.delivery.send(self.live.alerts(self.delivery.behind).to_pylist())
+
+    def _report(self) -> None:
+        """Keep what was delivered, and say what people should know."""
+        done = self.delivery.done()
+        if done and not self.request.dry_run and done != self.live.delivered():
+            self.live.note_delivered(done)
+        for note in [*self.feed.notes, *self.delivery.notes()]:
+            self.say(note)
+        self.feed.notes.clear()
+
+
+def _words(found: Looked) -> str:
+    waiting = f", {found.waiting} wait for more evidence" if found.waiting else ""
+    return (
+        f"{found.n_rows:,} events in the window, {found.n_flagged} flagged, {len(found.alerts)} alerts{waiting} "
+        f"({found.seconds:.1f} s)"
+    )
