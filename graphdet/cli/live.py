@@ -32,73 +32,73 @@ def span_ms(text: str, option: str) -> int:
         ) from None
 
 
+_Source = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="A growing file, a folder of them, or - for standard input."),
+]
+_Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for rejects.csv and dead letters.")]
+_Window = Annotated[str, typer.Option("--window", metavar="SPAN", help="How far back rings are looked for.")]
+_MostEvents = Annotated[
+    int,
+    typer.Option("--most-events", metavar="N", help="Look at the newest N events of the window only.", min=1),
+]
+_Lateness = Annotated[
+    str,
+    typer.Option("--lateness", metavar="SPAN", help="How much older than the newest an event may be."),
+]
+_LookRows = Annotated[
+    int, typer.Option("--look-rows", metavar="N", help="Look for rings after N new events …", min=1)
+]
+_LookEvery = Annotated[str, typer.Option("--look-every", metavar="SPAN", help="… or after so long with any.")]
+_Once = Annotated[bool, typer.Option("--once", help="Take what is there, then stop.")]
+_UntilIdle = Annotated[
+    str | None, typer.Option("--until-idle", metavar="SPAN", help="Stop after so long without a new line.")
+]
+_Alert = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--alert",
+        metavar="TARGET",
+        help="Where alerts go; may be given several times: stdout, file:PATH, https://…, slack+https://…, "
+        "smtp://HOST:PORT?to=A&from=B, or env:NAME to read one of these from the environment.",
+    ),
+]
+_QuietHours = Annotated[
+    str | None,
+    typer.Option("--quiet", metavar="HH:MM-HH:MM", help="Hours (UTC) with alerts of high severity only."),
+]
+_Least = Annotated[
+    str, typer.Option("--least", metavar="SEVERITY", help="Send no alerts below: low, medium, high.")
+]
+_DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say which alerts would be sent, and send none.")
+]
+_Model = Annotated[
+    Path | None,
+    typer.Option(
+        "--model", metavar="DIR", help="A trained model, which scores users too; without, the shipped judge."
+    ),
+]
+
+
 @guarded
 def watch_command(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE",
-            help="A growing file, a folder of them, or - for standard input.",
-        ),
-    ],
+    source: _Source,
     config: options.ConfigName,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for rejects.csv and dead letters.")
-    ],
+    out: _Out,
     store: options.StoreUrl = None,
-    window: Annotated[
-        str, typer.Option("--window", metavar="SPAN", help="How far back rings are looked for.")
-    ] = "30d",
-    most_events: Annotated[
-        int,
-        typer.Option(
-            "--most-events", metavar="N", help="The newest events of the window that are looked at.", min=1
-        ),
-    ] = 200_000,
-    lateness: Annotated[
-        str,
-        typer.Option(
-            "--lateness", metavar="SPAN", help="How much older than the newest an event may be that counts."
-        ),
-    ] = "1h",
-    look_rows: Annotated[
-        int, typer.Option("--look-rows", metavar="N", help="Look for rings after so many new events …", min=1)
-    ] = 10_000,
-    look_every: Annotated[
-        str, typer.Option("--look-every", metavar="SPAN", help="… or after so long with any.")
-    ] = "10s",
-    once: Annotated[bool, typer.Option("--once", help="Take what is there, then stop.")] = False,
-    until_idle: Annotated[
-        str | None,
-        typer.Option("--until-idle", metavar="SPAN", help="Stop after so long without a new line."),
-    ] = None,
-    alert: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--alert",
-            metavar="TARGET",
-            help="Where alerts go; may be given several times: stdout, file:PATH, https://…, slack+https://…, "
-            "smtp://HOST:PORT?to=A&from=B, or env:NAME to read one of these from the environment.",
-        ),
-    ] = None,
-    quiet: Annotated[
-        str | None,
-        typer.Option("--quiet", metavar="HH:MM-HH:MM", help="Hours (UTC) with alerts of high severity only."),
-    ] = None,
-    least: Annotated[
-        str, typer.Option("--least", metavar="SEVERITY", help="Send no alerts below: low, medium, high.")
-    ] = "low",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")
-    ] = False,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            "--model",
-            metavar="DIR",
-            help="A trained model, which scores users too; without, the shipped judge.",
-        ),
-    ] = None,
+    window: _Window = "30d",
+    most_events: _MostEvents = 200_000,
+    lateness: _Lateness = "1h",
+    look_rows: _LookRows = 10_000,
+    look_every: _LookEvery = "10s",
+    once: _Once = False,
+    until_idle: _UntilIdle = None,
+    alert: _Alert = None,
+    quiet: _QuietHours = None,
+    least: _Least = "low",
+    dry_run: _DryRunOption = False,
+    model: _Model = None,
     fdr: options.Fdr = None,
     seed: options.Seed = 0,
     device: options.DeviceName = options.Device.auto,
@@ -107,41 +107,27 @@ def watch_command(
     """Follow SOURCE, keep the rings of its last days current in the store, and send alerts.
 
     Events, where the source stands and alerts change in one transaction: killed anywhere and started again, nothing is
-    lost and nothing counted twice. Webhooks are signed with the key in GRAPHDET_ALERT_KEY. See docs/live.md."""
+    lost and nothing counted twice. Webhooks are signed with the key in GRAPHDET_ALERT_KEY."""
     from graphdet.cli import show
     from graphdet.config import load_config
-    from graphdet.live.alerts import SEVERITIES
     from graphdet.live.watching import LiveSettings
     from graphdet.verbs.watch import WatchRequest, watch
 
-    if least not in SEVERITIES:
-        raise UsageError(f"--least {least}: give {', '.join(SEVERITIES)}")
+    if json and "stdout" in (alert or ()):
+        raise UsageError("--json and --alert stdout both write to standard output; send alerts to file:PATH")
     settings = load_config(config)
-    request = WatchRequest(
-        live=LiveSettings(
-            window_ms=span_ms(window, "--window"),
-            most_rows=most_events,
-            lateness_ms=span_ms(lateness, "--lateness"),
-            fdr=options.check_fdr(fdr),
-            seed=seed,
-            model_dir=options.model_folder(model) if model is not None else None,
-            device=device.value,
-        ),
-        look_rows=look_rows,
-        look_s=span_ms(look_every, "--look-every") / 1000,
-        once=once,
-        until_idle_s=None if until_idle is None else span_ms(until_idle, "--until-idle") / 1000,
-        alerts=tuple(alert or ()),
-        quiet=quiet,
-        least=least,
-        dry_run=dry_run,
-    )
+    folder = options.model_folder(model) if model is not None else None
+    live = LiveSettings(
+        span_ms(window, "--window"), most_events, span_ms(lateness, "--lateness"),
+        options.check_fdr(fdr), seed, folder, device.value,
+    )  # fmt: skip
+    idle_s = None if until_idle is None else span_ms(until_idle, "--until-idle") / 1000
+    look_s = span_ms(look_every, "--look-every") / 1000
+    request = WatchRequest(live, look_rows, look_s, once, idle_s, tuple(alert or ()), quiet, least, dry_run)
     with options.opened(store, create=True) as target:
         found = watch(source, settings, target, out, request, say)
+    used = f"{found['n_events']:,} of {found['n_rows']:,} rows used, {found['n_rejects']:,} rejected"
     if json:
         show.print_json(found)
-        return
-    say(
-        f"{found['n_events']:,} of {found['n_rows']:,} rows used, {found['n_rejects']:,} rejected, "
-        f"{found['n_alerts']} alerts in all."
-    )
+    else:
+        say(f"{used}, {found['n_alerts']} alerts in all.")

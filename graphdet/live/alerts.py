@@ -6,7 +6,7 @@ An alert is a JSON object (schema "alert-1"):
     members, joined, items, first_seen, last_seen, reason
 
 kind: `ring` (new), `ring_grown`, `suspects`, `promise_broken`. severity: high, medium or low. members, joined and items
-are lists of ids, the surest first, at most MOST_LISTED; a key that has nothing to say is left out. `key` is the same
+are lists of ids, the surest first, at most MOST_IDS; a key that has nothing to say is left out. `key` is the same
 whenever the same alert is sent again, so that whoever gets it twice can drop one.
 """
 
@@ -25,7 +25,7 @@ from graphdet.live.promise import Promise, e_of_q
 from graphdet.rings.finding import RingFinding
 from graphdet.words import percent, plural
 
-MOST_LISTED = 50  # ids in one alert
+MOST_IDS = 50  # ids in one alert
 LEAST_JOINED, GROWN = 3, 0.2  # a ring grew when so many joined, and so large a share of those known
 HIGH_USERS, HIGH_SCORE = 10, 0.95
 SEVERITIES = ("low", "medium", "high")
@@ -104,8 +104,8 @@ def _ring_alert(
         severity="high" if high else "medium", title=title, text=finding.reason,
         ring_id=finding.ring_id, ring_kind=finding.kind, score=finding.score, q_value=finding.q_value,
         e_value=float(f"{e_value:.4g}"), n_users=finding.n_users, n_items=finding.n_items,
-        members=members[:MOST_LISTED], joined=joined[:MOST_LISTED],
-        items=[item.item_id for item in finding.items][:MOST_LISTED],
+        members=members[:MOST_IDS], joined=joined[:MOST_IDS],
+        items=[item.item_id for item in finding.items][:MOST_IDS],
         first_seen=finding.first_seen, last_seen=finding.last_seen,
     )  # fmt: skip
 
@@ -123,7 +123,7 @@ def suspect_alerts(scores: pa.Table, told: Told, promise: Promise, moment: Momen
     title = f"{plural(len(new), 'new suspect')}: {', '.join(row['user_id'] for row in new[:5])}"
     text = "; ".join(f"{row['user_id']}: {row['reason']}" for row in new[:5])
     subject = f"{new[0]['user_id']}:{len(told.suspects)}"
-    members = [row["user_id"] for row in new][:MOST_LISTED]
+    members = [row["user_id"] for row in new][:MOST_IDS]
     score = max(row["score"] for row in new)
     return [
         _alert("suspects", subject, moment, severity="low", title=title, text=text, score=score,

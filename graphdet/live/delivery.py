@@ -1,7 +1,7 @@
 """Alerts on their way to people: each sink gets every alert of the outbox at least once, in order.
 
 A sink has a thread of its own, so a slow or hanging receiver holds up neither the log nor other sinks. What cannot be
-sent is tried again, after 1, 2, 4 … seconds; what is refused, or fails MOST_TRIES times, goes to the dead letters, a
+sent is tried again, after 1, 2, 4 … seconds; what is refused, or fails MOST_ATTEMPTS times, goes to the dead letters, a
 file of JSON lines. How far a sink has come is kept in the store, so after a kill what was not confirmed is sent
 again, under the same key.
 
@@ -25,7 +25,7 @@ from typing import Any, Protocol
 from graphdet.errors import UsageError
 from graphdet.live.alerts import SEVERITIES
 
-MOST_TRIES = 8
+MOST_ATTEMPTS = 8
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 QUIET_LOOK_S = 1.0  # how often a sink looks whether quiet hours are over
 
@@ -52,20 +52,20 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True)
-class Quiet:
+class QuietHours:
     """Hours of the day, UTC, in which only alerts of high severity are sent; they may run over midnight."""
 
     start: Clock
     end: Clock
 
     @classmethod
-    def parse(cls, text: str) -> "Quiet":
+    def parse(cls, text: str) -> "QuietHours":
         """Read HH:MM-HH:MM.
 
         Raises:
             UsageError: it is something else.
 
-        >>> Quiet.parse("22:00-07:00").at(datetime(2026, 1, 1, 23, 30, tzinfo=UTC))
+        >>> QuietHours.parse("22:00-07:00").at(datetime(2026, 1, 1, 23, 30, tzinfo=UTC))
         True
         """
         try:
@@ -87,7 +87,7 @@ class Rules:
     """Which alerts are sent and when. least: the lowest severity. quiet: None for no quiet hours."""
 
     least: str = SEVERITIES[0]
-    quiet: Quiet | None = None
+    quiet: QuietHours | None = None
     dead_letters: Path | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     first_wait_s: float = FIRST_WAIT_S
@@ -178,7 +178,7 @@ class Courier:
 
     def _deliver(self, letter: _Letter) -> None:
         wait = self.rules.first_wait_s
-        for attempt in range(1, MOST_TRIES + 1):
+        for attempt in range(1, MOST_ATTEMPTS + 1):
             try:
                 self.sink.send(letter.alert)
                 return
@@ -186,7 +186,7 @@ class Courier:
                 self._bury(letter, str(error))
                 return
             except Failed as error:
-                if attempt == MOST_TRIES:
+                if attempt == MOST_ATTEMPTS:
                     self._bury(letter, f"{error} (tried {attempt} times)")
                     return
                 self.notes.put(f"{self.sink.name}: {error}; trying again in {wait:.3g} s")

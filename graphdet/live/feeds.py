@@ -20,9 +20,9 @@ from graphdet.logs.parts import LogPart
 
 ENDINGS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".txt": "txt"}
 ENDINGS |= dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl")
-MOST_BYTES = 2 << 20  # of one file that are read at a time
+READ_BYTES = 2 << 20  # of one file that are read at a time
 MARK_BYTES = 256  # of a file's start, by which it is known again
-MOST_TRIES = 1000  # line ends that are tried for one that is not inside quotes
+MOST_LINE_ENDS = 1000  # line ends that are tried for one that is not inside quotes
 STDIN = "-"
 
 
@@ -69,15 +69,15 @@ def open_feed(source: str, config: Config, position: Mapping[str, Any] | None) -
     return FileFeed(path, config, position)
 
 
-def whole_lines(data: bytes, quote: bytes) -> int:
+def complete_lines(data: bytes, quote: bytes) -> int:
     """How many bytes end with a line end that is not inside quotes; 0 for none.
 
-    >>> whole_lines(b'1,"a"\\n2,"b\\nc', b'"'), whole_lines(b"1,a", b'"')
+    >>> complete_lines(b'1,"a"\\n2,"b\\nc', b'"'), complete_lines(b"1,a", b'"')
     (6, 0)
     """
     at = data.rfind(b"\n")
     first = at
-    for _ in range(MOST_TRIES):
+    for _ in range(MOST_LINE_ENDS):
         if at < 0 or not quote or data.count(quote, 0, at) % 2 == 0:
             return at + 1
         at = data.rfind(b"\n", 0, at)
@@ -119,7 +119,7 @@ class FileFeed:
     ended = False
 
     def read(self, final: bool = False) -> list[LogPart]:
-        """New whole lines of all files, up to MOST_BYTES of each."""
+        """New whole lines of all files, up to READ_BYTES of each."""
         present = dict(self._present())
         if not self._path.is_dir():
             present |= self._rotated(present)
@@ -197,7 +197,7 @@ class FileFeed:
             if size == tail.offset:
                 return None
             handle.seek(tail.offset)
-            data = handle.read(MOST_BYTES)
+            data = handle.read(READ_BYTES)
             part, used = self._part(tail, data, final and tail.offset + len(data) >= size)
             tail.offset += used
             if tail.marked < MARK_BYTES and used:
@@ -210,8 +210,8 @@ class FileFeed:
     def _part(self, tail: Tail, data: bytes, last: bool) -> tuple[LogPart | None, int]:
         """The whole lines of what was read, and how many bytes they are; the header goes to the tail."""
         quote = b"" if tail.format == "jsonl" else self._quote
-        used = len(data) if last or len(data) == MOST_BYTES else 0
-        used = whole_lines(data, quote) or used
+        used = len(data) if last or len(data) == READ_BYTES else 0
+        used = complete_lines(data, quote) or used
         if last:
             used = len(data)
         lines = data[:used] + (b"" if data[:used].endswith(b"\n") else b"\n") if used else b""
@@ -243,10 +243,10 @@ class LineFeed:
 
     def read(self, final: bool = False) -> list[LogPart]:
         """The lines that are there without waiting; with `final`, all up to the end of the stream."""
-        while not self.ended and len(self._rest) < MOST_BYTES:
+        while not self.ended and len(self._rest) < READ_BYTES:
             if not final and not select.select([self._descriptor], [], [], 0)[0]:
                 break
-            chunk = os.read(self._descriptor, MOST_BYTES)
+            chunk = os.read(self._descriptor, READ_BYTES)
             self.ended = not chunk
             self._rest += chunk
         begun = self._rest.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -255,7 +255,7 @@ class LineFeed:
                 "jsonl" if begun[:1] == b"{" else "tsv" if self._config.read.delimiter == "\t" else "csv"
             )
         quote = b"" if self._format == "jsonl" else self._config.read.quote.encode()
-        used = len(self._rest) if self.ended else whole_lines(self._rest, quote)
+        used = len(self._rest) if self.ended else complete_lines(self._rest, quote)
         lines, self._rest = self._rest[:used], self._rest[used:]
         if not lines.strip() or self._format is None:
             return []

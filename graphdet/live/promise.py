@@ -9,7 +9,8 @@ of alerts sent before. Then the expected share of false ones among all alerts is
 however the groups depend on each other and whenever somebody stops to look.
 
 * Time counts in epochs of one window, the first from the first event on. The groups of epoch b that stand out from the
-  crowd, the only ones that are tested, share γ_b = 6 / (π² b²): within an epoch a look sees the same groups again, with more acts.
+  crowd, the only ones that are tested, share γ_b = 6 / (π² b²): within an epoch a look sees the same groups again,
+  with more acts.
 * The e-value of a ring is the judge's likelihood ratio, ring against natural group. A likelihood ratio of all acts so
   far is a martingale where the group is natural, so it may be looked at as often as one likes (Ville's inequality).
   The judge is learned, and sees a summary of the acts; so the promise is also measured (benchmarks/live).
@@ -59,7 +60,7 @@ class Promise:
     n_groups: int = 1
 
     def look(self, newest_ms: int, window_ms: int, n_groups: int) -> None:
-        """Begin a look, at the time of the newest event; n_groups: how many groups stand out, the only ones that are tested."""
+        """Begin a look, at the time of the newest event; n_groups: how many groups stand out and are tested."""
         self.began_ms = newest_ms if self.began_ms is None else self.began_ms
         epoch = 1 + max(newest_ms - self.began_ms, 0) // max(window_ms, 1)
         self.n_groups = max(n_groups, 1 if epoch > self.epoch else self.n_groups)

@@ -49,9 +49,9 @@ def sink_of(target: str, timeout_s: float = TIMEOUT_S) -> Sink:
             raise UsageError(f"--alert {target}: the environment has no {name}")
         return sink_of(os.environ[name], timeout_s)
     if target == "stdout":
-        return Lines(None)
+        return JsonLines(None)
     if target.startswith("file:") and len(target) > len("file:"):
-        return Lines(Path(target.removeprefix("file:")))
+        return JsonLines(Path(target.removeprefix("file:")))
     kind = target.partition(":")[0]
     url = urlsplit(target.removeprefix("slack+"))
     if url.hostname and url.scheme in ("http", "https"):
@@ -64,7 +64,7 @@ def sink_of(target: str, timeout_s: float = TIMEOUT_S) -> Sink:
     )
 
 
-class Lines:
+class JsonLines:
     """JSON lines, in a file or on standard output."""
 
     def __init__(self, path: Path | None) -> None:

@@ -117,7 +117,7 @@ class LiveState:
 
 
 @dataclass(frozen=True)
-class Looked:
+class LookResult:
     """What a look found: alerts as they stand in the outbox, rows and groups looked at, seconds."""
 
     alerts: tuple[dict[str, Any], ...]
@@ -137,7 +137,7 @@ class Live:
         self.store, self.config, self.out, self.settings, self.state = store, config, out, settings, state
         self._told = Told(**json.loads(store.meta(TOLD) or "{}"))
         self._judge: RingJudge | None = None
-        self._models: "Models | None" = None
+        self._models: Models | None = None
 
     @classmethod
     def open(cls, store: Store, config: Config, out: Path, settings: LiveSettings | None = None) -> "Live":
@@ -237,7 +237,7 @@ class Live:
         )
 
     # --- looks --------------------------------------------------------------------------------------------
-    def look(self, progress: Progress | None = None) -> Looked:
+    def look(self, progress: Progress | None = None) -> LookResult:
         """Find rings among the open rows, and write them, what is news and what was told in one transaction.
 
         Raises:
@@ -247,7 +247,7 @@ class Live:
         since = self._since()
         rows = None if since is None else self.store.open_rows(since)
         if rows is None or since is None or state.newest_ms is None:
-            return Looked((), 0, 0, 0, 0.0)
+            return LookResult((), 0, 0, 0, 0.0)
         with self.store.bench.borrow() as bench:
             window = OpenWindow(self.store, open_tables(bench, rows, self.config))
             n_rows = int(window.log.events.select(n=nw.len()).collect().item())
@@ -275,7 +275,7 @@ class Live:
         self.state, self._told = state, told
         flagged = sum(finding.flagged for finding in known.findings)
         seconds = time.perf_counter() - started
-        return Looked(tuple(alerts), n_rows, flagged, state.waiting, seconds, tuple(known.lines()))
+        return LookResult(tuple(alerts), n_rows, flagged, state.waiting, seconds, tuple(known.lines()))
 
     def _since(self) -> int | None:
         """The time from which rows are looked at: the window, or less where it holds more than `most_rows`."""

@@ -9,10 +9,11 @@ from typing import Any
 from graphdet.config import Config
 from graphdet.errors import UsageError
 from graphdet.files import make_folder
-from graphdet.live.delivery import Delivery, DryRun, Quiet, Rules
+from graphdet.live.alerts import SEVERITIES
+from graphdet.live.delivery import Delivery, DryRun, QuietHours, Rules
 from graphdet.live.feeds import Feed, open_feed
 from graphdet.live.sinks import sink_of
-from graphdet.live.watching import Live, LiveSettings, Looked
+from graphdet.live.watching import Live, LiveSettings, LookResult
 from graphdet.ports import Store
 
 SLEEP_S = 0.1  # between two looks at a source that has nothing new
@@ -48,6 +49,8 @@ class WatchRequest:
             raise UsageError("--look-rows and --look-every must be above 0")
         if self.until_idle_s is not None and self.until_idle_s < 0:
             raise UsageError("--until-idle must not be below 0")
+        if self.least not in SEVERITIES:
+            raise UsageError(f"--least {self.least}: give {', '.join(SEVERITIES)}")
 
 
 def watch(
@@ -69,7 +72,9 @@ def watch(
     request = request or WatchRequest()
     make_folder(out)
     live = Live.open(store, config, out, request.live)
-    rules = Rules(request.least, Quiet.parse(request.quiet) if request.quiet else None, out / DEAD_LETTERS)
+    rules = Rules(
+        request.least, QuietHours.parse(request.quiet) if request.quiet else None, out / DEAD_LETTERS
+    )
     sinks = [sink_of(target) for target in request.alerts]
     feed = open_feed(source, config, live.position(source))
     told = live.delivered()
@@ -158,7 +163,7 @@ class _Watch:
         self.feed.notes.clear()
 
 
-def _words(found: Looked) -> str:
+def _words(found: LookResult) -> str:
     waiting = f", {found.waiting} wait for more evidence" if found.waiting else ""
     return (
         f"{found.n_rows:,} events in the window, {found.n_flagged} flagged, {len(found.alerts)} alerts{waiting} "

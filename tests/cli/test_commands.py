@@ -22,6 +22,7 @@ COMMANDS = (
     *(
         "run",
         "ingest",
+        "watch",
         "train",
         "score",
         "rings",

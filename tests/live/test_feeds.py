@@ -137,7 +137,7 @@ def test_all_files_of_a_folder_are_followed_and_others_are_named(tmp_path: Path,
 
 
 def test_large_files_come_in_pieces(tmp_path: Path, follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "MOST_BYTES", 64)
+    monkeypatch.setattr(feeds, "READ_BYTES", 64)
     path = tmp_path / "log.csv"
     body = [f"u{n},i{n},{n}\n".encode() for n in range(40)]
     path.write_bytes(b"user,item,at\n" + b"".join(body))

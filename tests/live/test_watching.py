@@ -1,6 +1,7 @@
 """A stream equals a batch, whatever the order of arrival and the cuts; nothing is lost or doubled."""
 
 import random
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_any_order_and_any_cuts_give_the_rings_of_the_batch(
     arriving = shuffled(rows, 6 * HOUR_MS, order)
     live = opened(folder, lateness_ms=6 * HOUR_MS)
     ends = sorted({0, len(rows), *cuts})
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in pairwise(ends):
         live.add([part(arriving[start:end], start + 2)])
         if end % 3 == 0:  # looks in between leave no trace but lasting ids
             live.look()
