@@ -121,7 +121,9 @@ class Courier:
         self._inbox: Queue[tuple[int, dict[str, Any]]] = Queue()
         self._asked = done
         self._waiting: list[_Letter] = []
-        self._open: set[int] = set()
+        self._open: set[int] = set()  # numbers that are not settled, of which quiet hours hold back `_held`
+        self._held: set[int] = set()
+        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"graphdet {sink.name}", daemon=True)
         self._thread.start()
@@ -130,15 +132,16 @@ class Courier:
         """Hand over alerts of the outbox with their numbers; those it has already are left out."""
         for number, alert in alerts:
             if number > self._asked:
-                self._asked = number
-                self._open.add(number)
+                with self._lock:
+                    self._asked = number
+                    self._open.add(number)
                 self._inbox.put((number, alert))
 
     @property
     def idle(self) -> bool:
         """Whether everything that it took is settled, but for what quiet hours hold back."""
-        held = {number for letter in self._waiting for number in letter.numbers}
-        return self._open <= held
+        with self._lock:
+            return self._open <= self._held
 
     def stop(self) -> None:
         """End the thread after what it is sending."""
@@ -148,14 +151,15 @@ class Courier:
     def _work(self) -> None:
         while not self._stop.is_set():
             letters = grouped([*self._waiting, *self._received()])
-            held = [one for one in letters if self.rules.waits(one.alert)]
+            self._waiting = [one for one in letters if self.rules.waits(one.alert)]
             for letter in letters:
-                if letter in held or self._stop.is_set():
+                if letter in self._waiting or self._stop.is_set():
                     continue
                 if self.rules.wants(letter.alert):
                     self._deliver(letter)
-                self._settle(letter, held)
-            self._waiting = held
+                self._settle(letter)
+            with self._lock:
+                self._held = {number for letter in self._waiting for number in letter.numbers}
 
     def _received(self) -> list[_Letter]:
         """What came in; waits a moment where nothing has."""
@@ -169,12 +173,12 @@ class Courier:
         except Empty:
             return found
 
-    def _settle(self, letter: _Letter, held: Sequence[_Letter]) -> None:
+    def _settle(self, letter: _Letter) -> None:
         if self._stop.is_set():  # it may not have been sent
             return
-        self._open -= set(letter.numbers)
-        open_now = [*self._open, *(n for one in held for n in one.numbers)]
-        self.done = min(open_now) - 1 if open_now else max(self.done, *letter.numbers, self.done)
+        with self._lock:
+            self._open -= set(letter.numbers)
+            self.done = min(self._open) - 1 if self._open else self._asked
 
     def _deliver(self, letter: _Letter) -> None:
         wait = self.rules.first_wait_s

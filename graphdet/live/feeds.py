@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from graphdet.config import Config
+from graphdet.config import Config, Read
 from graphdet.errors import InputError, UsageError
 from graphdet.files import explain_os_error
 from graphdet.logs.parts import LogPart
@@ -215,13 +215,15 @@ class FileFeed:
         if last:
             used = len(data)
         lines = data[:used] + (b"" if data[:used].endswith(b"\n") else b"\n") if used else b""
-        first = tail.line
-        tail.line += lines.count(b"\n")
-        if tail.format != "jsonl" and self._read.header is not False and not tail.head:
-            end = _head_end(lines, quote)
+        first, n_lines = tail.line, lines.count(b"\n")
+        if tail.format != "jsonl" and (self._read.header is not False or self._read.skip) and not tail.head:
+            end = _head_end(lines, quote, self._read)
+            if end is None:
+                return None, 0
             tail.head = lines[:end].decode("latin-1")
             first += lines[:end].count(b"\n")
             lines = lines[end:]
+        tail.line += n_lines
         if not lines.strip():
             return None, used
         return LogPart(tail.path, tail.format, tail.head.encode("latin-1"), lines, first), used
@@ -256,16 +258,19 @@ class LineFeed:
             )
         quote = b"" if self._format == "jsonl" else self._config.read.quote.encode()
         used = len(self._rest) if self.ended else complete_lines(self._rest, quote)
-        lines, self._rest = self._rest[:used], self._rest[used:]
+        lines = self._rest[:used]
         if not lines.strip() or self._format is None:
             return []
         lines += b"" if lines.endswith(b"\n") else b"\n"
-        first = self._line
-        self._line += lines.count(b"\n")
-        if self._format != "jsonl" and self._config.read.header is not False and not self._head:
-            end = _head_end(lines, quote)
+        first, n_lines, read = self._line, lines.count(b"\n"), self._config.read
+        if self._format != "jsonl" and (read.header is not False or read.skip) and not self._head:
+            end = _head_end(lines, quote, read)
+            if end is None:
+                return []
             self._head, lines = lines[:end], lines[end:]
             first += self._head.count(b"\n")
+        self._rest = self._rest[used:]
+        self._line += n_lines
         return [LogPart("standard input", self._format, self._head, lines, first)] if lines.strip() else []
 
     def position(self) -> dict[str, Any]:
@@ -276,13 +281,25 @@ class LineFeed:
         """Leave the stream to its owner."""
 
 
-def _head_end(lines: bytes, quote: bytes) -> int:
-    """Where the first record that is not blank ends."""
-    at = len(lines) - len(lines.lstrip(b"\xef\xbb\xbf\r\n"))
-    end = lines.find(b"\n", at)
-    while end >= 0 and quote and lines.count(quote, 0, end) % 2:
-        end = lines.find(b"\n", end + 1)
-    return end + 1 if end >= 0 else len(lines)
+def _head_end(lines: bytes, quote: bytes, read: Read) -> int | None:
+    """How long the head of a file is: the lines to skip and the header; None where it is not whole yet."""
+    at = 0
+    for _ in range(read.skip):
+        at = lines.find(b"\n", at) + 1
+        if not at:
+            return None
+    if read.header is False:
+        return at
+    while True:
+        end = lines.find(b"\n", at)
+        while end >= 0 and quote and lines.count(quote, at, end) % 2:
+            end = lines.find(b"\n", end + 1)
+        if end < 0:
+            return None
+        line = lines[at:end].lstrip(b"\xef\xbb\xbf").strip()
+        if line and not (read.comment and line.startswith(read.comment.encode())):
+            return end + 1
+        at = end + 1
 
 
 def _format(path: Path) -> str:

@@ -41,7 +41,7 @@ from graphdet.detect.rings import judge_and_remember
 from graphdet.errors import ConfigError, UsageError
 from graphdet.evaluation.flag_rule import DEFAULT_FDR, FlagRule
 from graphdet.graph.encode import encode
-from graphdet.judge.model import RingJudge, judged_by
+from graphdet.judge.model import RingJudge
 from graphdet.judge.shipped import shipped_judge
 from graphdet.live.alerts import Moment, Told, alert_table, broken_promise, ring_alerts, suspect_alerts
 from graphdet.live.feeds import append_bytes
@@ -49,7 +49,7 @@ from graphdet.live.promise import Promise, e_values
 from graphdet.logs.parts import Arrival, CleanRows, LogPart, clean_parts, open_tables
 from graphdet.ports import CaseworkStore, LiveStore, Source, Store
 from graphdet.progress import Progress, Silent
-from graphdet.rings.find import Judged, ring_candidates
+from graphdet.rings.find import Judged, judge_rings, ring_candidates
 from graphdet.tables import Frame, LogTables, RingTables
 from graphdet.units import DAY_MS, HOUR_MS
 
@@ -307,7 +307,7 @@ class Live:
         from graphdet.learn.models import load_models
 
         self._models = self._models or load_models(settings.model_dir)
-        judged = judged_by(self._models.judge, candidates, settings.fdr)
+        judged = judge_rings(candidates, self._models.judge.logits, settings.fdr)
         how = ScoringSettings(FlagRule(settings.fdr), settings.device)
         scores, known = score_graph(window, graph, pairs, candidates, self._models, how, progress)
         return judged, known, scores

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from graphdet.config import Read
 from graphdet.errors import InputError, UsageError
 from graphdet.live import feeds
 from graphdet.live.feeds import FileFeed, LineFeed, append_bytes, open_feed
@@ -52,6 +54,18 @@ def test_a_growing_file_gives_whole_lines_with_their_numbers(tmp_path: Path, fol
         file.write(b"g,h,4")
     assert read(feed) == []
     assert read(feed, final=True) == [(b"g,h,4\n", 5)]
+
+
+def test_lines_to_skip_and_comments_are_part_of_the_head(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_bytes(b"made by x\n\n# a comment\nuser,item,at\n")
+    feed = FileFeed(path, replace(CONFIG, read=Read(skip=1, comment="#")), None)
+    assert read(feed) == []
+    with path.open("ab") as file:
+        file.write(b"a,b,1\n")
+    part = feed.read()[0]
+    assert (part.head.count(b"\n"), part.lines, part.first_line) == (4, b"a,b,1\n", 5)
+    feed.close()
 
 
 def test_a_value_over_two_lines_is_not_cut(tmp_path: Path, follow: Follow) -> None:
