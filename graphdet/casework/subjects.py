@@ -1,6 +1,7 @@
 """What is known of a ring or a user when somebody judges it: kept with the verdict, so that changes show later."""
 
 import difflib
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -114,6 +115,13 @@ def _user(store: GraphAndFindings, user_id: str) -> dict[str, Any]:
         "rings": sorted(rings.filter(pc.equal(rings["user_id"], user_id))["ring_id"].to_pylist()),
         "detectors": detectors,
     }
+
+
+def unknown_users(store: GraphStore, user_ids: Sequence[str]) -> list[str]:
+    """Those of some users that never act in the log of a store, in the order given."""
+    seen = store.neighbourhood(list(user_ids), 1).select("user_id").unique().collect("pyarrow").to_native()
+    known = set(seen["user_id"].to_pylist())
+    return [user_id for user_id in user_ids if user_id not in known]
 
 
 def _in_log(store: GraphStore, user_id: str) -> bool:

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from graphdet.casework.standing import Standing, Verdict
 
 
+# Those of casework.standing.VERDICT_REASONS, which is loaded only when a verdict is given.
+REASON_HELP = (
+    "Why. Of guilty: paid-engagement, fake-account, hijacked-account, shared-operator, refund-abuse, "
+    "confirmed-elsewhere. Of innocent: fan-club, class-or-team, household-or-office, newsletter-or-push, "
+    "event-or-promotion, own-automation, data-error. Of unsure: needs-more-data, needs-second-opinion. Of any: other, "
+    "with --note."
+)
+
+
 @guarded
 def verdict(
     ring: Annotated[str | None, typer.Argument(metavar="[RING]", help="The ring, for instance R17.")] = None,
@@ -27,9 +36,7 @@ def verdict(
     unsure: Annotated[bool, typer.Option("--unsure", help="You looked and cannot tell.")] = False,
     reason: Annotated[
         str | None,
-        typer.Option(
-            "--reason", metavar="CODE", help="Why; without or with a wrong one the codes are listed."
-        ),
+        typer.Option("--reason", metavar="CODE", help=REASON_HELP),
     ] = None,
     note: Note = "",
     by: By = None,
@@ -238,16 +245,24 @@ def _put(
     if remove and expires is not None:
         raise UsageError("give --remove or --expires, not both")
     from graphdet.casework.decisions import ends_at, put_on_list
+    from graphdet.casework.subjects import unknown_users
 
-    until = ends_at(expires, None)
+    users, until = list(dict.fromkeys(user.strip() for user in users)), ends_at(expires, None)
     with options.opened(store) as target:
+        unknown = [] if remove else unknown_users(target, users)
         head = put_on_list(target, name, users, remove=remove, until=until, note=note, who=who(by))
     if as_json:
         from graphdet.cli import show
 
         document = {"list": name, "removed": remove, "until": until and until.isoformat(), "users": users}
+        document |= {"unknown": unknown}
         show.print_json({**document, "audit": {"seq": head.count, "hash": head.hash}})
         return
+    if unknown:
+        from graphdet.words import visible
+
+        some = visible(", ".join(unknown[:5])) + (" …" if len(unknown) > 5 else "")
+        say(f"Warning: the log has no user {some}; ids are written as in the log. Listed all the same.")
     n = f"{len(users)} user{'' if len(users) == 1 else 's'}"
     end = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
     print(f"{n} {'taken off' if remove else 'on'} the {name} list{end}.")

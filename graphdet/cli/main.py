@@ -61,6 +61,7 @@ for _name, _command in (
     ("rings", verbs.rings_command),
     ("items", look.items_command),
     ("report", reports.report_command),
+    ("brief", reports.brief_command),
     ("reveal", reports.reveal_command),
     ("explain", reports.explain_command),
     ("evaluate", lab.evaluate_command),

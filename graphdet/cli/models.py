@@ -32,6 +32,7 @@ Scores = Annotated[
     str | None,
     typer.Option("--scores", metavar="NAME", help="Which score file of the evaluation is this model's."),
 ]
+MODELS = Path("models")  # where they are looked for unless said otherwise
 MODEL_COLUMNS = (
     ("model", False),
     ("", False),
@@ -44,7 +45,7 @@ MODEL_COLUMNS = (
 
 @app.command("list")
 @guarded
-def list_models(models: Folder, json: options.Json = False) -> None:
+def list_models(models: Folder = MODELS, json: options.Json = False) -> None:
     """List the models, the newest last, with their aliases."""
     from graphdet.cli import show
     from graphdet.lab.registry import Registry, index_of
@@ -75,7 +76,7 @@ def _row(record: "ModelRecord", shelf: "Shelf") -> list[str]:
 
 @app.command("show")
 @guarded
-def show_model(name: Name, models: Folder, json: options.Json = False) -> None:
+def show_model(name: Name, models: Folder = MODELS, json: options.Json = False) -> None:
     """Show what a model was made of, how good it was, and what was done with it."""
     from dataclasses import asdict
 
@@ -128,7 +129,7 @@ def add(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="Folder of a trained model.", show_default=False)
     ],
-    models: Folder,
+    models: Folder = MODELS,
     evaluation: Evaluation = None,
     scores: Scores = None,
     note: Note = "",
@@ -163,7 +164,7 @@ def add(
 @guarded
 def compare_command(
     names: Annotated[list[str], typer.Argument(metavar="MODEL", help="Aliases or ids.", show_default=False)],
-    models: Folder,
+    models: Folder = MODELS,
     json: options.Json = False,
 ) -> None:
     """Put models side by side; they are ranked only if measured on the same test part."""
@@ -192,7 +193,7 @@ def compare_command(
 @guarded
 def promote_command(
     name: Name,
-    models: Folder,
+    models: Folder = MODELS,
     note: Note = "",
     by: By = None,
     store: options.StoreUrl = None,
@@ -210,7 +211,7 @@ def promote_command(
 @app.command("rollback")
 @guarded
 def rollback_command(
-    models: Folder,
+    models: Folder = MODELS,
     note: Note = "",
     by: By = None,
     store: options.StoreUrl = None,
@@ -231,7 +232,7 @@ def alias(
     alias: Annotated[
         str, typer.Argument(metavar="ALIAS", help="For instance challenger.", show_default=False)
     ],
-    models: Folder,
+    models: Folder = MODELS,
     name: Annotated[
         str | None, typer.Argument(metavar="MODEL", help="Which model.", show_default=False)
     ] = None,

@@ -114,6 +114,50 @@ def report_command(
 
 
 @guarded
+def brief_command(
+    rings: Annotated[
+        list[str], typer.Argument(metavar="RING", help="Rings, for instance R17.", show_default=False)
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for RING.brief.html and RING.brief.pdf.")
+    ] = Path(),
+    form: Annotated[str, typer.Option("--format", metavar="LIST", help="html, pdf or both.")] = "html",
+    pseudonymise: Annotated[
+        bool, typer.Option("--pseudonymise", help="Replace every id by a keyed hash.")
+    ] = False,
+    key_file: KeyFile = None,
+    by: By = None,
+    store: options.StoreUrl = None,
+    json: options.Json = False,
+) -> None:
+    """Write a ring as a case brief of two pages, for whoever decides, and note in the audit log who did.
+
+    Five facts, two pictures, the weak members, what speaks against it, and a box for the verdict.
+    """
+    from graphdet.verbs.report import brief as write_briefs
+
+    formats = tuple(dict.fromkeys(part.strip().lower() for part in form.split(",")))
+    with options.opened(store) as source:
+        names = _names(key_file, False, source.url, out) if pseudonymise else None
+        written = write_briefs(
+            source,
+            out.absolute(),
+            rings,
+            formats=formats,
+            names=names,
+            listener=noted(by),
+            progress=make_progress(),
+        )
+    if json:
+        from graphdet.cli import show
+
+        show.print_json({"files": [str(path) for path in written]})
+        return
+    for path in written:
+        print(f"Brief: {path}")
+
+
+@guarded
 def reveal_command(
     pseudonyms: Annotated[
         list[str],

@@ -79,7 +79,7 @@ def _what(ring: RingData) -> tuple[str, ...]:
 def _who(ring: RingData) -> tuple[str, ...]:
     members = [member.user_id for member in ring.members]
     lines = [f"Accounts, the surest members first: {_named(members)}."]
-    lines += _parts_in_words(ring)
+    lines += parts_in_words(ring)
     for entity in ring.shared[:3]:
         lines.append(
             f"{words.plural(len(entity.user_ids), 'member')} used the same {words.visible(entity.kind)} "
@@ -91,7 +91,7 @@ def _who(ring: RingData) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _parts_in_words(ring: RingData) -> list[str]:
+def parts_in_words(ring: RingData) -> list[str]:
     """How many members are core, fringe and weak, and what these words mean; the weak ones by name."""
     if all(member.role is None for member in ring.members):
         return []
@@ -226,7 +226,7 @@ def advice(ring: RingData) -> Advice:
     """Recommend what to do, from the error rate, the doubts and how sure each membership is."""
     weak = [member.user_id for member in ring.weak]
     never = [
-        "Do not treat membership alone as proof about one account: look at its own row below.",
+        "Do not treat membership alone as proof about one account: look at what it did itself.",
         "Do not tell the accounts which pattern gave them away.",
     ]
     check = "Check three members by hand in the log, among them the least sure one."
@@ -235,10 +235,10 @@ def advice(ring: RingData) -> Advice:
             0, f"Do not act on the weak {'member' if len(weak) == 1 else 'members'} for being in this ring."
         )
         check = (
-            f"Check these by hand, for they may be bystanders: {_named(weak)}. Their events are below, in Members. "
-            f"Then two of the core."
+            f"Check these by hand, for they may be bystanders: {_named(weak)}. Their events are on the ring's page, in "
+            f"Members. Then two of the core."
         )
-    preserve = "Keep this page, the JSON file and the log's files named below: they are the evidence."
+    preserve = "Keep the ring's page, its JSON file and the log's files: they are the evidence."
     if not ring.flagged:
         return Advice(
             "No action on this alone: it is a lead, which one rule or more held back from being flagged.",

@@ -17,14 +17,15 @@ MISSING = (
     "PDF needs WeasyPrint, the optional extra pdf: pip install 'graphdet[pdf]' (and Pango, which Debian has as "
     "libpango-1.0-0 and libpangoft2-1.0-0). Without it, print the HTML page from a browser"
 )
+PAPER_PX = (660, 10_000)  # across A4, less its margins; a picture may be as high as it is
 _VARIABLE = re.compile(r"var\((--\w+)\)")
 _SCRIPT = re.compile(r"<script>.*?</script>", re.DOTALL)
 _PICTURE = re.compile(r"<svg ([^>]*)>")
 _SIZE = re.compile(r'viewBox="0 0 (\d+) (\d+)"')
 
 
-def write_pdf(path: Path, page: str) -> Path:
-    """Write a page of this package (HTML text) as PDF, A4.
+def write_pdf(path: Path, page: str, largest: tuple[int, int] = PAPER_PX) -> Path:
+    """Write a page of this package (HTML text) as PDF, A4; `largest`: CSS pixels a picture may be wide and high.
 
     Raises:
         GraphdetError: WeasyPrint or Pango is not there, or the file cannot be written.
@@ -33,7 +34,7 @@ def write_pdf(path: Path, page: str) -> Path:
         import weasyprint
     except (ImportError, OSError) as error:  # OSError: WeasyPrint is there, Pango is not
         raise GraphdetError(MISSING) from error
-    document = weasyprint.HTML(string=_for_paper(page), base_url=None, url_fetcher=_nothing)
+    document = weasyprint.HTML(string=for_paper(page, largest), base_url=None, url_fetcher=_nothing)
     with replacing(path) as temporary:
         temporary.write_bytes(document.write_pdf())
     return path
@@ -58,7 +59,7 @@ def _figure_style() -> str:
     return style.replace("svg ", "")
 
 
-def _for_paper(page: str) -> str:
+def for_paper(page: str, largest: tuple[int, int]) -> str:
     """Take the script out, and give every picture its style and a size that fits the paper."""
     style = f"<style>{_figure_style()}</style>"
 
@@ -67,7 +68,7 @@ def _for_paper(page: str) -> str:
         if size is None:
             return found.group()
         wide, high = int(size.group(1)), int(size.group(2))
-        room = 660 if wide > 100 else wide  # CSS pixels across A4, less its margins; legends keep their size
+        room = min(largest[0], largest[1] * wide // high) if wide > 100 else wide  # legends keep their size
         return f'<svg {found.group(1)} width="{room}" height="{room * high / wide:.0f}">{style}'
 
     return _PICTURE.sub(picture, _SCRIPT.sub("", page))

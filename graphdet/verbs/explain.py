@@ -1,7 +1,7 @@
 """explain: where users' scores come from, and why the network gives them, or a ring's members, the logit they have."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from graphdet.arrays import Int
 from graphdet.casework.disclosure import Disclosure, Listener, disclose
+from graphdet.casework.subjects import ring_id_of
 from graphdet.detect.what_if import WhatIf
 from graphdet.errors import UsageError
 from graphdet.features.behaviour import behaviour
@@ -67,6 +68,8 @@ def explain(
     progress = progress or Silent()
     if bool(asked.users) == (asked.ring_id is not None):
         raise UsageError("name users or one ring to explain, for example: graphdet explain u17")
+    if asked.ring_id is not None:
+        asked = replace(asked, ring_id=ring_id_of(store, asked.ring_id))
     models = load_models(model_dir)
     if models.gnn is None:
         raise UsageError(NO_NETWORK.format(folder=model_dir))

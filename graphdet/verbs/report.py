@@ -14,6 +14,7 @@ from graphdet import schema
 from graphdet.audit import utc_now
 from graphdet.casework.decisions import standing_of
 from graphdet.casework.disclosure import Disclosure, Listener, disclose
+from graphdet.casework.subjects import ring_id_of
 from graphdet.detect.ring_sources import acts_queries, ring_sources
 from graphdet.errors import UsageError
 from graphdet.learn.digests import MODEL_DIGEST
@@ -21,7 +22,8 @@ from graphdet.ports import CaseworkStore, FindingsStore, Store
 from graphdet.progress import Progress, Silent
 from graphdet.reports.csv_tables import CsvForm, write_tables
 from graphdet.reports.drift import keep_drift, of_folder, of_tables
-from graphdet.reports.pseudonyms import Pseudonyms, hide_column, hide_rings, hide_words, known_ids
+from graphdet.reports.gather import gather_rings
+from graphdet.reports.pseudonyms import Pseudonyms, hide_column, hide_ring, hide_rings, hide_words, known_ids
 from graphdet.reports.ring_data import Decided
 from graphdet.reports.ring_names import DEFAULT_RING_FORMATS, RING_FORMATS, page_name, reported_ids
 from graphdet.reports.run_facts import run_facts
@@ -81,7 +83,7 @@ def report(
     """
     progress, asked = progress or Silent(), asked or Asked()
     rings = store.rings()
-    ring_ids = list(asked.ring_ids) or reported_ids(rings, lead_table(rings))
+    ring_ids = [ring_id_of(store, name) for name in asked.ring_ids] or reported_ids(rings, lead_table(rings))
     _check_ids(store, rings, ring_ids)
     whole = not asked.ring_ids
     sources = ring_sources(store, rings, ring_ids, progress, all_scores=whole)
@@ -94,7 +96,7 @@ def report(
         store,
         Disclosure(
             "report",
-            asked.ring_ids,
+            tuple(ring_ids) if asked.ring_ids else (),
             asked.formats,
             str(out),
             asked.names is not None,
@@ -112,6 +114,48 @@ def report(
     files = RingFiles(asked.formats, facts, whole, asked.names, tell)
     written = write_rings(out / "rings", sources, ring_ids, files, progress)
     return [_findings(store, out, scores, rings, info, asked, progress)] if whole else written
+
+
+def brief(
+    store: Store,
+    out: Path,
+    ring_names: Sequence[str],
+    *,
+    formats: Sequence[str] = ("html",),
+    names: Pseudonyms | None = None,
+    listener: Listener | None = None,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Write the case briefs of some rings, two pages each, into a folder; it is noted as a report is.
+
+    ring_names: as a person writes them, R6 for R0006. Returns the paths.
+
+    Raises:
+        UsageError: the store has no such ring, or there is no such format.
+        GraphdetError: a file cannot be written, or PDF needs a package that is not there.
+    """
+    from graphdet.reports.brief import BRIEF_FORMATS, write_brief
+
+    unknown = [form for form in formats if form not in BRIEF_FORMATS]
+    if unknown or not formats:
+        raise UsageError(
+            f"a brief is {' or '.join(BRIEF_FORMATS)}, not {', '.join(map(repr, unknown)) or 'nothing'}"
+        )
+    rings, progress = store.rings(), progress or Silent()
+    ring_ids = [ring_id_of(store, name) for name in ring_names]
+    _check_ids(store, rings, ring_ids)
+    sources = ring_sources(store, rings, ring_ids, progress, all_scores=False)
+    sources = replace(sources, decided=decided_on(store, sources.rings, ring_ids))
+    said = Disclosure(
+        "report", tuple(ring_ids), tuple(formats), str(out), names is not None, more={"brief": True}
+    )
+    disclose(store, said, listener)
+    facts = run_facts(_info(store))
+    written = []
+    for ring in gather_rings(sources, ring_ids):
+        shown = ring if names is None else hide_ring(ring, names)
+        written += write_brief(out, shown, formats, facts, pseudonymised=names is not None)
+    return written
 
 
 def decided_on(store: CaseworkStore, rings: RingTables, ring_ids: Sequence[str]) -> dict[str, Decided]:

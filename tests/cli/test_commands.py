@@ -31,6 +31,7 @@ COMMANDS = (
         "power",
         "audit-leakage",
         "report",
+        "brief",
         "reveal",
         "explain",
         "evaluate",

@@ -51,6 +51,7 @@ def models(world: Path, *words: object) -> dict:
 def test_the_life_of_two_models(world: Path) -> None:
     listed = models(world, "list")["models"]
     one, two = listed
+    assert json.loads(inside("models", "list", "--json", cwd=world).stdout)["models"].keys() == listed.keys()
     assert listed[one]["about"]["settings"] == {"seed": 0}
     assert listed[one]["about"]["labels"]["file"] == "labels.csv"
     assert listed[one]["about"]["data_digest"] == listed[two]["about"]["data_digest"]

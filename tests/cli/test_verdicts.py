@@ -11,6 +11,8 @@ import pytest
 from graphdet import schema
 from graphdet.audit import utc_now
 from graphdet.casework.memory import remember, settle_scores
+from graphdet.casework.standing import VERDICT_REASONS
+from graphdet.cli.casework import REASON_HELP
 from graphdet.config import load_config
 from graphdet.rings.finding import ring_findings_of
 from graphdet.store.duckdb import DuckDBStore
@@ -127,9 +129,16 @@ def test_a_store_without_rings_says_so(tmp_path: Path) -> None:
     assert "nobody knows" in inside("verdicts", "--precision", "--store", words[-1]).stdout
 
 
+def test_the_help_names_all_codes_of_reasons() -> None:
+    for verdict, codes in VERDICT_REASONS.items():
+        assert f"{verdict}: {', '.join(codes)}" in REASON_HELP
+
+
 def test_lists_and_snoozes(url: str, path: Path) -> None:
     tomorrow = f"{utc_now() + timedelta(days=1):%Y-%m-%d}"
-    assert "2 users on the allow list." in inside("allow", "u0", "staff", "--store", url).stdout
+    done = inside("allow", "u0", " staff ", "--store", url)
+    assert "2 users on the allow list." in done.stdout
+    assert "Warning: the log has no user staff; ids are written as in the log." in done.stderr
     assert f"until {tomorrow} 00:00" in inside("deny", "u9", "--expires", tomorrow, "--store", url).stdout
     assert "snoozed until" in inside("snooze", "R1", "--days", "2", "--note", "busy", "--store", url).stdout
     listed = document("verdicts", "--store", url)
@@ -265,3 +274,20 @@ def test_a_store_in_use_is_said_to_be_worth_a_retry(url: str, path: Path) -> Non
     assert_one_clear_message(graphdet(*words), 4, "is in use by another process")
     store.close()
     assert graphdet(*words).returncode == 0
+
+
+def test_a_ring_is_reported_by_its_short_name_and_as_a_brief(url: str, tmp_path: Path) -> None:
+    done = inside("report", "--ring", "r1", "--format", "html", "--out", tmp_path / "out", "--store", url)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "rings" / "R0001.html").exists()
+    assert "Verdict: open" in (tmp_path / "out" / "rings" / "R0001.html").read_text(encoding="utf-8")
+    done = inside("brief", "R1", "--out", tmp_path / "briefs", "--by", "Ann", "--store", url)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"Brief: {tmp_path / 'briefs' / 'R0001.brief.html'}\n"
+    assert "Case brief: ring" in (tmp_path / "briefs" / "R0001.brief.html").read_text(encoding="utf-8")
+    assert_one_clear_message(inside("brief", "R9", "--store", url), 2, "there is no ring 'R9'")
+    assert_one_clear_message(
+        inside("brief", "R1", "--format", "doc", "--store", url), 2, "html or pdf, not 'doc'"
+    )
+    last = document("audit", "show", "--store", url)["entries"][-1]
+    assert (last["what"], last["subject"], last["who"]) == ("report", "R0001", "Ann")
