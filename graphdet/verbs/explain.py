@@ -99,17 +99,21 @@ def explain(
     progress.done()
     if asked.what_if and not members:
         worlds = WhatIf(store, graph, models, asked.fdr, asked.seed, device, progress)
-        of_rings = store.rings().items
-        for row, document in zip(rows.tolist(), found, strict=True):
-            ranked = [(each["item_id"], each["effect"]) for each in document.pop("all_items")]
-            # A ring may be all that speaks for it: its targets count, whatever the network makes of them.
-            its = pc.equal(of_rings["ring_id"], pa.scalar(document.get("ring_id"), pa.string()))
-            ring = set(of_rings.filter(its)["item_id"].to_pylist())
-            asked_for = [item for item, effect in ranked if effect > 0 or item in ring]
-            document["what_if"] = worlds.of(row, asked_for)
+        _add_what_if(found, rows, worlds, store.rings().items)
     for document in found:
         document.pop("all_items", None)
     return found
+
+
+def _add_what_if(found: Sequence[dict[str, Any]], rows: Int, worlds: WhatIf, of_rings: pa.Table) -> None:
+    """Add to each user's document what its score would be without acts; of_rings: the targets of all rings."""
+    for row, document in zip(rows.tolist(), found, strict=True):
+        ranked = [(each["item_id"], each["effect"]) for each in document.pop("all_items")]
+        # A ring may be all that speaks for it: its targets count, whatever the network makes of them.
+        its = pc.equal(of_rings["ring_id"], pa.scalar(document.get("ring_id"), pa.string()))
+        ring = set(of_rings.filter(its)["item_id"].to_pylist())
+        asked_for = [item for item, effect in ranked if effect > 0 or item in ring]
+        document["what_if"] = worlds.of(row, asked_for)
 
 
 def _members(store: FindingsStore, ring_id: str) -> list[str]:
