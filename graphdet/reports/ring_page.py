@@ -77,7 +77,7 @@ def ring_page(
 
 
 @dataclass(frozen=True)
-class Told:
+class MemberActs:
     """A member with what it did: its acts on targets that are shown, and of a weak one some elsewhere."""
 
     member: Member
@@ -86,7 +86,7 @@ class Told:
     decided: str | None
 
 
-def _told(ring: RingData, most: int) -> list[Told]:
+def _told(ring: RingData, most: int) -> list[MemberActs]:
     """At most `most` members, the weak first, with EVENTS_SHOWN acts of each at most, and ALL_EVENTS in all."""
     acts, elsewhere = _by_user(ring.acts), _by_user(ring.elsewhere)
     order = [*ring.weak, *(member for member in ring.members if not member.is_weak)]
@@ -95,7 +95,7 @@ def _told(ring: RingData, most: int) -> list[Told]:
         its = acts.get(member.user_id, [])[: min(EVENTS_SHOWN, left)]
         left -= len(its)
         decided = ring.decided.members.get(member.user_id)
-        out.append(Told(member, its, elsewhere.get(member.user_id, []), decided))
+        out.append(MemberActs(member, its, elsewhere.get(member.user_id, []), decided))
     return out
 
 
