@@ -78,6 +78,9 @@ class GraphStore(AddressedStore, Protocol):
         Same source twice: nothing changes. Killed anywhere and run again: ends as if never killed.
         """
 
+    def row_keys(self) -> Frame:
+        """Keys of the rows that complete ingests brought, to tell them again: schema.ROW_KEY, some several times."""
+
     def interactions(self, since_ms: int | None = None, until_ms: int | None = None) -> Frame:
         """Interactions (schema.INTERACTION_COLUMNS) with since_ms <= at_ms < until_ms."""
 

@@ -20,6 +20,8 @@ EVENT_COLUMNS = (
     "quantity",  # DOUBLE, null when the log has none
     "text",  # VARCHAR, null when the log has none
 )
+# Beside these, of events that go into a store: what tells their row when the log is read again (see logs.known).
+ROW_KEY = "graphdet_row_key"  # UBIGINT, null where nothing tells it
 
 # One row per (session, item, action): what becomes a relationship of the graph.
 INTERACTION_COLUMNS = (

@@ -71,7 +71,8 @@ def numbered(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int32]]:
 class LogTables:
     """A cleaned log, ready to be written to a store. All frames live on the same workbench.
 
-    Shapes: events as schema.EVENT_COLUMNS plus one column per attribute; interactions, items, sessions and
+    Shapes: events as schema.EVENT_COLUMNS plus one column per attribute, and schema.ROW_KEY where the log was read for
+    a store; interactions, items, sessions and
     entities as the schema says. Ids are VARCHAR, but `events` may give user_id, item_id and session_id as
     integers where the log has whole numbers: they stand for their decimal text and are far cheaper to write.
     """

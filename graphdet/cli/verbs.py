@@ -124,7 +124,8 @@ def ingest_command(
 ) -> None:
     """Read and clean LOGs and add them to a store.
 
-    What the store has already is left out, so repeating is safe."""
+    Files that the store has are left out, and of a file that grew, was rotated or sent again the rows that it has
+    (known), so repeating is safe. Rows: read = used + rejected + duplicates + filtered + known."""
     from dataclasses import asdict
 
     from graphdet.cli import show
@@ -145,10 +146,10 @@ def ingest_command(
         show.print_json({**asdict(result), "counts": counts})
         return
     if result.already:
-        print("The store has these files already; nothing was changed.")
+        print("The store has these files already; no event was added.")
     reasons = [(reason, f"{n:,}") for reason, n in result.rejects_by_reason.items()]
     told = (("read", result.n_rows), ("used", result.n_events), ("rejected", result.n_rejects))
-    rest = (("duplicates", result.n_duplicates), ("filtered", result.n_filtered))
+    rest = (("duplicates", result.n_duplicates), ("filtered", result.n_filtered), ("known", result.n_known))
     show.print_rows((("rows", False), ("", True)), ((name, f"{n:,}") for name, n in (*told, *rest)))
     if reasons:
         print()

@@ -3,13 +3,14 @@
 The dialect is not guessed: the delimiter is the ending's (or `[read] delimiter`), the quote is `"`. DuckDB's reader is
 told everything; the header gives the names of the columns and says whether the delimiter fits. Every line of the file
 must be accounted for: header + rows + bad lines + blank lines + line ends inside quotes. Where the sum is off, or
-DuckDB gives up (a quote that is never closed, mixed line ends), the file is read once more, each physical line for
-itself: a line whose quotes do not close, one that is no UTF-8 or has a carriage return within is put aside, and all
-others are read. (Values that run over several lines are put aside with their lines, too.)
+DuckDB gives up (a quote that is never closed, mixed line ends), or a value holds lines that are rows by themselves, the
+file is read once more, each physical line for itself: a line whose quote does not close, one that is no UTF-8 or has a
+carriage return within is put aside, and all others are read (see quotes.py).
 """
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,10 @@ import pyarrow as pa
 
 from graphdet.config import Config, Read
 from graphdet.errors import ConfigError, InputError
-from graphdet.logs.files import LineCount, LogFile, as_utf8, count_lines, load_lines, read_head
+from graphdet.logs.files import LineCount, LogFile, as_utf8, count_lines, read_head
 from graphdet.logs.kinds import UNKNOWN, no_format
 from graphdet.logs.lines import only_rows
+from graphdet.logs.quotes import Records, write_records
 from graphdet.logs.raw import (
     ROW,
     RawFile,
@@ -32,6 +34,7 @@ from graphdet.logs.raw import (
     fresh_name,
     literal,
     missing_column,
+    shown,
     wanted_columns,
 )
 
@@ -110,8 +113,11 @@ _OTHERS = (";", "\t", ",", "|", " ")
 
 def read_header(
     file: LogFile, read: Read, delimiter: str, wanted: Mapping[str, str]
-) -> tuple[list[str], int]:
-    """Find the names of the columns, and how many lines the header takes.
+) -> tuple[list[str], int, tuple[str, ...]]:
+    """Find the names of the columns, how many lines the header takes, and what is odd about it.
+
+    Where the config gives the names and does not say whether there is a header, a first line that looks like a row is
+    one.
 
     Args:
         file: a text file in UTF-8.
@@ -146,7 +152,31 @@ def read_header(
         check_single(file, name, names)
     head = head.lstrip("\r\n")
     lines = head[: _header_end(head, read.quote)].count("\n") + 1 if header else 0
-    return _unique(names), lines
+    warnings: tuple[str, ...] = ()
+    if given is not None and header and _is_row(first, given, wanted):
+        if read.header is None:
+            lines = 0
+            said = "is read as one; set [read] header = false to say so"
+        else:
+            said = (
+                "is left out as the header, as [read] header = true says; if there is none, set it to false"
+            )
+        warnings = (f"the first line looks like a row ({shown(first, 5)}) and {said}",)
+    return _unique(names), lines, warnings
+
+
+def _is_row(first: Sequence[str], names: Sequence[str], wanted: Mapping[str, str]) -> bool:
+    """Whether a first line is a row: no cell is the name of its column, and its time has more digits than letters.
+
+    In a log without times, a cell is a number.
+    """
+    cells = dict(zip(names, (cell.strip() for cell in first), strict=True))
+    if any(name.casefold() == cell.casefold() for name, cell in cells.items()):
+        return False
+    times = [cells[name] for name, place in wanted.items() if place == "[columns] timestamp"]
+    if not times:
+        return any(re.fullmatch(r"[+-]?\d+([.,]\d+)?", cell) for cell in cells.values())
+    return all(sum(map(str.isdigit, cell)) > sum(map(str.isalpha, cell)) for cell in times)
 
 
 def _first_record(head: str, delimiter: str, quote: str) -> list[str]:
@@ -209,6 +239,7 @@ class Numbering:
     n_rows: int
     bad: str | None
     lines: str | None
+    warnings: tuple[str, ...] = ()
 
 
 def number_rows(
@@ -218,11 +249,13 @@ def number_rows(
     n_columns: int,
     header_lines: int,
     counted: LineCount,
+    delimiter: str,
 ) -> Numbering | None:
     """Number the rows of a loaded CSV file, bad lines counted; None when lines are not accounted for.
 
     A row's number is its place among all data rows, good and bad. DuckDB numbers a bad line by records: the
-    header, each row, each bad line and each blank line count one.
+    header, each row, each bad line and each blank line count one. Also None when a value or a bad line holds lines that
+    are rows by themselves: a quote was not closed.
     """
     n_good, n_errors = (
         count(bench, f"SELECT count(*) FROM {table}"),
@@ -233,12 +266,7 @@ def number_rows(
         return Numbering(f"(SELECT *, rowid AS {ROW} FROM {table})", n_good, None, None)
     bad = collect_errors(bench, errors)
     n_bad = count(bench, f"SELECT count(*) FROM {bad}")
-    blank = fresh_name("blank")
-    bench.register(
-        f"{blank}_arrow", pa.table({"line": counted.blank, "rank": np.arange(1, len(counted.blank) + 1)})
-    )
-    bench.execute(f"CREATE TEMP TABLE {blank} AS FROM {blank}_arrow")
-    bench.unregister(f"{blank}_arrow")
+    blank = _table_of_blank(bench, counted)
     header_rows = int(header_lines > 0)
     bench.execute(
         f"CREATE TEMP TABLE {bad}_rows AS SELECT k + good_before AS row, good_before, k, reason, raw FROM ("
@@ -262,7 +290,48 @@ def number_rows(
     n_feeds, n_blank_inside = int(sums[0]), int(sums[0] - sums[1])
     if counted.n != one_each + n_feeds + len(counted.blank) - n_blank_inside:
         return None
-    return Numbering(source, n_good + n_bad, bad_query, _line_query(inside, blank, header_lines))
+    if n_feeds and _holds_rows(bench, table, f"{bad}_rows", n_columns, delimiter):
+        return None
+    spans = bench.execute(
+        f"SELECT count(*), sum(n), max(n) FROM (SELECT {feeds} + 1 AS n FROM {table}) WHERE n > 1"
+    ).fetchone()
+    assert spans is not None
+    lines = _line_query(inside, blank, header_lines)
+    return Numbering(source, n_good + n_bad, bad_query, lines, _warn_of_spans(*spans))
+
+
+def _table_of_blank(bench: duckdb.DuckDBPyConnection, counted: LineCount) -> str:
+    """Make a table (line, rank from 1) of blank lines."""
+    blank = fresh_name("blank")
+    lines = pa.table({"line": counted.blank, "rank": np.arange(1, len(counted.blank) + 1)})
+    bench.register(f"{blank}_arrow", lines)
+    bench.execute(f"CREATE TEMP TABLE {blank} AS FROM {blank}_arrow")
+    bench.unregister(f"{blank}_arrow")
+    return blank
+
+
+def _holds_rows(
+    bench: duckdb.DuckDBPyConnection, table: str, bad_rows: str, n_columns: int, delimiter: str
+) -> bool:
+    """Whether lines inside of a value, or any but the first of a bad line, have as many columns as the header.
+
+    Of a value half of its inner lines must have: prose has commas, too.
+    """
+    columns = f"(length(line) - length(replace(line, {literal(delimiter)}, ''))) = {n_columns - 1}"
+    inner = " UNION ALL ".join(
+        f"SELECT list_slice(string_split(c{i}, chr(10)), 2, -2) AS lines, false AS bad FROM {table}"
+        f" WHERE contains(c{i}, chr(10))"
+        for i in range(n_columns)
+    )
+    inner += (
+        f" UNION ALL SELECT list_slice(string_split(raw, chr(10)), 2, -1), true FROM {bad_rows}"
+        " WHERE contains(raw, chr(10))"
+    )
+    share = f"list_avg(list_transform(list_filter(lines, lambda x: trim(x) <> ''), lambda line: ({columns})::INTEGER))"
+    found = bench.execute(
+        f"SELECT 1 FROM ({inner}) WHERE {share} >= CASE WHEN bad THEN 1e-9 ELSE 0.5 END LIMIT 1"
+    ).fetchone()
+    return found is not None
 
 
 def with_row_numbers(table: str, bad_rows: str) -> str:
@@ -302,27 +371,13 @@ def read_by_lines(
     header_lines: int,
     scratch: Path,
 ) -> Numbering:
-    """Read a text file line by line.
+    """Read a text file line by line, values that run over several lines put together (see quotes.py).
 
     Raises:
         InputError: even so it cannot be read.
     """
-    lines, rows = fresh_name("lines"), fresh_name("rows")
-    load_lines(bench, file, lines)
-    odd = "false"
-    if dialect.quote:
-        odd = f"(length(text) - length(replace(text, {literal(dialect.quote)}, ''))) % 2 = 1"
-    bench.execute(
-        f"CREATE TEMP TABLE {rows} AS SELECT row, n, text, reason,"
-        " CASE WHEN reason IS NULL THEN"
-        " row_number() OVER (PARTITION BY reason IS NULL ORDER BY row) - 1 END AS ix"
-        f" FROM (SELECT n, text, row_number() OVER (ORDER BY n) - 1 - {header_lines} AS row,"
-        f" CASE WHEN text IS NULL THEN 'not UTF-8' WHEN {odd} THEN 'a quote is not closed on this line'"
-        f" WHEN contains(text, chr(13)) THEN 'a carriage return within the line' END AS reason"
-        f" FROM {lines} WHERE text IS NULL OR text <> '') WHERE row >= 0"
-    )
-    bench.execute(f"DROP TABLE {lines}")
-    part = scratch / f"{rows}.csv"
+    rows, part = fresh_name("rows"), scratch / f"{fresh_name('part')}.csv"
+    write_records(bench, file, rows, Records(dialect.delimiter, dialect.quote, n_columns), header_lines)
     with part.open("w", encoding="utf-8", newline="") as out:
         reader = bench.execute(f"SELECT text FROM {rows} WHERE reason IS NULL ORDER BY row").to_arrow_reader()
         for batch in reader:
@@ -341,12 +396,26 @@ def read_by_lines(
     )
     by_ix = with_row_numbers(table, f"{bad}_rows")
     columns = ", ".join(f"c{i}" for i in range(n_columns))
+    spans = bench.execute(
+        f"SELECT count(*), sum(n_lines), max(n_lines) FROM {rows} WHERE n_lines > 1"
+    ).fetchone()
+    assert spans is not None
     return Numbering(
         source=f"(SELECT {columns}, row AS {ROW} FROM {by_ix} JOIN {rows} ON {ROW} = ix)",
         n_rows=count(bench, f"SELECT count(*) FROM {rows}"),
         bad=f"SELECT row, reason, coalesce(text, '') AS raw FROM {rows} WHERE reason IS NOT NULL"
         f" UNION ALL SELECT row, b.reason, b.raw FROM {bad}_rows b JOIN {rows} r ON b.ix = r.ix",
         lines=f"SELECT row, n AS line FROM {rows}",
+        warnings=_warn_of_spans(*spans),
+    )
+
+
+def _warn_of_spans(n_rows: int, n_lines: int | None, longest: int | None) -> tuple[str, ...]:
+    if not n_rows:
+        return ()
+    return (
+        f"{n_rows:,} rows have values that run over several lines, {n_lines or 0:,} lines in all, "
+        f"{longest or 0:,} at most in one; where that is wrong, a quote is not closed",
     )
 
 
@@ -387,7 +456,7 @@ def read_delimited(
             raise no_format(file.path)
         raise ConfigError(f'{file.path}: of a .txt file the config must say [read] delimiter, such as "\\t"')
     dialect = Dialect(read.delimiter, read.quote)
-    names, header_lines = read_header(file, read, dialect.delimiter, wanted)
+    names, header_lines, odd = read_header(file, read, dialect.delimiter, wanted)
     if len(names) > _MOST_NAMES:
         raise InputError(f"{file.path}: the first line holds {len(names):,} columns, which no log has")
     numbering = _load(bench, file, dialect, len(names), header_lines)
@@ -402,6 +471,7 @@ def read_delimited(
         bad=numbering.bad,
         lines=numbering.lines,
         first_line=header_lines + 1,
+        warnings=(*odd, *numbering.warnings),
     )
 
 
@@ -420,6 +490,6 @@ def _load(
             Layout(n_columns, counted.leading, header_lines > 0, None if file.utf8 else file.compression),
             dialect,
         )
-        return number_rows(bench, table, errors, n_columns, header_lines, counted)
+        return number_rows(bench, table, errors, n_columns, header_lines, counted, dialect.delimiter)
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return None

@@ -50,7 +50,8 @@ def _events(clean: Frame, have: set[str]) -> Frame:
     }
     attributes = {n.removeprefix("attribute "): nw.col(n) for n in sorted(have) if n.startswith("attribute ")}
     events = clean.with_columns(event_id=event_id, **blanks, **attributes)
-    return events.select(*schema.EVENT_COLUMNS, *attributes)
+    keys = [schema.ROW_KEY] if schema.ROW_KEY in have else []
+    return events.select(*schema.EVENT_COLUMNS, *attributes, *keys)
 
 
 def _interactions(clean: Frame, have: set[str]) -> Frame:
@@ -106,7 +107,15 @@ def _entities(clean: Frame, config: Config) -> Frame:
     )
 
 
-_NOT_KEYS = frozenset({"file_ix", "row", "event_row", "verdict", "wanted", "time_number", "time_given"})
+_NOT_KEYS = frozenset(
+    {"file_ix", "row", "event_row", "verdict", "wanted", "time_number", "time_given", "time_odd"}
+)
+
+
+def content_columns(clean: Frame) -> list[str]:
+    """Name the fields that make two rows equal: what the mapped columns say, sorted."""
+    names = clean.collect_schema().names()
+    return sorted(name for name in names if name not in _NOT_KEYS and not name.endswith("_given"))
 
 
 def find_duplicates(bench: duckdb.DuckDBPyConnection, clean: Frame) -> tuple[Frame, int]:
@@ -121,7 +130,7 @@ def find_duplicates(bench: duckdb.DuckDBPyConnection, clean: Frame) -> tuple[Fra
     near = ("user_id", "item_id", "at_ms")
     repeated = clean.group_by(*near).agg(n=nw.len()).filter(nw.col("n") > 1).select(*near)
     candidates = materialise(bench, repeated, "repeated")
-    keys = [n for n in clean.collect_schema().names() if n not in _NOT_KEYS and not n.endswith("_given")]
+    keys = content_columns(clean)
     rows = clean.join(candidates, on=list(near), how="semi")
     rows = rows.with_columns(first_row=nw.col("event_row").min().over(*keys))
     rows = rows.filter(nw.col("event_row") > nw.col("first_row")).select("file_ix", "row", "event_row")

@@ -7,6 +7,7 @@ swallows rows without a word; so the physical lines of every text file are count
 import codecs
 import glob
 import hashlib
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -256,7 +257,7 @@ def count_lines(file: LogFile) -> LineCount:
     blank = [np.zeros(0, np.int64)]
     carry, last = b"\n", b"\n"  # the start of a file counts as the end of a line
     limits = _LineLimits(file)
-    for i, chunk in enumerate(_chunks(file)):
+    for i, chunk in enumerate(chunks(file)):
         chunk = chunk.removeprefix(_BOM) if i == 0 else chunk
         data = np.frombuffer(carry + chunk, np.uint8)
         at = np.flatnonzero(data == _FEED)
@@ -324,7 +325,7 @@ def line_chunks(file: LogFile) -> Iterator[bytes]:
     """
     rest = b""
     limits = _LineLimits(file)
-    for chunk in _chunks(file):
+    for chunk in chunks(file):
         limits.see(chunk)
         *lines, rest = (rest + chunk).split(b"\n")
         yield from (line + b"\n" for line in lines)
@@ -340,29 +341,62 @@ def load_lines(bench: duckdb.DuckDBPyConnection, file: LogFile, table: str) -> N
         InputError: the file is truncated or damaged.
     """
     schema = pa.schema([("n", pa.int64()), ("line", pa.binary())])
-    failed: list[InputError] = []  # DuckDB wraps what its source raises into an error of its own
+    select = "SELECT n, TRY(rtrim(decode(line), chr(13))) AS text FROM reader ORDER BY n"
+    fill_table(bench, table, schema, _batches(file, schema), select)
 
-    def batches() -> Iterator[pa.RecordBatch]:
+
+def fill_table(
+    bench: duckdb.DuckDBPyConnection,
+    table: str,
+    schema: pa.Schema,
+    batches: Iterator[pa.RecordBatch],
+    select: str = "FROM reader",
+) -> None:
+    """Make a temporary table of Arrow batches as they come, called `reader` in `select`.
+
+    Raises:
+        InputError: whatever the batches raise, which DuckDB wraps into an error of its own.
+    """
+    failed: list[InputError] = []
+
+    def watched() -> Iterator[pa.RecordBatch]:
         try:
-            yield from _batches(file, schema)
+            yield from batches
         except InputError as error:
             failed.append(error)
             raise
 
-    reader = pa.RecordBatchReader.from_batches(schema, batches())  # noqa: F841 (read by name below)
+    reader = pa.RecordBatchReader.from_batches(schema, watched())  # noqa: F841 (read by name below)
     try:
-        bench.execute(
-            f"CREATE TEMP TABLE {table} AS"
-            " SELECT n, TRY(rtrim(decode(line), chr(13))) AS text FROM reader ORDER BY n"
-        )
+        bench.execute(f"CREATE TEMP TABLE {table} AS {select}")
     except duckdb.Error as error:
         raise (failed[0] if failed else error) from error
+
+
+def text_lines(file: LogFile) -> Iterator[tuple[int, str | None]]:
+    r"""Give the lines of a text file one by one: number from 1, text without its line end; None when it is no UTF-8.
+
+    Raises:
+        InputError: the file is truncated or damaged.
+    """
+    n, rest = 0, b""
+    limits = _LineLimits(file)
+    for part in itertools.chain(chunks(file), [None]):
+        limits.see(part or b"")
+        *lines, rest = (rest + part).split(b"\n") if part is not None else ([rest, b""] if rest else [b""])
+        for line in lines:
+            n += 1
+            try:
+                text: str | None = (line.removeprefix(_BOM) if n == 1 else line).decode().rstrip("\r")
+            except UnicodeDecodeError:
+                text = None
+            yield n, text
 
 
 def _batches(file: LogFile, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     n, rest = 1, b""
     limits = _LineLimits(file)
-    for chunk in _chunks(file):
+    for chunk in chunks(file):
         limits.see(chunk)
         *lines, rest = (rest + chunk).split(b"\n")
         if lines:
@@ -381,7 +415,12 @@ def _batch(lines: list[bytes], n: int, schema: pa.Schema) -> pa.RecordBatch:
     return pa.record_batch([pa.array(numbers, pa.int64()), pa.array(texts, pa.binary())], schema)
 
 
-def _chunks(file: LogFile) -> Iterator[bytes]:
+def chunks(file: LogFile) -> Iterator[bytes]:
+    """Read a file's uncompressed bytes in parts.
+
+    Raises:
+        InputError: the file is truncated or damaged.
+    """
     try:
         with file.open() as stream:
             while chunk := stream.read(_CHUNK_LINES):

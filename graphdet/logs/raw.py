@@ -42,6 +42,7 @@ class RawFile:
     first_line: int = 1
     kinds: Mapping[str, str] = field(default_factory=dict)  # SQL expressions of a column's type in JSON
     row_json: str | None = None  # SQL expression of the raw row as JSON; None: made of the columns
+    warnings: tuple[str, ...] = ()  # what was odd about the file and is read all the same
 
 
 def rowless(file: LogFile, config: Config) -> RawFile:

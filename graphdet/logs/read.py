@@ -19,6 +19,7 @@ from graphdet.logs.fields import select_fields
 from graphdet.logs.files import LogFile, find_files, log_digest
 from graphdet.logs.json_lines import read_json_lines
 from graphdet.logs.kinds import EMPTY
+from graphdet.logs.known import Known, put_known_aside, with_row_keys
 from graphdet.logs.parquet import read_parquet
 from graphdet.logs.raw import RawFile, add_file_column, drop_working_tables, first_words, materialise, rowless
 from graphdet.logs.rejects import (
@@ -31,6 +32,7 @@ from graphdet.logs.rejects import (
     write_rejects,
 )
 from graphdet.logs.sessions import cut_by_gap, not_taken, tell_apart
+from graphdet.logs.times import DOUBLE_TIME, SKIPPED_TIME
 from graphdet.progress import Progress, Silent
 from graphdet.tables import Frame, LogTables
 
@@ -43,7 +45,8 @@ NO_TIMES = (
 class CleanLog:
     """A log that was read and cleaned.
 
-    n_rows = n_events + n_rejects + n_duplicates + n_filtered. `rejects_by_reason` counts what went to
+    n_rows = n_events + n_rejects + n_duplicates + n_filtered + n_known. n_known: rows that the store had already.
+    `rejects_by_reason` counts what went to
     rejects.csv, so also "duplicate", most first. `files` are (path, SHA-256, rows); `digest` identifies log
     and config.
     """
@@ -58,6 +61,17 @@ class CleanLog:
     files: tuple[tuple[str, str, int], ...]
     digest: str
     warnings: list[str] = field(default_factory=list)
+    n_known: int = 0
+
+    def __post_init__(self) -> None:
+        """Check that every row is accounted for."""
+        told = self.n_events + self.n_rejects + self.n_duplicates + self.n_filtered + self.n_known
+        if told != self.n_rows:
+            raise GraphdetError(
+                f"of {self.n_rows} rows {told} are accounted for ({self.n_events} used, {self.n_rejects} rejected, "
+                f"{self.n_duplicates} duplicates, {self.n_filtered} filtered, {self.n_known} known); nothing was "
+                "written; please report this with the log's first lines"
+            )
 
 
 def read_log(
@@ -66,7 +80,7 @@ def read_log(
     config: Config,
     *,
     rejects: Path | None,
-    existing_sessions: Frame | None = None,
+    known: Known | None = None,
     progress: Progress | None = None,
     now_ms: int | None = None,
     look: Callable[[RawFile], None] | None = None,
@@ -78,7 +92,7 @@ def read_log(
         paths: files and globs, in the order of the input.
         config: the settings.
         rejects: where to write rejects.csv, or None.
-        existing_sessions: schema.SESSION_COLUMNS of sessions in the store, which new events may belong to.
+        known: what the store has that the log is read for: its rows are left out, and the events get schema.ROW_KEY.
         progress: told of files and steps.
         now_ms: the time of the run; None: now. Events more than a day later are rejected as in the future.
         look: called with every file as it is, before any rule.
@@ -100,13 +114,11 @@ def read_log(
                 look(raws[-1])
             progress.advance()
         progress.done()
-    empty = [f"{raw.file.path}: no rows" for raw in raws if not raw.n_rows]
-    if len(empty) == len(raws):
-        raise InputError(f"{raws[0].file.path}: a header but no rows; there is nothing to read")
+    warnings = _warn_of_files(raws, config)
     progress.start("clean")
     try:
         judged = judge(select_fields(bench, raws, config), config, now_ms)
-        counts = _clean(bench, raws, judged, config, rejects, existing_sessions)
+        counts = _clean(bench, raws, judged, config, rejects, known)
     except (duckdb.InvalidInputException, duckdb.SerializationException) as error:
         raise InputError(f"the log cannot be read to its end ({first_words(error)})") from error
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
@@ -121,11 +133,21 @@ def read_log(
         n_rejects=sum(n for reason, n in counts.by_reason.items() if reason != DUPLICATE),
         n_duplicates=counts.by_reason.get(DUPLICATE, 0),
         n_filtered=counts.n_filtered,
+        n_known=counts.n_known,
         rejects_by_reason=counts.by_reason,
         files=tuple((path, sha, raw.n_rows) for (path, sha), raw in zip(digest.files, raws, strict=True)),
         digest=digest.digest,
-        warnings=[*empty, *([NO_TIMES] if config.columns.timestamp is None else []), *counts.warnings],
+        warnings=[*warnings, *counts.warnings],
     )
+
+
+def _warn_of_files(raws: Sequence[RawFile], config: Config) -> list[str]:
+    """Warn of what was seen when files were loaded; raises an InputError when none has a row."""
+    empty = [f"{raw.file.path}: no rows" for raw in raws if not raw.n_rows]
+    if len(empty) == len(raws):
+        raise InputError(f"{raws[0].file.path}: a header but no rows; there is nothing to read")
+    seen = [f"{raw.file.path}: {warning}" for raw in raws for warning in raw.warnings]
+    return [*empty, *seen, *([NO_TIMES] if config.columns.timestamp is None else [])]
 
 
 @dataclass(frozen=True)
@@ -133,6 +155,7 @@ class _Cleaned:
     tables: LogTables
     n_events: int
     n_filtered: int
+    n_known: int
     by_reason: dict[str, int]
     warnings: list[str]
 
@@ -163,14 +186,14 @@ def _clean(
     judged: Frame,
     config: Config,
     rejects: Path | None,
-    existing: Frame | None,
+    known: Known | None,
 ) -> _Cleaned:
     # Parquet is read in place, again for each table: that costs less than a copy of the log. Text has to be
     # parsed, so it is kept.
     in_place = all(raw.file.format == "parquet" for raw in raws)
     if not in_place:
         judged = materialise(bench, judged, "judged")
-    verdicts, n_loose = _verdicts(judged)
+    verdicts, n_loose, odd_times = _verdicts(judged, config)
     n_clean, n_filtered = verdicts.pop(None, 0), verdicts.pop(FILTERED, 0)
     clean = judged.filter(nw.col("verdict").is_null()) if verdicts or n_filtered else judged
     duplicates, n_duplicates = find_duplicates(bench, clean) if config.duplicates else (None, 0)
@@ -186,10 +209,16 @@ def _clean(
     check_share(found, n_rows - n_filtered, config, rejects, ways)
     if n_clean == n_duplicates:
         raise _nothing_left(raws[0], n_rows, n_filtered, found, ways)
-    told = [*ways, *cleaning_notes(bench, raws, config)]
+    told = [*odd_times, *ways, *cleaning_notes(bench, raws, config)]
+    n_known, existing = 0, None
+    if known is not None:
+        existing = known.sessions
+        clean, n_known, more = put_known_aside(bench, with_row_keys(clean, config), config, known, raws)
+        told += more
     tables, warnings = tables_of_rows(bench, clean, config, existing, n_loose)
     drop_working_tables(bench)
-    return _Cleaned(tables, n_clean - n_duplicates, n_filtered, found.by_reason, [*warnings, *told])
+    n_events = n_clean - n_duplicates - n_known
+    return _Cleaned(tables, n_events, n_filtered, n_known, found.by_reason, [*warnings, *told])
 
 
 def _nothing_left(
@@ -217,15 +246,27 @@ def tables_of_rows(
     return derive_tables(with_templates(bench, clean, config), config), warnings
 
 
-def _verdicts(judged: Frame) -> tuple[dict[str | None, int], int]:
+def _verdicts(judged: Frame, config: Config) -> tuple[dict[str | None, int], int, list[str]]:
     """Count the rows of each verdict, and the clean ones whose session is missing in a log that has
-    sessions."""
-    has_sessions = "session_id" in judged.collect_schema().names()
-    loose = nw.col("session_id").is_null() if has_sessions else nw.lit(False)
-    counts = judged.with_columns(loose=loose.cast(nw.Int64())).group_by("verdict")
-    rows = counts.agg(n=nw.len(), loose=nw.col("loose").sum()).to_native().fetchall()
-    n_loose = sum(n for verdict, _, n in rows if verdict is None) if has_sessions else 0
-    return {verdict: n for verdict, n, _ in rows}, int(n_loose)
+    sessions; warn of clean rows whose local time does not exist or exists twice."""
+    names = judged.collect_schema().names()
+    counted = {"loose": nw.col("session_id").is_null()} if "session_id" in names else {}
+    if "time_odd" in names:
+        counted |= {odd: nw.col("time_odd") == odd for odd in (SKIPPED_TIME, DOUBLE_TIME)}
+    if counted:
+        judged = judged.with_columns(**{name: flag.cast(nw.Int64()) for name, flag in counted.items()})
+    sums = {name: nw.col(name).sum() for name in counted}
+    rows = judged.group_by("verdict").agg(n=nw.len(), **sums).to_native()
+    found = [dict(zip(rows.columns, row, strict=True)) for row in rows.fetchall()]
+    clean: dict[str, int] = next((row for row in found if row["verdict"] is None), {})
+    warnings = []
+    for odd, how in (
+        (SKIPPED_TIME, "does not exist, as clocks went forward; it was moved on by as much"),
+        (DOUBLE_TIME, "exists twice, as clocks went back; it was taken as the later"),
+    ):
+        if clean.get(odd):
+            warnings.append(f"{clean[odd]} rows have a local time that, in {config.time.zone}, {how}")
+    return {row["verdict"]: row["n"] for row in found}, int(clean.get("loose") or 0), warnings
 
 
 def _with_sessions(

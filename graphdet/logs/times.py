@@ -4,9 +4,17 @@ ISO times are cast by DuckDB where it knows the spelling, which is fast. The oth
 (2024-W09-5), ordinal dates (2024-061), basic format (20240301T100000Z), reduced precision (2024-03, T10Z), fractions
 of the last part with point or comma. 24:00 is the start of the next day, and a leap second (23:59:60) the first
 moment of the next minute, as clocks of computers count it. A bare year is no time: it says too little.
+
+A zone that stands in the text wins over the config's. In the config's zone a local time may not exist, when clocks go
+forward: it is moved on by as much (02:30 becomes 03:30). One that exists twice, when they go back, is the later one.
+Both are counted, as `time_odd`.
 """
 
+import functools
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from graphdet.config import Config, iso_ms
 from graphdet.logs.raw import RawFile, literal
@@ -29,8 +37,18 @@ _ISO = rf"^(?:\+00)?{_DATE}(?:(?:T|\s+){_CLOCK}{_OFFSET})?$"
 def time_fields(raw: RawFile, config: Config) -> Iterator[tuple[str, str]]:
     """Write the fields of a row's time (name, SQL): at_ms, and where the log has times what was given.
 
-    With a numeric unit `time_number` is the number itself.
+    With a numeric unit `time_number` is the number itself. Where clocks of the config's zone change, `time_odd` says
+    SKIPPED_TIME or DOUBLE_TIME of local times that are.
     """
+    fields = dict(_fields(raw, config))
+    if config.columns.timestamp is not None and _days_of_changes(config.time.zone):
+        fields["time_odd"] = fields.pop(
+            "time_odd", "NULL::VARCHAR"
+        )  # all files of a log have the same, in one order
+    yield from fields.items()
+
+
+def _fields(raw: RawFile, config: Config) -> Iterator[tuple[str, str]]:
     time, columns = config.time, config.columns.timestamp
     if columns is None:
         yield "at_ms", "0::BIGINT"
@@ -52,11 +70,19 @@ def time_fields(raw: RawFile, config: Config) -> Iterator[tuple[str, str]]:
         yield "at_ms", f"epoch_ms({sql})"
     elif dated:
         yield "at_ms", in_zone(f"{sql}::TIMESTAMP", time.zone)
+        yield from _odd(f"{sql}::TIMESTAMP", time.zone)
     elif time.unit == "iso":
-        yield "at_ms", _iso(f"trim({sql}::VARCHAR)", time.zone)
+        text = f"trim({sql}::VARCHAR)"
+        yield "at_ms", _iso(text, time.zone)
+        naive = f"CASE WHEN NOT regexp_matches({text}, {literal(_OWN_ZONE)}) THEN TRY_CAST({text} AS TIMESTAMP) END"
+        yield from _odd(f"coalesce({naive}, {_taken_apart(text, None)})", time.zone)
     else:
         parsed = f"try_strptime(trim({sql}::VARCHAR), {literal(time.unit)})"
-        yield "at_ms", f"TRY(epoch_ms({parsed}))" if "%z" in time.unit else in_zone(parsed, time.zone)
+        if re.search(r"(?<!%)(?:%%)*%[zZ]", time.unit):
+            yield "at_ms", f"TRY(epoch_ms({parsed}))"
+        else:
+            yield "at_ms", in_zone(parsed, time.zone)
+            yield from _odd(parsed, time.zone)
 
 
 def _written(raw: RawFile, columns: str | tuple[str, ...]) -> tuple[str, str, str]:
@@ -93,8 +119,11 @@ def _iso(text: str, zone: str) -> str:
     return f"coalesce({usual}, {_taken_apart(text, zone)})"
 
 
-def _taken_apart(text: str, zone: str) -> str:
-    """Write the milliseconds of an ISO time that DuckDB's cast does not know; null where it is none."""
+def _taken_apart(text: str, zone: str | None) -> str:
+    """Write the milliseconds of an ISO time that DuckDB's cast does not know; null where it is none.
+
+    Without a zone: the local time as a TIMESTAMP, null where the text has a zone of its own.
+    """
     text = f"replace(replace(upper({text}), ',', '.'), '−', '-')"
 
     def part(k: int) -> str:
@@ -111,6 +140,11 @@ def _taken_apart(text: str, zone: str) -> str:
     digits = f"replace({part(6)}, ':', '')"
     minutes = f"({digits}[2:3]::BIGINT * 60 + coalesce(TRY_CAST({digits}[4:5] AS BIGINT), 0))"
     offset = f"CASE {digits}[1] WHEN 'Z' THEN 0 WHEN '+' THEN -{minutes} ELSE {minutes} END * 60000"
+    if zone is None:
+        naive = f"CASE WHEN {part(6)} = '' THEN make_timestamp_ms({local}) END"
+        return (
+            f"CASE WHEN regexp_matches({text}, {literal(_ISO)}) AND {clock} <= {DAY_MS} THEN TRY({naive}) END"
+        )
     moment = f"CASE WHEN {part(6)} = '' THEN {in_zone(f'make_timestamp_ms({local})', zone)} ELSE {local} + {offset} END"
     return f"CASE WHEN regexp_matches({text}, {literal(_ISO)}) AND {clock} <= {DAY_MS} THEN TRY({moment}) END"
 
@@ -136,6 +170,45 @@ def _day(sql: str, kind: str, zone: str) -> str:
     usual = f"TRY_CAST(regexp_extract({sql}::VARCHAR, {literal(_ISO_DAY)}, 1) AS DATE)"
     other = f"regexp_extract(upper(trim({sql}::VARCHAR)), {literal(_ISO)}, 1)"
     return f"coalesce({usual}, TRY({_date(other)}::DATE))"
+
+
+SKIPPED_TIME, DOUBLE_TIME = "missing", "double"  # what `time_odd` says of a local time
+
+
+def _odd(naive: str, zone: str) -> Iterator[tuple[str, str]]:
+    """Write the field time_odd, where the zone changes its clocks: whether a local time does not exist, or does twice.
+
+    Only times near a change are looked at, as a look costs more than all the rest.
+    """
+    days = _days_of_changes(zone)
+    if not days:
+        return
+    listed = ", ".join(f"DATE '{day}'" for day in days)
+
+    def local(shift: str = "") -> str:
+        return f"timezone({literal(zone)}, timezone({literal(zone)}, naive){shift})"
+
+    twice = " OR ".join(
+        f"{local(f' {sign} INTERVAL {minutes} MINUTE')} = naive" for sign in "+-" for minutes in (30, 60, 120)
+    )
+    odd = f"CASE WHEN {local()} <> naive THEN '{SKIPPED_TIME}' WHEN {twice} THEN '{DOUBLE_TIME}' END"
+    look = odd.replace("naive", f"({naive})")
+    yield "time_odd", f"CASE WHEN ({naive})::DATE IN ({listed}) THEN TRY({look}) END"
+
+
+@functools.cache
+def _days_of_changes(zone: str) -> tuple[str, ...]:
+    """List the local days on which clocks of a zone are changed, from 1970 to 2040."""
+    place, days = ZoneInfo(zone), set()
+    noon = datetime(1970, 1, 1, 12, tzinfo=UTC)
+    before = noon.astimezone(place).utcoffset()
+    for _ in range(70 * 366):
+        noon += timedelta(days=1)
+        local = noon.astimezone(place)
+        if local.utcoffset() != before:
+            before = local.utcoffset()
+            days |= {(local + timedelta(days=k)).date().isoformat() for k in (-1, 0, 1)}
+    return tuple(sorted(days))
 
 
 def in_zone(naive: str, zone: str) -> str:

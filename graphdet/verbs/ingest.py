@@ -1,6 +1,7 @@
 """ingest: read and clean log files, and add them to a store.
 
-The store remembers what every ingest was (`note_ingest`, `earlier_ingests`), so that a file is never added twice.
+The store remembers what every ingest was (`note_ingest`, `earlier_ingests`), so that a file is never added twice, and
+of every row what tells it (`logs.known`), so that a file that grew adds its new rows only.
 """
 
 import json
@@ -17,6 +18,7 @@ from graphdet.errors import ConfigError, GraphdetError
 from graphdet.logs import CleanLog, read_log
 from graphdet.logs.files import LogDigest, LogFile, find_files, log_digest
 from graphdet.logs.frames import FRAME
+from graphdet.logs.known import Content, Known, by_place, content_of, key_mark
 from graphdet.ports import GraphStore, MetaStore, Source, Store
 from graphdet.progress import Progress, Silent
 from graphdet.tables import Frame
@@ -31,10 +33,11 @@ META_PREFIX = "ingest."  # meta key of what an ingest was, followed by the diges
 class IngestResult:
     """What an ingest did.
 
-    n_rows = n_events + n_rejects + n_duplicates + n_filtered, all of the files read now; when `already`, of
-    the earlier ingests that brought them. `files` are (path, SHA-256, rows). `rejects_by_reason` also counts
-    "duplicate". `skipped` are files that the store had; `already`: it had all, and nothing was written. timed: whether
-    the log says when things happened.
+    n_rows = n_events + n_rejects + n_duplicates + n_filtered + n_known, all of the files read now; when `already`
+    because the store has the very files, of the earlier ingests that brought them. n_known: rows that the store
+    had. `files` are (path, SHA-256, rows). `rejects_by_reason` also counts "duplicate". `skipped` are files that the
+    store had; `already`: it had all files, or all rows, and no event was added. timed: whether the log says when
+    things happened.
     """
 
     digest: str
@@ -50,6 +53,7 @@ class IngestResult:
     skipped: tuple[str, ...] = ()
     already: bool = False
     timed: bool = True
+    n_known: int = 0
     read_s: float = field(default=0.0, compare=False)
     write_s: float = field(default=0.0, compare=False)
 
@@ -79,6 +83,10 @@ def _from_json(text: str) -> IngestResult:
 
 REJECTS_HEADER = "file,line,reason,row\n"
 EXISTING = "graphdet_existing_sessions"
+KNOWN_KEYS = "graphdet_known_keys"
+KEPT_PREFIX = (
+    "row_keys_of."  # meta key of how an ingest's rows are told, followed by the digest of its source
+)
 
 
 def ingest(
@@ -90,12 +98,13 @@ def ingest(
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> IngestResult:
-    """Add log files to a store; a file that it has already, read with the same config, is left out.
+    """Add log files to a store; files and rows that it has already, read with the same config, are left out.
 
     Killed anywhere and repeated, it ends as if never killed. Files are compared by their bytes, so a pattern
-    that matches one more file each day adds that one only. `rejects` is where rejects.csv goes; it is written
-    anew each time, also when nothing else is to do. `fresh`: once the files are read, the store forgets what it held
-    of logs, scores and rings; decisions stay.
+    that matches one more file each day adds that one only. Of files that are new the rows are compared (see
+    `logs.known`), so a file that grew, or was rotated, compressed or sorted anew, adds what the store lacks.
+    `rejects` is where rejects.csv goes; it is written anew each time, also when nothing else is to do. `fresh`: once
+    the files are read, the store forgets what it held of logs, scores and rings; decisions stay.
 
     Raises:
         ConfigError: the store has a log with times and this one has none, or the other way round; or it has read one of
@@ -116,24 +125,24 @@ def ingest(
     _check_reading(store, config, digest, earlier)
     _check_times(store, config, earlier)
     with store.bench.borrow() as connection:
+        told = _tell_rows(store, key_mark(connection), new, config, fresh)
         clean = read_log(
             connection,
             [file.path for file in new],
             config,
             rejects=rejects,
-            existing_sessions=None if fresh else _existing_sessions(store),
+            known=told.known,
             progress=progress,
         )
         read = time.perf_counter()
-        result = replace(
-            _result(clean, config),
-            warnings=tuple(clean.warnings),
-            skipped=tuple(file.path for file in skipped),
-        )
-        names = tuple(path for path, _, _ in clean.files)
-        source = Source(clean.digest, names, clean.n_rows, clean.n_rejects)
+        skipped_paths = tuple(file.path for file in skipped)
+        result = replace(_result(clean, config), skipped=skipped_paths, already=not clean.n_events)
+        result = replace(result, warnings=(*told.warnings, *clean.warnings))
+        source = Source(clean.digest, tuple(f[0] for f in clean.files), clean.n_rows, clean.n_rejects)
         if fresh:
             store.forget()
+        # Before the log: it counts once the source is complete.
+        store.set_meta(KEPT_PREFIX + clean.digest, told.note)
         store.write_log(clean.tables, source, progress)
     store.set_meta(READING_PREFIX + result.digest, json.dumps(asdict(config), sort_keys=True))
     # After the log: were we killed before this line, the digest of the source alone still tells a repeat.
@@ -151,6 +160,7 @@ def _result(clean: CleanLog, config: Config) -> IngestResult:
         n_rejects=clean.n_rejects,
         n_duplicates=clean.n_duplicates,
         n_filtered=clean.n_filtered,
+        n_known=clean.n_known,
         rejects_by_reason=clean.rejects_by_reason,
         timed=config.columns.timestamp is not None,
     )
@@ -272,6 +282,7 @@ def _merged(parts: Sequence[IngestResult], digest: str) -> IngestResult:
         n_rejects=sum(part.n_rejects for part in parts),
         n_duplicates=sum(part.n_duplicates for part in parts),
         n_filtered=sum(part.n_filtered for part in parts),
+        n_known=sum(part.n_known for part in parts),
         rejects_by_reason=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
         warnings=tuple(warning for part in parts for warning in part.warnings),
     )
@@ -283,6 +294,42 @@ def _write_empty(rejects: Path) -> None:
         rejects.write_text(REJECTS_HEADER, encoding="utf-8")
     except OSError as error:
         raise GraphdetError(f"cannot write {rejects}: {error.strerror}; check room and permission") from error
+
+
+@dataclass(frozen=True)
+class _Telling:
+    """How rows are told: what the store has, what to note of this ingest, and what cannot be told."""
+
+    known: Known
+    note: str
+    warnings: tuple[str, ...]
+
+
+def _tell_rows(store: Store, mark: str, files: Sequence[LogFile], config: Config, fresh: bool) -> _Telling:
+    """Look up what the store has of these files' rows, on a borrowed workbench."""
+    texts = {} if fresh else {digest: store.meta(KEPT_PREFIX + digest) for digest in store.sources()}
+    notes = [json.loads(text) for text in texts.values() if text]
+    meaning = config_digest(config)
+    earlier = [
+        Content(*content) for note in notes if note["config"] == meaning for content in note["contents"]
+    ]
+    found = {file.path: content_of(file, earlier) for file in files} if by_place(config) else {}
+    contents = [asdict(content) for content, _ in found.values() if content is not None]
+    note = {"mark": mark, "config": meaning, "contents": [tuple(content.values()) for content in contents]}
+    warnings = []
+    n_untold = sum(text is None for text in texts.values()) + sum(old["mark"] != mark for old in notes)
+    if n_untold:
+        warnings.append(
+            f"{n_untold} of the store's {len(texts)} ingests were written by another version of graphdet or DuckDB: "
+            "rows of theirs that this log has too cannot be told and count again; if it has any, use a new store"
+        )
+    keys = store.bench.keep(KNOWN_KEYS, store.row_keys()) if texts else None
+    known = Known(
+        None if fresh else _existing_sessions(store),
+        keys,
+        n_lines={path: n for path, (_, n) in found.items() if n},
+    )
+    return _Telling(known, json.dumps(note, sort_keys=True), tuple(warnings))
 
 
 def _existing_sessions(store: GraphStore) -> Frame | None:

@@ -3,6 +3,7 @@
 import pytest
 
 from graphdet.errors import TooManyRejects
+from graphdet.logs.known import Known
 from tests.logs.log_desk import Desk, rows
 
 POSTS = """
@@ -141,7 +142,7 @@ def test_a_second_file_joins_the_sessions_of_both_sides(desk: Desk) -> None:
     one = desk.write("one.csv", f"payer,payee,at,sum,phone\na,b,{START},10,p1\n")
     read = desk.read(one, config=PAID)
     two = desk.write("two.csv", f"payer,payee,at,sum,phone\nb,a,{START + 60},5,p2\n")
-    more = desk.read(two, config=PAID, existing_sessions=read.tables.sessions)
+    more = desk.read(two, config=PAID, known=Known(sessions=read.tables.sessions))
     assert rows(more.tables.interactions, "user_id", "item_id", "session_id") == [
         ("a", "b", f"a@{START}000"), ("b", "a", f"b@{START}000"),
     ]  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphdet.logs.known import Known
 from tests.logs.log_desk import BASIC, NOW_MS, Desk, rows
 
 GAP = BASIC + "[sessions]\ngap_s = 10\n"
@@ -79,7 +80,7 @@ def test_a_log_in_parts_gives_the_sessions_of_the_whole(
         existing = None
         if table:
             existing = sessions_frame(desk, table)
-        log = desk.read(path, config=GAP, existing_sessions=existing)
+        log = desk.read(path, config=GAP, known=Known(sessions=existing))
         got |= set(rows(log.tables.events, "user_id", "at_ms", "session_id"))
         for session, user, first, last in rows(log.tables.sessions):
             _, old_first, old_last = known.get(session, [user, first, last])
@@ -105,7 +106,7 @@ def test_an_event_inside_a_long_session_belongs_to_it(desk: Desk, table) -> None
         T + 295_000: "u@1",
     }
     log = desk.read(
-        desk.write("a.csv", as_csv([("u", t) for t in times])), config=GAP, existing_sessions=existing
+        desk.write("a.csv", as_csv([("u", t) for t in times])), config=GAP, known=Known(sessions=existing)
     )
     assert dict(table(log.tables.events, "at_ms", "session_id")) == times
 
@@ -128,7 +129,7 @@ def test_a_session_id_of_several_users_is_told_apart(desk: Desk, table) -> None:
 def test_session_ids_that_the_store_knows_of_other_users(desk: Desk, table) -> None:
     existing = sessions_frame(desk, [("s1", "a", T, T), ("a/s2", "a", T, T), ("b/s2", "b", T, T)])
     text = f"user,item,at,visit\na,i,{T},s1\nb,j,{T},s1\na,i,{T},s2\nc,i,{T},s3\n"
-    log = desk.read(desk.write("a.csv", text), config=NAMED, existing_sessions=existing)
+    log = desk.read(desk.write("a.csv", text), config=NAMED, known=Known(sessions=existing))
     assert table(log.tables.events, "user_id", "session_id") == [
         ("a", "a/s2"),
         ("a", "s1"),

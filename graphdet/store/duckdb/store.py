@@ -167,6 +167,13 @@ class DuckDBStore:
                 step(connection, log, source)
         self._forget_read_interactions()
 
+    def row_keys(self) -> Frame:
+        """Keys of the rows of all ingests (schema.ROW_KEY); none of those that an older version wrote."""
+        with duckdb_problem(self.path, "reading"):
+            have = schema.ROW_KEY in tables.column_types(self._connection)
+        key = schema.ROW_KEY if have else f"NULL::UBIGINT AS {schema.ROW_KEY}"
+        return self._frame(f"SELECT {key} FROM event_log")
+
     def _forget_read_interactions(self) -> None:
         self._connection.execute(f"DROP TABLE IF EXISTS temp.{READ_INTERACTIONS}")
         self._has_read_interactions = False

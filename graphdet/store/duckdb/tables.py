@@ -71,7 +71,7 @@ TABLES = {
         "n_rows": "BIGINT NOT NULL",
         "n_rejects": "BIGINT NOT NULL",
     },
-    "event_log": {SOURCE_COLUMN: "INTEGER NOT NULL", **EVENT_TYPES},
+    "event_log": {SOURCE_COLUMN: "INTEGER NOT NULL", **EVENT_TYPES, schema.ROW_KEY: "UBIGINT"},
     "items": {"item_id": "VARCHAR NOT NULL", "name": "VARCHAR"},
     "entities": {
         "user_id": "VARCHAR NOT NULL",
@@ -156,7 +156,8 @@ def column_types(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 def attributes_of(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Names of the attribute columns that the events of earlier logs brought, in the order they came."""
-    return [name for name in column_types(connection) if name not in (*EVENT_TYPES, SOURCE_COLUMN)]
+    ours = (*EVENT_TYPES, SOURCE_COLUMN, schema.ROW_KEY)
+    return [name for name in column_types(connection) if name not in ours]
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, path: Path, may_create: bool) -> None:

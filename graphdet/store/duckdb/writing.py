@@ -48,12 +48,12 @@ def write_events(connection: duckdb.DuckDBPyConnection, log: LogTables, source: 
     native: duckdb.DuckDBPyRelation = log.events.to_native()
     types = {name: str(kind) for name, kind in zip(native.columns, native.types, strict=True)}
     require_columns(native.columns, schema.EVENT_COLUMNS, "events")
-    attributes = [name for name in types if name not in schema.EVENT_COLUMNS]
+    attributes = [name for name in types if name not in (*schema.EVENT_COLUMNS, schema.ROW_KEY)]
     _fit_columns(connection, types, attributes)
     kept = column_types(connection)
     given = {name: f"CAST({name} AS {kept[name]})" for name in PACKED_ID_COLUMNS}
     given["event_id"] = "nullif(event_id, CAST(event_row AS VARCHAR))"
-    names = [*schema.EVENT_COLUMNS, *attributes]
+    names = [*schema.EVENT_COLUMNS, *attributes, *([schema.ROW_KEY] if schema.ROW_KEY in types else [])]
     listed = ", ".join(map(quoted, names))
     selected = ", ".join(given.get(name, quoted(name)) for name in names)
     source_ix = _source_ix(connection, source)
@@ -74,13 +74,15 @@ def _fit_columns(connection: duckdb.DuckDBPyConnection, types: dict[str, str], a
         kind = "BIGINT" if types[name] in INTEGERS and (first or kept[name] == "BIGINT") else "VARCHAR"
         if kind != kept[name]:
             connection.execute(f"ALTER TABLE event_log ALTER {name} TYPE {kind}")
-    ours = {name.lower() for name in (*EVENT_TYPES, SOURCE_COLUMN)}
+    ours = {name.lower() for name in (*EVENT_TYPES, SOURCE_COLUMN, schema.ROW_KEY)}
     have = {name.lower(): name for name in attributes_of(connection)}
     for name in attributes:
         if name.lower() in ours or have.get(name.lower(), name) != name:
             raise ConfigError(f"[attributes] {name}: the store has such a column; choose another name")
         if name.lower() not in have:
             connection.execute(f"ALTER TABLE event_log ADD COLUMN {quoted(name)} VARCHAR")
+    if schema.ROW_KEY not in kept:  # the file is of an older version
+        connection.execute(f"ALTER TABLE event_log ADD COLUMN {schema.ROW_KEY} UBIGINT")
     show_events(connection)
 
 

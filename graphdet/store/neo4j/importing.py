@@ -85,7 +85,9 @@ def write_staged(
                 FROM {VIEW}_labels
                 UNION ALL SELECT action FROM {VIEW}_types)"""
     ).fetchone()
-    several = bool(lines and lines[0]) or bool(metas) or any("\n" in file for file in source.files)
+    several = bool(lines and lines[0]) or any(
+        "\n" in text or "\r" in text for text in (*source.files, *metas.keys(), *metas.values())
+    )
     for name in MADE:
         connection.execute(f"DROP TABLE temp.{VIEW}_{name}")
     arguments = ["database", "import", "full", "neo4j", "--overwrite-destination", "--id-type=actual"]

@@ -4,6 +4,7 @@ One record holds a key (and a little more) and a list of texts, one for each rel
 flattened by Arrow and the texts cut up by DuckDB, so nothing here loops over relationships.
 """
 
+import base64
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
@@ -12,7 +13,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from graphdet import schema
+from graphdet.tables import Frame
+
 CHUNK_RECORDS = 20_000
+KEYS_A_TEXT = 1 << 17  # a text of 1.4 MB, which the import tool takes as one field
 CHUNK_TABLE = "graphdet_chunk"
 
 PACKED_INTERACTIONS_SQL = """
@@ -79,3 +84,22 @@ def _flat(chunk: list[PackedRecord]) -> pa.Table:
     keys = pa.array([key for key, _, _ in chunk], pa.string())
     kinds = pa.array([kind for _, kind, _ in chunk], pa.string())
     return pa.table({"key": keys.take(rows), "kind": kinds.take(rows), "packed": lists.flatten()})
+
+
+def row_key_texts(connection: duckdb.DuckDBPyConnection, events: Frame) -> Iterator[str]:
+    """Pack the keys of rows as texts: 64-bit whole numbers, low byte first, in base64. None where events have none."""
+    if schema.ROW_KEY not in events.collect_schema().names():
+        return
+    sql = events.select(schema.ROW_KEY).to_native().sql_query()
+    found = connection.execute(
+        f"SELECT DISTINCT {schema.ROW_KEY} FROM ({sql}) WHERE {schema.ROW_KEY} IS NOT NULL ORDER BY 1"
+    ).to_arrow_table()
+    keys = found[schema.ROW_KEY].to_numpy().astype("<u8")
+    for first in range(0, len(keys), KEYS_A_TEXT):
+        yield base64.b64encode(keys[first : first + KEYS_A_TEXT].tobytes()).decode("ascii")
+
+
+def row_keys_of(texts: Iterable[str]) -> pa.Table:
+    """Unpack what `row_key_texts` packed: one column schema.ROW_KEY, uint64."""
+    parts = [np.frombuffer(base64.b64decode(text), "<u8").astype(np.uint64) for text in texts]
+    return pa.table({schema.ROW_KEY: np.concatenate(parts) if parts else np.zeros(0, np.uint64)})

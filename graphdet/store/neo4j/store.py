@@ -31,6 +31,7 @@ IDS_A_READ = 5_000
 # neighbourhoods, a table for each.
 READ_SESSIONS, READ_ENTITIES = "graphdet_sessions", "graphdet_entities"
 NEAR_USERS = "graphdet_near"
+ROW_KEYS = "row_keys."  # meta keys of what tells the rows of an ingest, followed by its digest and a number
 
 
 class Neo4jStore:
@@ -113,6 +114,7 @@ class Neo4jStore:
             return
         try:
             writing.stage(self._connection, log)
+            self._keep_row_keys(log, source)
             kinds = writing.kinds_of(self._connection)
             if self._may_load_in_bulk() and self._load_in_bulk(source, progress):
                 writing.create_constraints(self._client, kinds)
@@ -134,6 +136,18 @@ class Neo4jStore:
         writing.repeat(self._client, cypher("write/clear-log"))
         self._client.run(cypher("write/clear-ingests"))
         self._kept.clear()
+
+    def _keep_row_keys(self, log: LogTables, source: Source) -> None:
+        """Keep the keys of the rows as texts, before the rows: they count when the source is complete."""
+        for part, text in enumerate(packed.row_key_texts(self._connection, log.events)):
+            self.set_meta(f"{ROW_KEYS}{source.digest}.{part}", text)
+
+    def row_keys(self) -> Frame:
+        """Keys of the rows of complete ingests (schema.ROW_KEY); none of those that an older version wrote."""
+        complete = self.sources()
+        found = self._client.rows(cypher("read/metas-of"), prefix=ROW_KEYS)
+        texts = [row["value"] for row in found if row["key"].removeprefix(ROW_KEYS).split(".")[0] in complete]
+        return self._bench.from_arrow(packed.row_keys_of(texts))
 
     def _may_load_in_bulk(self) -> bool:
         place = home_of(self.url)
