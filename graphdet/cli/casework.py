@@ -246,8 +246,9 @@ def _put(
         raise UsageError("give --remove or --expires, not both")
     from graphdet.casework.decisions import ends_at, put_on_list
     from graphdet.casework.subjects import unknown_users
+    from graphdet.logs.values import BLANKS
 
-    users, until = list(dict.fromkeys(user.strip() for user in users)), ends_at(expires, None)
+    users, until = list(dict.fromkeys(user.strip(BLANKS) for user in users)), ends_at(expires, None)
     with options.opened(store) as target:
         unknown = [] if remove else unknown_users(target, users)
         head = put_on_list(target, name, users, remove=remove, until=until, note=note, who=who(by))

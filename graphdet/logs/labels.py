@@ -13,8 +13,9 @@ from graphdet import schema
 from graphdet.config import Read
 from graphdet.errors import InputError
 from graphdet.logs.delimited import read_delimited
-from graphdet.logs.files import find_files
+from graphdet.logs.files import LogFile, find_files, read_head
 from graphdet.logs.raw import ROW, numbered_lines, shown
+from graphdet.logs.values import as_id, trimmed
 from graphdet.sheets import is_neutral
 
 LABEL = "label"
@@ -41,6 +42,9 @@ def read_labels(path: str | Path) -> Labels:
     """Read labels from a CSV or TSV with the column label and one of user_id, item_id, session_id, event_id.
 
     Ids of a file that is safe in a spreadsheet, as `suggest` writes one, are read back exactly (see graphdet.sheets).
+    The delimiter is the one at which the first line has the column label, whose name may be of any case. Ids are read
+    by the rule for those of logs.
+
     1 is fraud, 0 is clean, an empty label means unknown and is left out. A label that stands twice counts
     once.
 
@@ -52,15 +56,15 @@ def read_labels(path: str | Path) -> Labels:
     if file.format not in ("csv", "tsv"):
         raise InputError(f"{path}: labels must be a .csv or .tsv file with the columns label and user_id")
     with duckdb.connect() as bench, tempfile.TemporaryDirectory(prefix="graphdet-") as scratch:
-        raw = read_delimited(bench, file, Read(), {}, Path(scratch))
-        key = _key(str(path), list(raw.columns))
+        raw = read_delimited(bench, file, Read(delimiter=_delimiter(file)), {}, Path(scratch))
+        names = {name.casefold(): name for name in raw.columns}
+        key = _key(str(path), list(names))
         lines = numbered_lines(bench, raw, path)
         words = ", ".join(f"'{value}'" for value in LABEL_VALUES)
         bench.execute(
             "CREATE TEMP TABLE labels AS SELECT l.line,"
-            f" nullif(trim({raw.columns[key]}, e' \\t\\r\\n'), '') AS id,"
-            f" nullif(trim({raw.columns[LABEL]}), '') AS label"
-            f" FROM {raw.source} t JOIN ({lines}) l ON l.row = t.{ROW}"
+            f" {as_id('id')} AS id, label FROM (SELECT *, {trimmed(raw.columns[names[key]])} AS id,"
+            f" {trimmed(raw.columns[names[LABEL]])} AS label FROM {raw.source}) t JOIN ({lines}) l ON l.row = t.{ROW}"
         )
         marked = bench.execute("SELECT DISTINCT id FROM labels WHERE NOT regexp_matches(id, '^[A-Za-z0-9]')")
         if is_neutral(id for (id,) in marked.fetchall()):  # filled in where graphdet wrote it
@@ -91,6 +95,18 @@ def read_labels(path: str | Path) -> Labels:
         raise InputError(f"{path}: every label is empty; mark some rows 1 (fraud) and some 0 (clean)")
     sha256 = hashlib.sha256(Path(file.path).read_bytes()).hexdigest()
     return Labels(key, table, table.slice(0, 0), str(path), sha256)
+
+
+def _delimiter(file: LogFile) -> str | None:
+    """Find the delimiter at which the first line has the column label; None where it is the usual one, or none is."""
+    first = (
+        read_head(file).removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n", 1)[0].decode("utf-8", "replace")
+    )
+    for delimiter in (None, ",", ";", "\t", "|"):
+        usual = "\t" if file.format == "tsv" else ","
+        if LABEL in [name.strip(' \r"').casefold() for name in first.split(delimiter or usual)]:
+            return delimiter
+    return None
 
 
 def _key(path: str, names: list[str]) -> str:

@@ -12,14 +12,15 @@ The rules of cleaning, as Narwhals expressions. What they say, in the order in w
    - the time is out of range, which runs from `[time] earliest` (1990-01-01) to `[time] latest` (a day after
      the run starts): when a number would be in range in another unit the reason says so ("looks like seconds,
      not milliseconds"); else it is in 1970, too early, or in the future;
-   - an id holds a NUL character or is longer than 1,024 characters;
+   - an id is a list, an object or a float that has lost digits, holds a NUL character or is longer than 1,024
+     characters;
    - the amount or the quantity is given but is no finite number, or the quantity is zero;
    - the amount is negative although the quantity is positive.
 3. A cancelled order is kept: with a negative quantity, or a negative amount and no quantity (a refund), the
    action becomes `[actions] negative_quantity` ("return"). The numbers keep their signs.
-4. Ids are trimmed of surrounding blanks and otherwise kept as they are: quotes, newlines, emoji, formulas,
-   HTML. Whole numbers stored as floats (17850.0 in Parquet) become "17850". Actions are trimmed, lower-cased
-   and renamed.
+4. Ids are trimmed of surrounding blanks and marks without width, and otherwise kept as they are: quotes, newlines,
+   emoji, formulas, HTML. Whole numbers written as floats or decimals (17850.0) become "17850" (see logs.values).
+   Actions are trimmed, lower-cased and renamed.
 5. Of rows equal in every mapped column the first in the input stays, the others are put aside as *duplicate*
    (unless `[reject] duplicates` is false); they do not count towards `[reject] max_share`.
 

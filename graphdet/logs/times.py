@@ -152,13 +152,20 @@ def _taken_apart(text: str, zone: str | None) -> str:
 def _date(text: str) -> str:
     """Write the day of an ISO date in any spelling; its length tells which one it is."""
     plain = f"replace({text}, '-', '')"
-    week = f"try_strptime({plain}[1:7] || coalesce(nullif({plain}[8], ''), '1'), '%GW%V%u')"
-    month = f"try_strptime({plain} || '01', '%Y%m%d')"
+    week = _strict(f"{plain}[1:7] || coalesce(nullif({plain}[8], ''), '1')", "%GW%V%u")
+    month = _strict(f"{plain} || '01'", "%Y%m%d")
     return (
-        f"CASE WHEN contains({plain}, 'W') THEN {week} WHEN length({plain}) = 7 THEN"
-        f" try_strptime({plain}, '%Y%j') WHEN length({plain}) = 6 THEN {month}"
-        f" ELSE try_strptime({plain}, '%Y%m%d') END"
+        f"CASE WHEN contains({plain}, 'W') THEN {week}"
+        f" WHEN length({plain}) = 7 THEN {_strict(plain, '%Y%j')}"
+        f" WHEN length({plain}) = 6 THEN {month}"
+        f" ELSE {_strict(plain, '%Y%m%d')} END"
     )
+
+
+def _strict(text: str, form: str) -> str:
+    """Write a day in a format; null for one that the year does not have, such as day 366 of 2023."""
+    day = f"try_strptime({text}, '{form}')"
+    return f"CASE WHEN strftime({day}, '{form}') = ({text}) THEN {day} END"
 
 
 def _day(sql: str, kind: str, zone: str) -> str:

@@ -136,7 +136,7 @@ def test_the_help_names_all_codes_of_reasons() -> None:
 
 def test_lists_and_snoozes(url: str, path: Path) -> None:
     tomorrow = f"{utc_now() + timedelta(days=1):%Y-%m-%d}"
-    done = inside("allow", "u0", " staff ", "--store", url)
+    done = inside("allow", "u0\u00a0", " staff ", "--store", url)
     assert "2 users on the allow list." in done.stdout
     assert "Warning: the log has no user staff; ids are written as in the log." in done.stderr
     assert f"until {tomorrow} 00:00" in inside("deny", "u9", "--expires", tomorrow, "--store", url).stdout
