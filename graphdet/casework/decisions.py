@@ -1,5 +1,6 @@
 """verdict, allow, deny, snooze: what analysts decide, noted in the audit log of a store and read back from it."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,8 @@ from typing import Any
 
 from graphdet.audit import VERDICT, Draft, Entry, Head, iso_utc, utc_now, verify
 from graphdet.casework.standing import (
+    ASSIGN,
+    NOTE,
     RING_SUBJECT,
     SNOOZE,
     USER,
@@ -91,6 +94,87 @@ def give_verdict(
     draft = Draft(who, VERDICT, kind, subject, _told(before), _after(verdict, reason, note, found))
     head = store.append_audit([draft])
     return standing_of(store).current[kind, subject], head
+
+
+def give_verdicts(
+    store: CaseworkStore, ring_ids: Sequence[str], verdict: str, reason: str, note: str, who: str
+) -> str:
+    """Give one verdict on several rings, all or none; returns the name of the batch, by which `undo` takes it back.
+
+    Raises:
+        UsageError: no ring, no such ring, no such verdict, or a reason that is none of it.
+    """
+    check_reason(verdict, reason, note)
+    if not ring_ids:
+        raise UsageError("name at least one ring")
+    note_loose(store)
+    batch = secrets.token_hex(8)
+    current = standing_of(store).current
+    drafts = []
+    for ring_id in dict.fromkeys(ring_id_of(store, name) for name in ring_ids):
+        after = _after(verdict, reason, note, found_of(store, RING_SUBJECT, ring_id)) | {"batch": batch}
+        before = _told(current.get((RING_SUBJECT, ring_id)))
+        drafts.append(Draft(who, VERDICT, RING_SUBJECT, ring_id, before, after))
+    store.append_audit(drafts)
+    return batch
+
+
+def undo(store: CaseworkStore, batch: str, who: str) -> int:
+    """Take back the verdicts of a batch: what held before holds again; says on how many rings.
+
+    A ring that somebody has judged again since keeps that verdict.
+
+    Raises:
+        UsageError: there is no such batch, or nothing of it counts any more.
+    """
+    documents = [entry.document() for entry in store.audit().entries]
+    given = [
+        one
+        for one in documents
+        if one.get("what") == VERDICT and (one.get("after") or {}).get("batch") == batch
+    ]
+    current = standing_of(store).current
+    drafts = []
+    for one in given:
+        now = current.get((one["kind"], one["subject"]))
+        if now is not None and now.seq == one["seq"]:
+            before = one.get("before")
+            after: dict[str, Any] = {"verdict": None, "note": f"undone, entry {one['seq']}"}
+            if before is not None:
+                found = found_of(store, one["kind"], one["subject"])
+                after = _after(before["verdict"], before["reason"], before["note"], found)
+            drafts.append(Draft(who, VERDICT, one["kind"], one["subject"], _told(now), after))
+    if not drafts:
+        raise UsageError("there is nothing to undo: no such decision, or a later one counts")
+    store.append_audit(drafts)
+    return len(drafts)
+
+
+def write_note(store: CaseworkStore, ring_id: str, text: str, who: str) -> str:
+    """Write a note on a ring, which decides nothing; returns the ring's whole id.
+
+    Raises:
+        UsageError: there is no such ring, or the note is empty.
+    """
+    if not text.strip():
+        raise UsageError("the note is empty")
+    ring_id = ring_id_of(store, ring_id)
+    found_of(store, RING_SUBJECT, ring_id)
+    store.append_audit([Draft(who, NOTE, RING_SUBJECT, ring_id, after={"note": text.strip()})])
+    return ring_id
+
+
+def assign_ring(store: CaseworkStore, ring_id: str, to: str, who: str) -> str:
+    """Say who looks after a ring, "" for nobody; returns the ring's whole id.
+
+    Raises:
+        UsageError: there is no such ring.
+    """
+    ring_id = ring_id_of(store, ring_id)
+    found_of(store, RING_SUBJECT, ring_id)
+    before = standing_of(store).assigned.get(ring_id)
+    store.append_audit([Draft(who, ASSIGN, RING_SUBJECT, ring_id, {"to": before}, {"to": to.strip()})])
+    return ring_id
 
 
 def _after(verdict: str, reason: str, note: str, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,7 @@ def reasons_of(verdict: str) -> str:
 RING_SUBJECT, USER = SUBJECT_KINDS = ("ring", "user")
 ALLOW, DENY = LISTS = ("allow", "deny")
 SNOOZE = "snooze"
+NOTE, ASSIGN = "note", "assign"
 NAME_WIDTH = 40
 
 
@@ -155,14 +156,28 @@ class Snooze:
         return f"snoozed by {named(self.who)} until {self.until[:16].replace('T', ' ')} UTC"
 
 
+@dataclass(frozen=True)
+class Note:
+    """What somebody wrote on a ring or a user without deciding anything."""
+
+    who: str
+    at: str
+    text: str
+
+
 @dataclass
 class Standing:
-    """Verdicts, the oldest first; the one that counts by (kind, subject); who is on a list; what is snoozed."""
+    """Verdicts, the oldest first; the one that counts by (kind, subject); who is on a list; what is snoozed.
+
+    notes by (kind, subject), the oldest first; assigned: ring_id → who looks after it.
+    """
 
     verdicts: list[Verdict] = field(default_factory=list)
     current: dict[tuple[str, str], Verdict] = field(default_factory=dict)
     listed: dict[str, Listed] = field(default_factory=dict)
     snoozed: dict[str, Snooze] = field(default_factory=dict)
+    notes: dict[tuple[str, str], list[Note]] = field(default_factory=dict)
+    assigned: dict[str, str] = field(default_factory=dict)
 
     def of_ring(self, ring_id: str) -> Verdict | None:
         """The verdict on a ring that counts."""
@@ -189,8 +204,15 @@ def read_standing(documents: Iterable[Mapping[str, Any]], loose: Iterable[LooseV
         after = document.get("after")
         what, subject = str(document.get("what")), str(document.get("subject"))
         after = after if isinstance(after, dict) else {}
-        if what == VERDICT:
+        if what == VERDICT and after.get("verdict") is None:
+            standing.current.pop((str(document.get("kind")), subject), None)  # withdrawn
+        elif what == VERDICT:
             _add(standing, _verdict(document, after))
+        elif what == NOTE:
+            who, at, text = _by(document, after)
+            standing.notes.setdefault((str(document.get("kind")), subject), []).append(Note(who, at, text))
+        elif what == ASSIGN:
+            _assign(standing, subject, after.get("to"))
         elif what in LISTS:
             _list(standing, what, subject, document, after)
         elif what == SNOOZE:
@@ -201,6 +223,13 @@ def read_standing(documents: Iterable[Mapping[str, Any]], loose: Iterable[LooseV
     for one in loose:
         _add(standing, loose_verdict(one))
     return standing
+
+
+def _assign(standing: Standing, ring_id: str, who: object) -> None:
+    if who:
+        standing.assigned[ring_id] = str(who)
+    else:
+        standing.assigned.pop(ring_id, None)
 
 
 def _by(document: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, str, str]:

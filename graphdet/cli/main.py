@@ -19,6 +19,7 @@ from graphdet.cli import (
     models,
     neo4j,
     reports,
+    service,
     serving,
     simulated,
     verbs,
@@ -83,11 +84,14 @@ for _name, _command in (
     ("audit-leakage", explore.audit_leakage_command),
     ("simulate", simulated.simulate_command),
     ("doctor", look.doctor),
+    ("serve", service.serve_command),
+    ("review", service.review_command),
 ):
     app.command(_name)(_command)
 app.add_typer(audit.app)
 app.add_typer(models.app)
 app.add_typer(neo4j.app)
+app.add_typer(service.app)
 
 
 _SIMPLER = {"–": "-", "—": "-", "−": "-", "…": "...", "’": "'", "×": "x", "·": "-", "÷": "/", "\ufeff": ""}

@@ -1,0 +1,176 @@
+"""graphdet serve, review, keys: the HTTP service, the analyst's desk in a browser, and who may use them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graphdet.cli import options
+from graphdet.cli.deciding import By, who
+from graphdet.cli.guard import guarded, obeyed, say
+from graphdet.errors import UsageError
+
+if TYPE_CHECKING:
+    from graphdet.service.limits import Doors
+
+KEYS_VARIABLE = "GRAPHDET_KEYS"
+DEFAULT_KEYS = Path("~/.config/graphdet/keys.json")
+PORT, DESK_PORT = 8717, 8718
+
+Keys = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys", metavar="FILE", envvar=KEYS_VARIABLE, help=f"The file of keys [default: {DEFAULT_KEYS}]."
+    ),
+]
+Host = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where it listens.")]
+app = typer.Typer(
+    name="keys", help="Make, list and revoke the keys of the HTTP service.", no_args_is_help=True
+)
+
+
+@guarded
+def serve_command(
+    store: options.StoreUrl = None,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="On which port.")] = PORT,
+    keys: Keys = None,
+) -> None:
+    """Serve the findings of a store over HTTP: users, rings, verdicts, health, metrics, and the desk.
+
+    A key is needed for everything but /health and /ready; graphdet keys add makes one. /openapi.json
+    describes the interface.
+    """
+    from graphdet.service.keys import KeyRing
+    from graphdet.service.limits import Doors
+
+    ring = KeyRing(_keys_file(keys))
+    if not ring.valid():
+        raise UsageError(f"{ring.path} has no keys yet; make one with: graphdet keys add NAME --scope read")
+    _serve(store, Doors(ring), host, port, f"Serving {store} on http://{host}:{port}; stop it with Ctrl-C.")
+
+
+@guarded
+def review_command(
+    findings: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="The folder of a run; or give --store.")
+    ] = None,
+    store: options.StoreUrl = None,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=1, max=65535, help="On which port.")
+    ] = DESK_PORT,
+    by: By = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
+) -> None:
+    """Review findings in a browser on this machine: a queue of rings, their evidence, and decisions.
+
+    Only whoever has the address that is printed can use it, and only from this machine.
+    """
+    from graphdet.service.limits import Caller, Doors
+
+    if findings is not None:
+        graph = findings / "graph.duckdb"
+        if not graph.exists():
+            raise UsageError(
+                f"{findings} has no {graph.name}: give the folder of a run, or the store with --store"
+            )
+        store = f"duckdb:///{graph.resolve()}"
+    doors = Doors()
+    session = doors.open_session(Caller(who(by), frozenset({"read", "write", "decide"})))
+    address = f"http://127.0.0.1:{port}/login?session={session}"
+    _serve(
+        store,
+        doors,
+        "127.0.0.1",
+        port,
+        f"The desk is at {address}\nStop it with Ctrl-C.",
+        address if browser else None,
+    )
+
+
+def _serve(
+    store: str | None, doors: "Doors", host: str, port: int, said: str, address: str | None = None
+) -> None:
+    """Check the store and the port, say where the service is, and answer until somebody stops it."""
+    import socket
+    import threading
+    import webbrowser
+
+    from graphdet.service.app import serve
+    from graphdet.service.snapshot import Keeper
+
+    with options.opened(store, read_only=True):
+        pass  # a clear message where it is absent, busy or damaged
+    keeper = Keeper(str(store))
+    server = serve(keeper, doors, host, port)
+    try:
+        probe = socket.create_server((host, port))
+    except OSError as error:
+        raise UsageError(
+            f"{host}:{port} cannot be listened on ({error.strerror}); give another --port"
+        ) from error
+    probe.close()
+    print(said, flush=True)
+    if address is not None:
+        threading.Timer(1.0, webbrowser.open, (address,)).start()
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        obeyed()
+
+
+def _keys_file(given: Path | None) -> Path:
+    return (given or DEFAULT_KEYS).expanduser()
+
+
+@app.command("add")
+@guarded
+def add_key(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is; decisions are noted under it.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope", metavar="SCOPE", help="read, write or decide; may be repeated [default: read]."
+        ),
+    ] = None,
+    keys: Keys = None,
+) -> None:
+    """Make a key, print it once, and keep its hash."""
+    from graphdet.service.keys import KeyRing
+
+    ring = KeyRing(_keys_file(keys))
+    token = ring.add(name, scope or ["read"])
+    say(f"The key of {name}, kept as a hash in {ring.path}. It is shown this once:")
+    print(token)
+
+
+@app.command("list")
+@guarded
+def list_keys(keys: Keys = None, json: options.Json = False) -> None:
+    """List the keys: whose they are, what they allow, since when."""
+    from graphdet.cli import show
+    from graphdet.service.keys import KeyRing
+
+    found = KeyRing(_keys_file(keys)).valid()
+    rows = [{"name": key.name, "scopes": list(key.scopes), "made_at": key.made_at} for key in found]
+    if json:
+        show.print_json({"keys": rows})
+    elif rows:
+        columns = (("name", False), ("may", False), ("since", False))
+        show.print_rows(columns, ((key.name, ", ".join(key.scopes), key.made_at) for key in found))
+    else:
+        print("There are no keys.")
+
+
+@app.command("revoke")
+@guarded
+def revoke_key(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key.")], keys: Keys = None
+) -> None:
+    """Revoke a key; a running service refuses it from the next request on."""
+    from graphdet.service.keys import KeyRing
+
+    KeyRing(_keys_file(keys)).revoke(name)
+    print(f"The key of {name} is revoked.")
