@@ -95,7 +95,7 @@ def test_from_the_queue_to_a_verdict_and_back(desk: Running) -> None:
         page.keyboard.press("3")
         page.locator("#notes input[name=text]").fill("<b>asked the payments team</b>")
         page.get_by_role("button", name="Keep it").click()
-        page.get_by_text("<b>asked the payments team</b>").wait_for()
+        page.get_by_text("<b>asked the payments team</b>").last.wait_for()
         page.keyboard.press("g")
         page.keyboard.press("Enter")
         page.get_by_text("judged guilty (paid-engagement)").wait_for()
