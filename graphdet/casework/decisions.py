@@ -150,7 +150,7 @@ def undo(store: CaseworkStore, batch: str, who: str) -> int:
     return len(drafts)
 
 
-def write_note(store: CaseworkStore, ring_id: str, text: str, who: str) -> str:
+def note_on_ring(store: CaseworkStore, ring_id: str, text: str, who: str) -> str:
     """Write a note on a ring, which decides nothing; returns the ring's whole id.
 
     Raises:

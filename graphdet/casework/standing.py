@@ -157,7 +157,7 @@ class Snooze:
 
 
 @dataclass(frozen=True)
-class Note:
+class WrittenNote:
     """What somebody wrote on a ring or a user without deciding anything."""
 
     who: str
@@ -176,7 +176,7 @@ class Standing:
     current: dict[tuple[str, str], Verdict] = field(default_factory=dict)
     listed: dict[str, Listed] = field(default_factory=dict)
     snoozed: dict[str, Snooze] = field(default_factory=dict)
-    notes: dict[tuple[str, str], list[Note]] = field(default_factory=dict)
+    notes: dict[tuple[str, str], list[WrittenNote]] = field(default_factory=dict)
     assigned: dict[str, str] = field(default_factory=dict)
 
     def of_ring(self, ring_id: str) -> Verdict | None:
@@ -210,7 +210,7 @@ def read_standing(documents: Iterable[Mapping[str, Any]], loose: Iterable[LooseV
             _add(standing, _verdict(document, after))
         elif what == NOTE:
             who, at, text = _by(document, after)
-            standing.notes.setdefault((str(document.get("kind")), subject), []).append(Note(who, at, text))
+            standing.notes.setdefault((str(document.get("kind")), subject), []).append(WrittenNote(who, at, text))
         elif what == ASSIGN:
             _assign(standing, subject, after.get("to"))
         elif what in LISTS:

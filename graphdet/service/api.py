@@ -12,7 +12,7 @@ from graphdet.errors import StoreError
 from graphdet.files import plain
 from graphdet.service.snapshot import Keeper, Snapshot
 
-router = APIRouter()
+api_routes = APIRouter()
 MOST_ROWS = 1000
 Status = Literal["open", "guilty", "innocent", "unsure", "snoozed"]
 
@@ -47,14 +47,14 @@ def caller_of(request: Request) -> str:
     return str(request.state.caller.name)
 
 
-@router.get("/health", tags=["service"])
-def health() -> dict[str, str]:
+@api_routes.get("/health", tags=["service"])
+def say_alive() -> dict[str, str]:
     """Say that the service runs."""
     return {"status": "ok"}
 
 
-@router.get("/ready", tags=["service"])
-def ready(request: Request, response: Response) -> dict[str, Any]:
+@api_routes.get("/ready", tags=["service"])
+def say_ready(request: Request, response: Response) -> dict[str, Any]:
     """Say whether the store can be read, and when it was; 503 where it cannot."""
     try:
         held = keeper_of(request).snapshot()
@@ -64,14 +64,14 @@ def ready(request: Request, response: Response) -> dict[str, Any]:
     return {"status": "ok", "read_at": held.read_at, "n_users": held.scores.num_rows}
 
 
-@router.get("/metrics", tags=["service"])
-def metrics(request: Request) -> Response:
+@api_routes.get("/metrics", tags=["service"])
+def give_metrics(request: Request) -> Response:
     """Counters for Prometheus."""
     return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/users/{user_id:path}", tags=["findings"])
-def user(request: Request, user_id: Annotated[str, Path(max_length=10_000)]) -> dict[str, Any]:
+@api_routes.get("/users/{user_id:path}", tags=["findings"])
+def give_user(request: Request, user_id: Annotated[str, Path(max_length=10_000)]) -> dict[str, Any]:
     """Give a user's score, the reasons and the rings it is in; 404 where the log has no such user."""
     found = keeper_of(request).snapshot().user(user_id)
     if found is None:
@@ -79,8 +79,8 @@ def user(request: Request, user_id: Annotated[str, Path(max_length=10_000)]) -> 
     return dict(plain(found))
 
 
-@router.get("/rings", tags=["findings"])
-def rings(
+@api_routes.get("/rings", tags=["findings"])
+def list_rings(
     request: Request,
     flagged: Annotated[bool | None, Query(description="Only flagged rings, or only leads.")] = None,
     status: Annotated[Status | None, Query(description="What somebody decided.")] = None,
@@ -101,8 +101,8 @@ def rings(
     return {"n_rings": len(chosen), "rings": plain(rows)}
 
 
-@router.get("/rings/{ring_id}", tags=["findings"])
-def ring(request: Request, ring_id: Annotated[str, Path(max_length=200)]) -> dict[str, Any]:
+@api_routes.get("/rings/{ring_id}", tags=["findings"])
+def give_ring(request: Request, ring_id: Annotated[str, Path(max_length=200)]) -> dict[str, Any]:
     """Give a ring or lead with its reasons, what speaks against it, its members and its targets."""
     held = keeper_of(request).snapshot()
     one = held.findings.get(ring_id)
@@ -118,8 +118,8 @@ def ring(request: Request, ring_id: Annotated[str, Path(max_length=200)]) -> dic
     return dict(plain(document))
 
 
-@router.post("/verdicts", tags=["decisions"], status_code=201)
-def verdict(request: Request, given: VerdictGiven) -> dict[str, Any]:
+@api_routes.post("/verdicts", tags=["decisions"], status_code=201)
+def take_verdict(request: Request, given: VerdictGiven) -> dict[str, Any]:
     """Give a verdict on a ring or a user; it is noted in the audit log under the name of the key."""
     if (given.ring is None) == (given.user is None):
         raise Refused(422, "name a ring or a user, one of them")

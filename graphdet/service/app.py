@@ -28,9 +28,9 @@ def make_app(keeper: Keeper, doors: Doors, limits: Limits) -> FastAPI:
     )
     registry = CollectorRegistry()
     app.state.keeper, app.state.doors, app.state.registry = keeper, doors, registry
-    app.include_router(api.router)
-    app.include_router(desk.router)
-    app.include_router(desk.login)
+    app.include_router(api.api_routes)
+    app.include_router(desk.desk_routes)
+    app.include_router(desk.session_routes)
     app.add_middleware(Gate, doors=doors, limits=limits, registry=registry)
 
     @app.get("/", include_in_schema=False)

@@ -24,16 +24,16 @@ from graphdet.service.api import Refused, caller_of, keeper_of
 from graphdet.service.limits import COOKIE, SESSION_S, session_token
 from graphdet.service.snapshot import Snapshot
 
-router = APIRouter(prefix="/desk", default_response_class=HTMLResponse, include_in_schema=False)
+desk_routes = APIRouter(prefix="/desk", default_response_class=HTMLResponse, include_in_schema=False)
 STATUSES = ("open", "snoozed", *VERDICTS)
 PAGE_ROWS = 50
-MOST_DRAWN = 120  # nodes of a ring's graph at first
+MOST_NODES = 120  # nodes of a ring's graph at first
 MOST_EXPANDED = 40  # nodes that one click adds
 SNOOZE_DAYS = 14.0
 
 
 @dataclass(frozen=True)
-class Wanted:
+class QueueView:
     """What the queue shows: status, flagged ones or leads, kind, and a word of an id, member, target or reason."""
 
     status: str = "open"
@@ -43,8 +43,8 @@ class Wanted:
     page: int = 1
 
 
-@router.get("/")
-def queue(
+@desk_routes.get("/")
+def show_queue(
     request: Request,
     status: str = "open",
     what: str = "flagged",
@@ -54,7 +54,7 @@ def queue(
 ) -> HTMLResponse:
     """Show the queue; asked for by htmx, its rows alone."""
     held = keeper_of(request).snapshot()
-    wanted = Wanted(status, what, kind, search[:200].strip(), max(page, 1))
+    wanted = QueueView(status, what, kind, search[:200].strip(), max(page, 1))
     chosen = chosen_rings(held, wanted)
     first = (wanted.page - 1) * PAGE_ROWS
     rows = [_row(held, ring_id) for ring_id in chosen[first : first + PAGE_ROWS]]
@@ -67,7 +67,7 @@ def queue(
     )  # fmt: skip
 
 
-def chosen_rings(held: Snapshot, wanted: Wanted) -> list[str]:
+def chosen_rings(held: Snapshot, wanted: QueueView) -> list[str]:
     """The rings of the queue in its order: flagged ones first, of each the strongest first."""
     word = wanted.search.lower()
     chosen = []
@@ -104,13 +104,13 @@ def _row(held: Snapshot, ring_id: str) -> dict[str, Any]:
     }
 
 
-@router.get("/rings/{ring_id}")
-def ring(request: Request, ring_id: str) -> HTMLResponse:
+@desk_routes.get("/rings/{ring_id}")
+def show_ring(request: Request, ring_id: str) -> HTMLResponse:
     """Show a ring: what to decide, its page, and its graph."""
     held = keeper_of(request).snapshot()
     if ring_id not in held.findings:
         raise Refused(404, "there is no such ring")
-    queue_ids = chosen_rings(held, Wanted())
+    queue_ids = chosen_rings(held, QueueView())
     place = queue_ids.index(ring_id) if ring_id in queue_ids else -1
     later = queue_ids[place + 1 :] + queue_ids[: max(place, 0)]
     return _page(
@@ -128,8 +128,8 @@ def ring(request: Request, ring_id: str) -> HTMLResponse:
     )
 
 
-@router.get("/rings/{ring_id}/page")
-def page(request: Request, ring_id: str) -> HTMLResponse:
+@desk_routes.get("/rings/{ring_id}/page")
+def show_page(request: Request, ring_id: str) -> HTMLResponse:
     """The ring's page as in a report; it brings its own policy, which allows its own style and script alone."""
     if ring_id not in keeper_of(request).snapshot().findings:
         raise Refused(404, "there is no such ring")
@@ -137,31 +137,31 @@ def page(request: Request, ring_id: str) -> HTMLResponse:
     return HTMLResponse(text, headers={"content-security-policy": "frame-ancestors 'self'"})
 
 
-@router.get("/rings/{ring_id}/graph")
-def ring_graph(request: Request, ring_id: str) -> JSONResponse:
+@desk_routes.get("/rings/{ring_id}/graph")
+def show_graph(request: Request, ring_id: str) -> JSONResponse:
     """Give the ring as nodes and edges: members, targets, and what members share, the strongest first."""
     held = keeper_of(request).snapshot()
     if ring_id not in held.findings:
         raise Refused(404, "there is no such ring")
     found = keeper_of(request).ring(ring_id)
     graph = _Graph(held)
-    for member in found.members[: MOST_DRAWN // 2]:
+    for member in found.members[: MOST_NODES // 2]:
         graph.user(member.user_id, weak=member.is_weak, member=True)
-    for item in found.items[: MOST_DRAWN // 4]:
+    for item in found.items[: MOST_NODES // 4]:
         graph.node("item", item.item_id, item.title)
-    for thing in sorted(found.shared, key=lambda one: -len(one.user_ids))[: MOST_DRAWN // 4]:
+    for thing in sorted(found.shared, key=lambda one: -len(one.user_ids))[: MOST_NODES // 4]:
         flagged = sum(user in held.flagged_users for user in thing.user_ids)
         graph.node(thing.kind, thing.entity_id, thing.entity_id, flagged=flagged)
         for user_id in thing.user_ids:
             graph.edge(("user", user_id), (thing.kind, thing.entity_id))
     for act in found.acts:
         graph.edge(("user", act.user_id), ("item", act.item_id))
-    left_out = max(len(found.members) - MOST_DRAWN // 2, 0)
+    left_out = max(len(found.members) - MOST_NODES // 2, 0)
     return JSONResponse(graph.document() | {"left_out": left_out})
 
 
-@router.get("/expand")
-def expand(request: Request, user: str) -> JSONResponse:
+@desk_routes.get("/expand")
+def show_around(request: Request, user: str) -> JSONResponse:
     """Give what lies around a user: its devices and how many flagged accounts use each, its items, its other rings."""
     held = keeper_of(request).snapshot()
     if user not in held.row_of:
@@ -279,8 +279,8 @@ def effects(held: Snapshot, ring_ids: Sequence[str]) -> dict[str, Any]:
     }
 
 
-@router.post("/preview")
-def preview(request: Request, rings: Annotated[list[str] | None, Form()] = None) -> HTMLResponse:
+@desk_routes.post("/preview")
+def show_effects(request: Request, rings: Annotated[list[str] | None, Form()] = None) -> HTMLResponse:
     """Say what a decision on the chosen rings would hit, and ask for it."""
     held = keeper_of(request).snapshot()
     chosen = [ring_id for ring_id in rings or () if ring_id in held.findings]
@@ -292,8 +292,8 @@ def preview(request: Request, rings: Annotated[list[str] | None, Form()] = None)
     )  # fmt: skip
 
 
-@router.post("/decide")
-def decide(
+@desk_routes.post("/decide")
+def carry_out(
     request: Request,
     rings: Annotated[list[str], Form()],
     decision: Annotated[str, Form()],
@@ -318,26 +318,26 @@ def decide(
     )  # fmt: skip
 
 
-@router.post("/undo")
-def undo(request: Request, batch: Annotated[str, Form(max_length=64)]) -> RedirectResponse:
+@desk_routes.post("/undo")
+def take_back(request: Request, batch: Annotated[str, Form(max_length=64)]) -> RedirectResponse:
     """Take a decision back."""
     with keeper_of(request).open(read_only=False) as store:
         decisions.undo(store, batch, caller_of(request))
     return RedirectResponse("/desk/?status=open", status_code=303)
 
 
-@router.post("/note")
-def note(
+@desk_routes.post("/note")
+def keep_note(
     request: Request, ring: Annotated[str, Form()], text: Annotated[str, Form(max_length=10_000)]
 ) -> RedirectResponse:
     """Keep a note on a ring."""
     with keeper_of(request).open(read_only=False) as store:
-        ring_id = decisions.write_note(store, ring, text, caller_of(request))
+        ring_id = decisions.note_on_ring(store, ring, text, caller_of(request))
     return RedirectResponse(f"/desk/rings/{quote(ring_id)}#notes", status_code=303)
 
 
-@router.post("/assign")
-def assign(
+@desk_routes.post("/assign")
+def set_assignee(
     request: Request, ring: Annotated[str, Form()], to: Annotated[str, Form(max_length=200)] = ""
 ) -> RedirectResponse:
     """Say who looks after a ring."""
@@ -346,16 +346,16 @@ def assign(
     return RedirectResponse(f"/desk/rings/{quote(ring_id)}#notes", status_code=303)
 
 
-@router.get("/api")
-def interface(request: Request) -> HTMLResponse:
+@desk_routes.get("/api")
+def show_interface(request: Request) -> HTMLResponse:
     """The JSON interface, from its own description."""
     return _page("api.html.j2", described=request.app.openapi(), caller=caller_of(request))
 
 
-login = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
+session_routes = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
 
 
-@login.get("/login")
+@session_routes.get("/login")
 def ask_key(request: Request, session: str = "") -> Response:
     """Ask for a key; with the one-time session of `graphdet review` go straight to the desk."""
     doors = request.app.state.doors
@@ -366,7 +366,7 @@ def ask_key(request: Request, session: str = "") -> Response:
     return _page("login.html.j2", wrong=bool(session), caller="")
 
 
-@login.post("/login")
+@session_routes.post("/login")
 def log_in(request: Request, key: Annotated[str, Form(max_length=200)]) -> Response:
     """Open a session for a key that may read."""
     doors = request.app.state.doors
@@ -376,7 +376,7 @@ def log_in(request: Request, key: Annotated[str, Form(max_length=200)]) -> Respo
     return _with_session(doors.open_session(caller, caller.name))
 
 
-@login.post("/logout")
+@session_routes.post("/logout")
 def log_out(request: Request) -> RedirectResponse:
     """End the session."""
     request.app.state.doors.close_session(session_token(dict(request.scope["headers"])))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from graphdet.audit import verify
-from graphdet.service.desk import Wanted, chosen_rings, effects
+from graphdet.service.desk import QueueView, chosen_rings, effects
 from graphdet.service.limits import Caller, Doors
 from graphdet.service.snapshot import Keeper
 from graphdet.store import open_store
@@ -37,19 +37,19 @@ def entries(url: str) -> list[dict[str, object]]:
 
 def test_the_queue_finds_by_status_kind_member_and_word(desk: Running) -> None:
     held = desk.keeper.snapshot()
-    flagged = chosen_rings(held, Wanted())
+    flagged = chosen_rings(held, QueueView())
     assert flagged == [ring_id for ring_id, one in held.findings.items() if one.flagged]
     member = held.members_of[flagged[-1]][0]["user_id"]
-    assert flagged[-1] in chosen_rings(held, Wanted(search=member))
-    assert chosen_rings(held, Wanted(search="no such word")) == []
-    assert chosen_rings(held, Wanted(status="guilty", what="all")) == []
-    leads = chosen_rings(held, Wanted(what="leads"))
+    assert flagged[-1] in chosen_rings(held, QueueView(search=member))
+    assert chosen_rings(held, QueueView(search="no such word")) == []
+    assert chosen_rings(held, QueueView(status="guilty", what="all")) == []
+    leads = chosen_rings(held, QueueView(what="leads"))
     assert not set(leads) & set(flagged)
 
 
 def test_what_a_decision_would_hit_is_counted(desk: Running) -> None:
     held = desk.keeper.snapshot()
-    one, other = chosen_rings(held, Wanted())[:2]
+    one, other = chosen_rings(held, QueueView())[:2]
     found = effects(held, [one, other])
     members = {row["user_id"] for ring_id in (one, other) for row in held.members_of[ring_id]}
     assert found["n_accounts"] == len(members)
