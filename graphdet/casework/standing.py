@@ -210,7 +210,9 @@ def read_standing(documents: Iterable[Mapping[str, Any]], loose: Iterable[LooseV
             _add(standing, _verdict(document, after))
         elif what == NOTE:
             who, at, text = _by(document, after)
-            standing.notes.setdefault((str(document.get("kind")), subject), []).append(WrittenNote(who, at, text))
+            standing.notes.setdefault((str(document.get("kind")), subject), []).append(
+                WrittenNote(who, at, text)
+            )
         elif what == ASSIGN:
             _assign(standing, subject, after.get("to"))
         elif what in LISTS:

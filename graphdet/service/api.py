@@ -28,7 +28,7 @@ class VerdictGiven(BaseModel):
     note: str = Field("", max_length=10_000)
 
 
-class Refused(Exception):
+class HttpRefusal(Exception):
     """What a caller did wrong: an HTTP status and words."""
 
     def __init__(self, status: int, words: str) -> None:
@@ -75,7 +75,7 @@ def give_user(request: Request, user_id: Annotated[str, Path(max_length=10_000)]
     """Give a user's score, the reasons and the rings it is in; 404 where the log has no such user."""
     found = keeper_of(request).snapshot().user(user_id)
     if found is None:
-        raise Refused(404, "the log has no such user; ids are written as in the log")
+        raise HttpRefusal(404, "the log has no such user; ids are written as in the log")
     return dict(plain(found))
 
 
@@ -107,7 +107,7 @@ def give_ring(request: Request, ring_id: Annotated[str, Path(max_length=200)]) -
     held = keeper_of(request).snapshot()
     one = held.findings.get(ring_id)
     if one is None:
-        raise Refused(404, "there is no such ring")
+        raise HttpRefusal(404, "there is no such ring")
     document = _summary(held, ring_id) | {
         "reasons": [reason.text for reason in one.explanation.reasons],
         "against": [reason.text for reason in one.explanation.counter_evidence],
@@ -122,7 +122,7 @@ def give_ring(request: Request, ring_id: Annotated[str, Path(max_length=200)]) -
 def take_verdict(request: Request, given: VerdictGiven) -> dict[str, Any]:
     """Give a verdict on a ring or a user; it is noted in the audit log under the name of the key."""
     if (given.ring is None) == (given.user is None):
-        raise Refused(422, "name a ring or a user, one of them")
+        raise HttpRefusal(422, "name a ring or a user, one of them")
     kind, subject = (USER, given.user) if given.ring is None else (RING_SUBJECT, given.ring)
     with keeper_of(request).open(read_only=False) as store:
         made, head = give_verdict(

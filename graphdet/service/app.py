@@ -44,8 +44,8 @@ def make_app(keeper: Keeper, doors: Doors, limits: Limits) -> FastAPI:
             return JSONResponse({"error": "there is no such file"}, 404)
         return Response(body, media_type=desk.STATIC_TYPES[name], headers={"cache-control": "max-age=3600"})
 
-    @app.exception_handler(api.Refused)
-    def refused(request: Request, error: api.Refused) -> Response:
+    @app.exception_handler(api.HttpRefusal)
+    def refused(request: Request, error: api.HttpRefusal) -> Response:
         return _answer(request, error.status, error)
 
     @app.exception_handler(GraphdetError)

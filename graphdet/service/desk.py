@@ -20,7 +20,7 @@ from graphdet.casework import decisions
 from graphdet.casework.standing import OTHER, VERDICT_REASONS, VERDICTS
 from graphdet.ports import GraphStore
 from graphdet.reports.ring_page import ring_page
-from graphdet.service.api import Refused, caller_of, keeper_of
+from graphdet.service.api import HttpRefusal, caller_of, keeper_of
 from graphdet.service.limits import COOKIE, SESSION_S, session_token
 from graphdet.service.snapshot import Snapshot
 
@@ -109,7 +109,7 @@ def show_ring(request: Request, ring_id: str) -> HTMLResponse:
     """Show a ring: what to decide, its page, and its graph."""
     held = keeper_of(request).snapshot()
     if ring_id not in held.findings:
-        raise Refused(404, "there is no such ring")
+        raise HttpRefusal(404, "there is no such ring")
     queue_ids = chosen_rings(held, QueueView())
     place = queue_ids.index(ring_id) if ring_id in queue_ids else -1
     later = queue_ids[place + 1 :] + queue_ids[: max(place, 0)]
@@ -132,7 +132,7 @@ def show_ring(request: Request, ring_id: str) -> HTMLResponse:
 def show_page(request: Request, ring_id: str) -> HTMLResponse:
     """The ring's page as in a report; it brings its own policy, which allows its own style and script alone."""
     if ring_id not in keeper_of(request).snapshot().findings:
-        raise Refused(404, "there is no such ring")
+        raise HttpRefusal(404, "there is no such ring")
     text = ring_page(keeper_of(request).ring(ring_id), has_overview=False)
     return HTMLResponse(text, headers={"content-security-policy": "frame-ancestors 'self'"})
 
@@ -142,7 +142,7 @@ def show_graph(request: Request, ring_id: str) -> JSONResponse:
     """Give the ring as nodes and edges: members, targets, and what members share, the strongest first."""
     held = keeper_of(request).snapshot()
     if ring_id not in held.findings:
-        raise Refused(404, "there is no such ring")
+        raise HttpRefusal(404, "there is no such ring")
     found = keeper_of(request).ring(ring_id)
     graph = _Graph(held)
     for member in found.members[: MOST_NODES // 2]:
@@ -165,7 +165,7 @@ def show_around(request: Request, user: str) -> JSONResponse:
     """Give what lies around a user: its devices and how many flagged accounts use each, its items, its other rings."""
     held = keeper_of(request).snapshot()
     if user not in held.row_of:
-        raise Refused(404, "the log has no such user")
+        raise HttpRefusal(404, "the log has no such user")
     graph = _Graph(held)
     graph.user(user)
     for ring_id in held.rings_of.get(user, [])[:MOST_EXPANDED]:
@@ -285,7 +285,7 @@ def show_effects(request: Request, rings: Annotated[list[str] | None, Form()] = 
     held = keeper_of(request).snapshot()
     chosen = [ring_id for ring_id in rings or () if ring_id in held.findings]
     if not chosen:
-        raise Refused(422, "choose at least one ring")
+        raise HttpRefusal(422, "choose at least one ring")
     return _page(
         "preview.html.j2", chosen=chosen, effects=effects(held, chosen), reasons=VERDICT_REASONS, other=OTHER,
         caller=caller_of(request),
