@@ -9,6 +9,7 @@ from typing import Any
 NAME = "real_worlds"
 OURS = "graphdet"
 PART = "part: "
+ORACLE = "oracle: "  # no method: it has seen the truth
 Row = dict[str, Any]
 FEW = 20  # flagged accounts below which their share of right ones is not held against a world
 MANY_GUILTY = 100  # truth below which an AUROC says little
@@ -35,6 +36,7 @@ class Rows:
             if its == world
             and method != OURS
             and method.startswith(PART) == parts
+            and not method.startswith(ORACLE)
             and row.get(key) is not None
         ]
         return max(found, key=lambda each: each[1], default=None)

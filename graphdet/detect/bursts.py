@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graphdet.arrays import Float, Int
-from graphdet.errors import UsageError
 from graphdet.evaluation.rounding import six
+from graphdet.features.ratings import read_ratings
 from graphdet.items.acts import ItemActs
 from graphdet.items.bursts import Burst, Faces, find_bursts
 from graphdet.ports import GraphStore
@@ -22,10 +22,6 @@ from graphdet.tables import GraphArrays
 from graphdet.units import DAY_MS
 from graphdet.words import iso, percent, plural
 
-RATING_ATTRIBUTE = (
-    "rating"  # the attribute by which acts of one rating are scanned apart: `[attributes] rating = "stars"`
-)
-MOST_RATINGS = 20  # different values; a column of more is none of ratings
 JUDGED_KINDS: tuple[RingKind, ...] = ("ring",)  # whose members get their scores with the rings
 MOST_LISTED = 100  # bursts that are held back, the strongest
 MOST_SURE = 0.99  # no scan of times and counts is surer than that
@@ -44,8 +40,8 @@ def burst_findings(
 ) -> tuple[RingFinding, ...]:
     """The bursts of a log, flagged ones first; none in a log without times.
 
-    explained: bool[n_users], accounts that act together elsewhere. Where the store keeps events with an attribute named
-    RATING_ATTRIBUTE, acts of one rating are scanned apart (see items.bursts). Their ids are provisional.
+    explained: bool[n_users], accounts that act together elsewhere. Where the store keeps events with an attribute
+    `rating`, acts of one rating are scanned apart (see items.bursts). Their ids are provisional.
     """
     if not graph.timed:
         return ()
@@ -77,35 +73,16 @@ def burst_members(findings: Sequence[RingFinding], graph: GraphArrays) -> tuple[
 
 def _rated_acts(store: GraphStore, graph: GraphArrays) -> tuple[ItemActs, Faces] | None:
     """Acts by item and rating, by the rows of the graph; None in a log without ratings, or a store without events."""
-    try:
-        events = store.events()
-    except UsageError:
+    ratings = read_ratings(store, graph)
+    if ratings is None:
         return None
-    if RATING_ATTRIBUTE not in events.collect_schema().names():
-        return None
-    table = events.select("user_id", "item_id", "at_ms", RATING_ATTRIBUTE).collect("pyarrow").to_native()
-    values = _numbers(table[RATING_ATTRIBUTE])
-    known = np.unique(values[np.isfinite(values)])
-    if not 2 <= len(known) <= MOST_RATINGS:
-        return None
-    user, item = (
-        pc.index_in(pc.cast(table[name], pa.string()), value_set=ids).to_numpy().astype(np.int64)
-        for name, ids in (("user_id", graph.user_ids), ("item_id", graph.item_ids))
-    )
-    rank = np.where(np.isfinite(values), np.searchsorted(known, values), len(known))
-    key, face = np.unique(item * (len(known) + 1) + rank, return_inverse=True)
+    known, value = ratings.known, ratings.value
+    rank = np.where(np.isfinite(value), np.searchsorted(known, value), len(known))
+    key, face = np.unique(ratings.item * (len(known) + 1) + rank, return_inverse=True)
     of_face = np.append(known, np.nan)[key % (len(known) + 1)]
     tried = (of_face == known[0]) | (of_face == known[-1])
-    acts = ItemActs.of(face, user, table["at_ms"].to_numpy(), len(key), graph.n_users)
+    acts = ItemActs.of(face, ratings.user, ratings.at_ms, len(key), graph.n_users)
     return acts, Faces(key // (len(known) + 1), of_face, tried)
-
-
-def _numbers(column: pa.ChunkedArray) -> Float:
-    """A column as numbers, float64[n]; NaN where it has none, and everywhere where it holds other things."""
-    try:
-        return np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
-    except pa.ArrowInvalid:
-        return np.full(len(column), np.nan)
 
 
 def _finding(

@@ -1,5 +1,6 @@
 """Scores of all users and rings of an encoded graph, by trained models."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,17 +20,19 @@ from graphdet.evaluation.fold_models import coarser_folds
 from graphdet.evaluation.rounding import six_digits
 from graphdet.evaluation.tails import tail_p_values
 from graphdet.features.behaviour import behaviour
+from graphdet.features.ratings import read_ratings
 from graphdet.gnn.explain import GnnExplainer
 from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.words import with_gnn
 from graphdet.learn.models import Models
 from graphdet.learn.user_trees import UserColumns, user_columns
-from graphdet.ports import CaseworkStore
+from graphdet.ports import CaseworkStore, GraphStore
 from graphdet.progress import Progress
 from graphdet.rings.blocks import entry_rows
 from graphdet.rings.company import company
 from graphdet.rings.find import LEAST_SCORE, Candidates, Judged
+from graphdet.rings.finding import RingFinding
 from graphdet.rings.membership import SURE_MEMBER, listed_rings, member_strength, user_membership
 from graphdet.rings.why.findings import member_texts
 from graphdet.scores.fused import Fusion, ScoreParts, user_reasons
@@ -83,7 +86,7 @@ def score_graph(
     columns = user_columns(store, graph, windows, users) if models.trees is not None else None
     parts, ring_row = parts_of(models, judged, candidates, windows, users, data, columns, settings.device)
     burst, burst_at = burst_members(known.findings, graph)
-    parts = replace(parts, burst=burst, payments=payment_evidence(store, graph, known.findings))
+    parts = with_evidence_of_log(replace(parts, burst=burst), store, graph, known.findings)
     if settings.explained and models.gnn is not None and data is not None:
         progress.done()
         progress.start("explain rings")
@@ -122,6 +125,15 @@ def score_graph(
     table = pa.table({name: of_scores[name] for name in schema.SCORE_COLUMNS})
     progress.done()
     return settle_scores(table.sort_by(MOST_SUSPICIOUS_FIRST), known)
+
+
+def with_evidence_of_log(
+    parts: ScoreParts, store: GraphStore, graph: GraphArrays, findings: Sequence[RingFinding]
+) -> ScoreParts:
+    """The parts with those that only some logs have: payments and opinions."""
+    ratings = read_ratings(store, graph)
+    opinions = None if ratings is None else ratings.distance(graph.n_users)
+    return replace(parts, payments=payment_evidence(store, graph, findings), opinions=opinions)
 
 
 def _figures(parts: ScoreParts, value: Float, p_value: Float, q_value: Float) -> dict[str, Float]:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphdet.detect.bursts import burst_findings, burst_members
-from graphdet.detect.payments import payment_evidence, payment_findings
+from graphdet.detect.payments import payment_findings
 from graphdet.detect.rings import coordinated
-from graphdet.detect.score import Flags, parts_of
+from graphdet.detect.score import Flags, parts_of, with_evidence_of_log
 from graphdet.evaluation.calibration import posterior_q_values
 from graphdet.evaluation.flag_rule import FlagRule
 from graphdet.evaluation.rounding import six_digits
@@ -78,8 +78,8 @@ class WhatIf:
         parts, _ = parts_of(self.models, judged, candidates, windows, users, data, columns, self.device)
         bursts = burst_findings(self.store, graph, coordinated(judged, candidates), self.fdr)
         found = (*bursts, *payment_findings(self.store, graph, self.fdr))
-        payments = payment_evidence(self.store, graph, found)
-        parts = replace(parts, burst=burst_members(found, graph)[0], payments=payments)
+        parts = replace(parts, burst=burst_members(found, graph)[0])
+        parts = with_evidence_of_log(parts, self.store, graph, found)
         value = self.models.fusion.score(parts)
         flags = Flags(FlagRule(self.fdr), judged, candidates)
         flagged = flags.of(value, posterior_q_values(value), judged.flagged)

@@ -17,7 +17,8 @@ Nearly all users have no ring and do nothing that convicts them alone. What is l
     score = p + (ORDER_BELOW − p) strength
 
 with p the probability and `strength` all evidence pooled (see rarity): the network, distance, rarity, the closest tie,
-the crowd and coming again, each against all users of the log. It changes no score from ORDER_BELOW on, hence no flag,
+the crowd, coming again and, where the log has them, forms of payments and how far ratings lie from those of others,
+each against all users of the log. It changes no score from ORDER_BELOW on, hence no flag,
 and is no probability.
 
 With labels all parts, and trees beside them, are weighed by the labels: see labelled_fusion.
@@ -51,6 +52,7 @@ ORDER_BELOW = 0.01  # scores below this order accounts, and are no probabilities
 EVIDENCE_WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 1.0, 1.0])
 # In a log of payments their form and their size come after these; coming again is a form of theirs.
 PAYMENT_WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 1.0, 0.0, 2.0, 2.0])
+OPINION_WEIGHT = 2.0  # as forms of payments: evidence that only such a log has
 LEAST_SCORE_MARGIN = 1e-9  # scores stay this far from 0 and 1
 
 
@@ -63,6 +65,7 @@ class ScoreParts:
     company: float64[n_users, 4], see rings.company; None where nobody is to be ordered by it. burst: probability of
     being a member of the strongest burst on a single item or form of payments, 0 for none; None where nobody looked for
     them. payments: float64[n_users, 2], evidence in nats (see detect.payments), None where the log is not of payments.
+    opinions: how far a user's ratings lie from those of others (see features.ratings), None in a log without ratings.
     """
 
     gnn: Float
@@ -73,6 +76,7 @@ class ScoreParts:
     company: Float | None = None
     burst: Float | None = None
     payments: Float | None = None
+    opinions: Float | None = None
 
     def columns(self) -> Float:
         """The basic parts on scales that add up: logits, tail shares as −ln(1 − score): float64[n, 4]."""
@@ -82,23 +86,26 @@ class ScoreParts:
         )
 
     def evidence(self) -> tuple[Float, Bool]:
-        """What orders users that no ring explains, float64[n_users, 6 or 8], and of which they can show little, bool.
+        """What orders users that no ring explains, float64[n_users, d], and of which they can show little, bool.
 
         An account with one item shares no two with anybody: of it the network, the tie and rarity say little.
         """
         beside = np.zeros((len(self.gnn), 4)) if self.company is None else self.company
         evidence = np.column_stack([self.gnn, self.cluster_distance, self.probability, beside[:, :3]])
         little = np.outer(beside[:, 3] == 1, [True, False, True, True, False, False])
-        if self.payments is None:
-            return evidence, little
-        return np.column_stack([evidence, self.payments]), np.pad(
-            little, ((0, 0), (0, self.payments.shape[1]))
-        )
+        more = [kind for kind in (self.payments, self.opinions) if kind is not None]
+        every = np.column_stack([evidence, *more])
+        return every, np.pad(little, ((0, 0), (0, every.shape[1] - little.shape[1])))
+
+    def evidence_weights(self) -> Float:
+        """What each kind of evidence weighs, float64[d]."""
+        basic = EVIDENCE_WEIGHTS if self.payments is None else PAYMENT_WEIGHTS
+        return basic if self.opinions is None else np.append(basic, OPINION_WEIGHT)
 
     def some(self, rows: NDArray[np.integer]) -> "ScoreParts":
         """Those of some users."""
         basic = (self.gnn, self.cluster_distance, self.probability, self.ring)
-        every = (*basic, self.trees, self.company, self.burst, self.payments)
+        every = (*basic, self.trees, self.company, self.burst, self.payments, self.opinions)
         return ScoreParts(*(None if part is None else part[rows] for part in every))  # type: ignore[arg-type]
 
 
@@ -173,8 +180,7 @@ class Fusion:
         burst = 0.0 if parts.burst is None else parts.burst
         value = 1 - (1 - parts.ring) * (1 - burst) * (1 - np.where(sure >= COUNTS_FROM, sure, 0.0))
         evidence, little = parts.evidence()
-        weights = EVIDENCE_WEIGHTS if parts.payments is None else PAYMENT_WEIGHTS
-        strength = log.rarity.strength(evidence, little, weights)
+        strength = log.rarity.strength(evidence, little, parts.evidence_weights())
         value += np.maximum(ORDER_BELOW - value, 0.0) * strength
         return np.asarray(np.clip(value, LEAST_SCORE_MARGIN, 1 - LEAST_SCORE_MARGIN))
 

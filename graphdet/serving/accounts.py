@@ -33,7 +33,7 @@ class Warm:
     Shapes: features float64[n_users, n_features], behaviour; x float32[n_users, n_inputs] of the network; heard
     float32[n_items, …], what items and their audiences say; n_partners int64[n_users]; ring float64[n_users],
     probability of being in a ring; ring_id: names of the rings of users who are in one, by row; company as of rings;
-    burst float64[n_users], probability of being in a burst.
+    burst float64[n_users], probability of being in a burst; opinions as of ScoreParts.
     """
 
     graph: GraphArrays
@@ -48,6 +48,7 @@ class Warm:
     meetings: Meetings
     company: Float
     burst: Float
+    opinions: Float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ class AccountScorer:
         warm, fold = self.warm, None if self.trees is None else self.trees.fold
         logits = self.model.logits_of_all(warm.x, warm.ties, fold)
         clusters, density = self.clusters.score(warm.features), self.density.score(warm.features)
-        return WholeLog.of(ScoreParts(logits, clusters, density, warm.ring, company=warm.company))
+        parts = ScoreParts(logits, clusters, density, warm.ring, company=warm.company)
+        return WholeLog.of(replace(parts, opinions=warm.opinions))
 
     def score(self, user_id: str, acts: Sequence[NewAct] = ()) -> dict[str, Any]:
         """Score an account: by the log alone, or with acts since.
@@ -117,6 +119,8 @@ class AccountScorer:
         company = self.warm.company[[row]] if of_log else np.zeros((1, self.warm.company.shape[1]))
         burst = self.warm.burst[[row]] if of_log else np.zeros(1)
         parts = ScoreParts(np.array([logit]), clusters, density, np.array([ring]), trees, company, burst)
+        if self.warm.opinions is not None:  # ratings since are not known
+            parts = replace(parts, opinions=self.warm.opinions[[row]] if of_log else np.zeros(1))
         return {
             "user_id": user_id,
             "score": six(self.fusion.score(parts, self.log)[0]),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from graphdet.arrays import Float, Float32
 from graphdet.features.behaviour import FEATURE_NAMES, behaviour
 from graphdet.features.pairs import WINDOWS, first_acts, largest_crowd
+from graphdet.features.ratings import read_ratings
 from graphdet.gnn.inputs import (
     closest_ties,
     network_session_features,
@@ -65,6 +66,7 @@ def account_scorer(
     found = closest_ties(graph, windows)
     x, heard = inputs_of(graph, users, items, found.n_partners, model.scaling)
     first = first_acts(edges_frame(graph, store.bench))
+    ratings = read_ratings(store, graph)
     crowds = [largest_crowd(first, window) for window in WINDOWS]
     warm = Warm(
         graph,
@@ -79,6 +81,7 @@ def account_scorer(
         Meetings.of(graph, WINDOWS, crowds, user_rarity(graph)),
         company(graph, windows),
         _bursts(store, graph),
+        None if ratings is None else ratings.distance(graph.n_users),
     )
     scorer = AccountScorer(warm, model, scorers.density, scorers.clusters, scorers.fusion, trees)
     assert scorer.row_of is not None  # made now, not in the first answer

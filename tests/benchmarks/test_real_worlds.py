@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from benchmarks.worlds import table
 from benchmarks.worlds.measured import measured, read_findings
+from benchmarks.worlds.oracle import order
 from benchmarks.worlds.peers import (
     HUB,
     activity,
@@ -24,6 +26,7 @@ from benchmarks.worlds.peers import (
 from benchmarks.worlds.scoring import Said, figures, matched
 from benchmarks.worlds.summary import Rows, aims
 from benchmarks.worlds.truth import BURST, MEMBERS, RING, UNKNOWN, World, grouped, read_world
+from graphdet.scores.fused import ScoreParts
 from graphdet.tables import GraphArrays
 from tests.helpers.paths import DATA
 
@@ -304,3 +307,22 @@ def test_worlds_are_read() -> None:
     yelp, tweets = (read_world(DATA, name) for name in ("yelpchi", "coordinated_tweets"))
     assert (len(yelp.users), len(tweets.users)) == (38_063, 9_509)
     assert len(yelp.guilty) == 7_739
+
+
+def test_an_oracle_is_no_peer(tmp_path: Path) -> None:
+    rows = kept([OURS, PEER, row("oracle: order", auprc=1.0), GNN], tmp_path)
+    assert rows.best("vk", parts=False) == ("activity", 0.9)
+    assert rows.best("vk", parts=True) == ("part: gnn", 0.7)
+
+
+def test_an_oracle_learns_the_order_from_the_truth_and_no_more_than_evidence_shows() -> None:
+    rng = np.random.default_rng(0)
+    guilty = rng.random(400) < 0.2
+    noise = [rng.random(400) for _ in range(2)]
+    shown = ScoreParts(np.where(guilty, 3.0, -3.0) + rng.normal(size=400), *noise, np.zeros(400))
+    hidden = ScoreParts(rng.normal(size=400), *noise, np.zeros(400))
+    known = np.arange(400) >= 10
+    for parts, least, most in ((shown, 0.95, 1.0), (hidden, 0.3, 0.7)):
+        found = order(parts, known, guilty)
+        assert (found[:10] == 0).all()
+        assert least <= roc_auc_score(guilty[known], found[known]) <= most
