@@ -13,7 +13,7 @@ import numpy as np
 
 from graphdet.arrays import Bool, Float
 
-N_LEVELS = 256  # of a kind of evidence that are kept, evenly spaced in nats
+LEVELS_OF_A_KIND = 256  # of a kind of evidence that are kept, evenly spaced in nats
 USUAL = 1.0  # nats that one kind is worth on average, were its values all different
 SLIGHT = 0.1  # nats from the least to the most of a kind among all users, so that nobody ties who need not
 
@@ -56,8 +56,8 @@ def _levels(values: Float, heard: Bool) -> tuple[Float, Float]:
     n = len(ascending)
     if not n:
         return np.zeros(1), np.zeros(1)
-    at_least = np.unique(np.round(np.geomspace(1, n, N_LEVELS)).astype(np.int64))  # so many users
-    evenly = np.linspace(0, len(everybody) - 1, N_LEVELS).astype(np.int64)
+    at_least = np.unique(np.round(np.geomspace(1, n, LEVELS_OF_A_KIND)).astype(np.int64))  # so many users
+    evenly = np.linspace(0, len(everybody) - 1, LEVELS_OF_A_KIND).astype(np.int64)
     level = np.unique(np.concatenate([ascending[n - at_least], everybody[evenly]]))
     as_much = np.maximum(n - np.searchsorted(ascending, level), 1)
     return level, SLIGHT * np.searchsorted(everybody, level) / len(everybody) - np.log(as_much / n)
