@@ -99,10 +99,13 @@ def taught(candidates: Candidates, share: Float) -> Float:
         monotonic_cst=list(JUDGE_DIRECTION),
         random_state=SEED,
     )
+    known = np.isfinite(candidates.inputs)
+    mean = np.where(known, candidates.inputs, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    inputs = np.where(known, candidates.inputs, mean)  # unknown counts as usual, as it does for the judge
     folds = GroupKFold(int(min(N_FOLDS, len(np.unique(group)))))
-    chance = cross_val_predict(
-        model, candidates.inputs, share >= PURE, groups=group, cv=folds, method="predict_proba"
-    )[:, 1]
+    chance = cross_val_predict(model, inputs, share >= PURE, groups=group, cv=folds, method="predict_proba")[
+        :, 1
+    ]
     return np.asarray(np.log((chance + 1e-9) / (1 - chance + 1e-9)))
 
 
