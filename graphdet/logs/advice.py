@@ -118,7 +118,8 @@ def _about_words(words: Sequence[_Word], config: Config) -> Iterator[str]:
             counts[word.word] += word.n
             first.setdefault(word.word, word.place)
         listed = ", ".join(
-            f"{word!r} ({n} rows, the first {first[word]})" for word, n in counts.most_common(_MOST_WORDS)
+            f"{word!r} ({n} row{'s' * (n > 1)}, the first {first[word]})"
+            for word, n in counts.most_common(_MOST_WORDS)
         )
         if field.startswith(("entity ", "attribute ")) and config.read.null != ():
             yield (

@@ -98,7 +98,9 @@ def _refuse(path: Path, head: bytes, compression: str | None) -> None:
         workbook = (
             b"xl/" in head or b"[Content_Types].xml" in head or path.suffix.lower() in (".xlsx", ".xlsm")
         )
-        what, way = ("an Excel workbook (.xlsx)", _TO_CSV) if workbook else ("a zip archive", _UNPACK)
+        what, way = "an Excel workbook (.xlsx)", _TO_CSV
+        if not workbook:
+            what, way = "a zip archive, or an Excel workbook", f"{_UNPACK}; a workbook: {_TO_CSV}"
         raise InputError(f"{path}: is {what}, whatever its name; {way}")
     if len(head) > 262 and head[257:262] == b"ustar":
         raise InputError(f"{path}: is a tar archive; {_UNPACK}")
