@@ -34,7 +34,10 @@ def span_ms(text: str, option: str) -> int:
 
 _Source = Annotated[
     str,
-    typer.Argument(metavar="SOURCE", help="A growing file, a folder of them, or - for standard input."),
+    typer.Argument(
+        metavar="SOURCE",
+        help="A growing file, a folder of them, - for standard input, or kafka://HOST:PORT/TOPIC.",
+    ),
 ]
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for rejects.csv and dead letters.")]
 _Window = Annotated[str, typer.Option("--window", metavar="SPAN", help="How far back rings are looked for.")]

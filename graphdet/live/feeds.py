@@ -61,8 +61,15 @@ def open_feed(source: str, config: Config, position: Mapping[str, Any] | None) -
         )
     if source == STDIN:
         return LineFeed(0, config)
+    if source.startswith("kafka://"):
+        from graphdet.live.kafka import KafkaFeed
+
+        return KafkaFeed(source, position)
     if "://" in source:
-        raise UsageError(f"{source} cannot be followed; give a file, a folder, or - for standard input")
+        raise UsageError(
+            f"{source} cannot be followed; give a file, a folder, - for standard input, or "
+            "kafka://HOST:PORT/TOPIC"
+        )
     path = Path(source)
     if not path.exists():
         raise InputError(f"{source}: there is no such file or folder to follow; check the path")

@@ -65,7 +65,7 @@ def shuffled(rows: list[Row], lateness_ms: int, seed: int) -> list[Row]:
 
 
 @given(seed=st.integers(0, 3), order=st.integers(0, 10**6), cuts=st.lists(st.integers(1, 900), max_size=6))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_order_and_any_cuts_give_the_rings_of_the_batch(
     tmp_path_factory: pytest.TempPathFactory, seed: int, order: int, cuts: list[int]
 ) -> None:

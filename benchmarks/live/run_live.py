@@ -1,0 +1,248 @@
+"""What watching a log costs and promises: a JSON line per figure, with --record kept in results.jsonl.
+
+    python -m benchmarks.live.run_live [speed latency memory share promise kills] [--record] [--replays 200] [--kills
+    200]
+
+speed: events a second with looks and without. latency: from the arrival of an event to the end of the look that
+covers it, at 1,000 events a second. memory: resident memory over a long stream. share: of a planted ring's acts, how
+many are done when it is first told of, and of the accounts told of how many are planted. promise: of untouched logs
+that are looked at again and again, how many send any alert, and how many would without the promise. kills: a watcher
+that is killed at random moments and started again, its store compared with one that never was.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import psutil
+import pyarrow as pa
+
+from benchmarks import recording
+from benchmarks.live.kills import kill_often
+from graphdet.config import load_config
+from graphdet.live.watching import Live, LiveSettings
+from graphdet.logs.parts import LogPart
+from graphdet.store import open_store
+from graphdet.units import DAY_MS
+from graphdet.verbs.simulate import SimulateRequest, make
+
+CONFIG = load_config("simulated")
+HEAD = b"user_id,item_id,session_id,timestamp,action\n"
+REALISTIC = SimulateRequest(n_users=20_000, n_items=2_000, plan="benchmark")
+
+
+def log_lines(log: pa.Table) -> list[bytes]:
+    """The rows of a log as lines of CSV, by time."""
+    columns = (log[name].to_pylist() for name in ("user_id", "item_id", "session_id", "timestamp", "action"))
+    return [f"{u},{i},{s},{t},{a}\n".encode() for u, i, s, t, a in zip(*columns, strict=True)]
+
+
+def part(lines: Sequence[bytes], first: int) -> LogPart:
+    return LogPart("log.csv", "csv", HEAD, b"".join(lines), first + 2)
+
+
+def watcher(folder: Path, **settings: Any) -> Live:
+    store = open_store(f"duckdb://{(folder / 'live.duckdb').resolve()}")
+    return Live.open(store, CONFIG, folder, LiveSettings(**settings))
+
+
+def speed(folder: Path, _: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Batches of 10,000 events; looks as `watch` takes them, at most half of the time."""
+    lines = log_lines(make(REALISTIC).log)
+    for looks in (False, True):
+        own = folder / f"looks-{looks}"
+        own.mkdir()
+        live, n_looks, looked, took = watcher(own, most_rows=50_000), 0, time.perf_counter(), 0.0
+        began, cpu = time.perf_counter(), time.process_time()
+        for at in range(0, len(lines), 10_000):
+            live.add([part(lines[at : at + 10_000], at)])
+            if looks and time.perf_counter() - looked >= took:
+                took, looked, n_looks = live.look().seconds, time.perf_counter(), n_looks + 1
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        live.store.close()
+        yield {
+            "figure": "speed", "looks": n_looks, "events": len(lines), "seconds": round(seconds, 2),
+            "events_per_s": round(len(lines) / seconds), "events_per_cpu_s": round(len(lines) / cpu),
+        }  # fmt: skip
+
+
+def latency(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """1,000 events a second for a while; an event has been looked at when the look after it has ended."""
+    lines = log_lines(make(REALISTIC).log)
+    for most_rows in (5_000, 20_000):
+        own = folder / f"latency-{most_rows}"
+        own.mkdir()
+        live, sent, delays, looked, took = watcher(own, most_rows=most_rows), most_rows, [], 0.0, 0.0
+        live.add([part(lines[:sent], 0)])
+        live.look()
+        began = time.perf_counter()
+        waiting: list[float] = []
+        while (now := time.perf_counter() - began) < args.seconds:
+            due = min(most_rows + int(1000 * now), len(lines))
+            if due > sent:
+                live.add([part(lines[sent:due], sent)])
+                waiting += [(n - most_rows) / 1000 for n in range(sent, due)]
+                sent = due
+            if waiting and time.perf_counter() - began - looked >= min(took, 1.0):
+                took = live.look().seconds
+                looked = time.perf_counter() - began
+                delays += [looked - arrived for arrived in waiting]
+                waiting = []
+        live.store.close()
+        yield {
+            "figure": "latency", "window_events": most_rows, "events": len(delays), "look_s": round(took, 2),
+            "p50_s": round(float(np.quantile(delays, 0.5)), 2), "p99_s": round(float(np.quantile(delays, 0.99)), 2),
+        }  # fmt: skip
+
+
+def memory(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The same month again and again, each time a month later: the window stays as large, the store grows."""
+    log = make(replace(REALISTIC, n_users=2_000, n_items=250)).log
+    live, used, size = watcher(folder, most_rows=20_000), [], []
+    for month in range(args.months):
+        later = log.set_column(
+            log.column_names.index("timestamp"), "timestamp",
+            pa.array(log["timestamp"].to_numpy() - (args.months - month) * 30 * DAY_MS),
+        )  # fmt: skip
+        lines = log_lines(later)
+        for at in range(0, len(lines), 10_000):
+            live.add([part(lines[at : at + 10_000], at)])
+        live.look()
+        used.append(psutil.Process().memory_info().rss / 2**20)
+        size.append((folder / "live.duckdb").stat().st_size / 2**20)
+    begun = used[len(used) // 4]
+    rows = live.store.open_rows()
+    yield {
+        "figure": "memory", "events": live.state.n_events, "looks": live.state.looks, "mib_after_a_quarter":
+        round(begun), "mib_at_the_end": round(used[-1]), "change": round(used[-1] / begun - 1, 3), "store_mib":
+        round(size[-1]), "open_rows": 0 if rows is None else rows.collect("pyarrow").to_native().num_rows,
+    }  # fmt: skip
+    live.store.close()
+
+
+def share(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Looks after every fiftieth of the log; a ring is told of when an alert names half of its accounts."""
+    for kind in ("burst", "hijack", "slow", "camouflage"):
+        done, hit, named, found, planted = [], 0, 0, 0, 0
+        for seed in range(args.seeds):
+            made = make(SimulateRequest(1_200, 150, 30, plan=kind, n_campaigns=3, seed=seed))
+            lines = log_lines(made.log)
+            members: dict[str, set[str]] = {}
+            for row in made.truth.to_pylist():
+                members.setdefault(row["campaign_id"], set()).add(row["user_id"])
+            targets: dict[str, set[str]] = {}
+            for row in made.truth_items.to_pylist():
+                targets.setdefault(row["campaign_id"], set()).add(row["item_id"])
+            own = folder / f"{kind}-{seed}"
+            own.mkdir()
+            told, alerts = first_told(watcher(own, most_rows=100_000), lines, members, args.looks)
+            planted += len(members)
+            found += len(told)
+            everybody = set().union(*members.values())
+            for alert in alerts:
+                hit += len(everybody & set(alert["members"]))
+                named += len(alert["members"])
+            user, item = made.log["user_id"].to_pylist(), made.log["item_id"].to_pylist()
+            for campaign, at in told.items():
+                acts = [
+                    n for n, (who, what) in enumerate(zip(user, item, strict=True))
+                    if who in members[campaign] and what in targets[campaign]
+                ]  # fmt: skip
+                done.append(sum(n < at for n in acts) / max(len(acts), 1))
+        yield {
+            "figure": "share", "kind": kind, "planted": planted, "told": found,
+            "share_done_median": round(median(done), 3) if done else None,
+            "share_done": [round(one, 2) for one in sorted(done)],
+            "precision": round(hit / named, 3) if named else None, "accounts_named": named,
+        }  # fmt: skip
+
+
+def first_told(
+    live: Live, lines: Sequence[bytes], members: dict[str, set[str]], looks: int
+) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """How many events had come when each campaign was first told of, and all alerts."""
+    told: dict[str, int] = {}
+    alerts: list[dict[str, Any]] = []
+    step = max(len(lines) // looks, 1)
+    for at in range(0, len(lines), step):
+        live.add([part(lines[at : at + step], at)])
+        for alert in live.look().alerts:
+            alerts.append(alert)
+            for campaign, its in members.items():
+                if campaign not in told and len(its & set(alert["members"])) >= 0.5 * min(len(its), 50):
+                    told[campaign] = at + step
+    live.store.close()
+    return told, alerts
+
+
+def promise(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Untouched logs of several kinds and sizes, each looked at ten times."""
+    logs = alerted = flagged = alerts = 0
+    for seed in range(args.replays):
+        kind = ("news", "shop")[seed % 2]
+        n_users = (300, 500, 800)[seed % 3]
+        lines = log_lines(make(SimulateRequest(n_users, n_users // 4, 30, kind, "none", seed=seed)).log)
+        own = folder / str(seed)
+        own.mkdir()
+        live, ever, step = watcher(own), 0, max(len(lines) // 10, 1)
+        for at in range(0, len(lines), step):
+            live.add([part(lines[at : at + step], at)])
+            ever += live.look().n_flagged
+        sent = live.alerts().num_rows
+        live.store.close()
+        (own / "live.duckdb").unlink()
+        logs, alerted, flagged, alerts = logs + 1, alerted + (sent > 0), flagged + (ever > 0), alerts + sent
+    yield {
+        "figure": "promise", "replays": logs, "looks_each": 10, "level": 0.05, "with_any_alert": alerted,
+        "alerts": alerts, "with_any_flag_at_any_look": flagged,
+    }  # fmt: skip
+
+
+def kills(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    yield {"figure": "kills", **kill_often(folder, args.kills)}
+
+
+FIGURES: dict[str, Callable[[Path, argparse.Namespace], Iterator[dict[str, Any]]]] = {
+    "speed": speed,
+    "latency": latency,
+    "memory": memory,
+    "share": share,
+    "promise": promise,
+    "kills": kills,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"of {', '.join(FIGURES)}; none: all")
+    parser.add_argument("--record", action="store_true", help="also append to results.jsonl")
+    for name, usual in (
+        ("replays", 200),
+        ("kills", 200),
+        ("seconds", 60),
+        ("months", 40),
+        ("seeds", 3),
+        ("looks", 50),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=usual)
+    args = parser.parse_args()
+    for name in args.figures or FIGURES:
+        with tempfile.TemporaryDirectory() as folder:
+            for row in FIGURES[name](Path(folder), args):
+                if args.record:
+                    recording.record("live", **row)
+                else:
+                    print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
