@@ -15,7 +15,7 @@ from graphdet.logs.parts import LogPart
 
 PASSWORD_VARIABLE = "GRAPHDET_KAFKA_PASSWORD"
 MOST_MESSAGES = 10_000
-POLL_S, ANSWER_S = 0.2, 15.0
+CONSUME_S, ANSWER_S = 0.2, 15.0
 LOOK_FOR_PARTITIONS_S = 60.0
 
 
@@ -72,7 +72,7 @@ class KafkaFeed:
             self._assign()
         end = time.monotonic() + ANSWER_S
         while True:
-            parts = self._taken(self._consumer.consume(MOST_MESSAGES, POLL_S))
+            parts = self._taken(self._consumer.consume(MOST_MESSAGES, CONSUME_S))
             if parts or not final or self._at_end >= self._assigned:
                 return parts
             if time.monotonic() > end:
