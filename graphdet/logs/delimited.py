@@ -24,7 +24,7 @@ from graphdet.errors import ConfigError, InputError
 from graphdet.logs.files import LineCount, LogFile, as_utf8, count_lines, read_head
 from graphdet.logs.kinds import UNKNOWN, no_format
 from graphdet.logs.lines import only_rows
-from graphdet.logs.quotes import Records, write_records
+from graphdet.logs.quotes import Records, warn_of_spans, write_records
 from graphdet.logs.raw import (
     ROW,
     RawFile,
@@ -34,6 +34,7 @@ from graphdet.logs.raw import (
     fresh_name,
     literal,
     missing_column,
+    path_columns,
     shown,
     wanted_columns,
 )
@@ -141,7 +142,10 @@ def read_header(
         names = list(given)
     else:
         names = [name.strip() for name in first]
+    of_path = path_columns(file, names)
     for name, place in wanted.items():
+        if name not in names and name in of_path:
+            continue
         if name not in names:
             hint = _other_delimiter(head, delimiter, read, [name])
             if hint:
@@ -173,7 +177,9 @@ def _is_row(first: Sequence[str], names: Sequence[str], wanted: Mapping[str, str
     cells = dict(zip(names, (cell.strip() for cell in first), strict=True))
     if any(name.casefold() == cell.casefold() for name, cell in cells.items()):
         return False
-    times = [cells[name] for name, place in wanted.items() if place == "[columns] timestamp"]
+    times = [
+        cells[name] for name, place in wanted.items() if place == "[columns] timestamp" and name in cells
+    ]
     if not times:
         return any(re.fullmatch(r"[+-]?\d+([.,]\d+)?", cell) for cell in cells.values())
     return all(sum(map(str.isdigit, cell)) > sum(map(str.isalpha, cell)) for cell in times)
@@ -297,7 +303,7 @@ def number_rows(
     ).fetchone()
     assert spans is not None
     lines = _line_query(inside, blank, header_lines)
-    return Numbering(source, n_good + n_bad, bad_query, lines, _warn_of_spans(*spans))
+    return Numbering(source, n_good + n_bad, bad_query, lines, warn_of_spans(*spans))
 
 
 def _table_of_blank(bench: duckdb.DuckDBPyConnection, counted: LineCount) -> str:
@@ -406,21 +412,12 @@ def read_by_lines(
         bad=f"SELECT row, reason, coalesce(text, '') AS raw FROM {rows} WHERE reason IS NOT NULL"
         f" UNION ALL SELECT row, b.reason, b.raw FROM {bad}_rows b JOIN {rows} r ON b.ix = r.ix",
         lines=f"SELECT row, n AS line FROM {rows}",
-        warnings=_warn_of_spans(*spans),
+        warnings=warn_of_spans(*spans),
     )
 
 
-def _warn_of_spans(n_rows: int, n_lines: int | None, longest: int | None) -> tuple[str, ...]:
-    if not n_rows:
-        return ()
-    return (
-        f"{n_rows:,} rows have values that run over several lines, {n_lines or 0:,} lines in all, "
-        f"{longest or 0:,} at most in one; where that is wrong, a quote is not closed",
-    )
-
-
-_MOST_NAMES = 20_000
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
+_MOST_NAMES = 20_000
 
 
 def read_text(bench: duckdb.DuckDBPyConnection, file: LogFile, config: Config, scratch: Path) -> RawFile:
@@ -462,11 +459,12 @@ def read_delimited(
     numbering = _load(bench, file, dialect, len(names), header_lines)
     if numbering is None:
         numbering = read_by_lines(bench, file, dialect, len(names), header_lines, scratch)
+    columns = {name: f"c{i}" for i, name in enumerate(names)} | path_columns(file, names)
     return RawFile(
         file=file,
         source=numbering.source,
-        columns={name: f"c{i}" for i, name in enumerate(names)},
-        types=dict.fromkeys(names, "VARCHAR"),
+        columns=columns,
+        types=dict.fromkeys(columns, "VARCHAR"),
         n_rows=numbering.n_rows,
         bad=numbering.bad,
         lines=numbering.lines,

@@ -9,7 +9,16 @@ import duckdb
 from graphdet.config import Config
 from graphdet.errors import InputError
 from graphdet.logs.files import LogFile, as_utf8, count_lines, load_lines, read_head
-from graphdet.logs.raw import ROW, RawFile, count, fresh_name, literal, missing_column, wanted_columns
+from graphdet.logs.raw import (
+    ROW,
+    RawFile,
+    count,
+    fresh_name,
+    literal,
+    missing_column,
+    path_columns,
+    wanted_columns,
+)
 
 
 def read_json_lines(
@@ -44,8 +53,9 @@ def read_json_lines(
     if not n_good:
         raise InputError(f"{file.path}: no line is a JSON object; {_way_out(head)}")
     wanted = wanted_columns(config)
-    columns = {name: _extract(name) for name in wanted}
-    _check_keys_exist(bench, file, good, columns, wanted)
+    keys = {name: _extract(name) for name in wanted}
+    of_path = _check_keys_exist(bench, file, good, keys, wanted)
+    columns = keys | of_path
     has_bad = n_good < n_rows
     return RawFile(
         file=file,
@@ -57,7 +67,7 @@ def read_json_lines(
         if has_bad
         else None,
         lines=f"SELECT {ROW} AS row, n AS line FROM {table}",
-        kinds={name: _extract(name, "json_type") for name in columns},
+        kinds={name: _extract(name, "json_type") for name in columns if name not in of_path},
         row_json="text",
     )
 
@@ -68,8 +78,8 @@ def _check_keys_exist(
     good: str,
     columns: Mapping[str, str],
     wanted: Mapping[str, str],
-) -> None:
-    """Check that every key that the config names is in some object.
+) -> dict[str, str]:
+    """Check that every key that the config names is in some object; gives those that only the file's path has.
 
     Raises:
         InputError: one is in none.
@@ -78,8 +88,12 @@ def _check_keys_exist(
         f"SELECT {', '.join(f'count({e})' for e in columns.values())} FROM {good}"
     ).fetchone()
     assert found is not None
+    in_path = path_columns(file, ())
+    of_path = {}
     for (name, place), n in zip(wanted.items(), found, strict=True):
-        if not n:
+        if not n and name in in_path:
+            of_path[name] = in_path[name]
+        elif not n:
             keys = bench.execute(
                 f"SELECT DISTINCT unnest(json_keys(text)) AS k FROM (FROM {good} LIMIT 1000) ORDER BY k"
             ).fetchall()
@@ -90,6 +104,7 @@ def _check_keys_exist(
                         f"jq -c '.{keys[0][0]}[]' FILE > FILE.jsonl"
                     )
                 raise missing_column(file, name, place, [key for (key,) in keys])
+    return of_path
 
 
 def _doubled(names: Iterable[str]) -> str:

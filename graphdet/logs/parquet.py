@@ -14,6 +14,7 @@ from graphdet.logs.raw import (
     identifier,
     literal,
     missing_column,
+    path_columns,
     wanted_columns,
 )
 
@@ -26,7 +27,7 @@ def read_parquet(bench: duckdb.DuckDBPyConnection, file: LogFile, config: Config
     """
     path = literal(file.path)
     try:
-        described = bench.execute(f"DESCRIBE FROM read_parquet({path})").fetchall()
+        described = bench.execute(f"DESCRIBE FROM read_parquet({path}, hive_partitioning = false)").fetchall()
         names = bench.execute(f"SELECT name FROM parquet_schema({path}) OFFSET 1").fetchall()
         n_rows = count(bench, f"SELECT sum(num_rows) FROM parquet_file_metadata({path})")
     except duckdb.Error as error:
@@ -34,9 +35,12 @@ def read_parquet(bench: duckdb.DuckDBPyConnection, file: LogFile, config: Config
     if any(name == "file_row_number" for name, *_ in described):
         raise InputError(f"{file.path}: has a column file_row_number, DuckDB's own word; rename it")
     types = {name: kind for name, kind, *_ in described}
+    columns = {name: identifier(name) for name in types} | (of_path := path_columns(file, types))
+    types |= dict.fromkeys(of_path, "VARCHAR")
     for name, place in wanted_columns(config).items():
         if name not in types:
             raise missing_column(file, name, place, list(types))
         check_single(file, name, [n for (n,) in names])
-    source = f"(SELECT *, file_row_number AS {ROW} FROM read_parquet({path}, file_row_number = true))"
-    return RawFile(file, source, {name: identifier(name) for name in types}, types, n_rows)
+    options = "file_row_number = true, hive_partitioning = false"  # a folder KEY=VALUE must not hide a column
+    source = f"(SELECT *, file_row_number AS {ROW} FROM read_parquet({path}, {options}))"
+    return RawFile(file, source, columns, types, n_rows)

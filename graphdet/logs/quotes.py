@@ -149,3 +149,13 @@ def _batches(records: Iterator[Record]) -> Iterator[pa.RecordBatch]:
         arrays = [pa.array(column, kind.type) for column, kind in zip(columns, _SCHEMA, strict=True)]
         yield pa.record_batch(arrays, _SCHEMA)
         row += len(part)
+
+
+def warn_of_spans(n_rows: int, n_lines: int | None, longest: int | None) -> tuple[str, ...]:
+    """Say how many lines the values of rows span that run over several; nothing where there are none."""
+    if not n_rows:
+        return ()
+    return (
+        f"{n_rows:,} rows have values that run over several lines, {n_lines or 0:,} lines in all, "
+        f"{longest or 0:,} at most in one; where that is wrong, a quote is not closed",
+    )

@@ -6,9 +6,11 @@ what they hold before any rule looks at them: missing, distinct, examples of the
 
 import difflib
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import duckdb
 import narwhals as nw
@@ -51,6 +53,25 @@ def rowless(file: LogFile, config: Config) -> RawFile:
     return RawFile(
         file, f"(SELECT 0::BIGINT AS {ROW} WHERE false)", columns, dict.fromkeys(columns, "VARCHAR"), 0
     )
+
+
+_PATH_COLUMN = re.compile(r"([^=/]+)=(.*)")
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # how folders are named where the column has none
+
+
+def path_columns(file: LogFile, have: Iterable[str]) -> dict[str, str]:
+    """Columns that the folders KEY=VALUE of a file's path say, as SQL texts; only those that the file itself lacks.
+
+    Case tells no two columns apart, as it does not in SQL.
+    """
+    taken = {name.casefold() for name in have}
+    found = {}
+    for part in Path(file.path).parts[:-1]:
+        match = _PATH_COLUMN.fullmatch(part)
+        if match is not None and unquote(match[1]).casefold() not in taken:
+            value = unquote(match[2])
+            found[unquote(match[1])] = "NULL::VARCHAR" if value in ("", _NO_VALUE) else literal(value)
+    return found
 
 
 def add_file_column(raw: RawFile, config: Config) -> RawFile:
