@@ -228,9 +228,10 @@ def _nothing_left(
     if n_filtered == n_rows:
         ways = ["check [filters] and [actions] keep in the config"]
     counts = ", ".join(f"{n} {reason}" for reason, n in found.by_reason.items())
+    filtered = [f"{n_filtered} of {n_rows} filtered out"] if n_filtered else []
+    lost = "; ".join([*filtered, *([counts] if counts else [])])
     return InputError(
-        f"{raw.file.path}: no usable row is left ({n_filtered} of {n_rows} filtered out"
-        f"{'; ' if counts else ''}{counts}); {'; '.join(ways) or 'check the columns of the config'}"
+        f"{raw.file.path}: no usable row is left ({lost}); {'; '.join(ways) or 'check the columns of the config'}"
     )
 
 

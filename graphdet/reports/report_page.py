@@ -1,6 +1,8 @@
 """report.html: what was read, what was found, how to read it, and, said openly, what the run cannot see."""
 
-from collections.abc import Mapping
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,12 @@ def blind_spots(
 ) -> list[str]:
     """List what the reader should not conclude from this run."""
     lines = []
-    n, rejected = facts.get("n_rows"), facts.get("n_rejects")
+    n, rejected, filtered = (facts.get(name) for name in ("n_rows", "n_rejects", "n_filtered"))
+    if n and filtered:
+        lines.append(
+            f"{words.thousands(filtered)} of {words.thousands(n)} rows were left out by the config's filters; what "
+            f"they held was not judged."
+        )
     if n and rejected:
         lines.append(
             f"{words.thousands(rejected)} of {words.thousands(n)} rows were rejected; what they held "
@@ -121,15 +128,20 @@ def overview(
     suspects = scores.filter(pc.fill_null(scores["flagged"], False))
     flagged = _ring_rows(rings, flagged_ids(rings))
     bursts = [row for row in flagged if row["kind"] == "burst"]
-    n_rings = len(flagged) - len(bursts)
+    found = bool(flagged or suspects.num_rows)
     counts = dict(facts.get("counts") or {})
     counts.setdefault("users", scores.num_rows)
     pages = {ring_id: page_name(ring_id) for ring_id in reported_ids(rings, leads)}
     shown = _lead_rows(leads, rings, pages)
     page = html.render(
         "overview.html.j2",
-        headline=headline(suspects.num_rows, n_rings, counts["users"], leads.num_rows, len(bursts)),
-        found=bool(flagged or suspects.num_rows),
+        headline=headline(
+            suspects.num_rows, [row["kind"] for row in flagged], counts["users"], leads.num_rows
+        ),
+        found=found,
+        nothing=[] if found else nothing_found(facts),
+        power=power_command(facts),
+        flagged_kinds=_counted_kinds(flagged),
         too_little=not_enough(facts, counts),
         counts=[
             (name.replace("_", " "), n) for name, n in counts.items() if name not in ("rings", "suspects")
@@ -161,6 +173,16 @@ def overview(
     return write_text(out / "report.html", page)
 
 
+def _counted_kinds(flagged: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """How many findings of each kind are flagged, rings always."""
+    count = Counter(str(row["kind"]) if row["kind"] in _KINDS else _PAYMENTS for row in flagged)
+    return [
+        (f"flagged {kind if kind == _PAYMENTS else kind + 's'}", count[kind])
+        for kind in _KINDS
+        if count[kind] or kind == _RING
+    ]
+
+
 def _pictures(scores: pa.Table, rings: RingTables, pages: Mapping[str, str]) -> dict[str, Any]:
     """The spread of scores with the lowest that is flagged, and the map of rings."""
     values = scores["score"].to_numpy().astype(np.float64)
@@ -172,26 +194,72 @@ def _pictures(scores: pa.Table, rings: RingTables, pages: Mapping[str, str]) -> 
     }
 
 
-def headline(n_suspects: int, n_rings: int, n_users: int, n_leads: int = 0, n_bursts: int = 0) -> str:
-    """Say the result in one sentence.
+# What a finding of each kind is called, one and many; payments have one word for all their forms.
+_RING, _PAYMENTS = "ring", "payments"
+_KINDS = {
+    _RING: ("ring of accounts that acts together", "rings of accounts that act together"),
+    "pair": ("pair of accounts that act alike", "pairs of accounts that act alike"),
+    "burst": ("burst on a single item", "bursts on single items"),
+    _PAYMENTS: ("suspicious form of payments", "suspicious forms of payments"),
+}
 
-    >>> headline(217, 3, 20000)
+
+def kinds_in_words(kinds: Iterable[str]) -> str:
+    """Count findings by what they are.
+
+    >>> kinds_in_words(["ring", "burst", "ring", "cycle"])
+    '2 rings of accounts that act together, 1 burst on a single item, 1 suspicious form of payments'
+    """
+    count = Counter(kind if kind in _KINDS else _PAYMENTS for kind in kinds)
+    return ", ".join(words.plural(count[kind], *names) for kind, names in _KINDS.items() if count[kind])
+
+
+def headline(n_suspects: int, kinds: Sequence[str], n_users: int, n_leads: int = 0) -> str:
+    """Say the result in one sentence; kinds: those of the flagged findings.
+
+    >>> headline(217, ["ring"] * 3, 20000)
     '3 rings of accounts that act together, and 217 suspects among 20,000 users.'
-    >>> headline(30, 1, 500, 0, 2)
+    >>> headline(30, ["ring", "burst", "burst"], 500)
     '1 ring of accounts that acts together, 2 bursts on single items, and 30 suspects among 500 users.'
-    >>> headline(0, 0, 500), headline(0, 0, 500, 2)
+    >>> headline(0, [], 500), headline(0, [], 500, 2)
     ('Nothing was flagged among 500 users.', 'Nothing was flagged among 500 users; 2 leads were held back.')
     """
     users = words.plural(n_users, "user")
-    if not n_suspects and not n_rings and not n_bursts:
+    if not n_suspects and not kinds:
         leads = f"; {words.plural(n_leads, 'lead')} {'was' if n_leads == 1 else 'were'} held back"
         return f"Nothing was flagged among {users}{leads if n_leads else ''}."
-    if not n_rings and not n_bursts:
+    if not kinds:
         return f"No ring was flagged; {words.plural(n_suspects, 'suspect')} among {users}."
-    ring = words.plural(n_rings, "ring of accounts that acts together", "rings of accounts that act together")
-    burst = words.plural(n_bursts, "burst on a single item", "bursts on single items")
-    groups = ", ".join(text for text, n in ((ring, n_rings), (burst, n_bursts)) if n)
-    return f"{groups}, and {words.plural(n_suspects, 'suspect')} among {users}."
+    return f"{kinds_in_words(kinds)}, and {words.plural(n_suspects, 'suspect')} among {users}."
+
+
+def nothing_found(facts: Mapping[str, Any]) -> list[str]:
+    """Say what it means that nothing was flagged: what would have been seen."""
+    model = facts.get("model")
+    model = model if isinstance(model, Mapping) else {}
+    planted, seen = model.get("campaigns") or 0, model.get("campaigns_found_as_candidates") or 0
+    lines = []
+    if planted:
+        lines.append(
+            f"To learn from, {words.plural(planted, 'campaign')} {'was' if planted == 1 else 'were'} planted into "
+            f"copies of this log, and {words.thousands(seen)} surfaced as groups to be judged "
+            f"({words.percent(seen / planted)})."
+        )
+    lines.append(
+        "Which rings would have been flagged here, how small and how slow, and which would go unseen, is measured by:"
+    )
+    return lines
+
+
+def power_command(facts: Mapping[str, Any]) -> str:
+    """The command that says which rings would have been found in the same log, for a shell."""
+    files = [
+        str(entry["file"] if isinstance(entry, Mapping) else entry) for entry in facts.get("inputs") or ()
+    ]
+    config = facts.get("config")
+    name = config.get("name") if isinstance(config, Mapping) else config
+    chosen = ["--config", str(name)] if name else []
+    return shlex.join(["graphdet", "power", *(files or ["LOG"]), *chosen, "--out", "power"])
 
 
 def threshold_in_words(facts: Mapping[str, Any]) -> str:
@@ -280,14 +348,24 @@ def _inputs(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _rows(facts: Mapping[str, Any]) -> str | None:
-    """Say how many rows were read and how many could not be used."""
-    n, rejected = facts.get("n_rows"), facts.get("n_rejects")
+    """Say how many rows were read, and how many were left out by the config, put aside or rejected.
+
+    >>> _rows({"n_rows": 1000, "n_rejects": 20, "n_filtered": 300, "rejects_by_reason": {"duplicate": 5}})
+    '1,000 rows read; 300 filtered out (30 %), 5 duplicates (0.5 %), 20 rejected (2 %): see rejects.csv.'
+    """
+    n, rejected = facts.get("n_rows"), facts.get("n_rejects") or 0
     if n is None:
         return None
-    if not rejected:
-        return f"{words.plural(n, 'row')} read, none rejected."
-    share = words.percent(rejected / n) if n else "–"
-    return f"{words.plural(n, 'row')} read, {words.thousands(rejected)} rejected ({share}); see rejects.csv."
+    counts = {
+        "filtered out": facts.get("n_filtered") or 0,
+        "duplicates": (facts.get("rejects_by_reason") or {}).get("duplicate", 0),
+        "rejected": rejected,
+    }
+    lost = [f"{words.thousands(k)} {what} ({words.percent(k / n)})" for what, k in counts.items() if k and n]
+    if not lost:
+        return f"{words.plural(n, 'row')} read, none filtered out, none rejected."
+    listed = ": see rejects.csv" if counts["duplicates"] or rejected else ""
+    return f"{words.plural(n, 'row')} read; {', '.join(lost)}{listed}."
 
 
 def _how(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -6,7 +6,8 @@ The document is a plain dict; all keys are optional, and more may be added:
 
     config            dict: the config as read (a "digest" of its meaning, a "name", …)
     inputs            list of {"file", "sha256", "n_rows"}
-    n_rows, n_rejects int
+    n_rows, n_rejects, n_filtered
+                      int
     rejects_by_reason dict reason → count (also what was filtered or quarantined as duplicate)
     period            {"first_ms", "last_ms"}: of the events used, in ms since 1970 UTC; both null in a log without
                       times

@@ -39,6 +39,8 @@ def log_table(graph: GraphArrays, values: RowValues, seed: int) -> pa.Table:
             )
     if values.amount is not None:
         columns["amount"] = pa.array(values.amount[row], from_pandas=True)
+    if values.item_name is not None:
+        columns["item_name"] = values.item_name.take(pa.array(graph.item_ix[row]))
     if values.rating is not None:
         if values.rating_name in columns:
             raise UsageError(

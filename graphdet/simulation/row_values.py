@@ -30,12 +30,14 @@ class RowValues:
     """Values of each event of the edges of a graph.
 
     amount: float64[n_edges], NaN where a row has none; None in a log without amounts. rating: Arrow string[n_edges] of
-    the column rating_name; None in a log without ratings.
+    the column rating_name; None in a log without ratings. item_name: of each item, Arrow string[n_items]; None in a log
+    without names.
     """
 
     amount: Float | None = None
     rating: pa.Array | None = None
     rating_name: str = RATING
+    item_name: pa.Array | None = None
 
 
 def organic_values(graph: GraphArrays, kind: str, seed: int) -> RowValues:
@@ -152,7 +154,7 @@ def _number(text: str | None) -> float:
 
 
 def read_values(store: GraphStore, graph: GraphArrays, rating: str | None = None) -> RowValues:
-    """Read what the rows of a store's log carry: amounts, and ratings from the attribute of that name.
+    """Read what the rows of a store's log carry: amounts, names of items, ratings from the attribute of that name.
 
     graph: the store's, as `encode` gives it. Where several events make an edge, each has an even share of their
     sum as its amount, and the rating is the first in byte order.
@@ -160,6 +162,9 @@ def read_values(store: GraphStore, graph: GraphArrays, rating: str | None = None
     Raises:
         UsageError: the log has no such attribute, or the store keeps no events.
     """
+    named = store.items().collect("pyarrow").to_native()
+    names = named["name"].take(pc.index_in(graph.item_ids, value_set=named["item_id"].combine_chunks()))
+    item_name = None if names.null_count == len(names) else names.combine_chunks()
     key = ["user_id", "session_id", "item_id", "action"]
     sums = store.interactions().select(*key, "amount", "n").collect("pyarrow").to_native()
     amount = None
@@ -168,19 +173,19 @@ def read_values(store: GraphStore, graph: GraphArrays, rating: str | None = None
         share = pc.divide(sums["amount"], pc.cast(sums["n"], pa.float64()))
         amount = np.array(pc.fill_null(share, np.nan).to_numpy(), np.float64)
     if rating is None:
-        return RowValues(amount)
+        return RowValues(amount, item_name=item_name)
     events = store.events()
-    names = [
+    attributes = [
         name for name in events.collect_schema().names() if name not in (*schema.EVENT_COLUMNS, "source_ix")
     ]
-    if rating not in names:
+    if rating not in attributes:
         raise UsageError(
-            f"the log has no attribute {rating!r} to take ratings from; it has {', '.join(names) or 'none'}; "
+            f"the log has no attribute {rating!r} to take ratings from; it has {', '.join(attributes) or 'none'}; "
             "name columns to keep in [attributes] of its config"
         )
     first = events.group_by(*key).agg(nw.col(rating).min()).collect("pyarrow").to_native()
     texts = first.take(_in_edge_order(first, graph))[rating].combine_chunks()
-    return RowValues(amount, pc.cast(texts, pa.string()), rating)
+    return RowValues(amount, pc.cast(texts, pa.string()), rating, item_name)
 
 
 def _in_edge_order(table: pa.Table, graph: GraphArrays) -> pa.Array:

@@ -205,6 +205,7 @@ def _info(store: Store) -> dict[str, Any]:
             "config": {"digest": ", ".join(sorted({result.config_digest for result in ingests}))},
             "n_rows": sum(result.n_rows for result in ingests),
             "n_rejects": sum(result.n_rejects for result in ingests),
+            "n_filtered": sum(result.n_filtered for result in ingests),
             "rejects_by_reason": _added([result.rejects_by_reason for result in ingests]),
         }
     return info

@@ -271,6 +271,7 @@ def _about(
         ],
         "n_rows": read.n_rows,
         "n_rejects": read.n_rejects,
+        "n_filtered": read.n_filtered,
         "rejects_by_reason": read.rejects_by_reason,
         "period": period,
         "counts": store.counts(),

@@ -124,7 +124,7 @@ def make(request: SimulateRequest, base: GraphArrays | None = None, values: RowV
 
     base: the log to plant into, with values per edge where it has some; without one a log is made as the request says.
     The log has the columns user_id, item_id, session_id, timestamp (ms), action, device_id and ip where the log has
-    such entities, amount and the column of ratings where it has these, sorted by time.
+    such entities, amount, item_name and the column of ratings where it has these, sorted by time.
 
     Raises:
         UsageError: an unknown plan or knob, or a column of ratings that cannot be used.
@@ -144,9 +144,12 @@ def make(request: SimulateRequest, base: GraphArrays | None = None, values: RowV
         graph = base
     innocents = innocent_plan(seed) if request.innocents else ()
     planted = plant(graph, campaigns, seed, innocents, shared_ids=shared_ids)
+    carried = planted_values(values or RowValues(), planted, seed)
+    if values is not None and not shared_ids:  # else items get other ids, and a name would tell which
+        carried = replace(carried, item_name=values.item_name)
     return Made(
         planted,
-        log_table(planted.graph, planted_values(values or RowValues(), planted, seed), seed),
+        log_table(planted.graph, carried, seed),
         truth_table(planted),
         truth_items_table(planted),
         innocents_table(planted),

@@ -442,3 +442,72 @@ def test_the_page_of_a_ring_has_its_jargon_folded_away(tmp_path: Path) -> None:
     assert "nats" not in re.sub('title="[^"]*"', "", unfolded)
     assert "logit" not in unfolded
     assert "●●○○○" in unfolded  # what speaks against it would take two fifths away
+
+
+def luminance(colour: str) -> float:
+    parts = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_numbers_can_be_read_on_their_chips(scheme: int) -> None:
+    """WCAG 2: a contrast of 4.5 to 1."""
+    rule = template_text("tokens.css").split(":root {")[1 + scheme]
+    tokens = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", rule))
+    light = re.findall(r"on-(c\d)", template_text("figures.css"))
+    assert light == re.findall(
+        r"number\.(c\d)", template_text("style.css").split("those dark enough")[0].split("\n")[-1]
+    )
+    for name in ("c0", "c1", "c2", "c3", "c4", "c5", "c6", "cx"):
+        text = tokens["chip" if name in light else "chip-dark"]
+        high, low = sorted((luminance(tokens[name]), luminance(text)), reverse=True)
+        assert (high + 0.05) / (low + 0.05) >= 4.5, name
+
+
+def test_nothing_flagged_says_what_would_have_been_seen_and_what_came_nearest(tmp_path: Path) -> None:
+    rings, scores, _, _ = make_findings()
+    rows = [row | {"flagged": False, "kind": "ring"} for row in rings.rings.to_pylist()]
+    rings = RingTables(pa.Table.from_pylist(rows, rings.rings.schema), rings.members, rings.items)
+    nobody = scores.set_column(
+        scores.column_names.index("flagged"), "flagged", pa.array([False] * scores.num_rows)
+    )
+    info = {
+        "inputs": [{"file": "my log.csv"}],
+        "config": {"name": "shop"},
+        "model": {"campaigns": 60, "campaigns_found_as_candidates": 51},
+        "n_rows": 1000,
+        "n_filtered": 300,
+        "n_rejects": 20,
+    }
+    overview(tmp_path, nobody, rings, lead_table(rings), info)
+    page = Page(tmp_path / "report.html")
+    assert_harmless(page)
+    assert "60 campaigns were planted into copies of this log" in page.text
+    assert "51 surfaced as groups to be judged (85 %)" in page.text
+    assert "graphdet power 'my log.csv' --config shop --out power" in page.text
+    nearest = page.text[page.text.index("What came nearest") : page.text.index("Leads")]
+    assert HELD_BACK[0]["text"] in nearest
+    assert "1,000 rows read; 300 filtered out (30 %), 20 rejected (2 %)" in page.text
+
+
+@pytest.mark.browser
+def test_suspects_are_read_on_a_narrow_screen(out: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip("needs Debian's chromium")
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=str(chromium), args=["--no-sandbox", "--disable-gpu"]
+        )
+        for width in (390, 1400):
+            page = browser.new_page(viewport={"width": width, "height": 900})
+            for name in ("report.html", "rings/R0001.html"):
+                page.goto((out / name).as_uri())
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                wide = "e => e.scrollWidth > e.clientWidth + 1"
+                cut = f"[...document.querySelectorAll('.cards td, .did p')].filter({wide}).length"
+                assert page.evaluate(cut) == 0
+            page.close()
+        browser.close()

@@ -159,6 +159,27 @@ def test_campaigns_in_an_own_log_look_like_its_rows(own_log: str, tmp_path: Path
     assert len(given) > 30
 
 
+def test_names_of_items_are_kept(own_log: str, tmp_path: Path) -> None:
+    named = rows_of(Path(own_log.removeprefix("duckdb:")).parent / "log.csv")
+    named["title"] = [f"thing {item}" for item in named["item_id"]]
+    pa_csv.write_csv(pa.table(named), tmp_path / "named.csv")
+    config = CONFIG.replace('"paid"', '"amount"\nitem_name = "title"').partition("[attributes]")[0]
+    (tmp_path / "named.toml").write_text(config)
+    url = f"duckdb:{tmp_path / 'named.duckdb'}"
+    store = open_store(url)
+    ingest(store, [tmp_path / "named.csv"], load_config(str(tmp_path / "named.toml")))
+    store.close()
+    graph, values = read(url)
+    log = rows_of(made(tmp_path / "log.csv", base=graph, values=values, plan="L1").log)
+    assert log["item_name"] == [f"thing {item}" for item in log["item_id"]]
+    hidden = rows_of(
+        made(
+            tmp_path / "b.csv", base=graph, values=values, plan="none", n_campaigns=None, shared_ids=True
+        ).log
+    )
+    assert "item_name" not in hidden
+
+
 def test_a_wrong_rating_is_refused(own_log: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no attribute 'stars' to take ratings from; it has mark"):
         read(own_log, "stars")

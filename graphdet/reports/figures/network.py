@@ -233,7 +233,7 @@ def _item(ring: RingData, row: int, drawn: int, y: float) -> Markup:
         [
             frame,
             svg.tag("rect", x=_ITEM_LEFT, y=y - 9, width=24.0, height=18.0, rx=4.0, css=colour(row)),
-            svg.tag("text", str(row + 1), x=_ITEM_LEFT + 12, y=y + 4, css="chip middle"),
+            svg.tag("text", str(row + 1), x=_ITEM_LEFT + 12, y=y + 4, css=f"chip middle on-{colour(row)}"),
             svg.label(svg.Label(_ITEM_LEFT + 30, y + 4, item.title, 20, "label")),
             svg.tag("text", counts, x=_ITEM_RIGHT - 8, y=y + 4, css="axis end"),
         ],

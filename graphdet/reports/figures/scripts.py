@@ -95,7 +95,9 @@ def _row(
         parts.append(
             svg.tag("rect", hover, x=x, y=y - 9, width=_TILE, height=18.0, rx=4.0, css=colour(number))
         )
-        parts.append(svg.tag("text", str(number + 1), x=x + _TILE / 2, y=y + 4, css="chip middle"))
+        parts.append(
+            svg.tag("text", str(number + 1), x=x + _TILE / 2, y=y + 4, css=f"chip middle on-{colour(number)}")
+        )
         if k < min(len(order), STEPS_DRAWN) - 1:
             gap = words.duration(gaps[k]).replace(" ", "\u2009")
             parts.append(svg.tag("text", gap, x=x + _TILE + _GAP / 2, y=y + 4, css="tiny middle"))
