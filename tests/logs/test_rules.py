@@ -297,8 +297,8 @@ def test_filters(desk: Desk, table) -> None:
         log = desk.read(path, config=f"{BASIC}[filters]\n{body}\n")
         assert "".join(u for (u,) in table(log.tables.events, "user_id")) == users, body
         assert (log.n_filtered, log.n_rejects) == (4 - len(users), 0)
+    soon = desk.write("b.csv", text.replace(str(T), "soon"))
     with pytest.raises(InputError, match=r"no usable row is left \(4 timestamp cannot be read"):
-        soon = desk.write("b.csv", text.replace(str(T), "soon"))
         desk.read(soon, config=BASIC + "[reject]\nmax_share = 1.0\n")  # no word of filters
     with pytest.raises(InputError, match=r"no usable row is left \(4 of 4 filtered out\)"):
         desk.read(path, config=BASIC + '[filters]\ngeo = "AQ"\n')
