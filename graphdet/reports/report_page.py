@@ -140,7 +140,7 @@ def overview(
         ),
         found=found,
         nothing=[] if found else nothing_found(facts),
-        power=power_command(facts),
+        power=_power_command(facts),
         flagged_kinds=_counted_kinds(flagged),
         too_little=not_enough(facts, counts),
         counts=[
@@ -158,11 +158,7 @@ def overview(
         suspects_note=_suspects_note(suspects.num_rows),
         level=threshold_in_words(facts),
         score_meaning=score_meaning(facts),
-        inputs=_inputs(facts),
-        rows=_rows(facts),
-        n_rows=facts.get("n_rows"),
-        rejects=sorted((facts.get("rejects_by_reason") or {}).items(), key=lambda pair: (-pair[1], pair[0])),
-        warnings=[str(line) for line in facts.get("warnings") or ()],
+        **_read(facts),
         limits=blind_spots(facts, counts, rings, suspects.num_rows),
         how=_how(facts),
         drift=drift,
@@ -251,7 +247,7 @@ def nothing_found(facts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def power_command(facts: Mapping[str, Any]) -> str:
+def _power_command(facts: Mapping[str, Any]) -> str:
     """The command that says which rings would have been found in the same log, for a shell."""
     files = [
         str(entry["file"] if isinstance(entry, Mapping) else entry) for entry in facts.get("inputs") or ()
@@ -330,6 +326,18 @@ def _suspects_note(n: int) -> str:
     if n > SUSPECTS_SHOWN:
         return f"The first {SUSPECTS_SHOWN} of {words.thousands(n)}; suspects.csv holds every user."
     return "All of them, the most suspicious first; suspects.csv holds every user."
+
+
+def _read(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What was read, and its quality."""
+    rejects = (facts.get("rejects_by_reason") or {}).items()
+    return {
+        "inputs": _inputs(facts),
+        "rows": _rows(facts),
+        "n_rows": facts.get("n_rows"),
+        "rejects": sorted(rejects, key=lambda pair: (-pair[1], pair[0])),
+        "warnings": [str(line) for line in facts.get("warnings") or ()],
+    }
 
 
 def _inputs(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
