@@ -140,7 +140,6 @@ def overview(
         ),
         found=found,
         nothing=[] if found else nothing_found(facts),
-        power=_power_command(facts),
         flagged_kinds=_counted_kinds(flagged),
         too_little=not_enough(facts, counts),
         counts=[
@@ -148,7 +147,6 @@ def overview(
         ],
         n_suspects=suspects.num_rows,
         n_users=counts["users"],
-        period=_period(facts),
         rings=[row for row in flagged if row["kind"] != "burst"],
         bursts=bursts,
         leads=shown[:LEADS_SHOWN],
@@ -329,9 +327,11 @@ def _suspects_note(n: int) -> str:
 
 
 def _read(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What was read, and its quality."""
+    """What was read, and its quality, and how to see what would have been found in it."""
     rejects = (facts.get("rejects_by_reason") or {}).items()
     return {
+        "period": _period(facts),
+        "power": _power_command(facts),
         "inputs": _inputs(facts),
         "rows": _rows(facts),
         "n_rows": facts.get("n_rows"),
