@@ -1,14 +1,18 @@
 """Small inputs made after public bug reports of other tools (`../shared/cases`): what each one gives.
 
-Kinds E (ids of the wrong shape), F (words for nothing) and I (messages without a way out) of its table.
+Kinds A to G and I of its table: logs that grew, open quotes, columns of folders, zones of the text, ids of the wrong
+shape, words for nothing, first lines that are rows, messages without a way out.
 """
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from graphdet.config import load_config
 from graphdet.errors import GraphdetError
+from graphdet.store import open_store
+from graphdet.verbs.ingest import ingest
 from tests.logs.log_desk import Desk, rows
 
 CASES = Path(__file__).parents[2] / "../shared/cases"
@@ -35,6 +39,24 @@ READ = [
     ("11-epoch-ns-unit", 2, 2, 2, []),
     ("06-iso-Berlin", 56, 35, 35, []),
     ("22-json-kinds", 26, 11, 9, ["lists are not taken apart"]),
+    ("17-open-quote", 4, 3, 3, []),
+    ("19-quote-A-gap2", 3000, 2999, 51, []),
+    ("19-quote-A-gap5", 3000, 2999, 51, []),
+    ("19-quote-A-gap100", 3000, 2999, 51, []),
+    ("19-quote-F-3cols", 3000, 2998, 50, []),
+    ("41-hive-parquet-shadow", 2, 2, 2, []),
+    ("41-hive-parquet-dt", 4, 4, 2, []),
+    ("41-hive-csv-shadow", 3, 3, 3, []),
+    ("41-hive-csv-dt", 6, 6, 3, []),
+    ("41-hive-leading-zero", 6, 4, 2, []),
+    ("08-strptime-Z-berlin", 5, 5, 5, []),
+    ("21-names-with-header", 1, 1, 1, []),
+]
+# The case, the file that grows from 5 rows to 8 (or comes second), and rows, events, known of the second reading.
+GROWN = [
+    ("32-grown-file", "a.csv", (8, 3, 5)),
+    ("32-run-twice", "log.csv", (8, 3, 5)),
+    ("32-glob-grows", "b.csv", (3, 3, 0)),
 ]
 REFUSED = [
     ("11-default-unit-ms", ['unit = "ms"']),
@@ -86,3 +108,27 @@ def test_what_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch, case: str,
     assert caught.value.exit_code == 3
     for words in told:
         assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(("case", "file", "want"), GROWN, ids=[row[0] for row in GROWN])
+def test_a_log_that_grew_counts_once(
+    tmp_path: Path, case: str, file: str, want: tuple[int, int, int]
+) -> None:
+    folder = tmp_path / case
+    shutil.copytree(CASES / case, folder)
+    grown = folder / file
+    text = grown.read_text()
+    if want[2]:
+        grown.write_text("".join(text.splitlines(keepends=True)[:6]))
+    else:
+        grown.unlink()
+    config, pattern = load_config(folder / "c.toml"), str(folder / "*.csv")
+    store = open_store(str(tmp_path / "s.duckdb"))
+    assert ingest(store, [pattern], config).n_events == 5
+    grown.write_text(text)
+    second = ingest(store, [pattern], config)
+    assert (second.n_rows, second.n_events, second.n_known) == want
+    n_events = len(store.events().select("event_id").collect("pyarrow").to_native())
+    assert n_events == 8
+    assert store.counts()["users"] == 8
+    store.close()

@@ -209,10 +209,25 @@ class GraphConformance:
         assert not read_graph(store, Silent()).timed
         sessions = store.sessions().sort("session_id").collect("pyarrow").to_native()
         assert sessions["session_id"].to_pylist() == ["a@0", "b@0"]
+        path = tmp_path / "visits.csv"
         path.write_text("user,item,at\na,x,2020-01-01\n", encoding="utf-8")
         timed = Config(name="timed", columns=Columns(user_id="user", item_id="item", timestamp="at"))
         with pytest.raises(ConfigError, match="has no times and the config timed names a timestamp"):
             ingest(store, [path], timed)
+
+    def test_a_log_that_grew_adds_its_new_rows(self, store: Store, tmp_path: Path) -> None:
+        path, other = tmp_path / "a.csv", tmp_path / "turned.csv"
+        config = Config(name="grown", columns=Columns(user_id="user", item_id="item", timestamp="at"))
+        lines = [f"u{k % 3},i{k % 2},2020-01-01T10:00:{k:02}\n" for k in range(12)]
+        found = []
+        for target, rows in ((path, lines[:7]), (path, lines[:10]), (other, lines[::-1])):
+            target.write_text("user,item,at\n" + "".join(rows), encoding="utf-8")
+            result = ingest(store, [target], config)
+            found.append((result.n_rows, result.n_events, result.n_known))
+        assert found == [(7, 7, 0), (10, 3, 7), (12, 2, 10)]
+        assert sum(store.interactions().collect("pyarrow").to_native()["n"].to_pylist()) == 12
+        assert len(set(store.row_keys().collect("pyarrow").to_native()["graphdet_row_key"].to_pylist())) == 12
+        assert ingest(store, [path, other], config).already
 
     def test_a_payment_is_kept_from_both_sides(self, store: Store, tmp_path: Path) -> None:
         path = tmp_path / "paid.csv"
