@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from graphdet.config import Config, load_config, parse_config, shipped_configs
+from graphdet.config import Config, load_config, parse_config
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.findings import Evaluation, Findings, Ring, Simulation, opened, to_pandas
 from graphdet.logs.frames import to_arrow, write_frame
 from graphdet.progress import Progress, Silent
 from graphdet.sheets import safe_column
+from graphdet.verbs.init import config_of_names
 
 if TYPE_CHECKING:
     from graphdet.verbs.simulate import Made
@@ -334,7 +335,9 @@ def _files(log: Any, config: ConfigLike, labels: Any, folder: Path, passing: boo
         ):
             given = None if labels is None else _as_csv(labels, Path(scratch) / "labels.csv")
             if _are_paths(log):
-                yield _Files(_paths(log), _config(config), given, [])
+                paths = _paths(log)
+                settings, said = config_of_names(paths) if config is None else (_config(config), [])
+                yield _Files(paths, settings, given, said)
             else:
                 known = config if config is None or isinstance(config, Mapping) else _config(config)
                 settings, said = write_frame(log, frame, known)
@@ -373,22 +376,16 @@ def _model_folder(model: str | Path | None) -> Path | None:
     return resolve(Path(model))
 
 
-def _config(config: ConfigLike) -> Config:
-    """A whole config, for a log that is in files.
+def _config(config: str | Path | Mapping[str, Any] | Config) -> Config:
+    """A whole config.
 
     Raises:
-        UsageError: there is none.
         ConfigError: it is wrong.
     """
     if isinstance(config, Config):
         return config
     if isinstance(config, Mapping):
         return parse_config(config, name="given", where="given as a mapping")
-    if config is None:
-        raise UsageError(
-            "a log in files needs a config, which says what its columns hold: a TOML file, a mapping, or one of "
-            f"{', '.join(shipped_configs())}; a frame with the columns user_id, item_id and timestamp needs none"
-        )
     return load_config(config)
 
 

@@ -1,10 +1,15 @@
-"""graphdet eda: look at a log before anything is learned from it.
+"""graphdet init: what a log seems to be, as a config to correct.
+
+graphdet eda: look at a log before anything is learned from it.
 
 graphdet power: which rings would be found in a log, before anybody is accused.
 
 graphdet audit-leakage: does the future, or a label, reach where it must not?
 """
 
+import shlex
+import sys
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,14 +19,69 @@ import typer
 from graphdet.cli import options, splits
 from graphdet.cli.guard import guarded, say
 from graphdet.cli.progress import make_progress
-from graphdet.errors import GraphdetError, UsageError
+from graphdet.errors import GraphdetError
+
+
+@guarded
+def init_command(
+    log: Annotated[
+        str, typer.Argument(metavar="LOG", help="The log, or one of its files.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="The config to write [default: LOG's name .toml]."),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Ask nothing; take the best guess and say so.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over a config that is there.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Look at LOG and write a config for it, with comments; show its first rows as they are understood.
+
+    Only what cannot be known is asked, on a terminal. A log with columns such as user_id, item_id and timestamp needs
+    no config.
+    """
+    from graphdet.cli import show
+    from graphdet.verbs.init import init
+
+    target = out or Path(Path(log).name.partition(".")[0] + ".toml")
+    found = init(log, target, ask=None if yes or json or not sys.stdin.isatty() else _ask, force=force)
+    if json:
+        show.print_json({**vars(found), "path": str(target)})
+        return
+    if found.rows:
+        print("The first rows, as they are understood:")
+        show.print_rows(
+            [(name, False) for name in found.rows[0]], (tuple(row.values()) for row in found.rows)
+        )
+        print()
+    print(f"Of the first {found.n_rows:,} rows {found.n_used:,} can be used.")
+    for reason, n in found.not_used.items():
+        print(f"  {n:,}: {reason}")
+    for key, doubt in found.unsure.items():
+        print(f"Check {key}: {doubt}.")
+    print(
+        f"Config: {target}. Next: graphdet run {shlex.quote(log)} --config {shlex.quote(str(target))} --out findings"
+    )
+
+
+def _ask(question: str, best: str, allowed: Sequence[str]) -> str:
+    """Ask until the answer is allowed; what is allowed is shown."""
+    if allowed:
+        say(f"Columns: {', '.join(allowed)}")
+    while True:
+        answer = str(typer.prompt(question, default=best or None, err=True)).strip()
+        if not allowed or answer in allowed:
+            return answer
+        say(f"{answer!r} is none of them.")
 
 
 @guarded
 def eda_command(
     logs: options.Logs,
-    config: options.ConfigName,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the page, JSON and tables.")],
+    config: options.ConfigName = None,
     labels: options.LabelFileOption = None,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -31,9 +91,8 @@ def eda_command(
     Nothing is kept but DIR. With --labels it also says which features tell fraud from clean.
     """
     from graphdet.cli import show
-    from graphdet.config import load_config
 
-    settings = load_config(config)
+    settings = options.settings_of(logs, config)
     from graphdet.verbs.eda import eda as look
 
     document = look(logs, settings, out, labels=labels, seed=seed, progress=make_progress())
@@ -52,8 +111,8 @@ def eda_command(
 @guarded
 def power_command(
     logs: options.Logs,
-    config: options.ConfigName,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the page, table and JSON.")],
+    config: options.ConfigName = None,
     store: options.StoreUrl = None,
     fdr: options.Fdr = None,
     copies: Annotated[
@@ -74,9 +133,8 @@ def power_command(
     """
     level = options.check_fdr(fdr)
     from graphdet.cli import show
-    from graphdet.config import load_config
 
-    settings = load_config(config)
+    settings = options.settings_of(logs, config)
     from graphdet.verbs.power import PowerRequest
     from graphdet.verbs.power import power as measure
 
@@ -152,18 +210,15 @@ def _source(logs: list[str], config: str | None, url: str | None) -> "Iterator[S
         with options.opened(url, read_only=True) as store:
             yield store
         return
-    if config is None:
-        raise UsageError("say what the columns of the log mean: --config NAME or PATH")
     import tempfile
 
-    from graphdet.config import load_config
     from graphdet.store import open_store
     from graphdet.verbs.ingest import ingest
 
     with tempfile.TemporaryDirectory(prefix="graphdet-") as folder:
         made = open_store(f"duckdb:{folder}/log.duckdb")
         try:
-            ingest(made, logs, load_config(config), progress=make_progress())
+            ingest(made, logs, options.settings_of(logs, config), progress=make_progress())
             yield made
         finally:
             made.close()

@@ -79,6 +79,7 @@ for _name, _command in (
     ("allow", casework.allow),
     ("deny", casework.deny),
     ("snooze", casework.snooze_command),
+    ("init", explore.init_command),
     ("eda", explore.eda_command),
     ("power", explore.power_command),
     ("audit-leakage", explore.audit_leakage_command),

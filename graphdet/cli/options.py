@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphdet.cli.guard import say
 from graphdet.errors import UsageError
 from graphdet.evaluation.flag_rule import DEFAULT_FDR
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
+    from graphdet.config import Config
     from graphdet.ports import Store
 
 STORE_VARIABLE = "GRAPHDET_STORE"
@@ -51,11 +53,35 @@ Logs = Annotated[
     ),
 ]
 ConfigName = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--config", metavar="NAME|PATH", help="What the log's columns mean: a shipped config or a TOML file."
+        "--config",
+        metavar="NAME|PATH",
+        help="What the log's columns mean: a shipped config or a TOML file, as graphdet init writes one. Without it "
+        "columns are known by common names (user_id, item_id, timestamp, …).",
     ),
 ]
+
+
+def settings_of(logs: list[str], config: str | None) -> "Config":
+    """The config that was named; without one, columns known by their names, which is said.
+
+    Raises:
+        ConfigError: the config is wrong, or the names do not tell enough.
+        InputError: the log cannot be read.
+    """
+    if config is not None:
+        from graphdet.config import load_config
+
+        return load_config(config)
+    from graphdet.verbs.init import config_of_names
+
+    found, said = config_of_names(logs)
+    for line in said:
+        say(f"Note: {line}")
+    return found
+
+
 StoreUrl = Annotated[
     str | None,
     typer.Option("--store", metavar="URL", help="duckdb:PATH or neo4j://HOST:PORT.", envvar=STORE_VARIABLE),

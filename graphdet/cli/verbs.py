@@ -19,10 +19,10 @@ TOP_PRINTED = 20  # suspects and rings that are printed at the end
 @guarded
 def run_command(
     logs: options.Logs,
-    config: options.ConfigName,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for the findings and the report.")
     ],
+    config: options.ConfigName = None,
     store: options.StoreUrl = None,
     labels: options.LabelFileOption = None,
     fdr: options.Fdr = None,
@@ -47,9 +47,7 @@ def run_command(
     That a report was written is noted in its audit log.
     """
     level = options.cut(fdr, review)
-    from graphdet.config import load_config
-
-    settings = load_config(config)
+    settings = options.settings_of(logs, config)
     from graphdet.verbs.run import RunRequest
     from graphdet.verbs.run import run as run_all
 
@@ -107,7 +105,7 @@ def _print_summary(summary: dict[str, Any], out: Path, as_json: bool) -> None:
 @guarded
 def ingest_command(
     logs: options.Logs,
-    config: options.ConfigName,
+    config: options.ConfigName = None,
     store: options.StoreUrl = None,
     rejects: Annotated[
         Path | None,
@@ -129,9 +127,8 @@ def ingest_command(
     from dataclasses import asdict
 
     from graphdet.cli import show
-    from graphdet.config import load_config
 
-    settings = load_config(config)
+    settings = options.settings_of(logs, config)
     if import_files is not None:
         _write_import_files(logs, settings, import_files, rejects)
         return

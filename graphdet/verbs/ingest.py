@@ -19,6 +19,7 @@ from graphdet.logs import CleanLog, read_log
 from graphdet.logs.files import LogDigest, LogFile, find_files, log_digest
 from graphdet.logs.frames import FRAME
 from graphdet.logs.known import Content, Known, by_place, content_of, key_mark
+from graphdet.logs.guess import AUTOMATIC
 from graphdet.ports import GraphStore, MetaStore, Source, Store
 from graphdet.progress import Progress, Silent
 from graphdet.tables import Frame
@@ -178,7 +179,7 @@ def _check_reading(
         kept = store.meta(READING_PREFIX + name)
         before: dict[str, Any] = json.loads(kept) if kept else {}
         same_file = [path for path, sha, _ in known.files if sha in shas or Path(path).resolve() in paths]
-        if not same_file and (before.get("name") != config.name or config.name == FRAME):
+        if not same_file and (before.get("name") != config.name or config.name in (FRAME, AUTOMATIC)):
             continue
         what = f"{same_file[0]} is" if same_file else f"a log that the config {config.name} described is"
         raise ConfigError(

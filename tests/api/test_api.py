@@ -184,7 +184,7 @@ def test_the_unit_of_times(times: list[Any], said: str | None) -> None:
         (tiny([DAY] * 3), {"entity": {"device": "device_id"}}, ConfigError, "unknown table or key"),
         (tiny([DAY] * 3), "nowhere", ConfigError, "no such file or shipped config"),
         ({"user_id": [1]}, None, UsageError, "a dict is no log"),
-        ("log.csv", None, UsageError, "needs a config"),
+        ("no-such.csv", None, InputError, "there is no such file"),
         ("no-such.csv", "simulated", InputError, "there is no such file"),
     ],
 )  # fmt: skip

@@ -50,6 +50,7 @@ COMMANDS = (
         "doctor",
         "serve",
         "review",
+        "init",
     ),
     *("keys add", "keys list", "keys revoke"),
     *("audit show", "audit verify"),
@@ -258,7 +259,7 @@ def test_doctor_fails_over_a_store_that_cannot_be_used(tmp_path: Path) -> None:
         (("suspects",), ("name a store", "GRAPHDET_STORE")),
         (("suspects", "--store", "mysql://x"), ("is not a store", "duckdb:")),
         (("suspects", "--store", "STORE", "--limit", "0"), ("--limit",)),
-        (("run", "log.csv", "--out", "o"), ("--config",)),
+        (("run", "log.csv"), ("--out",)),
         (("run", "log.csv", "--config", "simulted", "--out", "o"), ("simulated",)),
         (
             ("run", "log.csv", "--config", "simulated", "--out", "o", "--fdr", "2"),
@@ -302,3 +303,26 @@ def test_a_store_without_scores_says_what_to_run(tmp_path: Path) -> None:
     url = f"duckdb:{tmp_path}/x.duckdb"
     assert inside("ingest", tmp_path / "log.csv", "--config", "simulated", "--store", url).returncode == 0
     assert_one_clear_message(inside("suspects", "--store", url), 2, "no scores yet", "graphdet score")
+
+
+def test_init_writes_a_config_that_run_reads_and_a_plain_log_needs_none(tmp_path: Path) -> None:
+    small_log(tmp_path / "log.csv")
+    done = inside("init", "log.csv", "--yes", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Of the first 60 rows 60 can be used." in done.stdout
+    assert "Next: graphdet run log.csv --config log.toml --out findings" in done.stdout
+    assert_one_clear_message(inside("init", "log.csv", cwd=tmp_path), 2, "is there already", "--force")
+    told = json.loads(inside("init", "log.csv", "--json", "--out", "b.toml", cwd=tmp_path).stdout)
+    assert (told["n_used"], len(told["rows"]), told["unsure"]) == (60, 3, {})
+    plain = inside("ingest", "log.csv", "--store", "duckdb:a.duckdb", "--json", cwd=tmp_path)
+    assert "Note: no --config: read with user_id = 'user_id'" in plain.stderr
+    by_config = inside(
+        "ingest", "log.csv", "--config", "log.toml", "--store", "duckdb:b.duckdb", "--json", cwd=tmp_path
+    )
+    one, two = (json.loads(done.stdout) for done in (plain, by_config))
+    assert one["counts"] == two["counts"]
+    assert one["n_events"] == two["n_events"] == 60
+    (tmp_path / "odd.csv").write_text("a,b\nx,y\nz,y\n")
+    assert_one_clear_message(
+        inside("ingest", "odd.csv", "--store", "duckdb:c.duckdb", cwd=tmp_path), 2, "graphdet init odd.csv"
+    )
