@@ -87,7 +87,7 @@ _Model = Annotated[
 @guarded
 def watch_command(
     source: _Source,
-    config: options.ConfigName,
+    config: options.GivenConfig,
     out: _Out,
     store: options.StoreUrl = None,
     window: _Window = "30d",

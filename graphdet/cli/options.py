@@ -52,6 +52,12 @@ Logs = Annotated[
         show_default=False,
     ),
 ]
+GivenConfig = Annotated[
+    str,
+    typer.Option(
+        "--config", metavar="NAME|PATH", help="What the log's columns mean: a shipped config or a TOML file."
+    ),
+]
 ConfigName = Annotated[
     str | None,
     typer.Option(

@@ -18,8 +18,8 @@ from graphdet.errors import ConfigError, GraphdetError
 from graphdet.logs import CleanLog, read_log
 from graphdet.logs.files import LogDigest, LogFile, find_files, log_digest
 from graphdet.logs.frames import FRAME
-from graphdet.logs.known import Content, Known, by_place, content_of, key_mark
 from graphdet.logs.guess import AUTOMATIC
+from graphdet.logs.known import Content, Known, by_place, content_of, key_mark
 from graphdet.ports import GraphStore, MetaStore, Source, Store
 from graphdet.progress import Progress, Silent
 from graphdet.tables import Frame
