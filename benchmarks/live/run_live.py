@@ -1,7 +1,7 @@
 """What watching a log costs and promises: a JSON line per figure, with --record kept in results.jsonl.
 
-    python -m benchmarks.live.run_live [speed latency memory share promise kills] [--record] [--replays 200] [--kills
-    200]
+    python -m benchmarks.live.run_live [speed latency memory share promise kills worlds] [--record] [--replays 200]
+    [--kills 200]
 
 speed: events a second with looks and without. latency: from the arrival of an event to the end of the look that
 covers it, at 1,000 events a second. memory: resident memory over a long stream. share: of a planted ring's acts, how
@@ -20,21 +20,29 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import duckdb
 import numpy as np
 import psutil
 import pyarrow as pa
 
 from benchmarks import recording
 from benchmarks.live.kills import kill_often
+from benchmarks.worlds.truth import listed_world
 from graphdet.config import load_config
 from graphdet.live.watching import Live, LiveSettings
 from graphdet.logs.parts import LogPart
 from graphdet.store import open_store
 from graphdet.units import DAY_MS
-from graphdet.verbs.simulate import SimulateRequest, make
+from graphdet.verbs.simulate import Made, SimulateRequest, make
 
 CONFIG = load_config("simulated")
 HEAD = b"user_id,item_id,session_id,timestamp,action\n"
+CAMPAIGNS: dict[str, dict[str, Any]] = {
+    "burst": {},
+    "camouflage": {},
+    "slow": {"n_accounts": 80, "n_targets": 12, "window_s": 5 * DAY_MS // 1000},
+    "hijack": {"n_accounts": 80, "n_targets": 12},
+}
 REALISTIC = SimulateRequest(n_users=20_000, n_items=2_000, plan="benchmark")
 
 
@@ -84,6 +92,7 @@ def latency(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         live.look()
         began = time.perf_counter()
         waiting: list[float] = []
+        cpus: list[float] = []
         while (now := time.perf_counter() - began) < args.seconds:
             due = min(most_rows + int(1000 * now), len(lines))
             if due > sent:
@@ -91,13 +100,16 @@ def latency(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 waiting += [(n - most_rows) / 1000 for n in range(sent, due)]
                 sent = due
             if waiting and time.perf_counter() - began - looked >= min(took, 1.0):
+                cpu = time.process_time()
                 took = live.look().seconds
+                cpus.append(time.process_time() - cpu)
                 looked = time.perf_counter() - began
                 delays += [looked - arrived for arrived in waiting]
                 waiting = []
         live.store.close()
         yield {
             "figure": "latency", "window_events": most_rows, "events": len(delays), "look_s": round(took, 2),
+            "look_cpu_s": round(median(cpus), 2),
             "p50_s": round(float(np.quantile(delays, 0.5)), 2), "p99_s": round(float(np.quantile(delays, 0.99)), 2),
         }  # fmt: skip
 
@@ -120,66 +132,87 @@ def memory(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     begun = used[len(used) // 4]
     rows = live.store.open_rows()
     yield {
-        "figure": "memory", "events": live.state.n_events, "looks": live.state.looks, "mib_after_a_quarter":
-        round(begun), "mib_at_the_end": round(used[-1]), "change": round(used[-1] / begun - 1, 3), "store_mib":
-        round(size[-1]), "open_rows": 0 if rows is None else rows.collect("pyarrow").to_native().num_rows,
+        "figure": "memory", "events": live.state.n_events, "looks": live.state.looks,
+        "mib_after_a_quarter": round(begun), "mib_at_the_end": round(used[-1]),
+        "change": round(used[-1] / begun - 1, 3), "store_mib": round(size[-1]),
+        "open_rows": 0 if rows is None else rows.collect("pyarrow").to_native().num_rows,
     }  # fmt: skip
     live.store.close()
 
 
 def share(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Looks after every fiftieth of the log; a ring is told of when an alert names half of its accounts."""
-    for kind in ("burst", "hijack", "slow", "camouflage"):
-        done, hit, named, found, planted = [], 0, 0, 0, 0
+    """Looks after every twentieth of a ring's acts; it is told of when an alert names half of its accounts."""
+    for kind, knobs in CAMPAIGNS.items():
+        done, planted, flagged, named, hit, batch = [], 0, 0, 0, 0, 0
         for seed in range(args.seeds):
-            made = make(SimulateRequest(1_200, 150, 30, plan=kind, n_campaigns=3, seed=seed))
-            lines = log_lines(made.log)
-            members: dict[str, set[str]] = {}
-            for row in made.truth.to_pylist():
-                members.setdefault(row["campaign_id"], set()).add(row["user_id"])
-            targets: dict[str, set[str]] = {}
-            for row in made.truth_items.to_pylist():
-                targets.setdefault(row["campaign_id"], set()).add(row["item_id"])
+            made = make(
+                SimulateRequest(
+                    args.users, args.users // 8, 30, plan=kind, n_campaigns=2, seed=seed, knobs=knobs
+                )
+            )
             own = folder / f"{kind}-{seed}"
             own.mkdir()
-            told, alerts = first_told(watcher(own, most_rows=100_000), lines, members, args.looks)
-            planted += len(members)
-            found += len(told)
-            everybody = set().union(*members.values())
-            for alert in alerts:
-                hit += len(everybody & set(alert["members"]))
-                named += len(alert["members"])
-            user, item = made.log["user_id"].to_pylist(), made.log["item_id"].to_pylist()
-            for campaign, at in told.items():
-                acts = [
-                    n for n, (who, what) in enumerate(zip(user, item, strict=True))
-                    if who in members[campaign] and what in targets[campaign]
-                ]  # fmt: skip
-                done.append(sum(n < at for n in acts) / max(len(acts), 1))
+            for at, in_batch, members, alerts in replayed(watcher(own), made, args.looks):
+                planted += 1
+                batch += in_batch
+                flagged += at is not None
+                done += [] if at is None else [at]
+                for alert in alerts:
+                    hit += len(members & set(alert["members"]))
+                    named += len(alert["members"])
         yield {
-            "figure": "share", "kind": kind, "planted": planted, "told": found,
-            "share_done_median": round(median(done), 3) if done else None,
-            "share_done": [round(one, 2) for one in sorted(done)],
-            "precision": round(hit / named, 3) if named else None, "accounts_named": named,
+            "figure": "share", "kind": kind, "knobs": knobs, "planted": planted, "found_at_the_end": batch, "told":
+            flagged, "share_done_median": round(median(done), 3) if done else None, "share_done": [round(one, 2) for
+            one in sorted(done)], "precision": round(hit / named, 3) if named else None, "accounts_named": named,
         }  # fmt: skip
 
 
-def first_told(
-    live: Live, lines: Sequence[bytes], members: dict[str, set[str]], looks: int
-) -> tuple[dict[str, int], list[dict[str, Any]]]:
-    """How many events had come when each campaign was first told of, and all alerts."""
-    told: dict[str, int] = {}
+def replayed(
+    live: Live, made: Made, looks: int
+) -> Iterator[tuple[float | None, bool, set[str], list[dict[str, Any]]]]:
+    """Of each campaign: the share of its acts done when it was first told of, None for never; whether a ring of half of
+    it is flagged at the end; all accounts of campaigns; and the alerts that were sent meanwhile."""
+    lines = log_lines(made.log)
+    users, items = made.log["user_id"].to_pylist(), made.log["item_id"].to_pylist()
+    everybody = {row["user_id"] for row in made.truth.to_pylist()}
+    targets: dict[str, set[str]] = {}
+    members: dict[str, set[str]] = {}
+    for row in made.truth.to_pylist():
+        members.setdefault(row["campaign_id"], set()).add(row["user_id"])
+    for row in made.truth_items.to_pylist():
+        targets.setdefault(row["campaign_id"], set()).add(row["item_id"])
+    acts = {
+        name: [n for n, user in enumerate(users) if user in its and items[n] in targets.get(name, its)]
+        for name, its in members.items()
+    }
+    told: dict[str, float] = {}
     alerts: list[dict[str, Any]] = []
-    step = max(len(lines) // looks, 1)
-    for at in range(0, len(lines), step):
-        live.add([part(lines[at : at + step], at)])
+    marks = {
+        its[min(len(its) * (k + 1) // looks, len(its)) - 1] + 1
+        for its in acts.values()
+        if its
+        for k in range(looks)
+    }
+    sent = 0
+    for mark in sorted(marks):
+        live.add([part(lines[sent:mark], sent)])
+        sent = mark
         for alert in live.look().alerts:
             alerts.append(alert)
-            for campaign, its in members.items():
-                if campaign not in told and len(its & set(alert["members"])) >= 0.5 * min(len(its), 50):
-                    told[campaign] = at + step
+            for name, its in members.items():
+                if name not in told and len(its & set(alert["members"])) >= 0.5 * min(len(its), 50):
+                    told[name] = sum(n < mark for n in acts[name]) / len(acts[name])
+    live.add([part(lines[sent:], sent)])
+    alerts += live.look().alerts
+    found = live.findings()
+    flagged = set(found.rings.filter(found.rings["flagged"])["ring_id"].to_pylist())
+    rings: dict[str, set[str]] = {}
+    for row in found.members.to_pylist():
+        rings.setdefault(row["ring_id"], set()).add(row["user_id"])
     live.store.close()
-    return told, alerts
+    for place, (name, its) in enumerate(sorted(members.items())):
+        in_batch = any(len(rings[ring] & its) >= 0.5 * len(its) for ring in flagged)
+        yield told.get(name), in_batch, everybody, [] if place else alerts
 
 
 def promise(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -187,7 +220,7 @@ def promise(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     logs = alerted = flagged = alerts = 0
     for seed in range(args.replays):
         kind = ("news", "shop")[seed % 2]
-        n_users = (300, 500, 800)[seed % 3]
+        n_users = (250, 400, 600)[seed % 3]
         lines = log_lines(make(SimulateRequest(n_users, n_users // 4, 30, kind, "none", seed=seed)).log)
         own = folder / str(seed)
         own.mkdir()
@@ -199,14 +232,53 @@ def promise(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         live.store.close()
         (own / "live.duckdb").unlink()
         logs, alerted, flagged, alerts = logs + 1, alerted + (sent > 0), flagged + (ever > 0), alerts + sent
-    yield {
-        "figure": "promise", "replays": logs, "looks_each": 10, "level": 0.05, "with_any_alert": alerted,
-        "alerts": alerts, "with_any_flag_at_any_look": flagged,
-    }  # fmt: skip
+        if logs % 20 and logs < args.replays:
+            continue
+        yield {
+            "figure": "promise", "replays": logs, "looks_each": 10, "level": 0.05, "with_any_alert": alerted,
+            "alerts": alerts, "with_any_flag_at_any_look": flagged,
+        }  # fmt: skip
 
 
 def kills(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     yield {"figure": "kills", **kill_often(folder, args.kills)}
+
+
+def worlds(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Real worlds in time, a look after every twentieth: what was told, and how far the world was when it was."""
+    for name in ("star_bursts", "ghost_stars", "rush_nft"):
+        world = listed_world(Path(args.data), name)
+        config = load_config(world.config)
+        sql = f"SELECT to_json(r) FROM (SELECT * FROM '{world.log}' ORDER BY {config.columns.timestamp}) AS r"
+        rows = [row for (row,) in duckdb.sql(sql).fetchall()]
+        own = folder / name
+        own.mkdir()
+        store = open_store(f"duckdb://{(own / 'live.duckdb').resolve()}")
+        live = Live.open(store, config, own, LiveSettings(window_ms=3650 * DAY_MS))
+        told: dict[str, float] = {}
+        step = len(rows) // args.looks + 1
+        for at in range(0, len(rows), step):
+            text = "".join(row + "\n" for row in rows[at : at + step])
+            live.add([LogPart(name, "jsonl", b"", text.encode(), at + 1)])
+            for alert in live.look().alerts:
+                for user in alert["members"]:
+                    told.setdefault(user, min((at + step) / len(rows), 1.0))
+        found = live.findings()
+        flagged = set(found.rings.filter(found.rings["flagged"])["ring_id"].to_pylist())
+        batch = {row["user_id"] for row in found.members.to_pylist() if row["ring_id"] in flagged}
+        store.close()
+        acts: dict[str, list[float]] = {}
+        for place, row in enumerate(rows):
+            acts.setdefault(str(json.loads(row)[config.columns.user_id]), []).append(place / len(rows))
+        right = set(told) & world.guilty
+        done = [float(np.mean(np.array(acts[user]) < told[user])) for user in right]
+        yield {
+            "figure": "worlds", "world": name, "events": len(rows), "named": len(set(told) & world.known),
+            "right": len(right), "batch_named": len(batch & world.known), "batch_right": len(batch & world.guilty),
+            "guilty": len(world.guilty),
+            "first_told_median": round(median(told[user] for user in right), 2) if right else None,
+            "own_acts_done_median": round(median(done), 2) if done else None,
+        }  # fmt: skip
 
 
 FIGURES: dict[str, Callable[[Path, argparse.Namespace], Iterator[dict[str, Any]]]] = {
@@ -216,6 +288,7 @@ FIGURES: dict[str, Callable[[Path, argparse.Namespace], Iterator[dict[str, Any]]
     "share": share,
     "promise": promise,
     "kills": kills,
+    "worlds": worlds,
 }
 
 
@@ -224,6 +297,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"of {', '.join(FIGURES)}; none: all")
+    parser.add_argument("--data", default="../shared/data", help="where the real worlds are")
     parser.add_argument("--record", action="store_true", help="also append to results.jsonl")
     for name, usual in (
         ("replays", 200),
@@ -231,7 +305,8 @@ def main() -> None:
         ("seconds", 60),
         ("months", 40),
         ("seeds", 3),
-        ("looks", 50),
+        ("users", 2000),
+        ("looks", 20),
     ):
         parser.add_argument(f"--{name}", type=int, default=usual)
     args = parser.parse_args()

@@ -62,7 +62,7 @@ class Promise:
     def look(self, newest_ms: int, window_ms: int, n_groups: int) -> None:
         """Begin a look, at the time of the newest event; n_groups: how many groups stand out and are tested."""
         self.began_ms = newest_ms if self.began_ms is None else self.began_ms
-        epoch = 1 + max(newest_ms - self.began_ms, 0) // max(window_ms, 1)
+        epoch = max(self.epoch, 1 + (newest_ms - self.began_ms) // max(window_ms, 1))
         self.n_groups = max(n_groups, 1 if epoch > self.epoch else self.n_groups)
         self.epoch = epoch
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graphdet.casework.decisions import give_verdict
-from graphdet.config import parse_config
+from graphdet.config import load_config, parse_config
 from graphdet.errors import ConfigError, InputError, StoreBusy, UsageError
 from graphdet.live.alerts import Moment, Told, broken_promise
 from graphdet.live.watching import Live, LiveSettings, json_part
@@ -20,6 +20,8 @@ from graphdet.tables import RingTables
 from graphdet.units import DAY_MS, HOUR_MS
 from graphdet.verbs.ingest import ingest
 from graphdet.verbs.rings import find_rings
+from graphdet.verbs.score import score
+from tests.helpers.serving_world import World
 from tests.live.small_logs import CONFIG, HEAD, Row, csv_file, lines, part, small_log
 
 PARTS = ("rings", "members", "items")
@@ -234,3 +236,26 @@ def test_one_store_has_one_watcher_one_config_and_times(tmp_path: Path) -> None:
 def test_head_and_lines_are_what_csv_says() -> None:
     assert part([("a", "b", 1)]).lines == lines([("a", "b", 1)])
     assert part([]).head == HEAD
+
+
+def test_a_model_scores_users_as_the_batch_does_and_suspects_are_told_once(
+    trained_world: World, tmp_path: Path
+) -> None:
+    head, _, body = (trained_world.store.parent / "log.csv").read_bytes().partition(b"\n")
+    store = open_store(f"duckdb://{tmp_path / 'g.duckdb'}")
+    config = load_config("simulated")
+    live = Live.open(store, config, tmp_path, LiveSettings(model_dir=trained_world.model))
+    live.add([LogPart("log.csv", "csv", head + b"\n", body, 2)])
+    first = live.look()
+    batch = trained_world.copy(tmp_path)
+    score(batch, trained_world.model)
+    assert store.scores().num_rows > 0
+    assert store.scores().equals(batch.scores())
+    told = [user for alert in first.alerts for user in alert["members"]]
+    flagged = store.scores()
+    assert set(told) <= set(flagged.filter(flagged["flagged"])["user_id"].to_pylist()) | {
+        user for user, ring in zip(*(flagged[n].to_pylist() for n in ("user_id", "ring_id")), strict=True) if ring
+    }  # fmt: skip
+    assert not live.look().alerts
+    batch.close()
+    store.close()
