@@ -114,10 +114,16 @@ def watch_command(
     from graphdet.cli import show
     from graphdet.config import load_config
     from graphdet.live.watching import LiveSettings
+    from graphdet.store import NEO4J_SCHEMES
     from graphdet.verbs.watch import WatchRequest, watch
 
     if json and "stdout" in (alert or ()):
         raise UsageError("--json and --alert stdout both write to standard output; send alerts to file:PATH")
+    if store and store.partition(":")[0].lower() in NEO4J_SCHEMES:
+        raise UsageError(
+            "watching changes events, positions and alerts in one transaction, which needs a DuckDB store: "
+            "--store duckdb:PATH"
+        )
     settings = load_config(config)
     folder = options.model_folder(model) if model is not None else None
     live = LiveSettings(

@@ -106,7 +106,10 @@ def clean_parts(
     found = collect_rejects(bench, raws, judged, repeated if n_duplicates else None)
     write_rejects(bench, raws, found, rejects)
     kept = [name for name in clean.collect_schema().names() if _is_kept(name)]
-    row = {name: nw.col(name) for name in kept} | {"event_row": nw.col("event_row") + arrival.next_row}
+    number = nw.col("event_row") + arrival.next_row
+    for ix in _heads(parts):  # which are no rows
+        number = number - (nw.col("file_ix") >= ix).cast(nw.Int64())
+    row = {name: nw.col(name) for name in kept} | {"event_row": number}
     rows = materialise(bench, clean.select(**row), "clean")
     counted = rows.select(n=nw.len(), first=nw.col("at_ms").min(), last=nw.col("at_ms").max()).to_native()
     n_clean, first_ms, last_ms = counted.fetchall()[0]
@@ -114,7 +117,7 @@ def clean_parts(
     drop_working_tables(bench)
     return CleanRows(
         rows=rows,
-        n_rows=sum(raw.n_rows for raw in raws) - sum(part.format == "jsonl" for part in parts),
+        n_rows=sum(raw.n_rows for raw in raws) - len(_heads(parts)),
         n_clean=n_clean,
         n_rejects=sum(n for reason, n in found.by_reason.items() if reason != DUPLICATE),
         n_duplicates=n_duplicates,
@@ -153,8 +156,13 @@ def _json_head(config: Config) -> bytes:
     return json.dumps(dict.fromkeys(wanted_columns(config))).encode() + b"\n"
 
 
+def _heads(parts: Sequence[LogPart]) -> list[int]:
+    """The parts that begin with a made-up row (see _json_head)."""
+    return [ix for ix, part in enumerate(parts) if part.format == "jsonl"]
+
+
 def _without_heads(judged: Frame, parts: Sequence[LogPart]) -> Frame:
-    heads = [ix for ix, part in enumerate(parts) if part.format == "jsonl"]
+    heads = _heads(parts)
     if not heads:
         return judged
     return judged.filter(~(nw.col("file_ix").is_in(heads) & (nw.col("row") == 0)))

@@ -15,6 +15,7 @@ from graphdet.live.feeds import Feed, open_feed
 from graphdet.live.sinks import sink_of
 from graphdet.live.watching import Live, LiveSettings, LookResult
 from graphdet.ports import Store
+from graphdet.words import plural
 
 SLEEP_S = 0.1  # between two looks at a source that has nothing new
 SETTLE_S = 30.0  # how long the end waits for deliveries
@@ -108,20 +109,17 @@ class _Watch:
     say: Callable[[str], None]
     looked_at: float = field(default_factory=time.monotonic)
     look_took: float = 0.0
+    told_rejects: tuple[int, int] = (0, 0)  # rejects and late ones that were told
 
     def run(self) -> None:
         """Until the end of the source, or what the request calls the end."""
-        self.delivery.send(self.live.alerts(self.delivery.behind).to_pylist())
+        self.told_rejects = (self.live.state.n_rejects, self.live.state.n_late)
+        self._send()
         heard = time.monotonic()
         while True:
             parts = self.feed.read(final=self.request.once)
             if parts:
-                late = self.live.state.n_late
                 self.live.add(parts, {self.source: self.feed.position()})
-                if self.live.state.n_late > late:
-                    self.say(
-                        f"{self.live.state.n_late - late} rows came too late and are put aside; see --lateness"
-                    )
                 heard = time.monotonic()
             if self._due():
                 self._look()
@@ -150,8 +148,20 @@ class _Watch:
         began = time.monotonic()
         found = self.live.look()
         self.looked_at, self.look_took = time.monotonic(), time.monotonic() - began
-        self.say(_words(found))
-        self.delivery.send(self.live.alerts(self.delivery.behind).to_pylist())
+        self.say(_words(found) + self._put_aside())
+        self._send()
+
+    def _send(self) -> None:
+        if self.delivery.couriers:
+            self.delivery.send(self.live.alerts(self.delivery.behind).to_pylist())
+
+    def _put_aside(self) -> str:
+        """Words on the rows that were put aside since the last look."""
+        state = self.live.state
+        n_rejects, n_late = state.n_rejects - self.told_rejects[0], state.n_late - self.told_rejects[1]
+        self.told_rejects = (state.n_rejects, state.n_late)
+        late = f", {n_late:,} of them too late (see --lateness)" if n_late else ""
+        return f"; {plural(n_rejects, 'row')} put aside{late}, see rejects.csv" if n_rejects else ""
 
     def _report(self) -> None:
         """Keep what was delivered, and say what people should know."""

@@ -64,6 +64,7 @@ def test_the_command_follows_a_file_and_sends_each_alert_once(tmp_path: Path) ->
         (["--least", "loud"], "--least loud", 2),
         (["--quiet", "night"], "22:00-07:00", 2),
         (["--store", "neo4j+nope://x"], "is not a store", 2),
+        (["--store", "neo4j://127.0.0.1:1"], "needs a DuckDB store", 2),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(tmp_path: Path, more: list[str], said: str, code: int) -> None:

@@ -145,6 +145,20 @@ def test_json_objects_are_read_too_with_a_key_missing_and_a_poisonous_line(tmp_p
     ]
 
 
+def test_events_of_several_parts_have_numbers_of_their_own(tmp_path: Path) -> None:
+    live, rows = opened(tmp_path), small_log(0)[:60]
+    for start in (0, 30):
+        objects = [{"user": user, "item": item, "at": at} for user, item, at in rows[start : start + 20]]
+        parts = [
+            json_part("a", objects[:10]),
+            part(rows[start + 20 : start + 30]),
+            json_part("b", objects[10:]),
+        ]
+        live.add(parts)
+    numbers = live.store.events().select("event_row").collect("pyarrow").to_native()["event_row"]
+    assert sorted(numbers.to_pylist()) == list(range(60))
+
+
 def test_a_part_without_its_column_changes_nothing(tmp_path: Path) -> None:
     live = opened(tmp_path)
     live.add([part(small_log(0)[:100])], {"s": 1})
