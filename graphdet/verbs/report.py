@@ -83,7 +83,7 @@ def report(
     """
     progress, asked = progress or Silent(), asked or Asked()
     rings = store.rings()
-    ring_ids = [ring_id_of(store, name) for name in asked.ring_ids] or reported_ids(rings, lead_table(rings))
+    ring_ids = _whole_ids(store, asked.ring_ids) or reported_ids(rings, lead_table(rings))
     _check_ids(store, rings, ring_ids)
     whole = not asked.ring_ids
     sources = ring_sources(store, rings, ring_ids, progress, all_scores=whole)
@@ -142,7 +142,7 @@ def brief(
             f"a brief is {' or '.join(BRIEF_FORMATS)}, not {', '.join(map(repr, unknown)) or 'nothing'}"
         )
     rings, progress = store.rings(), progress or Silent()
-    ring_ids = [ring_id_of(store, name) for name in ring_names]
+    ring_ids = _whole_ids(store, ring_names)
     _check_ids(store, rings, ring_ids)
     sources = ring_sources(store, rings, ring_ids, progress, all_scores=False)
     sources = replace(sources, decided=decided_on(store, sources.rings, ring_ids))
@@ -173,6 +173,17 @@ def decided_on(store: CaseworkStore, rings: RingTables, ring_ids: Sequence[str])
         members = {user_id: on_users[user_id] for user_id in its if user_id in on_users}
         out[ring_id] = Decided(state, tuple(f"{line[:1].upper()}{line[1:]}" for line in lines), members)
     return out
+
+
+def _whole_ids(store: FindingsStore, names: Sequence[str]) -> list[str]:
+    """The ids of rings that a person names; a name that is none stays, and _check_ids says which there are."""
+    whole = []
+    for name in names:
+        try:
+            whole.append(ring_id_of(store, name))
+        except UsageError:
+            whole.append(name)
+    return whole
 
 
 def _check_ids(store: FindingsStore, rings: RingTables, ring_ids: Sequence[str]) -> None:

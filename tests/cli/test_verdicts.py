@@ -112,7 +112,7 @@ def test_a_verdict_is_given_listed_superseded_and_kept(url: str) -> None:
         (("R1", "--guilty", "--reason", "paid-engagment"), "did you mean paid-engagement?"),
         (("R1", "--guilty", "--reason", "fan-club"), "goes with the verdict innocent"),
         (("R1", "--guilty", "--reason", "other"), "needs a note"),
-        (("R9", "--guilty", "--reason", "paid-engagement"), "there is no ring 'R9'"),
+        (("R9", "--guilty", "--reason", "paid-engagement"), "has no ring R9; it has R0001"),
         (("--user", "nobody", "--guilty", "--reason", "fake-account"), "there is no user 'nobody'"),
     ],
 )
@@ -285,7 +285,7 @@ def test_a_ring_is_reported_by_its_short_name_and_as_a_brief(url: str, tmp_path:
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"Brief: {tmp_path / 'briefs' / 'R0001.brief.html'}\n"
     assert "Case brief: ring" in (tmp_path / "briefs" / "R0001.brief.html").read_text(encoding="utf-8")
-    assert_one_clear_message(inside("brief", "R9", "--store", url), 2, "there is no ring 'R9'")
+    assert_one_clear_message(inside("brief", "R9", "--store", url), 2, "has no ring R9; it has R0001")
     assert_one_clear_message(
         inside("brief", "R1", "--format", "doc", "--store", url), 2, "html or pdf, not 'doc'"
     )
