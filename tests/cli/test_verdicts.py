@@ -112,7 +112,7 @@ def test_a_verdict_is_given_listed_superseded_and_kept(url: str) -> None:
         (("R1", "--guilty", "--reason", "paid-engagment"), "did you mean paid-engagement?"),
         (("R1", "--guilty", "--reason", "fan-club"), "goes with the verdict innocent"),
         (("R1", "--guilty", "--reason", "other"), "needs a note"),
-        (("R9", "--guilty", "--reason", "paid-engagement"), "has no ring R9; it has R0001"),
+        (("R9", "--guilty", "--reason", "paid-engagement"), "there is no ring 'R9'"),
         (("--user", "nobody", "--guilty", "--reason", "fake-account"), "there is no user 'nobody'"),
     ],
 )
