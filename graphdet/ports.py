@@ -178,12 +178,13 @@ class QueryStore(AddressedStore, Protocol):
     def queries(self) -> dict[str, str]:
         """Titles of the saved queries by name, in the order of an investigation."""
 
-    def query(self, name: str, parameters: Mapping[str, Any]) -> pa.Table:
+    def query(self, name: str, parameters: Mapping[str, Any], *, timeout_s: float | None = None) -> pa.Table:
         """Run a named query of cypher/browser (or its SQL twin).
 
         Raises:
             UsageError: there is no query of that name (says the nearest right one), or a parameter is
                 missing, unknown or no number; ids must be given, the others have defaults.
+            StoreError: it took longer than timeout_s and was stopped.
         """
 
 

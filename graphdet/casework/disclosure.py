@@ -26,7 +26,7 @@ log = logging.getLogger("graphdet.disclosure")
 class Disclosure:
     """What is about to be handed out: the verb, to where or about whom, in which formats, under which names."""
 
-    what: str  # "report", "reveal" or "explain"
+    what: str  # "report", "reveal", "explain", "labels" or "mcp"
     subjects: tuple[str, ...]  # ring ids (none: all findings), the pseudonyms to reveal, or users
     formats: tuple[str, ...] = ()
     out: str | None = None

@@ -87,6 +87,7 @@ for _name, _command in (
     ("doctor", look.doctor),
     ("serve", service.serve_command),
     ("review", service.review_command),
+    ("mcp", service.mcp_command),
 ):
     app.command(_name)(_command)
 app.add_typer(audit.app)

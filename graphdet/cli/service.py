@@ -1,4 +1,7 @@
-"""graphdet serve, review, keys: the HTTP service, the analyst's desk in a browser, and who may use them."""
+"""graphdet serve, review, keys: the HTTP service, the analyst's desk in a browser, and who may use them.
+
+graphdet mcp: what an agent may ask.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from graphdet.cli import options
-from graphdet.cli.deciding import By, who
+from graphdet.cli.deciding import By, noted, who
 from graphdet.cli.guard import guarded, obeyed, say
 from graphdet.errors import UsageError
 
@@ -86,6 +89,29 @@ def review_command(
         f"The desk is at {address}\nStop it with Ctrl-C.",
         address if browser else None,
     )
+
+
+@guarded
+def mcp_command(store: options.StoreUrl = None, by: By = None) -> None:
+    """Answer an agent over the Model Context Protocol, on standard input and output, until it hangs up.
+
+    Its tools read, none writes: suspects, rings, leads, one user, one ring, and the named queries. That findings were
+    opened to an agent is noted in the audit log first.
+    """
+    from graphdet.casework.disclosure import Disclosure, disclose
+    from graphdet.service.snapshot import Keeper
+
+    try:
+        from graphdet.service.agent import agent_server
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] not in ("mcp", "mcp_types", "pydantic"):
+            raise
+        raise UsageError(
+            f"this needs {error.name}, which is not installed: pip install 'graphdet[mcp]'"
+        ) from None
+    with options.opened(store) as source:
+        disclose(source, Disclosure("mcp", (), ("json",), "an agent"), noted(by))
+    agent_server(Keeper(str(store))).run("stdio")
 
 
 def _serve(

@@ -51,6 +51,7 @@ COMMANDS = (
         "serve",
         "review",
         "init",
+        "mcp",
     ),
     *("keys add", "keys list", "keys revoke"),
     *("audit show", "audit verify"),

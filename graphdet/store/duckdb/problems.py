@@ -1,6 +1,7 @@
 """DuckDB's errors in graphdet's words: what is wrong, with which file, and what to do."""
 
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,6 +86,38 @@ def duckdb_problem(path: Path, doing: str) -> Iterator[None]:
         if "interrupted" in str(error).lower():
             raise KeyboardInterrupt from error
         raise
+
+
+@contextmanager
+def stopped_after(
+    connection: duckdb.DuckDBPyConnection, timeout_s: float | None, what: str
+) -> Iterator[None]:
+    """Stop what the connection does in the block after so many seconds; None: never.
+
+    Raises:
+        StoreError: it was stopped.
+    """
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        connection.interrupt()
+
+    clock = None if timeout_s is None else threading.Timer(timeout_s, stop)
+    if clock is not None:
+        clock.daemon = True
+        clock.start()
+    try:
+        yield
+    except (duckdb.Error, KeyboardInterrupt) as error:  # DuckDB's word for stopped is that of Ctrl-C
+        if late.is_set():
+            raise StoreError(
+                f"{what} took longer than {timeout_s:g} s and was stopped; ask for less"
+            ) from error
+        raise
+    finally:
+        if clock is not None:
+            clock.cancel()
 
 
 def translate_duckdb_error(error: duckdb.Error, path: Path, doing: str) -> GraphdetError | None:

@@ -17,7 +17,7 @@ from graphdet.errors import UsageError
 from graphdet.ports import LooseVerdict, Source
 from graphdet.progress import Progress, without_bar
 from graphdet.store.duckdb import audit_log, findings, live, tables, twins, writing
-from graphdet.store.duckdb.problems import check_file, duckdb_problem
+from graphdet.store.duckdb.problems import check_file, duckdb_problem, stopped_after
 from graphdet.store.neighbourhood import READ_INTERACTIONS, in_window, neighbourhood
 from graphdet.tables import Frame, LogTables, RingTables
 from graphdet.workbench import Workbench
@@ -340,14 +340,16 @@ class DuckDBStore:
         """Titles of the saved queries by name, in the order of an investigation."""
         return twins.sql_titles()
 
-    def query(self, name: str, parameters: Mapping[str, Any]) -> pa.Table:
+    def query(self, name: str, parameters: Mapping[str, Any], *, timeout_s: float | None = None) -> pa.Table:
         """Run the SQL twin of a saved query; `limit` defaults to 100.
 
         Raises:
             UsageError: no such query, a parameter is missing, unknown or no number.
+            StoreError: it took longer than timeout_s and was stopped.
         """
         sql, filled = twins.load_query(name, parameters)
-        return self._arrow(sql, filled)
+        with stopped_after(self._connection, timeout_s, f"query {name} of {self.path}"):
+            return self._arrow(sql, filled)
 
     def close(self) -> None:
         """Release the file; closing twice is closing once."""

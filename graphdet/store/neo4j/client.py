@@ -84,9 +84,15 @@ class Client:
         with self.in_words(doing), self._session() as session:
             return session.execute_read(lambda tx: tx.run(statement, parameters).data())
 
-    def table(self, statement: str, parameters: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
-        """Run a reading statement in a managed transaction: column names and rows of the driver's own values."""
+    def table(
+        self, statement: str, parameters: Mapping[str, Any], timeout_s: float | None = None
+    ) -> tuple[list[str], list[list[Any]]]:
+        """Run a reading statement in a managed transaction: column names and rows of the driver's own values.
 
+        The server stops it after timeout_s seconds; None: when its own limit says so.
+        """
+
+        @neo4j.unit_of_work(timeout=timeout_s)
         def read(tx: Transaction) -> tuple[list[str], list[list[Any]]]:
             result = tx.run(statement, dict(parameters))
             return list(result.keys()), [record.values() for record in result]

@@ -60,13 +60,15 @@ def browser_defaults() -> dict[str, str | int | float]:
     }
 
 
-def run_saved_query(client: Client, name: str, parameters: Mapping[str, Any]) -> pa.Table:
-    """Run a saved query; `limit` defaults to 100.
+def run_saved_query(
+    client: Client, name: str, parameters: Mapping[str, Any], timeout_s: float | None = None
+) -> pa.Table:
+    """Run a saved query, for at most timeout_s seconds; `limit` defaults to 100.
 
     Raises:
         UsageError: no such query; a parameter is missing, unknown or no number.
     """
-    columns, rows = client.table(*statement_of(name, parameters))
+    columns, rows = client.table(*statement_of(name, parameters), timeout_s)
     values = {
         column: [_plain(row[ix], column) for row in rows]
         for ix, column in enumerate(columns)

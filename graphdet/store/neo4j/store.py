@@ -377,13 +377,14 @@ class Neo4jStore:
         """Titles of the saved queries by name, in the order of an investigation."""
         return saved.cypher_titles()
 
-    def query(self, name: str, parameters: Mapping[str, Any]) -> pa.Table:
+    def query(self, name: str, parameters: Mapping[str, Any], *, timeout_s: float | None = None) -> pa.Table:
         """Run a saved query of cypher/browser; `limit` defaults to 100.
 
         Raises:
             UsageError: no such query, a parameter is missing, unknown or no number.
+            StoreError: the server stopped it, as it took longer than timeout_s.
         """
-        return saved.run_saved_query(self._client, name, parameters)
+        return saved.run_saved_query(self._client, name, parameters, timeout_s)
 
     def close(self) -> None:
         """Release the connections and the workbench; closing twice is closing once."""
