@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graphdet.live.promise import Promise, e_of_q
+from graphdet.live.promise import LEAST_GROUPS, Promise, e_of_q
 from graphdet.units import DAY_MS
 
 MONTH_MS = 30 * DAY_MS
@@ -17,16 +17,18 @@ def test_a_calibrated_p_value_is_an_e_value() -> None:
 
 def test_what_an_alert_needs_grows_with_groups_and_time_and_falls_with_alerts() -> None:
     promise = Promise(0.05)
-    promise.look(0, MONTH_MS, 10)
+    promise.look(0, MONTH_MS, 2)
+    assert promise.needed() == pytest.approx(LEAST_GROUPS / (0.05 * 6 / np.pi**2))
+    promise.look(0, MONTH_MS, 50)
     first = promise.needed()
-    assert first == pytest.approx(10 / (0.05 * 6 / np.pi**2))
+    assert first == pytest.approx(50 / (0.05 * 6 / np.pi**2))
     promise.look(DAY_MS, MONTH_MS, 4)  # an epoch counts the most groups that it ever had
     assert promise.needed() == first
     assert not promise.allows(first - 1)
     assert promise.allows(first)
     assert promise.needed() == pytest.approx(first / 2)
-    promise.look(MONTH_MS, MONTH_MS, 4)
-    assert (promise.epoch, promise.needed()) == (2, pytest.approx(4 * 4 / 10 * first / 2))
+    promise.look(MONTH_MS, MONTH_MS, 20)
+    assert (promise.epoch, promise.needed()) == (2, pytest.approx(4 * 20 / 50 * first / 2))
     promise.look(DAY_MS, MONTH_MS, 4)  # never back to an epoch that was spent
     assert promise.epoch == 2
 
