@@ -4,9 +4,11 @@ import codecs
 import gc
 import io
 import sys
-from typing import Annotated, TextIO
+from collections.abc import Callable
+from typing import Annotated, Any, TextIO
 
 import typer
+from typer.core import TyperGroup
 
 from graphdet import __version__
 from graphdet.cli import (
@@ -26,8 +28,32 @@ from graphdet.cli import (
 )
 from graphdet.cli.guard import catch_signals, explain_failure
 
+
+def _first_sentence(text: str) -> str:
+    paragraph = " ".join(text.partition("\n\n")[0].split())
+    return paragraph.partition(". ")[0].rstrip(".")
+
+
+class _Grouped(TyperGroup):
+    """The commands of the help in groups, each with the first sentence of its own."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a section for each group."""
+        commands = [command for command in self.commands.values() if not command.hidden]
+        for group in _GROUPS:
+            rows = [
+                (str(command.name), _first_sentence(command.help or ""))
+                for command in commands
+                if getattr(command, "rich_help_panel", None) == group
+            ]
+            with formatter.section(group):
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="graphdet",
+    cls=_Grouped,
+    context_settings={"max_content_width": 120},  # narrower where the terminal is
     help="Find coordinated click-farming and fraud rings in behaviour logs.",
     epilog="Exit codes: 0 done, 1 failed, 2 usage or config, 3 input unusable, 4 store unreachable.",
     no_args_is_help=True,
@@ -53,47 +79,64 @@ def _top(
     """Find coordinated click-farming and fraud rings in behaviour logs."""
 
 
-for _name, _command in (
-    ("run", verbs.run_command),
-    ("ingest", verbs.ingest_command),
-    ("watch", live.watch_command),
-    ("train", verbs.train_command),
-    ("score", verbs.score_command),
-    ("rings", verbs.rings_command),
-    ("items", look.items_command),
-    ("report", reports.report_command),
-    ("brief", reports.brief_command),
-    ("reveal", reports.reveal_command),
-    ("explain", reports.explain_command),
-    ("evaluate", lab.evaluate_command),
-    ("tune", lab.tune_command),
-    ("suggest", lab.suggest_command),
-    ("export", serving.export_command),
-    ("score-one", serving.score_one),
-    ("suspects", look.suspects),
-    ("leads", look.leads),
-    ("scoreboard", look.scoreboard_command),
-    ("query", look.query),
-    ("verdict", casework.verdict),
-    ("verdicts", casework.verdicts),
-    ("allow", casework.allow),
-    ("deny", casework.deny),
-    ("snooze", casework.snooze_command),
-    ("init", explore.init_command),
-    ("eda", explore.eda_command),
-    ("power", explore.power_command),
-    ("audit-leakage", explore.audit_leakage_command),
-    ("simulate", simulated.simulate_command),
-    ("doctor", look.doctor),
-    ("serve", service.serve_command),
-    ("review", service.review_command),
-    ("mcp", service.mcp_command),
-):
-    app.command(_name)(_command)
-app.add_typer(audit.app)
-app.add_typer(models.app)
-app.add_typer(neo4j.app)
-app.add_typer(service.app)
+# Every command in the group that its help stands in, in the order of the work.
+_GROUPS: dict[str, dict[str, Callable[..., None]]] = {
+    "Find": {
+        "run": verbs.run_command,
+        "rings": verbs.rings_command,
+        "score": verbs.score_command,
+        "items": look.items_command,
+        "watch": live.watch_command,
+    },
+    "Look": {
+        "suspects": look.suspects,
+        "leads": look.leads,
+        "query": look.query,
+        "eda": explore.eda_command,
+        "power": explore.power_command,
+        "scoreboard": look.scoreboard_command,
+    },
+    "Decide": {
+        "review": service.review_command,
+        "verdict": casework.verdict,
+        "verdicts": casework.verdicts,
+        "allow": casework.allow,
+        "deny": casework.deny,
+        "snooze": casework.snooze_command,
+    },
+    "Explain": {
+        "report": reports.report_command,
+        "brief": reports.brief_command,
+        "explain": reports.explain_command,
+        "reveal": reports.reveal_command,
+    },
+    "Learn": {
+        "train": verbs.train_command,
+        "evaluate": lab.evaluate_command,
+        "tune": lab.tune_command,
+        "suggest": lab.suggest_command,
+        "audit-leakage": explore.audit_leakage_command,
+    },
+    "Serve": {
+        "serve": service.serve_command,
+        "mcp": service.mcp_command,
+        "score-one": serving.score_one,
+        "export": serving.export_command,
+    },
+    "Data": {
+        "init": explore.init_command,
+        "ingest": verbs.ingest_command,
+        "simulate": simulated.simulate_command,
+        "doctor": look.doctor,
+    },
+}
+for _group, _commands in _GROUPS.items():
+    for _name, _command in _commands.items():
+        app.command(_name, rich_help_panel=_group)(_command)
+app.add_typer(audit.app, rich_help_panel="Decide")
+app.add_typer(models.app, rich_help_panel="Learn")
+app.add_typer(service.app, rich_help_panel="Serve")
+app.add_typer(neo4j.app, rich_help_panel="Serve")
 
 
 _SIMPLER = {"–": "-", "—": "-", "−": "-", "…": "...", "’": "'", "×": "x", "·": "-", "÷": "/", "\ufeff": ""}

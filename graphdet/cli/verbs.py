@@ -13,6 +13,7 @@ from graphdet.cli.progress import make_progress
 if TYPE_CHECKING:
     from graphdet.config import Config
 
+TOP_OF_RUN = 5  # of suspects and rings, at the end of a run
 TOP_PRINTED = 20  # suspects and rings that are printed at the end
 
 
@@ -69,37 +70,37 @@ def run_command(
         listener=noted(by),
         progress=make_progress(),
     )
-    _print_summary(summary, out, json)
     for warning in summary["warnings"]:
         say(f"Warning: {warning}")
+    print_summary(summary, out, store, json)
 
 
-def _print_summary(summary: dict[str, Any], out: Path, as_json: bool) -> None:
-    """Print the top of the findings and where the rest is.
+def print_summary(summary: dict[str, Any], out: Path, store: str | None, as_json: bool) -> None:
+    """Print the top of the findings, and last what was found, where it is and what is next.
 
-    `summary` holds suspects and rings as lists of rows (schema.SCORE_COLUMNS and RING_COLUMNS) and report as a
-    path; all may be missing.
+    `summary` holds suspects and rings as lists of rows (schema.SCORE_COLUMNS and RING_COLUMNS), how many there are in
+    all, and report as a path.
     """
     from graphdet.cli import show
+    from graphdet.words import plural
 
     if as_json:
         show.print_json(summary)
         return
-    suspects, rings = (
-        list(summary.get("suspects") or ())[:TOP_PRINTED],
-        list(summary.get("rings") or ())[:TOP_PRINTED],
-    )
+    rings, suspects = summary["rings"][:TOP_OF_RUN], summary["suspects"][:TOP_OF_RUN]
     if rings:
-        show.print_rings(rings, "Rings")
+        show.print_rings(rings, f"Rings, {len(rings)} of {summary['n_rings']:,}")
         print()
     if suspects:
-        show.print_suspects(suspects, "Suspects")
+        show.print_suspects(suspects, f"Suspects, {len(suspects)} of {summary['n_suspects']:,}")
         print()
-    if not rings and not suspects:
-        print("Nothing was flagged.")
-    if summary.get("n_leads"):
+    if summary["n_leads"]:
         print(f"Leads: {summary['n_leads']:,} groups were held back, see {out / 'leads.csv'}")
-    print(f"Report: {summary.get('report') or out / 'report.html'}")
+    found = f"{plural(summary['n_rings'], 'ring')}, {plural(summary['n_suspects'], 'suspect')}"
+    if not rings and not suspects:
+        found = "Nothing was flagged: no ring, no suspect"
+    further = f"graphdet {'review' if rings else 'leads'} {out if store is None else f'--store {store}'}"
+    print(f"{found} of {plural(summary['n_users'], 'account')}; report: {summary['report']}; next: {further}")
 
 
 @guarded

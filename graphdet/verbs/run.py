@@ -9,6 +9,7 @@ from typing import Any
 
 import narwhals as nw
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from graphdet.casework.disclosure import Listener
 from graphdet.casework.memory import Remembered, remember, settle_scores
@@ -104,9 +105,9 @@ def run(
 
     listener: hears of the report that is written. changes: fields of the request by name.
 
-    Returns a summary: counts, the top suspects and rings as rows, how many leads there are, warnings, the path of the
-    report, and why training was skipped, if it was. A log too small to learn from gets the whole folder too: nobody is
-    flagged, and report and warnings say why.
+    Returns a summary: counts, the top suspects and rings as rows, how many there are in all, warnings, the path of
+    the report, and why training was skipped, if it was. A log too small to learn from gets the whole folder too: nobody
+    is flagged, and report and warnings say why.
 
     Raises:
         GraphdetError and its children, as the verbs do.
@@ -172,11 +173,18 @@ def run(
         "counts": info["counts"],
         "suspects": _top(scores),
         "rings": _top(known.rings.rings),
-        "n_leads": sum(not ring.flagged for ring in known.findings),
+        **_totals(scores, known),
         "warnings": [*info["warnings"], *_too_little(learned)],
         "report": str(page),
         "training": f"skipped: {learned[TRAINING_SKIPPED]}" if TRAINING_SKIPPED in learned else None,
     }
+
+
+def _totals(scores: pa.Table, known: Remembered) -> dict[str, int]:
+    """How many suspects of how many users, rings and leads there are."""
+    n_suspects, n_rings = (pc.sum(t["flagged"]).as_py() or 0 for t in (scores, known.rings.rings))
+    n_leads = sum(not ring.flagged for ring in known.findings)
+    return {"n_users": scores.num_rows, "n_suspects": n_suspects, "n_rings": n_rings, "n_leads": n_leads}
 
 
 def _top(table: pa.Table) -> list[dict[str, Any]]:

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pytest
 
 from graphdet import __version__, schema
+from graphdet.cli.main import app
+from graphdet.cli.verbs import print_summary
 from graphdet.rings.finding import Explanation, Reason, RingFinding, RingMember, ring_tables
 from graphdet.store import open_store
 from graphdet.tables import RingTables
@@ -326,4 +328,55 @@ def test_init_writes_a_config_that_run_reads_and_a_plain_log_needs_none(tmp_path
     (tmp_path / "odd.csv").write_text("a,b\nx,y\nz,y\n")
     assert_one_clear_message(
         inside("ingest", "odd.csv", "--store", "duckdb:c.duckdb", cwd=tmp_path), 2, "graphdet init odd.csv"
+    )
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_help_has_groups_and_fits_the_terminal(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    with pytest.raises(SystemExit):
+        app(["--help"])
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
+    assert width - 20 < max(map(len, lines)) <= width
+    places = [
+        lines.index(f"{group}:") for group in ("Find", "Look", "Decide", "Explain", "Learn", "Serve", "Data")
+    ]
+    assert places == sorted(places)
+    for name in {command.split()[0] for command in COMMANDS}:
+        assert sum(line.startswith(f"  {name} ") for line in lines) == 1, name
+    assert "..." not in printed.partition("\n")[2]  # nothing is cut
+
+
+def test_a_run_ends_with_what_was_found_and_what_is_next(capsys: pytest.CaptureFixture[str]) -> None:
+    ring = {
+        "ring_id": "R1",
+        "kind": "ring",
+        "score": 0.9,
+        "p_value": 0.01,
+        "q_value": 0.01,
+        "n_users": 9,
+        "n_items": 3,
+    }
+    suspect = {"score": 0.9, "p_value": 0.01, "q_value": 0.01, "ring_id": "R1", "reason": "in step"}
+    summary = {
+        "rings": [ring | {"reason": f"why {n}"} for n in range(8)],
+        "suspects": [suspect | {"user_id": f"u{n}"} for n in range(20)],
+        "n_rings": 8, "n_suspects": 378, "n_users": 4821, "n_leads": 3, "report": "found/report.html",
+    }  # fmt: skip
+    print_summary(summary, Path("found"), None, as_json=False)
+    printed = capsys.readouterr().out
+    assert "Suspects, 5 of 378" in printed
+    assert "Rings, 5 of 8" in printed
+    assert ("u4" in printed, "u5" in printed) == (True, False)
+    assert printed.splitlines()[-1] == (
+        "8 rings, 378 suspects of 4,821 accounts; report: found/report.html; next: graphdet review found"
+    )
+    none = {"rings": [], "suspects": [], "n_rings": 0, "n_suspects": 0}
+    print_summary(summary | none, Path("found"), "neo4j://x", as_json=False)
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "Nothing was flagged: no ring, no suspect of 4,821 accounts; report: found/report.html; "
+        "next: graphdet leads --store neo4j://x"
     )
