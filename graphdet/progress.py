@@ -62,6 +62,25 @@ class Silent:
         """Ignore."""
 
 
+class Steps:
+    """Progress that says before each stage in which step of how many it is; a step is a stage of the clock."""
+
+    def __init__(self, inner: Progress, clock: Clock, total: int) -> None:
+        self._inner, self._clock, self._total = inner, clock, total
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        """Begin a stage."""
+        self._inner.start(f"step {len(self._clock.stages) + 1} of {self._total}: {stage}", total)
+
+    def advance(self, steps: int = 1) -> None:
+        """Move the current stage on."""
+        self._inner.advance(steps)
+
+    def done(self) -> None:
+        """End the current stage."""
+        self._inner.done()
+
+
 def without_bar(bench: "duckdb.DuckDBPyConnection") -> None:
     """Keep DuckDB from drawing progress bars of its own.
 

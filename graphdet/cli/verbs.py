@@ -95,7 +95,8 @@ def print_summary(summary: dict[str, Any], out: Path, store: str | None, as_json
         show.print_suspects(suspects, f"Suspects, {len(suspects)} of {summary['n_suspects']:,}")
         print()
     if summary["n_leads"]:
-        print(f"Leads: {summary['n_leads']:,} groups were held back, see {out / 'leads.csv'}")
+        held_back = plural(summary["n_leads"], "group was", "groups were")
+        print(f"Leads: {held_back} held back, see {out / 'leads.csv'}")
     found = f"{plural(summary['n_rings'], 'ring')}, {plural(summary['n_suspects'], 'suspect')}"
     if not rings and not suspects:
         found = "Nothing was flagged: no ring, no suspect"

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -257,6 +258,8 @@ def _findings(
     elif (out / RAW).is_dir():  # of an earlier run into this folder
         for name in written:
             (out / RAW / name).unlink(missing_ok=True)
+        with suppress(OSError):  # somebody else's files may lie there
+            (out / RAW).rmdir()
     for kind in set(schema.LABELLED_KINDS) - set(labelled):
         for folder in (out, out / RAW):
             (folder / f"{kind}_scores.csv").unlink(missing_ok=True)

@@ -26,9 +26,9 @@ from graphdet.learn.labelled import check_against, kind_of
 from graphdet.learn.labelled_score import score_labelled
 from graphdet.learn.models import load_models
 from graphdet.learn.user_labels import given_labels
-from graphdet.logs.labels import read_labels
+from graphdet.logs.labels import Labels, read_labels
 from graphdet.ports import CaseworkStore, GraphStore
-from graphdet.progress import Clock, Progress, Silent
+from graphdet.progress import Clock, Progress, Silent, Steps
 from graphdet.reports.run_facts import write_run_json
 from graphdet.rings.find import ring_candidates
 from graphdet.store import open_store
@@ -112,7 +112,7 @@ def run(
     Raises:
         GraphdetError and its children, as the verbs do.
     """
-    request, progress = replace(request or RunRequest(), **changes), progress or Silent()
+    request, clock = replace(request or RunRequest(), **changes), Clock()
     model_dir = request.model_dir
     given = read_labels(request.labels) if request.labels is not None else None
     of_users = given is not None and kind_of(given) == "user"
@@ -121,7 +121,7 @@ def run(
     if of_users and request.train == "never":
         raise UsageError("--labels of users train a model, and --train never forbids it: give one of the two")
     make_folder(out)
-    clock, asked = Clock(), Asked(raw_csv=request.raw_csv)
+    asked, progress = Asked(raw_csv=request.raw_csv), _in_steps(progress or Silent(), clock, request, given)
     store = open_store(request.store_url or f"duckdb:///{(out / 'graph.duckdb').resolve()}")
     try:
         if given is not None and given.key == "event_id":
@@ -178,6 +178,12 @@ def run(
         "report": str(page),
         "training": f"skipped: {learned[TRAINING_SKIPPED]}" if TRAINING_SKIPPED in learned else None,
     }
+
+
+def _in_steps(progress: Progress, clock: Clock, request: RunRequest, given: Labels | None) -> Progress:
+    """Progress that counts the stages of a run; a log that is too small to learn from skips two of them."""
+    further = given is not None and kind_of(given) != "user"
+    return Steps(progress, clock, 6 + (request.model_dir is None) + further)
 
 
 def _totals(scores: pa.Table, known: Remembered) -> dict[str, int]:
