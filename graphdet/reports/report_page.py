@@ -129,8 +129,8 @@ def overview(
     flagged = _ring_rows(rings, flagged_ids(rings))
     bursts = [row for row in flagged if row["kind"] == "burst"]
     found = bool(flagged or suspects.num_rows)
-    counts = dict(facts.get("counts") or {})
-    counts.setdefault("users", scores.num_rows)
+    counts = {"users": scores.num_rows, **(facts.get("counts") or {})}
+    too_little = not_enough(facts, counts)
     pages = {ring_id: page_name(ring_id) for ring_id in reported_ids(rings, leads)}
     shown = _lead_rows(leads, rings, pages)
     page = html.render(
@@ -139,9 +139,9 @@ def overview(
             suspects.num_rows, [row["kind"] for row in flagged], counts["users"], leads.num_rows
         ),
         found=found,
-        nothing=[] if found else nothing_found(facts),
+        nothing=[] if found or too_little else nothing_found(facts),
         flagged_kinds=_counted_kinds(flagged),
-        too_little=not_enough(facts, counts),
+        too_little=too_little,
         counts=[
             (name.replace("_", " "), n) for name, n in counts.items() if name not in ("rings", "suspects")
         ],

@@ -421,7 +421,7 @@ def test_a_frame_without_times_is_read_when_asked_for(tmp_path: Path) -> None:
     log = tiny([DAY] * 3).drop(columns="timestamp").assign(rating=[1, 5, 3])
     found = graphdet.run(log, {"columns": {"user_id": "user_id", "item_id": "item_id"}}, out=tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "without times are too little to learn from" in page
+    assert "without times are too little to tell what is rare" in page
     assert "1970" not in page
     assert "The log has no times" in found.warnings[0]
     assert found.info["period"] == {"first_ms": None, "last_ms": None}

@@ -479,6 +479,7 @@ def test_nothing_flagged_says_what_would_have_been_seen_and_what_came_nearest(tm
         "n_rows": 1000,
         "n_filtered": 300,
         "n_rejects": 20,
+        "counts": {"users": 5000, "interactions": 90_000},
     }
     overview(tmp_path, nobody, rings, lead_table(rings), info)
     page = Page(tmp_path / "report.html")
