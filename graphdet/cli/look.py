@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from graphdet.cli import options
+from graphdet.cli.deciding import By, noted
 from graphdet.cli.guard import guarded, say
 from graphdet.cli.progress import make_progress
 from graphdet.errors import UsageError
@@ -71,6 +72,57 @@ def leads(
         show.print_leads(first, f"{len(first):,} of {found.num_rows:,} leads")
     else:
         print("There are no leads: nothing that was found is held back.")
+
+
+@guarded
+def export_labels_command(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to write.")],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORM",
+            help="osprey (label events), marble (decisions), stix (a STIX 2.1 bundle) or csv.",
+        ),
+    ] = "csv",
+    days: Annotated[
+        float, typer.Option("--days", metavar="N", help="After so many days a label ends.")
+    ] = 90.0,
+    previous: Annotated[
+        Path | None,
+        typer.Option(
+            "--previous",
+            metavar="FILE",
+            help="The file of before: who is not flagged any more loses the label.",
+        ),
+    ] = None,
+    by: By = None,
+    store: options.StoreUrl = None,
+    json: options.Json = False,
+) -> None:
+    """Write the flagged accounts as labels with an end, for another system; it is noted in the audit log.
+
+    Weak members, and whoever was judged innocent or is allowed, are left out, whatever the last run said.
+    """
+    from graphdet.audit import utc_now
+    from graphdet.verbs.export_labels import export_labels
+
+    now = utc_now()
+    with options.opened(store) as source:
+        written = export_labels(source, form, out, now, days=days, previous=previous, listener=noted(by))
+    if json:
+        from graphdet.cli import show
+
+        counts = {"added": written.n_added, "removed": written.n_removed, "left_out": dict(written.left_out)}
+        show.print_json({"file": str(out), "until": written.until.isoformat(), **counts})
+        return
+    from graphdet.words import plural
+
+    print(f"{plural(written.n_added, 'account')} labelled until {written.until:%Y-%m-%d %H:%M} UTC: {out}")
+    if written.n_removed:
+        print(f"{plural(written.n_removed, 'label')} taken off.")
+    if written.left_out:
+        print("Flagged and left out: " + ", ".join(f"{n} {why}" for why, n in written.left_out.items()) + ".")
 
 
 def _store_of(folder: Path | None, store: str | None) -> str | None:

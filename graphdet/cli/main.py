@@ -122,6 +122,7 @@ _GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "mcp": service.mcp_command,
         "score-one": serving.score_one,
         "export": serving.export_command,
+        "export-labels": look.export_labels_command,
     },
     "Data": {
         "init": explore.init_command,

@@ -1,5 +1,6 @@
 """graphdet neo4j: a server for people who have none."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -72,6 +73,34 @@ def stop_command(home: HomeFolder = None, json: options.Json = False) -> None:
         show.print_json({"stopped": ended})
     else:
         print("Neo4j is stopped." if ended else "Neo4j was not running.")
+
+
+@app.command("remove")
+@guarded
+def remove_command(
+    home: HomeFolder = None,
+    data: Annotated[bool, typer.Option("--data", help="The databases and their password too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Stop the server and remove its files, 140 MB of jars among them; its data stay unless --data."""
+    from graphdet.cli import show
+    from graphdet.store.neo4j import server
+
+    place = server.status(home).home
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("say --yes to remove the server where nobody can be asked")
+        what = "the server AND ALL ITS DATA" if data else "the server; its data stay"
+        typer.confirm(f"Remove from {place}: {what}. Go on?", abort=True, err=True)
+    gone = server.remove(home, data=data, progress=make_progress())
+    if json:
+        show.print_json({"removed": [str(path) for path in gone], "data_kept": not data})
+        return
+    for path in gone:
+        print(f"Removed {path}")
+    if not data:
+        print(f"The data stay in {place}: `graphdet neo4j start` runs on them; remove --data takes them too.")
 
 
 @app.command("status")

@@ -17,6 +17,8 @@ from graphdet.cli.main import app
 from graphdet.cli.verbs import print_summary
 from graphdet.rings.finding import Explanation, Reason, RingFinding, RingMember, ring_tables
 from graphdet.store import open_store
+from graphdet.store.neo4j.home import Home
+from graphdet.store.neo4j.java import jar_folder
 from graphdet.tables import RingTables
 from tests.cli.command_line import assert_one_clear_message, graphdet, inside, small_log
 
@@ -41,6 +43,7 @@ COMMANDS = (
         "suggest",
         "suspects",
         "leads",
+        "export-labels",
         "scoreboard",
         "query",
         "verdict",
@@ -58,7 +61,7 @@ COMMANDS = (
     *("keys add", "keys list", "keys revoke"),
     *("audit show", "audit verify"),
     *(f"models {name}" for name in ("list", "show", "add", "compare", "promote", "rollback", "alias")),
-    *("neo4j start", "neo4j stop", "neo4j status"),
+    *("neo4j start", "neo4j stop", "neo4j remove", "neo4j status"),
 )
 EVIL = "<b>u0\x1b[31m"
 
@@ -380,3 +383,32 @@ def test_a_run_ends_with_what_was_found_and_what_is_next(capsys: pytest.CaptureF
         "Nothing was flagged: no ring, no suspect of 4,821 accounts; report: found/report.html; "
         "next: graphdet leads --store neo4j://x"
     )
+
+
+def test_neo4j_remove_asks_keeps_data_and_takes_only_what_is_the_servers(tmp_path: Path) -> None:
+    home, cache = tmp_path / "home", tmp_path / "cache"
+    words = ("neo4j", "remove", "--home", home)
+    env = {"XDG_CACHE_HOME": str(cache)}
+    home.mkdir()
+    (home / "mine.txt").write_text("mine")
+    assert_one_clear_message(inside(*words, "--yes", env=env), 2, "no server was ever started")
+    place = Home(home)
+    place.make()
+    place.write_note(kind="java", pid=None, born=None, http_port=7474, bolt_port=7687)
+    place.ensure_password()
+    (place.data / "databases").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        jars = jar_folder()
+    jars.mkdir(parents=True)
+    assert_one_clear_message(inside(*words, env=env), 2, "say --yes")
+    assert jars.is_dir()
+    done = inside(*words, "--yes", "--json", env=env)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["data_kept"] is True
+    assert not jars.parent.exists()
+    assert not place.logs.exists()
+    assert (place.data / "databases").is_dir()
+    assert place.password_file.exists()
+    assert inside(*words, "--yes", "--data", env=env).returncode == 0
+    assert sorted(path.name for path in home.iterdir()) == ["mine.txt"]

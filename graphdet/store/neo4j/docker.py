@@ -112,6 +112,13 @@ def stop_container(place: Home) -> None:
     _docker("stop", "--time", str(DOCKER_STOP_S), container(place))
 
 
+def remove_container(place: Home) -> None:
+    """Remove the container of a home, where Docker is there to do it; the image stays, as others may use it."""
+    if is_there():
+        _docker("rm", "--force", container(place), may_fail=True)
+    (place.path / "auth").unlink(missing_ok=True)
+
+
 def last_words(place: Home) -> str:
     """The last line that the container printed."""
     told = _docker("logs", "--tail", "1", container(place), may_fail=True)

@@ -8,6 +8,7 @@ The server as a Java process of its own.
 
 import contextlib
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -302,6 +303,45 @@ def stop(home: Path | None = None, progress: Progress | None = None) -> bool:
         finally:
             (progress or Silent()).done()
     return True
+
+
+def remove(home: Path | None = None, *, data: bool = False, progress: Progress | None = None) -> list[Path]:
+    """Stop the server of a home folder and remove its jars, settings and logs; what was removed.
+
+    The jars are shared by all homes; the next start fetches them anew. data: also the databases, their password and
+    what is known of the server. Files in the folder that are not the server's stay, and then the folder does.
+
+    Raises:
+        UsageError: no server of ours ever ran in that folder.
+        StoreError: the server does not end, or something cannot be removed.
+        StoreBusy: another process is starting it, or loading into it.
+    """
+    place = Home(home.absolute() if home else default_home())
+    if not place.note():
+        raise UsageError(
+            f"no server was ever started in {place.path}, so nothing is removed; name its --home"
+        )
+    _is_half_loaded(place)
+    stop(place.path, progress)
+    gone = [jar_folder().parent, place.path / "conf", place.logs]
+    if data:
+        notes = (place.import_note, place.load_lock, place.hold, place.held, place.server_note)
+        gone += [place.data, place.password_file, *notes]
+    gone = [path for path in gone if path.exists()]
+    with claim(place.lock, "removing a server"):
+        if place.note().get("kind") == "docker":
+            containers.remove_container(place)
+        try:
+            for path in gone:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError as error:
+            raise StoreError(
+                f"cannot remove {error.filename}: {error.strerror}; see to it and repeat"
+            ) from error
+    if data:
+        with contextlib.suppress(OSError):  # somebody keeps files of their own there
+            place.path.rmdir()
+    return gone
 
 
 def hold(place: Home) -> None:
