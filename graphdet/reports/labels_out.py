@@ -34,7 +34,7 @@ class LabelledAccount:
     """An account that is flagged, and on what that rests.
 
     membership: how sure its membership in ring_id is, in [0, 1]; None where no ring is what flags it. reasons: (code,
-    sentence), the strongest first. decided: whether an analyst said so (judged guilty, or on the deny list).
+    words), as the ring has them. decided: whether an analyst said so (judged guilty, or on the deny list).
     """
 
     user_id: str
@@ -121,7 +121,7 @@ def label_decisions(sheet: LabelSheet) -> str:
 def _decision(one: LabelledAccount, sheet: LabelSheet) -> Document:
     score = round(100 * one.score)
     by_ring = min(score, round(100 * (one.membership or 0.0)))
-    why = " ".join(text for _, text in one.reasons)
+    why = _sentences(one)
     rules = []
     if one.membership is not None:
         rules.append(_rule(f"member_of_{one.kind}", why, by_ring))
@@ -164,7 +164,7 @@ def label_bundle(sheet: LabelSheet) -> str:
             | {
                 "created_by_ref": who,
                 "name": f"Account {one.user_id}",
-                "description": " ".join(text for _, text in one.reasons),
+                "description": _sentences(one),
                 "indicator_types": ["anomalous-activity"],
                 "labels": [SUSPECT_LABEL],
                 "pattern": _pattern(one.user_id),
@@ -194,6 +194,10 @@ def _indicator_id(user_id: str) -> str:
     return f"indicator--{uuid.uuid5(_STIX_SPACE, user_id)}"
 
 
+def _sentences(one: LabelledAccount) -> str:
+    return " ".join(text.rstrip(".") + "." for _, text in one.reasons)
+
+
 def _pattern(user_id: str) -> str:
     r"""The STIX pattern of an account.
 
@@ -211,7 +215,7 @@ def label_list(sheet: LabelSheet) -> str:
     writer.writerow(ACCOUNT_COLUMNS)
     until = _time(sheet.expires_at)
     for one in sheet.accounts:
-        why = " ".join(text for _, text in one.reasons)
+        why = _sentences(one)
         writer.writerow(
             [one.user_id, SUSPECT_LABEL, _ADDED, f"{one.score:.9g}", one.ring_id or "", why, until]
         )

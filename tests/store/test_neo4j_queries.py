@@ -79,6 +79,19 @@ def test_queries_start_from_an_index_or_the_counts_that_the_database_keeps(
     ] == [] or name == "counts"
 
 
+def test_the_drawing_of_a_ring_says_what_is_cut(store: Neo4jStore, client: Client) -> None:
+    def drawn(**changes: int) -> tuple[str, int]:
+        columns, rows = client.table(*saved.statement_of("draw-ring", {"ring_id": "ring-1", **changes}))
+        (said,) = {row[columns.index("shown")] for row in rows}
+        return said, len(rows)
+
+    assert drawn() == ("3 of 3 members, 2 of 2 items, 1 of 1 devices and the like that these share", 2 + 6)
+    assert drawn(max_members=1) == (
+        "1 of 3 members, 2 of 2 items, 0 of 0 devices and the like that these share",
+        2,
+    )
+
+
 @pytest.mark.parametrize("text", ["it's", "\\u0027", "back\\slash", "two\nlines", "\u202e", "🛒 x"])
 def test_literals_read_back(store: Neo4jStore, client: Client, text: str) -> None:
     assert client.rows(f"RETURN {text_literal(text)} AS text") == [{"text": text}]

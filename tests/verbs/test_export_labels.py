@@ -20,7 +20,7 @@ from graphdet.reports.labels_out import LABEL_FORMS
 from graphdet.rings.finding import Explanation, Reason, RingFinding, RingMember, ring_tables
 from graphdet.store import open_store
 from graphdet.verbs.export_labels import accused, export_labels
-from tests.cli.command_line import assert_one_clear_message, inside, small_log, url_of
+from tests.cli.command_line import assert_one_clear_message, inside, url_of
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 SCHEMAS = {
@@ -49,8 +49,6 @@ def ring(ring_id: str, members: dict[str, str], flagged: bool = True) -> RingFin
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    log = small_log(tmp_path / "log.csv")
-    assert inside("ingest", log, "--config", "simulated", "--store", url_of(tmp_path)).returncode == 0
     target = open_store(url_of(tmp_path))
     one = dict.fromkeys(FIRM, "core") | {"bystander": "bystander", "chance": "chance", "both": "bystander"}
     rings = [
