@@ -188,7 +188,7 @@ def _rows(ids: pa.Array, wanted: list[str]) -> Int:
 
 N_GROUPS = 199  # so that the smallest p-value is a round 0.005
 MOST_DRAWN = 200_000  # accounts drawn for one ring; a huge one gets fewer groups
-LEAST_GROUPS = 40
+FEWEST_GROUPS = 40
 _AT_ONCE = 200_000  # accounts drawn before their acts are looked up: bounded memory
 _NEAREST = 25  # an account is matched with one of at least so many
 
@@ -279,7 +279,7 @@ def matched_null(
     pool = pool[np.argsort(np.minimum(degree[pool], 65_535).astype(np.uint16), kind="stable")]
     if len(pool) < len(users):
         return Matched(observed, np.zeros(0, np.int64))
-    n_groups = int(np.clip(MOST_DRAWN // max(len(users), 1), LEAST_GROUPS, N_GROUPS))
+    n_groups = int(np.clip(MOST_DRAWN // max(len(users), 1), FEWEST_GROUPS, N_GROUPS))
     drawn = pool[_draw(degree[pool], degree[users], n_groups, np.random.default_rng(seed))]
     parts = np.array_split(drawn, max(1, drawn.size // _AT_ONCE))
     return Matched(observed, np.concatenate([_best(within, part, len(items)) for part in parts]))

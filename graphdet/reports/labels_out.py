@@ -26,7 +26,7 @@ _NO_LONGER = {
     "text": "The account was labelled before and is not flagged any more.",
 }
 _STIX_SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:graphdet:stix")
-Document = dict[str, Any]
+StixObject = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class LabelSheet:
     removed: Sequence[str]
     made_at: datetime
     expires_at: datetime
-    earlier: Mapping[str, Document]
+    earlier: Mapping[str, StixObject]
 
 
 def label_events(sheet: LabelSheet) -> str:
@@ -87,7 +87,7 @@ def label_events(sheet: LabelSheet) -> str:
     return "".join(_json(line) + "\n" for line in lines)
 
 
-def _event(user_id: str, status: str, sheet: LabelSheet) -> Document:
+def _event(user_id: str, status: str, sheet: LabelSheet) -> StixObject:
     return {
         "schema": "graphdet.label_event/1",
         "entity": {"type": _ENTITY_TYPE, "id": user_id},
@@ -118,7 +118,7 @@ def label_decisions(sheet: LabelSheet) -> str:
     return _json(whole, indent=1) + "\n"
 
 
-def _decision(one: LabelledAccount, sheet: LabelSheet) -> Document:
+def _decision(one: LabelledAccount, sheet: LabelSheet) -> StixObject:
     score = round(100 * one.score)
     by_ring = min(score, round(100 * (one.membership or 0.0)))
     why = _sentences(one)
@@ -142,7 +142,7 @@ def _decision(one: LabelledAccount, sheet: LabelSheet) -> Document:
     }
 
 
-def _rule(name: str, description: str, modifier: int) -> Document:
+def _rule(name: str, description: str, modifier: int) -> StixObject:
     return {"name": name, "description": description, "outcome": "hit", "score_modifier": modifier}
 
 
@@ -153,7 +153,7 @@ def label_bundle(sheet: LabelSheet) -> str:
     """
     now = _time(sheet.made_at)
     who = f"identity--{uuid.uuid5(_STIX_SPACE, 'graphdet')}"
-    objects: list[Document] = [
+    objects: list[StixObject] = [
         _stix("identity", who, now, sheet)
         | {"name": "graphdet", "identity_class": "system", "description": f"graphdet {__version__}"}
     ]
@@ -185,7 +185,7 @@ def label_bundle(sheet: LabelSheet) -> str:
     return _json(bundle, indent=1) + "\n"
 
 
-def _stix(kind: str, name: str, now: str, sheet: LabelSheet) -> Document:
+def _stix(kind: str, name: str, now: str, sheet: LabelSheet) -> StixObject:
     created = sheet.earlier.get(name, {}).get("created", now)
     return {"type": kind, "spec_version": "2.1", "id": name, "created": created, "modified": now}
 
@@ -232,7 +232,7 @@ LABEL_FORMS: Mapping[str, Callable[[LabelSheet], str]] = {
 }
 
 
-def labelled_before(path: Path, form: str) -> tuple[list[str], dict[str, Document]]:
+def labelled_before(path: Path, form: str) -> tuple[list[str], dict[str, StixObject]]:
     """The accounts that a file of an earlier time labelled, in its order, and of a STIX bundle its objects by id.
 
     Raises:
@@ -254,23 +254,23 @@ def labelled_before(path: Path, form: str) -> tuple[list[str], dict[str, Documen
         ) from None
 
 
-def _events_before(text: str) -> tuple[list[str], dict[str, Document]]:
+def _events_before(text: str) -> tuple[list[str], dict[str, StixObject]]:
     events = [json.loads(line) for line in text.splitlines() if line.strip()]
     return [one["entity"]["id"] for one in events if one["status"] == _ADDED], {}
 
 
-def _decisions_before(text: str) -> tuple[list[str], dict[str, Document]]:
+def _decisions_before(text: str) -> tuple[list[str], dict[str, StixObject]]:
     decisions = json.loads(text)["decisions"]
     return [one["trigger_object"]["object_id"] for one in decisions if one["outcome"] != "approve"], {}
 
 
-def _bundle_before(text: str) -> tuple[list[str], dict[str, Document]]:
+def _bundle_before(text: str) -> tuple[list[str], dict[str, StixObject]]:
     objects = {one["id"]: one for one in json.loads(text)["objects"]}
     live = [one for one in objects.values() if one["type"] == "indicator" and not one.get("revoked")]
     return [one["name"].removeprefix("Account ") for one in live], objects
 
 
-def _list_before(text: str) -> tuple[list[str], dict[str, Document]]:
+def _list_before(text: str) -> tuple[list[str], dict[str, StixObject]]:
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     if not text.startswith(",".join(ACCOUNT_COLUMNS)):
         raise ValueError
