@@ -239,3 +239,9 @@ class LiveStore(Store, Protocol):
 
     def alerts(self, after: int = 0) -> pa.Table:
         """The alerts of the outbox (schema.ALERT_COLUMNS) with seq > after, the oldest first."""
+
+    def add_answers(self, given: Mapping[str, str], most: int) -> None:
+        """Keep answers to callers under their keys, and forget all but the newest `most`."""
+
+    def answers(self, keys: Sequence[str]) -> dict[str, str]:
+        """The answers that are kept under some keys."""

@@ -1,7 +1,9 @@
 """graphdet watch: follow a log that grows."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +11,9 @@ from graphdet.cli import options
 from graphdet.cli.guard import guarded, say
 from graphdet.errors import UsageError
 from graphdet.units import DAY_MS, HOUR_MS
+
+if TYPE_CHECKING:
+    from graphdet.verbs.watch import WatchRequest
 
 _SPANS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": HOUR_MS, "d": DAY_MS}
 
@@ -40,24 +45,26 @@ _Source = Annotated[
     ),
 ]
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for rejects.csv and dead letters.")]
-_Window = Annotated[str, typer.Option("--window", metavar="SPAN", help="How far back rings are looked for.")]
-_MostEvents = Annotated[
+WindowSpan = Annotated[
+    str, typer.Option("--window", metavar="SPAN", help="How far back rings are looked for.")
+]
+MostEvents = Annotated[
     int,
     typer.Option("--most-events", metavar="N", help="Look at the newest N events of the window only.", min=1),
 ]
-_Lateness = Annotated[
+LatenessSpan = Annotated[
     str,
     typer.Option("--lateness", metavar="SPAN", help="How much older than the newest an event may be."),
 ]
-_LookRows = Annotated[
+LookRows = Annotated[
     int, typer.Option("--look-rows", metavar="N", help="Look for rings after N new events …", min=1)
 ]
-_LookEvery = Annotated[str, typer.Option("--look-every", metavar="SPAN", help="… or after so long with any.")]
+LookEvery = Annotated[str, typer.Option("--look-every", metavar="SPAN", help="… or after so long with any.")]
 _Once = Annotated[bool, typer.Option("--once", help="Take what is there, then stop.")]
 _UntilIdle = Annotated[
     str | None, typer.Option("--until-idle", metavar="SPAN", help="Stop after so long without a new line.")
 ]
-_Alert = Annotated[
+AlertTargets = Annotated[
     list[str] | None,
     typer.Option(
         "--alert",
@@ -66,22 +73,48 @@ _Alert = Annotated[
         "smtp://HOST:PORT?to=A&from=B, or env:NAME to read one of these from the environment.",
     ),
 ]
-_QuietHours = Annotated[
+QuietSpan = Annotated[
     str | None,
     typer.Option("--quiet", metavar="HH:MM-HH:MM", help="Hours (UTC) with alerts of high severity only."),
 ]
-_Least = Annotated[
+LeastSeverity = Annotated[
     str, typer.Option("--least", metavar="SEVERITY", help="Send no alerts below: low, medium, high.")
 ]
-_DryRunOption = Annotated[
+DryRunAlerts = Annotated[
     bool, typer.Option("--dry-run", help="Say which alerts would be sent, and send none.")
 ]
-_Model = Annotated[
+WatchModel = Annotated[
     Path | None,
     typer.Option(
         "--model", metavar="DIR", help="A trained model, which scores users too; without, the shipped judge."
     ),
 ]
+
+
+def watch_request(given: Mapping[str, Any]) -> "WatchRequest":
+    """How to watch, by the options that `watch` and `serve` share; given: their values by name.
+
+    Raises:
+        UsageError: one is out of range.
+    """
+    from graphdet.live.watching import LiveSettings
+    from graphdet.store import NEO4J_SCHEMES
+    from graphdet.verbs.watch import WatchRequest
+
+    if (given["store"] or "").partition(":")[0].lower() in NEO4J_SCHEMES:
+        raise UsageError(
+            "watching changes events, positions and alerts in one transaction, which needs a DuckDB store: "
+            "--store duckdb:PATH"
+        )
+    model = None if given["model"] is None else options.model_folder(given["model"])
+    live = LiveSettings(
+        span_ms(given["window"], "--window"), given["most_events"], span_ms(given["lateness"], "--lateness"),
+        options.check_fdr(given["fdr"]), given["seed"], model, given["device"].value,
+    )  # fmt: skip
+    return WatchRequest(
+        live, given["look_rows"], span_ms(given["look_every"], "--look-every") / 1000,
+        alerts=tuple(given["alert"] or ()), quiet=given["quiet"], least=given["least"], dry_run=given["dry_run"],
+    )  # fmt: skip
 
 
 @guarded
@@ -90,18 +123,18 @@ def watch_command(
     config: options.GivenConfig,
     out: _Out,
     store: options.StoreUrl = None,
-    window: _Window = "30d",
-    most_events: _MostEvents = 200_000,
-    lateness: _Lateness = "1h",
-    look_rows: _LookRows = 10_000,
-    look_every: _LookEvery = "10s",
+    window: WindowSpan = "30d",
+    most_events: MostEvents = 200_000,
+    lateness: LatenessSpan = "1h",
+    look_rows: LookRows = 10_000,
+    look_every: LookEvery = "10s",
     once: _Once = False,
     until_idle: _UntilIdle = None,
-    alert: _Alert = None,
-    quiet: _QuietHours = None,
-    least: _Least = "low",
-    dry_run: _DryRunOption = False,
-    model: _Model = None,
+    alert: AlertTargets = None,
+    quiet: QuietSpan = None,
+    least: LeastSeverity = "low",
+    dry_run: DryRunAlerts = False,
+    model: WatchModel = None,
     fdr: options.Fdr = None,
     seed: options.Seed = 0,
     device: options.DeviceName = options.Device.auto,
@@ -113,28 +146,16 @@ def watch_command(
     lost and nothing counted twice. Webhooks are signed with the key in GRAPHDET_ALERT_KEY."""
     from graphdet.cli import show
     from graphdet.config import load_config
-    from graphdet.live.watching import LiveSettings
-    from graphdet.store import NEO4J_SCHEMES
-    from graphdet.verbs.watch import WatchRequest, watch
+    from graphdet.verbs.watch import watch
 
     if json and "stdout" in (alert or ()):
         raise UsageError("--json and --alert stdout both write to standard output; send alerts to file:PATH")
-    if store and store.partition(":")[0].lower() in NEO4J_SCHEMES:
-        raise UsageError(
-            "watching changes events, positions and alerts in one transaction, which needs a DuckDB store: "
-            "--store duckdb:PATH"
-        )
-    settings = load_config(config)
-    folder = options.model_folder(model) if model is not None else None
-    live = LiveSettings(
-        span_ms(window, "--window"), most_events, span_ms(lateness, "--lateness"),
-        options.check_fdr(fdr), seed, folder, device.value,
+    request = replace(
+        watch_request(locals()), once=once,
+        until_idle_s=None if until_idle is None else span_ms(until_idle, "--until-idle") / 1000,
     )  # fmt: skip
-    idle_s = None if until_idle is None else span_ms(until_idle, "--until-idle") / 1000
-    look_s = span_ms(look_every, "--look-every") / 1000
-    request = WatchRequest(live, look_rows, look_s, once, idle_s, tuple(alert or ()), quiet, least, dry_run)
     with options.opened(store, create=True) as target:
-        found = watch(source, settings, target, out, request, say)
+        found = watch(source, load_config(config), target, out, request, say)
     used = f"{found['n_events']:,} of {found['n_rows']:,} rows used, {found['n_rejects']:,} rejected"
     if json:
         show.print_json(found)

@@ -3,14 +3,28 @@
 graphdet mcp: what an agent may ask.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from graphdet.cli import options
 from graphdet.cli.deciding import By, noted, who
 from graphdet.cli.guard import guarded, obeyed, say
+from graphdet.cli.live import (
+    AlertTargets,
+    DryRunAlerts,
+    LatenessSpan,
+    LeastSeverity,
+    LookEvery,
+    LookRows,
+    MostEvents,
+    QuietSpan,
+    WatchModel,
+    WindowSpan,
+    watch_request,
+)
 from graphdet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,19 +52,82 @@ def serve_command(
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="On which port.")] = PORT,
     keys: Keys = None,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="NAME", help="Take events too (POST /events), read by this config."),
+    ] = None,
+    watch: Annotated[
+        str | None, typer.Option("--watch", metavar="SOURCE", help="Follow SOURCE too, as watch does.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder for rejects.csv and dead letters.")
+    ] = None,
+    window: WindowSpan = "30d",
+    most_events: MostEvents = 200_000,
+    lateness: LatenessSpan = "1h",
+    look_rows: LookRows = 10_000,
+    look_every: LookEvery = "10s",
+    alert: AlertTargets = None,
+    quiet: QuietSpan = None,
+    least: LeastSeverity = "low",
+    dry_run: DryRunAlerts = False,
+    model: WatchModel = None,
+    fdr: options.Fdr = None,
+    seed: options.Seed = 0,
+    device: options.DeviceName = options.Device.auto,
 ) -> None:
     """Serve the findings of a store over HTTP: users, rings, verdicts, health, metrics, and the desk.
 
     A key is needed for everything but /health and /ready; graphdet keys add makes one. /openapi.json
-    describes the interface.
+    describes the interface. With --config and --out it takes events too, and keeps the findings current.
     """
     from graphdet.service.keys import KeyRing
     from graphdet.service.limits import Doors
 
+    given = locals()
+    if (config is None) != (out is None) or (watch is not None and config is None):
+        raise UsageError(
+            "taking events needs both --config and --out; --watch SOURCE follows a source beside"
+        )
     ring = KeyRing(_keys_file(keys))
     if not ring.valid():
         raise UsageError(f"{ring.path} has no keys yet; make one with: graphdet keys add NAME --scope read")
-    _serve(store, Doors(ring), host, port, f"Serving {store} on http://{host}:{port}; stop it with Ctrl-C.")
+    said = f"Serving {store} on http://{host}:{port}; stop it with Ctrl-C."
+    if config is None:
+        _serve(store, Doors(ring), host, port, said)
+    else:
+        _serve_live(given, Doors(ring), said)
+
+
+def _serve_live(given: Mapping[str, Any], doors: "Doors", said: str) -> None:
+    """Serve and watch in one process, on one store; given: the options of `serve` by name."""
+    from graphdet.config import load_config
+    from graphdet.service.app import serve
+    from graphdet.service.events import Watching
+    from graphdet.service.snapshot import Keeper
+    from graphdet.verbs.watch import Watcher
+
+    host, port, out = given["host"], given["port"], given["out"]
+    settings, request = load_config(given["config"]), watch_request(given)
+    _check_port(host, port)
+    with options.opened(given["store"], create=True) as store:
+        watcher = Watcher.open(given["watch"], settings, store, out, request, say)
+        watching = Watching(watcher)
+        server = serve(Keeper(given["store"], watcher), doors, host, port, watching=watching)
+
+        def stop() -> None:
+            server.should_exit = True
+
+        watching.ended = stop
+        watching.start()
+        print(said, flush=True)
+        try:
+            server.run()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            obeyed()
+            watching.stop()
 
 
 @guarded
@@ -118,7 +195,6 @@ def _serve(
     store: str | None, doors: "Doors", host: str, port: int, said: str, address: str | None = None
 ) -> None:
     """Check the store and the port, say where the service is, and answer until somebody stops it."""
-    import socket
     import threading
     import webbrowser
 
@@ -129,13 +205,7 @@ def _serve(
         pass  # a clear message where it is absent, busy or damaged
     keeper = Keeper(str(store))
     server = serve(keeper, doors, host, port)
-    try:
-        probe = socket.create_server((host, port))
-    except OSError as error:
-        raise UsageError(
-            f"{host}:{port} cannot be listened on ({error.strerror}); give another --port"
-        ) from error
-    probe.close()
+    _check_port(host, port)
     print(said, flush=True)
     if address is not None:
         threading.Timer(1.0, webbrowser.open, (address,)).start()
@@ -145,6 +215,18 @@ def _serve(
         pass
     finally:
         obeyed()
+
+
+def _check_port(host: str, port: int) -> None:
+    import socket
+
+    try:
+        probe = socket.create_server((host, port))
+    except OSError as error:
+        raise UsageError(
+            f"{host}:{port} cannot be listened on ({error.strerror}); give another --port"
+        ) from error
+    probe.close()
 
 
 def _keys_file(given: Path | None) -> Path:

@@ -116,7 +116,7 @@ class Courier:
     """
 
     def __init__(self, sink: Sink, rules: Rules, done: int) -> None:
-        self.sink, self.rules, self.done = sink, rules, done
+        self.sink, self.rules, self.done, self.n_sent = sink, rules, done, 0
         self.notes: Queue[str] = Queue()
         self._inbox: Queue[tuple[int, dict[str, Any]]] = Queue()
         self._asked = done
@@ -185,6 +185,7 @@ class Courier:
         for attempt in range(1, MOST_ATTEMPTS + 1):
             try:
                 self.sink.send(letter.alert)
+                self.n_sent += 1
                 return
             except Refused as error:
                 self._bury(letter, str(error))
@@ -251,6 +252,11 @@ class Delivery:
         alerts = [(int(row["seq"]), json.loads(row["alert"])) for row in rows]
         for courier in self.couriers.values():
             courier.take(alerts)
+
+    @property
+    def n_sent(self) -> int:
+        """How many alerts were taken, of all sinks."""
+        return sum(courier.n_sent for courier in self.couriers.values())
 
     @property
     def behind(self) -> int:

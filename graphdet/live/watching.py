@@ -24,7 +24,7 @@ more than `lateness_ms` behind the newest are put aside as too late, with the re
 import json
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -184,8 +184,15 @@ class Live:
         newest = self.state.newest_ms
         return None if newest is None else newest - self.settings.lateness_ms
 
-    def add(self, parts: Sequence[LogPart], positions: Mapping[str, Any] | None = None) -> CleanRows:
+    def add(
+        self,
+        parts: Sequence[LogPart],
+        positions: Mapping[str, Any] | None = None,
+        beside: Callable[[CleanRows], None] | None = None,
+    ) -> CleanRows:
         """Clean some lines and add them, with where their sources stand, in one transaction.
+
+        beside: writes to the store in the same transaction what goes with the rows.
 
         Raises:
             InputError: a part lacks a column that the config names; nothing was changed.
@@ -216,6 +223,8 @@ class Live:
                     source = Source(state.stream, names, state.n_rows, state.n_rejects)
                     self.store.append_log(tables, source)
                     self.store.add_open_rows(found.rows)
+                if beside is not None:
+                    beside(found)
                 self.store.set_meta(STATE, json.dumps(asdict(state)))
         self.state = state
         return found

@@ -7,7 +7,7 @@ cut here: they depend on what is still to come, and `open_tables` cuts them for 
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -48,7 +48,8 @@ class CleanRows:
 
     n_rows = n_clean + n_rejects + n_duplicates + n_filtered. rows: the typed fields (see fields.Fields) without those
     that only judge; n_late of the rejects came too late. first_ms, last_ms: of the clean rows, None where there is
-    none.
+    none. put_aside: of each row of rejects.csv the place of its part, its line and the reason. filtered: how many rows
+    of a part were, by its place.
     """
 
     rows: Frame
@@ -60,6 +61,8 @@ class CleanRows:
     n_late: int
     first_ms: int | None
     last_ms: int | None
+    put_aside: list[tuple[int, int, str]] = field(default_factory=list)
+    filtered: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,12 @@ def clean_parts(
     rows = materialise(bench, clean.select(**row), "clean")
     counted = rows.select(n=nw.len(), first=nw.col("at_ms").min(), last=nw.col("at_ms").max()).to_native()
     n_clean, first_ms, last_ms = counted.fetchall()[0]
-    n_filtered = count(bench, f"SELECT count(*) FROM ({_sql(judged)}) WHERE verdict = '{FILTERED}'")
+    filtered = dict(
+        bench.execute(
+            f"SELECT file_ix, count(*) FROM ({_sql(judged)}) WHERE verdict = '{FILTERED}' GROUP BY ALL"
+        ).fetchall()
+    )
+    put_aside = bench.execute(f"SELECT file_ix, line, reason FROM {found.table} ORDER BY ALL").fetchall()
     drop_working_tables(bench)
     return CleanRows(
         rows=rows,
@@ -121,10 +129,12 @@ def clean_parts(
         n_clean=n_clean,
         n_rejects=sum(n for reason, n in found.by_reason.items() if reason != DUPLICATE),
         n_duplicates=n_duplicates,
-        n_filtered=n_filtered,
+        n_filtered=sum(filtered.values()),
         n_late=found.by_reason.get(LATE, 0),
         first_ms=first_ms,
         last_ms=last_ms,
+        put_aside=put_aside,
+        filtered=filtered,
     )
 
 

@@ -55,13 +55,15 @@ def say_alive() -> dict[str, str]:
 
 @api_routes.get("/ready", tags=["service"])
 def say_ready(request: Request, response: Response) -> dict[str, Any]:
-    """Say whether the store can be read, and when it was; 503 where it cannot."""
+    """Say whether the store can be read, when it was, and what is not looked at yet; 503 where it cannot."""
     try:
         held = keeper_of(request).snapshot()
     except StoreError as error:
         response.status_code = 503
         return {"status": "unavailable", "error": str(error)}
-    return {"status": "ok", "read_at": held.read_at, "n_users": held.scores.num_rows}
+    answer = {"status": "ok", "read_at": held.read_at, "n_users": held.scores.num_rows}
+    watching = request.app.state.watching
+    return answer if watching is None else answer | watching.readiness()
 
 
 @api_routes.get("/metrics", tags=["service"])
@@ -72,10 +74,10 @@ def give_metrics(request: Request) -> Response:
 
 @api_routes.get("/users/{user_id:path}", tags=["findings"])
 def give_user(request: Request, user_id: Annotated[str, Path(max_length=10_000)]) -> dict[str, Any]:
-    """Give a user's score, the reasons and the rings it is in; 404 where the log has no such user."""
+    """Give a user's score, the reasons and the rings it is in; 404 where it has neither."""
     found = keeper_of(request).snapshot().user(user_id)
     if found is None:
-        raise HttpRefusal(404, "the log has no such user; ids are written as in the log")
+        raise HttpRefusal(404, "no user of this name has a score or a ring; ids are written as in the log")
     return dict(plain(found))
 
 

@@ -13,12 +13,13 @@ from starlette.exceptions import HTTPException
 from graphdet import __version__
 from graphdet.errors import GraphdetError, StoreBusy, StoreError, UsageError
 from graphdet.service import api, desk
+from graphdet.service.events import Watching, event_routes
 from graphdet.service.limits import Doors, Gate, Limits
 from graphdet.service.snapshot import Keeper
 
 
-def make_app(keeper: Keeper, doors: Doors, limits: Limits) -> FastAPI:
-    """Make the ASGI application of a store's service."""
+def make_app(keeper: Keeper, doors: Doors, limits: Limits, watching: Watching | None = None) -> FastAPI:
+    """Make the ASGI application of a store's service; with `watching` it takes events too."""
     app = FastAPI(
         title="graphdet",
         version=__version__,
@@ -28,7 +29,11 @@ def make_app(keeper: Keeper, doors: Doors, limits: Limits) -> FastAPI:
     )
     registry = CollectorRegistry()
     app.state.keeper, app.state.doors, app.state.registry = keeper, doors, registry
+    app.state.watching = watching
     app.include_router(api.api_routes)
+    if watching is not None:
+        app.include_router(event_routes)
+        registry.register(watching)
     app.include_router(desk.desk_routes)
     app.include_router(desk.session_routes)
     app.add_middleware(Gate, doors=doors, limits=limits, registry=registry)
@@ -77,8 +82,17 @@ def _answer(request: Request, status: int, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, status)
 
 
-def serve(keeper: Keeper, doors: Doors, host: str, port: int, limits: Limits | None = None) -> uvicorn.Server:
+def serve(
+    keeper: Keeper,
+    doors: Doors,
+    host: str,
+    port: int,
+    limits: Limits | None = None,
+    watching: Watching | None = None,
+) -> uvicorn.Server:
     """Make the server; `run` of it answers until SIGINT or SIGTERM, and finishes requests that have begun.
+
+    watching: whose events it takes; it is started and stopped by the caller.
 
     Raises:
         UsageError: others could reach it, and there are no keys.
@@ -91,7 +105,7 @@ def serve(keeper: Keeper, doors: Doors, host: str, port: int, limits: Limits | N
             f"{host} can be reached from other machines, and there are no keys yet; make one with: "
             "graphdet keys add NAME"
         )
-    app = make_app(keeper, doors, limits)
+    app = make_app(keeper, doors, limits, watching)
     config = uvicorn.Config(
         app, host=host, port=port, log_level="warning", access_log=False, server_header=False,
         timeout_keep_alive=15, limit_concurrency=200, h11_max_incomplete_event_size=64 * 1024,

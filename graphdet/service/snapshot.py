@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from graphdet.rings.leads import lead_table
 from graphdet.rings.membership import WEAK
 from graphdet.store import open_store
 from graphdet.tables import RingTables
+from graphdet.verbs.watch import Watcher
 
 LOOK_AGAIN_S = 1.0  # between two looks at whether somebody else wrote to the store
 REREAD_S = 10.0  # between two readings of a store that does not say when it changed
@@ -50,11 +51,13 @@ class Snapshot:
     pages: dict[str, RingData] = field(default_factory=dict)
 
     def user(self, user_id: str) -> Row | None:
-        """The scores of a user, with the rings that it is in; None where the log has no such user."""
+        """The scores of a user, with the rings that it is in; None where it has neither."""
         row = self.row_of.get(user_id)
-        if row is None:
+        if row is None and user_id not in self.rings_of:
             return None
-        found: Row = self.scores.slice(row, 1).to_pylist()[0]
+        found: Row = dict.fromkeys(self.scores.column_names) | {"user_id": user_id}  # no model scores users
+        if row is not None:
+            found = self.scores.slice(row, 1).to_pylist()[0]
         verdict = self.standing.of_user(user_id)
         return found | {
             "rings": self.rings_of.get(user_id, []),
@@ -117,31 +120,34 @@ def _by_ring(table: pa.Table, order: str) -> dict[str, list[Row]]:
 class Keeper:
     """Opens a store for as long as a reading or a decision takes, so that other commands can use it meanwhile.
 
-    url: of the store, which must be there.
+    url: of the store, which must be there. watcher: who holds the store open, to be used in turns; nobody else can
+    write to it then.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, watcher: Watcher | None = None) -> None:
         """Read the findings once.
 
         Raises:
             StoreError, InputError: the store cannot be opened or is damaged.
         """
-        self.url = url
-        self._lock = threading.RLock()
+        self.url, self.watcher = url, watcher
+        self._lock: AbstractContextManager[object] = threading.RLock() if watcher is None else watcher.turns
+        if watcher is not None:
+            watcher.looked = self.renew
         self._mark: object = None
         self._looked = 0.0
-        self._held = self._read()
+        self.renew()
 
     def snapshot(self) -> Snapshot:
         """The findings as last read; read again where the store has changed since."""
         now = time.monotonic()
-        if now - self._looked < LOOK_AGAIN_S:
+        if self.watcher is not None or now - self._looked < LOOK_AGAIN_S:
             return self._held
         with self._lock:
             self._looked = now
             if self._changed():
                 try:
-                    self._held = self._read()
+                    self.renew()
                 except StoreBusy:  # somebody writes to it: what was read last is shown until that is done
                     self._mark = None
         return self._held
@@ -154,14 +160,12 @@ class Keeper:
             StoreBusy: another process has held it for WAIT_S.
             StoreError: it cannot be reached.
         """
-        with self._lock:
-            store = _patient(self.url, read_only)
+        with self._lock, self._store(read_only) as store:
             try:
                 yield store
             finally:
-                store.close()
                 if not read_only:
-                    self._held = self._read()
+                    self._held = self._read(store)
 
     def ring(self, ring_id: str) -> RingData:
         """A ring with all that its page shows."""
@@ -177,6 +181,22 @@ class Keeper:
                     held.pages.pop(next(iter(held.pages)))
                 held.pages[ring_id] = known
         return known
+
+    def renew(self) -> None:
+        """Read the findings anew."""
+        with self._lock, self._store(read_only=True) as store:
+            self._held = self._read(store)
+
+    @contextmanager
+    def _store(self, read_only: bool) -> Iterator[Store]:
+        if self.watcher is not None:
+            yield self.watcher.live.store
+            return
+        store = _patient(self.url, read_only)
+        try:
+            yield store
+        finally:
+            store.close()
 
     def _changed(self) -> bool:
         mark = self._current_mark()
@@ -197,14 +217,10 @@ class Keeper:
             return tuple(marks)
         return int(time.monotonic() / REREAD_S)
 
-    def _read(self) -> Snapshot:
+    def _read(self, store: Store) -> Snapshot:
         mark = self._current_mark()
-        store = _patient(self.url, read_only=True)
-        try:
-            scores, rings, now = store.scores(), store.rings(), utc_now()
-            standing = standing_of(store).at(now)
-        finally:
-            store.close()
+        scores, rings, now = store.scores(), store.rings(), utc_now()
+        standing = standing_of(store).at(now)
         self._mark = mark
         users = scores["user_id"].to_pylist()
         leads = lead_table(rings)

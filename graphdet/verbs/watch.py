@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from graphdet.config import Config
@@ -12,6 +13,7 @@ from graphdet.files import make_folder
 from graphdet.live.alerts import SEVERITIES
 from graphdet.live.delivery import Delivery, DryRun, QuietHours, Rules
 from graphdet.live.feeds import Feed, open_feed
+from graphdet.live.inbox import Inbox, Turns, add_calls
 from graphdet.live.sinks import sink_of
 from graphdet.live.watching import Live, LiveSettings, LookResult
 from graphdet.ports import Store
@@ -70,25 +72,9 @@ def watch(
     Raises:
         GraphdetError and its children; what was committed stays, and starting again is safe.
     """
-    request = request or WatchRequest()
-    make_folder(out)
-    live = Live.open(store, config, out, request.live)
-    rules = Rules(
-        request.least, QuietHours.parse(request.quiet) if request.quiet else None, out / DEAD_LETTERS
-    )
-    sinks = [sink_of(target) for target in request.alerts]
-    feed = open_feed(source, config, live.position(source))
-    told = live.delivered()
-    last = live.alerts()["seq"].to_pylist()[-1:] or [0]
-    delivery = Delivery.to(
-        [DryRun(sink) for sink in sinks] if request.dry_run else sinks, rules, told, last[0]
-    )
-    try:
-        _Watch(live, feed, source, delivery, request, say).run()
-    finally:
-        delivery.stop()
-        feed.close()
-    state = live.state
+    watcher = Watcher.open(source, config, store, out, request, say)
+    watcher.run()
+    state, live = watcher.live.state, watcher.live
     names = ("n_rows", "n_events", "n_rejects", "n_duplicates", "n_filtered", "n_late", "newest_ms", "looks")
     found = live.findings().rings
     return {name: getattr(state, name) for name in names} | {
@@ -98,41 +84,106 @@ def watch(
 
 
 @dataclass
-class _Watch:
-    """The loop: read, add, look, send."""
+class Watcher:
+    """The loop: read, add, look, send.
+
+    inbox: calls of `graphdet serve`, whose rows are taken too; None where nobody calls. Whoever else uses the store
+    meanwhile does so in `turns`. looked: called in turn after every look. stop: ends the loop after what it is doing.
+    """
 
     live: Live
-    feed: Feed
-    source: str
+    feed: Feed | None
+    source: str | None
     delivery: Delivery
     request: WatchRequest
     say: Callable[[str], None]
+    inbox: Inbox | None = None
+    looked: Callable[[], None] = lambda: None
+    turns: Turns = field(default_factory=Turns)
+    stop: Event = field(default_factory=Event)
     looked_at: float = field(default_factory=time.monotonic)
     look_took: float = 0.0
     told_rejects: tuple[int, int] = (0, 0)  # rejects and late ones that were told
+    n_looks: int = 0  # since the start, and their seconds
+    looks_s: float = 0.0
+
+    @classmethod
+    def open(
+        cls,
+        source: str | None,
+        config: Config,
+        store: Store,
+        out: Path,
+        request: WatchRequest | None = None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> "Watcher":
+        """Go on where an earlier one stopped; `run` closes what is opened here. Without a source nothing is followed.
+
+        Raises:
+            GraphdetError and its children: the source, a target of alerts or the store cannot be used.
+        """
+        request = request or WatchRequest()
+        make_folder(out)
+        live = Live.open(store, config, out, request.live)
+        quiet = QuietHours.parse(request.quiet) if request.quiet else None
+        sinks = [sink_of(target) for target in request.alerts]
+        feed = None if source is None else open_feed(source, config, live.position(source))
+        last = live.alerts()["seq"].to_pylist()[-1:] or [0]
+        delivery = Delivery.to(
+            [DryRun(sink) for sink in sinks] if request.dry_run else sinks,
+            Rules(request.least, quiet, out / DEAD_LETTERS), live.delivered(), last[0],
+        )  # fmt: skip
+        return cls(live, feed, source, delivery, request, say)
 
     def run(self) -> None:
-        """Until the end of the source, or what the request calls the end."""
-        self.told_rejects = (self.live.state.n_rejects, self.live.state.n_late)
-        self._send()
+        """Until the end of the source, or what the request calls the end, or `stop`."""
+        try:
+            self._follow()
+        finally:
+            self.delivery.stop()
+            if self.feed is not None:
+                self.feed.close()
+
+    def _follow(self) -> None:
+        with self.turns:
+            self.told_rejects = (self.live.state.n_rejects, self.live.state.n_late)
+            self._send()
         heard = time.monotonic()
-        while True:
-            parts = self.feed.read(final=self.request.once)
-            if parts:
-                self.live.add(parts, {self.source: self.feed.position()})
+        while not self.stop.is_set():
+            if self._take():
                 heard = time.monotonic()
-            if self._due():
-                self._look()
-            self._report()
-            if not parts:
-                if self.request.once or self.feed.ended or self._idle_since(heard):
-                    break
+            elif self._over() or self._idle_since(heard):
+                break
+            elif self.inbox is not None:
+                self.inbox.wait(SLEEP_S)
+            else:
                 time.sleep(SLEEP_S)
-        if self.live.state.since_look or not self.live.state.looks:
-            self._look()
-        if not self.delivery.settle(SETTLE_S):
+            with self.turns:
+                if self._due():
+                    self._look()
+                self._report()
+        if not self.stop.is_set() and (self.live.state.since_look or not self.live.state.looks):
+            with self.turns:
+                self._look()
+        if not self.delivery.settle(0.0 if self.stop.is_set() else SETTLE_S):
             self.say("Some alerts are not delivered yet; they are sent when watching goes on.")
-        self._report()
+        with self.turns:
+            self._report()
+
+    def _take(self) -> bool:
+        """Add what has come; whether anything has."""
+        parts = [] if self.feed is None else self.feed.read(final=self.request.once)
+        calls = [] if self.inbox is None else self.inbox.take()
+        with self.turns:
+            if calls:  # first, as somebody waits for the answer
+                add_calls(self.live, calls)
+            if parts and self.feed is not None and self.source is not None:
+                self.live.add(parts, {self.source: self.feed.position()})
+        return bool(parts or calls)
+
+    def _over(self) -> bool:
+        """Whether nothing can come any more."""
+        return self.inbox is None and (self.request.once or self.feed is None or self.feed.ended)
 
     def _due(self) -> bool:
         """Whether it is time to look; after a look as long a time passes as it took."""
@@ -149,7 +200,9 @@ class _Watch:
         found = self.live.look()
         self.looked_at, self.look_took = time.monotonic(), time.monotonic() - began
         self.say(_words(found) + self._put_aside())
+        self.n_looks, self.looks_s = self.n_looks + 1, self.looks_s + self.look_took
         self._send()
+        self.looked()
 
     def _send(self) -> None:
         if self.delivery.couriers:
@@ -168,9 +221,10 @@ class _Watch:
         done = self.delivery.done()
         if done and not self.request.dry_run and done != self.live.delivered():
             self.live.note_delivered(done)
-        for note in [*self.feed.notes, *self.delivery.notes()]:
+        notes = [] if self.feed is None else self.feed.notes
+        for note in [*notes, *self.delivery.notes()]:
             self.say(note)
-        self.feed.notes.clear()
+        notes.clear()
 
 
 def _words(found: LookResult) -> str:

@@ -1,4 +1,6 @@
-"""The tables of a log that grows: open rows and the outbox of alerts."""
+"""The tables of a log that grows: open rows, the outbox of alerts, answers to callers."""
+
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import narwhals as nw
@@ -44,6 +46,22 @@ def add_alerts(connection: duckdb.DuckDBPyConnection, alerts: pa.Table) -> None:
     last = connection.execute("SELECT coalesce(max(seq), 0) FROM alerts").fetchall()[0][0]
     numbers = pa.array(range(last + 1, last + 1 + alerts.num_rows), pa.int64())
     append_rows(connection, "alerts", schema.ALERT_COLUMNS, alerts.append_column("seq", numbers))
+
+
+def answers(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> dict[str, str]:
+    """The answers that are kept under some keys."""
+    found = connection.execute(
+        "SELECT key, answer FROM answers WHERE key IN (SELECT unnest(?))", [list(keys)]
+    )
+    return dict(found.fetchall())
+
+
+def add_answers(connection: duckdb.DuckDBPyConnection, given: Mapping[str, str], most: int) -> None:
+    """Keep answers under their keys, and forget all but the newest `most`."""
+    last = connection.execute("SELECT coalesce(max(seq), 0) FROM answers").fetchall()[0][0]
+    rows = [(last + 1 + place, key, answer) for place, (key, answer) in enumerate(given.items())]
+    connection.executemany("INSERT INTO answers VALUES (?, ?, ?)", rows)
+    connection.execute("DELETE FROM answers WHERE seq <= ?", [last + len(rows) - most])
 
 
 def _has_open_rows(connection: duckdb.DuckDBPyConnection) -> bool:

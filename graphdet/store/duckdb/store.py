@@ -304,6 +304,16 @@ class DuckDBStore:
         """The alerts of the outbox (schema.ALERT_COLUMNS) with seq > after, the oldest first."""
         return self._arrow(live.READ_ALERTS, {"after": after})
 
+    def add_answers(self, given: Mapping[str, str], most: int) -> None:
+        """Keep answers under their keys, and forget all but the newest `most`."""
+        with self._transaction("writing") as connection:
+            live.add_answers(connection, given, most)
+
+    def answers(self, keys: Sequence[str]) -> dict[str, str]:
+        """The answers that are kept under some keys."""
+        with duckdb_problem(self.path, "reading"):
+            return live.answers(self._connection, keys)
+
     # --- the audit log ------------------------------------------------------------------------------------
     def append_audit(self, drafts: Sequence[Draft]) -> Head:
         """Add entries to the audit log, all or none.

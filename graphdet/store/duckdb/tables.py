@@ -110,6 +110,7 @@ LATER_TABLES = {
     },
     "audit_head": {"count": "BIGINT NOT NULL", "hash": "VARCHAR NOT NULL"},
     "alerts": {"seq": "BIGINT NOT NULL", **dict.fromkeys(schema.ALERT_COLUMNS[1:], "VARCHAR")},
+    "answers": {"seq": "BIGINT NOT NULL", "key": "VARCHAR NOT NULL", "answer": "VARCHAR NOT NULL"},
 }
 OPEN_ROWS = "open_rows"  # cleaned rows of a log that grows; made with the first ones, with their columns
 # fsum (Kahan) and rounding because the order in which threads add is not fixed, and the same log must give
