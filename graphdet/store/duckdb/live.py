@@ -48,7 +48,7 @@ def add_alerts(connection: duckdb.DuckDBPyConnection, alerts: pa.Table) -> None:
     append_rows(connection, "alerts", schema.ALERT_COLUMNS, alerts.append_column("seq", numbers))
 
 
-def answers(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> dict[str, str]:
+def kept_answers(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> dict[str, str]:
     """The answers that are kept under some keys."""
     found = connection.execute(
         "SELECT key, answer FROM answers WHERE key IN (SELECT unnest(?))", [list(keys)]

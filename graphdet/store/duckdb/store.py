@@ -312,7 +312,7 @@ class DuckDBStore:
     def answers(self, keys: Sequence[str]) -> dict[str, str]:
         """The answers that are kept under some keys."""
         with duckdb_problem(self.path, "reading"):
-            return live.answers(self._connection, keys)
+            return live.kept_answers(self._connection, keys)
 
     # --- the audit log ------------------------------------------------------------------------------------
     def append_audit(self, drafts: Sequence[Draft]) -> Head:
