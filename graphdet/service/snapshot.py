@@ -185,7 +185,9 @@ class Keeper:
     def renew(self) -> None:
         """Read the findings anew."""
         with self._lock, self._store(read_only=True) as store:
-            self._held = self._read(store)
+            held = self._read(store)
+            _ = held.findings, held.rings_of  # now, so that no request waits for them
+            self._held = held
 
     @contextmanager
     def _store(self, read_only: bool) -> Iterator[Store]:
