@@ -5,13 +5,19 @@ import json
 import math
 import os
 import re
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+from numpy.typing import NDArray
+
 from graphdet.errors import GraphdetError
 
+_LEFT = re.compile(r"\..*\.(\d+)\.tmp(\.wal)?$")  # what `beside` calls a file that is being written
+_swept: set[Path] = set()  # folders in which this process has looked for those of dead ones
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
@@ -50,23 +56,67 @@ def make_folder(path: Path) -> None:
 
 
 @contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """Give a passing name in the folder of `path`, under which nothing is; at the end nothing is there again.
+
+    What dead processes left under such names in this folder is removed, once a process.
+
+    Raises:
+        GraphdetError: the folder cannot be made.
+    """
+    make_folder(path.parent)
+    if path.parent not in _swept:
+        _swept.add(path.parent)
+        _sweep(path.parent)
+    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what dead processes left half-written; what cannot be removed or seen stays."""
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            found = _LEFT.match(path.name)
+            if found and not psutil.pid_exists(int(found[1])):
+                with suppress(OSError):
+                    path.unlink()
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; move it onto `path` when the block ends well, else remove it.
 
-    A reader of `path` sees the old file or the whole new one, never half of it.
+    A reader of `path` sees the old file or the whole new one, never half of it. A link at `path` is replaced, never
+    followed. The file may be read and written by whom the umask says, whoever wrote it. A device or a pipe
+    (/dev/stdout) is no file to replace and is written to as it is.
 
     Raises:
         GraphdetError: the disk is full, the folder is not writable, …; `path` is as it was before.
     """
-    make_folder(path.parent)
-    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        if _is_stream(path):
+            yield path
+            return
+        with beside(path) as temporary:
+            with open(temporary, "xb") as made:
+                mode = stat.S_IMODE(os.fstat(made.fileno()).st_mode)
+            yield temporary
+            temporary.chmod(mode)  # some writers make files that only their owner may read
+            os.replace(temporary, path)
     except OSError as error:
         raise explain_os_error(error, path) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def _is_stream(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -77,6 +127,20 @@ def write_text(path: Path, text: str) -> Path:
     """
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as handle:
         handle.write(text)
+    return path
+
+
+def write_tensors(path: Path, tensors: dict[str, NDArray[Any]]) -> Path:
+    """Write arrays by name as one safetensors file.
+
+    Raises:
+        GraphdetError: as `replacing`.
+    """
+    from safetensors.numpy import save
+
+    # Its own writing to a file leaves another passing file behind when it is killed.
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(tensors))
     return path
 
 

@@ -20,7 +20,7 @@ from graphdet.reports.csv_tables import RING_ORDER, SUSPECT_ORDER
 from graphdet.reports.gather import gather_rings
 from graphdet.rings.finding import Reason
 from graphdet.rings.leads import lead_table
-from graphdet.store import open_store
+from graphdet.store import opened_store
 from graphdet.tables import RingTables
 from graphdet.verbs.report import RUN_INFO
 from graphdet.words import iso, plural
@@ -358,11 +358,8 @@ class Evaluation:
 @contextmanager
 def opened(url: str) -> Iterator[Store]:
     """A store for reading, closed at the end of the block: a DuckDB file is then free for whoever writes next."""
-    store = open_store(url, read_only=True)
-    try:
+    with opened_store(url, read_only=True) as store:
         yield store
-    finally:
-        store.close()
 
 
 def to_pandas(table: pa.Table, *times: str) -> pd.DataFrame:

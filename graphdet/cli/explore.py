@@ -80,7 +80,10 @@ def _ask(question: str, best: str, allowed: Sequence[str]) -> str:
 @guarded
 def eda_command(
     logs: options.Logs,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the page, JSON and tables.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", readable=False, metavar="DIR", help="Folder for the page, JSON and tables."),
+    ],
     config: options.ConfigName = None,
     labels: options.LabelFileOption = None,
     seed: options.Seed = 0,
@@ -111,7 +114,10 @@ def eda_command(
 @guarded
 def power_command(
     logs: options.Logs,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the page, table and JSON.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", readable=False, metavar="DIR", help="Folder for the page, table and JSON."),
+    ],
     config: options.ConfigName = None,
     store: options.StoreUrl = None,
     fdr: options.Fdr = None,

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import functools
+import io
 import os
 import signal
 import sys
@@ -118,6 +119,9 @@ def explain_failure(error: BaseException) -> int | None:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         say("Error: no space left on the disk; free some space and run again")
         return 1
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        say("Error: the output would be larger than this process may write (see ulimit -f)")
+        return 1
     say(
         f"Error: something went wrong inside graphdet ({name}: {_first_line(error)}). "
         f"Details are in {_details(error)}; please report it with them."
@@ -189,6 +193,18 @@ def _quiet(unraisable: "sys.UnraisableHookArgs") -> None:
     """Print no traceback of a signal that fell where Python cannot raise; it will be sent again."""
     if not isinstance(unraisable.exc_value, _Asked):
         sys.__unraisablehook__(unraisable)
+
+
+def buffer_stdout() -> None:
+    """Where Python was told to buffer nothing (PYTHONUNBUFFERED), buffer all the same.
+
+    It does not look then at how much was written, and what a limit cuts off is lost without an error.
+    """
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase):
+        buffered = io.BufferedWriter(raw)
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        sys.stdout = io.TextIOWrapper(buffered, encoding=encoding, errors=errors, line_buffering=True)
 
 
 def catch_signals() -> None:

@@ -39,7 +39,9 @@ def evaluate_command(
         Path,
         typer.Option("--labels", metavar="FILE", help="CSV of the same ids and label (1 fraud, 0 clean)."),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the page and the JSON.")],
+    out: Annotated[
+        Path, typer.Option("--out", readable=False, metavar="DIR", help="Folder for the page and the JSON.")
+    ],
     by: Annotated[
         str | None, typer.Option("--by", metavar="COLUMN", help="Figures for each value of a column too.")
     ] = None,
@@ -159,7 +161,10 @@ class Learner(StrEnum):
 def tune_command(
     labels: Annotated[Path, typer.Option("--labels", metavar="FILE", help="Labels, as for graphdet train.")],
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for trials, page and best settings.")
+        Path,
+        typer.Option(
+            "--out", readable=False, metavar="DIR", help="Folder for trials, page and best settings."
+        ),
     ],
     store: options.StoreUrl = None,
     learner: Annotated[
@@ -238,7 +243,9 @@ def suggest_command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Write them as a labels file to be filled in (CSV)."),
+        typer.Option(
+            "--out", readable=False, metavar="FILE", help="Write them as a labels file to be filled in (CSV)."
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:

@@ -50,7 +50,8 @@ def suspects(
 @guarded
 def leads(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="The folder of a run; or give --store.")
+        Path | None,
+        typer.Argument(readable=False, metavar="[DIR]", help="The folder of a run; or give --store."),
     ] = None,
     store: options.StoreUrl = None,
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many, the strongest.")] = 20,
@@ -145,7 +146,8 @@ def scoreboard_command(
         Path, typer.Option("--truth", metavar="FILE", help="truth.csv, as graphdet simulate writes it.")
     ],
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="The folder of a run; or give --store.")
+        Path | None,
+        typer.Argument(readable=False, metavar="[DIR]", help="The folder of a run; or give --store."),
     ] = None,
     store: options.StoreUrl = None,
     json: options.Json = False,
@@ -259,7 +261,9 @@ def items_command(
     store: options.StoreUrl = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Write items.csv and item_accounts.csv here."),
+        typer.Option(
+            "--out", readable=False, metavar="DIR", help="Write items.csv and item_accounts.csv here."
+        ),
     ] = None,
     fdr: options.Fdr = None,
     json: options.Json = False,

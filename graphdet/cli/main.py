@@ -26,7 +26,7 @@ from graphdet.cli import (
     simulated,
     verbs,
 )
-from graphdet.cli.guard import catch_signals, explain_failure
+from graphdet.cli.guard import buffer_stdout, catch_signals, explain_failure
 
 
 def _first_sentence(text: str) -> str:
@@ -171,6 +171,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         write_anywhere(stream)
     catch_signals()
+    buffer_stdout()
     # What a command makes it keeps to its end; looking for cycles in it took a fifth of a report's time.
     gc.set_threshold(200_000, 20, 50)
     try:

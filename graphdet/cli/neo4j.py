@@ -129,7 +129,7 @@ def status_command(home: HomeFolder = None, json: options.Json = False) -> None:
 @app.command("favourites")
 @guarded
 def favourites_command(
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The zip to write.")],
+    out: Annotated[Path, typer.Option("--out", readable=False, metavar="FILE", help="The zip to write.")],
     json: options.Json = False,
 ) -> None:
     """Write the saved queries as a zip of favourites: drop it on Neo4j Browser."""
@@ -146,7 +146,9 @@ def favourites_command(
 @app.command()
 @guarded
 def style(
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The .grass file to write.")],
+    out: Annotated[
+        Path, typer.Option("--out", readable=False, metavar="FILE", help="The .grass file to write.")
+    ],
     json: options.Json = False,
 ) -> None:
     """Write the style of the drawings as a .grass file: drop it on Neo4j Browser.

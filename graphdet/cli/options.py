@@ -11,7 +11,6 @@ from graphdet.errors import UsageError
 from graphdet.evaluation.flag_rule import DEFAULT_FDR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from graphdet.config import Config
@@ -193,24 +192,13 @@ def opened(
         UsageError: no store was named, or there is none at the path.
         StoreError, StoreBusy, InputError: it cannot be opened.
     """
-    from contextlib import contextmanager
-
-    from graphdet.store import open_store
+    from graphdet.store import opened_store
 
     if not url:
         raise UsageError(
             f"name a store: --store duckdb:PATH or --store neo4j://HOST:PORT, or set {STORE_VARIABLE}"
         )
-
-    @contextmanager
-    def store() -> "Iterator[Store]":
-        found = open_store(url, read_only=read_only, create=create)
-        try:
-            yield found
-        finally:
-            found.close()
-
-    return store()
+    return opened_store(url, read_only=read_only, create=create)
 
 
 RawCsv = Annotated[

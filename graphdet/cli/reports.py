@@ -33,7 +33,8 @@ KeyFile = Annotated[
 @guarded
 def report_command(
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for the findings and the report.")
+        Path,
+        typer.Option("--out", readable=False, metavar="DIR", help="Folder for the findings and the report."),
     ],
     ring: Annotated[
         list[str] | None,

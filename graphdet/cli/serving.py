@@ -18,7 +18,9 @@ from graphdet.serving.packing import Form, Precision
 @guarded
 def export_command(
     model: options.ModelDir,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the exported model.")],
+    out: Annotated[
+        Path, typer.Option("--out", readable=False, metavar="DIR", help="Folder for the exported model.")
+    ],
     form: Annotated[
         Form,
         typer.Option(

@@ -51,7 +51,10 @@ def simulate_command(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", metavar="FILE", help="The log: .parquet, .csv, .csv.gz or .jsonl; truth beside it."
+            "--out",
+            readable=False,
+            metavar="FILE",
+            help="The log: .parquet, .csv, .csv.gz or .jsonl; truth beside it.",
         ),
     ],
     n_users: Annotated[int, typer.Option("--users", min=1, help="Organic users.")] = 20_000,

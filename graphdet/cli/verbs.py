@@ -21,7 +21,8 @@ TOP_PRINTED = 20  # suspects and rings that are printed at the end
 def run_command(
     logs: options.Logs,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for the findings and the report.")
+        Path,
+        typer.Option("--out", readable=False, metavar="DIR", help="Folder for the findings and the report."),
     ],
     config: options.ConfigName = None,
     store: options.StoreUrl = None,
@@ -111,7 +112,12 @@ def ingest_command(
     store: options.StoreUrl = None,
     rejects: Annotated[
         Path | None,
-        typer.Option("--rejects", metavar="FILE", help="Write rows that cannot be used here, with reasons."),
+        typer.Option(
+            "--rejects",
+            readable=False,
+            metavar="FILE",
+            help="Write rows that cannot be used here, with reasons.",
+        ),
     ] = None,
     import_files: Annotated[
         Path | None,

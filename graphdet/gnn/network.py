@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from graphdet.clustering.centres import NormalScores
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.evaluation.fold_models import NO_FOLD, own_fold_or_mean
+from graphdet.files import write_tensors, write_text
 from graphdet.gnn.inputs import partner_count_input, propagate
 from graphdet.gnn.layers import RingNet
 from graphdet.gnn.pyg import HeteroData
@@ -102,7 +103,7 @@ class TrainedGnn:
             GraphdetError: the folder cannot be written.
         """
         tensors = {
-            f"{k}.{name}": value.detach().cpu().contiguous()
+            f"{k}.{name}": value.detach().cpu().contiguous().numpy()
             for k, net in enumerate(self.members)
             for name, value in net.state_dict().items()
         }
@@ -120,9 +121,9 @@ class TrainedGnn:
         }
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, directory / _WEIGHTS)
-            (directory / _DOCUMENT).write_text(json.dumps(document, sort_keys=True), encoding="utf-8")
-        except (OSError, SafetensorError) as error:
+            write_tensors(directory / _WEIGHTS, tensors)
+            write_text(directory / _DOCUMENT, json.dumps(document, sort_keys=True))
+        except OSError as error:
             raise GraphdetError(f"cannot write the model to {directory}: {error}") from error
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from graphdet.arrays import Float
 from graphdet.errors import GraphdetError
+from graphdet.files import write_tensors, write_text
 
 N_FOLDS = 2
 N_SEEDS = 3  # networks per fold, averaged
@@ -69,8 +70,8 @@ class RingJudge:
             "mean": self.mean.tolist(),
             "scale": self.scale.tolist(),
         }
-        save_file(weights, directory / "ring_judge.safetensors")
-        (directory / "ring_judge.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        write_tensors(directory / "ring_judge.safetensors", weights)
+        write_text(directory / "ring_judge.json", json.dumps(about, indent=1) + "\n")
 
     @classmethod
     def load(cls, directory: Path) -> "RingJudge":

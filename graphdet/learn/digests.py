@@ -7,8 +7,11 @@ MODEL_DIGEST = "model_digest"  # meta key, and key of run.json
 
 
 def model_digest(directory: Path) -> str | None:
-    """Digest a model's files, their names and bytes (SHA-256, hex); None where there is no model."""
-    files = sorted(path for path in directory.glob("*") if path.is_file())
+    """Digest a model's files, their names and bytes (SHA-256, hex); None where there is no model.
+
+    What a killed writer left, under a hidden name, is none of them.
+    """
+    files = sorted(path for path in directory.glob("[!.]*") if path.is_file())
     if not files:
         return None
     digest = hashlib.sha256()

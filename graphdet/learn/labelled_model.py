@@ -20,9 +20,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from graphdet.errors import GraphdetError, InputError
+from graphdet.files import write_tensors, write_text
 from graphdet.learn.labelled_sheets import Sheet
 from graphdet.schema import LABELLED_KINDS
 from graphdet.scores.labelled import LabelledModel
@@ -92,12 +93,12 @@ class KeptModel:
         }
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            save_file(
-                {k: np.ascontiguousarray(v) for k, v in arrays.items()},
+            write_tensors(
                 _path(directory, self.kind, "safetensors"),
+                {k: np.ascontiguousarray(v) for k, v in arrays.items()},
             )
             text = json.dumps(document, ensure_ascii=False)
-            _path(directory, self.kind, "json").write_text(text + "\n", encoding="utf-8")
+            write_text(_path(directory, self.kind, "json"), text + "\n")
         except OSError as error:
             raise GraphdetError(f"the model cannot be written to {directory}: {error.strerror}") from error
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphdet.errors import GraphdetError
+from graphdet.files import write_text
 from graphdet.scores.fused import Fusion
 from graphdet.scores.unsupervised import Clusters, Density
 
@@ -38,7 +39,7 @@ class Scorers:
             document["trees"] = USER_TREES
         if not self.has_network:
             document["network"] = None
-        (directory / SCORERS).write_text(json.dumps(document) + "\n", encoding="utf-8")
+        write_text(directory / SCORERS, json.dumps(document) + "\n")
 
 
 def load_scorers(directory: Path) -> Scorers:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from graphdet.arrays import Float
 from graphdet.errors import GraphdetError, InputError, UsageError
@@ -32,6 +32,7 @@ from graphdet.features.neighbours import (
 )
 from graphdet.features.relations import NamedColumns, Relations
 from graphdet.features.text import user_text_features
+from graphdet.files import write_tensors, write_text
 from graphdet.learn.scorers import USER_TREES
 from graphdet.ports import GraphStore
 from graphdet.scores.trees import Trees, TreeSettings
@@ -158,9 +159,9 @@ class UserTrees:
             "names": list(self.names),
             "members": [member.text for member in self.members],
         }
-        (directory / USER_TREES).write_text(json.dumps(document) + "\n", encoding="utf-8")
+        write_text(directory / USER_TREES, json.dumps(document) + "\n")
         arrays: dict[str, NDArray[Any]] = {"key": self.known.key, "y": self.known.y, "fold": self.known.fold}
-        save_file(arrays, directory / ARRAYS)
+        write_tensors(directory / ARRAYS, arrays)
 
 
 def load_user_trees(directory: Path) -> UserTrees:

@@ -37,6 +37,7 @@ import narwhals as nw
 
 from graphdet.config import Config, iso_ms
 from graphdet.errors import GraphdetError, TooManyRejects
+from graphdet.files import replacing
 from graphdet.logs.fields import NUMBERS, Fields
 from graphdet.logs.raw import ROW, RawFile, first_words, fresh_name, literal
 from graphdet.logs.times import FACTORS_MS
@@ -263,14 +264,14 @@ def write_rejects(
     nothing = "SELECT 0 AS file_ix, 0 AS ix, '' AS file, 0 AS line, '' AS reason, '' AS row WHERE false"
     body = " UNION ALL ".join(parts) or nothing
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        bench.execute(
-            f"COPY (SELECT file, line, reason, row FROM ({body}) ORDER BY file_ix, ix)"
-            f" TO {literal(str(path))} (FORMAT csv, HEADER true)"
-        )
-    except (OSError, duckdb.IOException) as error:
+        with replacing(path) as temporary:
+            bench.execute(
+                f"COPY (SELECT file, line, reason, row FROM ({body}) ORDER BY file_ix, ix)"
+                f" TO {literal(str(temporary))} (FORMAT csv, HEADER true, USE_TMP_FILE false)"
+            )
+    except duckdb.IOException as error:
         raise GraphdetError(
-            f"{path}: cannot be written ({first_words(error)}); is there room and permission?"
+            f"cannot write {path}: {first_words(error)}; is there room and permission?"
         ) from error
 
 

@@ -1,5 +1,6 @@
 """What changed since the findings that were in the output folder before: new, gone, grown and shrunk rings."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -152,7 +153,9 @@ def keep_drift(out: Path, before: FindingsSummary | None, now: FindingsSummary) 
     """Give the drift that the report shows, and keep it as drift.json; None where there is nothing to compare with.
 
     The same findings again change nothing: what was told of the last different findings stays, so that a run that is
-    repeated into one folder writes the same bytes.
+    repeated into one folder writes the same bytes. The file says of which findings it tells and is written before them:
+    a run that was killed while it wrote them, and is repeated, compares with what was there before it, not with its own
+    half.
 
     Raises:
         GraphdetError: the file cannot be written.
@@ -161,11 +164,26 @@ def keep_drift(out: Path, before: FindingsSummary | None, now: FindingsSummary) 
     if before is None:
         path.unlink(missing_ok=True)
         return None
-    if before == now:
+    mine = _digest(now)
+    if before == now or _digest_in(path) == mine:
         return _read(path)
     drift = compare_findings(before, now)
-    write_json(path, {"schema": DRIFT_SCHEMA, **asdict(drift)})
+    write_json(path, {"schema": DRIFT_SCHEMA, **asdict(drift), "findings": mine})
     return drift
+
+
+def _digest(findings: FindingsSummary) -> str:
+    """SHA-256, hex, of flagged rings with their members and of suspects."""
+    rings = {ring_id: sorted(users) for ring_id, users in sorted(findings.rings.items())}
+    return hashlib.sha256(json.dumps([rings, sorted(findings.suspects)]).encode()).hexdigest()
+
+
+def _digest_in(path: Path) -> str | None:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document.get("findings") if isinstance(document, dict) else None
 
 
 def _read(path: Path) -> Drift | None:

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from scipy.special import expit
 
 from graphdet.arrays import Float32
 from graphdet.errors import GraphdetError
 from graphdet.evaluation.fold_models import NO_FOLD, coarser_folds, models_of_row, own_fold_or_mean
+from graphdet.files import write_tensors, write_text
 from graphdet.serving.inputs import Layer, Scaling, TieTable
 from graphdet.serving.packing import Precision, pack, unpack
 
@@ -126,11 +127,8 @@ def write_network(network: Network, out: Path, precision: Precision) -> Network:
     packed = pack(flat, precision)
     document = {key: value for key, value in network.about.items() if key not in ("history", "format")}
     document |= {"format": EXPORTED, "weights": str(precision)}
-    try:
-        save_file(packed, out / WEIGHTS)
-    except SafetensorError as error:
-        raise GraphdetError(f"cannot write {out / WEIGHTS}: {error}") from error
-    (out / DOCUMENT).write_text(json.dumps(document, sort_keys=True) + "\n", encoding="utf-8")
+    write_tensors(out / WEIGHTS, packed)
+    write_text(out / DOCUMENT, json.dumps(document, sort_keys=True) + "\n")
     unpacked = unpack(packed)
     members = tuple(
         {name: unpacked[f"{k}.{name}"] for name in member} for k, member in enumerate(network.members)

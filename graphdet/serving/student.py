@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from graphdet.arrays import Float32
 from graphdet.errors import GraphdetError
+from graphdet.files import write_text
 from graphdet.scores.trees import Trees
 from graphdet.serving.inputs import AccountModel, Layer, Scaling, TieTable
 from graphdet.serving.network import load_network
@@ -54,7 +55,7 @@ class Student:
             "about": dict(self.about),
             "trees": self.trees.text,
         }
-        (directory / STUDENT).write_text(json.dumps(document) + "\n", encoding="utf-8")
+        write_text(directory / STUDENT, json.dumps(document) + "\n")
 
 
 def student_inputs(x: Float32, layer: Layer) -> Float32:

@@ -4,6 +4,8 @@
 with DuckDB never pays for the Neo4j driver.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -44,6 +46,26 @@ def open_store(url: str, *, read_only: bool = False, create: bool = True) -> Sto
     raise UsageError(f"{what} is not a store; give for example {URL_EXAMPLES}")
 
 
+@contextmanager
+def opened_store(url: str, *, read_only: bool = False, create: bool = True) -> Iterator[Store]:
+    """Open the store behind a URL, closed again at the end of the block.
+
+    Raises:
+        InputError: damage of its file was met in the block; other errors as `open_store`.
+    """
+    store = open_store(url, read_only=read_only, create=create)
+    try:
+        if store.url.startswith("duckdb:"):
+            from graphdet.store.duckdb.problems import damage_told
+
+            with damage_told(duckdb_path(store.url)):
+                yield store
+        else:
+            yield store
+    finally:
+        store.close()
+
+
 def duckdb_path(url: str) -> Path:
     """Take the path out of a `duckdb:` URL.
 
@@ -58,7 +80,7 @@ def duckdb_path(url: str) -> Path:
         raise UsageError(
             f"{url} has two slashes: write duckdb:///PATH for an absolute path, duckdb:PATH otherwise"
         )
-    path = rest[2:] if rest.startswith("///") else rest
+    path = "/" + rest.lstrip("/") if rest.startswith("///") else rest
     if not path.strip("/"):
         raise UsageError(f"{url} names no file; give for example {URL_EXAMPLES}")
     return Path(path)

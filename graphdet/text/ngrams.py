@@ -13,11 +13,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.preprocessing import normalize
 
 from graphdet.errors import GraphdetError
+from graphdet.files import write_tensors, write_text
 from graphdet.text.normal import NUMBER, clean, normalise
 
 NGRAMS_FORMAT = 1
@@ -65,8 +66,8 @@ class Ngrams:
         """Write ngrams.json and ngrams.safetensors."""
         folder.mkdir(parents=True, exist_ok=True)
         document = {"format": NGRAMS_FORMAT, **asdict(self.settings)}
-        (folder / _DOCUMENT).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        save_file({"rarity": self.rarity}, folder / _NUMBERS)
+        write_text(folder / _DOCUMENT, json.dumps(document, indent=1) + "\n")
+        write_tensors(folder / _NUMBERS, {"rarity": self.rarity})
 
     @classmethod
     def load(cls, folder: Path) -> "Ngrams":

@@ -15,7 +15,7 @@ import psutil
 
 from graphdet import __version__
 from graphdet.errors import GraphdetError
-from graphdet.store import local_server, open_store
+from graphdet.store import local_server, opened_store
 from graphdet.words import thousands
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -188,11 +188,8 @@ def _memory() -> DoctorCheck:
 
 def _store(url: str) -> DoctorCheck:
     try:
-        store = open_store(url, read_only=True)
-        try:
+        with opened_store(url, read_only=True) as store:
             counts = store.counts()
-        finally:
-            store.close()
     except GraphdetError as error:
         return DoctorCheck("store", FAIL, "cannot be used", str(error))
     return DoctorCheck("store", OK, ", ".join(f"{thousands(n)} {name}" for name, n in counts.items()))

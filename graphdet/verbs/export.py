@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from graphdet.errors import UsageError
-from graphdet.files import explain_os_error, make_folder
+from graphdet.files import explain_os_error, make_folder, replacing, write_text
 from graphdet.judge.model import RingJudge
 from graphdet.learn.digests import model_digest
 from graphdet.learn.scorers import USER_TREES, load_scorers
@@ -69,7 +69,8 @@ def export(
         else:
             written = write_network(network, out, precision)
             if form == Form.onnx:
-                (out / ONNX).write_bytes(to_onnx(network))
+                with replacing(out / ONNX) as temporary:
+                    temporary.write_bytes(to_onnx(network))
             if view is not None:
                 teacher = network.logits_of_all(view.x, view.ties)
                 loss = logit_loss(teacher, written.logits_of_all(view.x, view.ties))
@@ -82,7 +83,7 @@ def export(
             },
             "loss": loss,
         }
-        (out / EXPORT).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        write_text(out / EXPORT, json.dumps(document, indent=1) + "\n")
     except OSError as error:
         raise explain_os_error(error, out) from error
     progress.done()

@@ -14,7 +14,8 @@ from typing import Any
 
 from graphdet.config import Config, config_digest
 from graphdet.config.values import legible
-from graphdet.errors import ConfigError, GraphdetError
+from graphdet.errors import ConfigError
+from graphdet.files import write_text
 from graphdet.logs import CleanLog, read_log
 from graphdet.logs.files import LogDigest, LogFile, find_files, log_digest
 from graphdet.logs.frames import FRAME
@@ -290,11 +291,7 @@ def _merged(parts: Sequence[IngestResult], digest: str) -> IngestResult:
 
 
 def _write_empty(rejects: Path) -> None:
-    try:
-        rejects.parent.mkdir(parents=True, exist_ok=True)
-        rejects.write_text(REJECTS_HEADER, encoding="utf-8")
-    except OSError as error:
-        raise GraphdetError(f"cannot write {rejects}: {error.strerror}; check room and permission") from error
+    write_text(rejects, REJECTS_HEADER)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from graphdet.lab.power_words import (
 )
 from graphdet.progress import Progress, Silent
 from graphdet.reports.power_page import write_power_page
-from graphdet.store import open_store
+from graphdet.store import opened_store
 from graphdet.verbs.ingest import ingest
 
 LARGE_LOG_USERS = 100_000  # users, from which a copy holds as many campaigns as three of a small log
@@ -67,14 +67,11 @@ def power(
     request, progress = request or PowerRequest(), progress or Silent()
     fdr, seed = request.fdr, request.seed
     make_folder(out)
-    store = open_store(request.store_url or f"duckdb:///{(out / 'graph.duckdb').resolve()}")
-    try:
+    with opened_store(request.store_url or f"duckdb:///{(out / 'graph.duckdb').resolve()}") as store:
         ingest(store, paths, config, rejects=out / "rejects.csv", progress=progress)
         graph = read_graph(store, progress)
         copies = request.copies or (COPIES_LARGE if graph.n_users >= LARGE_LOG_USERS else COPIES_SMALL)
         trials = measure_power(graph, store.bench, fdr=fdr, copies=copies, seed=seed, progress=progress)
-    finally:
-        store.close()
     fields = grid(graph)
     mid = [trial for trial in trials if trial.popularity == "mid"]
     curve = Curve(mid)

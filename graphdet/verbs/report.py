@@ -251,7 +251,7 @@ def _findings(
         scores = hide_column(scores, "user_id", "user", asked.names)
         rings = hide_rings(rings, asked.names)
         labelled = {kind: hide_column(t, f"{kind}_id", kind, asked.names) for kind, t in labelled.items()}
-    before, now = of_folder(out), of_tables(scores, rings)
+    drift = keep_drift(out, of_folder(out), of_tables(scores, rings))
     written = write_tables(out, scores, rings, leads, labelled)
     if asked.raw_csv:
         write_tables(out / RAW, scores, rings, leads, labelled, form=CsvForm.raw)
@@ -263,7 +263,6 @@ def _findings(
     for kind in set(schema.LABELLED_KINDS) - set(labelled):
         for folder in (out, out / RAW):
             (folder / f"{kind}_scores.csv").unlink(missing_ok=True)
-    drift = keep_drift(out, before, now)
     page = overview(out, scores, rings, leads, info, drift, asked.names is not None)
     progress.done()
     return page

@@ -31,7 +31,7 @@ from graphdet.ports import CaseworkStore, GraphStore
 from graphdet.progress import Clock, Progress, Silent, Steps
 from graphdet.reports.run_facts import write_run_json
 from graphdet.rings.find import ring_candidates
-from graphdet.store import open_store
+from graphdet.store import opened_store
 from graphdet.tables import GraphArrays
 from graphdet.verbs.ingest import IngestResult, ingest
 from graphdet.verbs.report import RUN_INFO, Asked, report
@@ -122,8 +122,7 @@ def run(
         raise UsageError("--labels of users train a model, and --train never forbids it: give one of the two")
     make_folder(out)
     asked, progress = Asked(raw_csv=request.raw_csv), _in_steps(progress or Silent(), clock, request, given)
-    store = open_store(request.store_url or f"duckdb:///{(out / 'graph.duckdb').resolve()}")
-    try:
+    with opened_store(request.store_url or f"duckdb:///{(out / 'graph.duckdb').resolve()}") as store:
         if given is not None and given.key == "event_id":
             store.events()  # a store that keeps none says so before the long work
         with clock.stage("ingest"):
@@ -167,8 +166,6 @@ def run(
         info["stages"] = clock.stages
         info["versions"] = {name: version(name) for name in RECORDED_PACKAGES}
         write_run_json(out, info)
-    finally:
-        store.close()
     return {
         "counts": info["counts"],
         "suspects": _top(scores),

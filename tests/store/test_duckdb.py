@@ -167,16 +167,35 @@ def test_what_is_no_store_is_an_input_error(path: Path, damage: str, read_only: 
     assert before is None or path.read_bytes() == before
 
 
-def test_an_unfinished_file_is_made_anew(path: Path) -> None:
-    DuckDBStore(path).close()
+def test_an_empty_file_is_made_anew_and_no_other(path: Path) -> None:
+    path.touch()
+    with pytest.raises(InputError, match="not a DuckDB file"):
+        DuckDBStore(path, read_only=True)
+    opened = DuckDBStore(path)
+    write(opened, "one", random_log(1))
+    opened.close()
     start = path.read_bytes()
-    for left in (b"", start[:4096], start[:8192]):
+    for left in (start[:12], start[:4096], start[:8192]):
         path.write_bytes(left)
-        with pytest.raises(InputError):
-            DuckDBStore(path, read_only=True)
-        opened = DuckDBStore(path)
+        with pytest.raises(InputError, match="cut off within its headers"):
+            DuckDBStore(path)
+        assert path.read_bytes() == left
+
+
+def test_any_folder_will_do_but_one_with_a_question_mark(tmp_path: Path) -> None:
+    for name in ("a*b", "[x]", "{1,2}", "%41", "#", "a b", "ü", "'", '"', ";"):
+        (tmp_path / name).mkdir()
+        opened = DuckDBStore(tmp_path / name / "log.duckdb")
         write(opened, "one", random_log(1))
         opened.close()
+        opened = DuckDBStore(tmp_path / name / "log.duckdb", read_only=True)
+        check_graph(opened, random_log(1))
+        opened.close()
+        assert [path.name for path in (tmp_path / name).iterdir()] == ["log.duckdb"]
+    (tmp_path / "why?").mkdir()
+    with pytest.raises(UsageError, match="question mark"):
+        DuckDBStore(tmp_path / "why?" / "log.duckdb")
+    assert not list((tmp_path / "why?").iterdir())
 
 
 def test_reading_what_is_not_there_says_how_to_make_it(path: Path) -> None:
@@ -220,7 +239,7 @@ def test_no_permission_is_a_store_error(path: Path, closed: str) -> None:
     finally:
         folder.chmod(0o755)
     assert done.stdout.startswith("StoreError"), done.stderr
-    assert "no permission" in done.stdout
+    assert "permission" in done.stdout
     assert "shut" in done.stdout
 
 
@@ -261,6 +280,27 @@ def test_two_readers_at_once(store: DuckDBStore) -> None:
     with pytest.raises(StoreBusy, match="another connection"):
         DuckDBStore(store.path)
     reader.close()
+
+
+SPILL = """
+import sys
+from graphdet.store.duckdb import DuckDBStore
+store = DuckDBStore(sys.argv[1], read_only=True)
+with store.bench.borrow() as connection:
+    (row,) = connection.execute("SELECT current_setting('temp_directory')").fetchall()
+import os
+print(row[0], oct(os.stat(row[0]).st_mode & 0o777))
+store.close()
+"""
+
+
+def test_readers_spill_into_folders_of_their_own(store: DuckDBStore) -> None:
+    write(store, "one", random_log(1))
+    store.close()
+    told = [in_process(SPILL, store.path).stdout.split() for _ in range(2)]
+    assert [mode for _, mode in told] == ["0o700", "0o700"]
+    assert told[0][0] != told[1][0]
+    assert not any(Path(folder).exists() for folder, _ in told)
 
 
 def test_writing_to_a_reader_is_a_usage_error(store: DuckDBStore) -> None:

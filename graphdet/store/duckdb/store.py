@@ -1,9 +1,12 @@
 """The store in one DuckDB file: all ports of `graphdet.ports.Store`."""
 
+import atexit
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,20 @@ import pyarrow as pa
 
 from graphdet import schema
 from graphdet.audit import AuditLog, Draft, Head
-from graphdet.errors import UsageError
+from graphdet.errors import InputError, UsageError
+from graphdet.files import beside
 from graphdet.ports import LooseVerdict, Source
 from graphdet.progress import Progress, without_bar
 from graphdet.store.duckdb import audit_log, findings, live, tables, twins, writing
-from graphdet.store.duckdb.problems import check_file, duckdb_problem, stopped_after
+from graphdet.store.duckdb.problems import (
+    check_file,
+    damaged,
+    duckdb_problem,
+    opening,
+    stopped_after,
+    unsound_blocks,
+    used_blocks,
+)
 from graphdet.store.neighbourhood import READ_INTERACTIONS, in_window, neighbourhood
 from graphdet.tables import Frame, LogTables, RingTables
 from graphdet.workbench import Workbench
@@ -25,7 +37,22 @@ from graphdet.workbench import Workbench
 # DuckDB's newer string compression is both smaller and faster to write; the package needs DuckDB 1.5 anyway.
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.5.0"}
 DUCKDB_MEMORY_LIMIT = "4GiB"  # beyond this DuckDB spills to disk
+LOST_BLOCKS = "blocks of it are cut off or overwritten"
 SEEDS = "graphdet_seeds"  # table of the users whose rows are read
+
+
+@cache
+def _own_folder() -> Path | None:
+    """A folder of this process for what its readers spill, which only its user may enter; gone when it ends.
+
+    None where none can be made, as on a full disk: then nothing is spilled.
+    """
+    try:
+        folder = tempfile.mkdtemp(prefix="graphdet-")
+    except OSError:
+        return None
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 class DuckDBStore:
@@ -46,27 +73,69 @@ class DuckDBStore:
         self.read_only = read_only
         may_create = create and not read_only
         check_file(self.path, may_create)
-        with duckdb_problem(self.path, "opening"):
-            self._connection = duckdb.connect(str(self.path), read_only=read_only, config=CONFIG)
-        try:
-            with duckdb_problem(self.path, "opening"):
+        with contextlib.ExitStack() as closing:
+            self._closing = closing
+            if may_create and not self.path.exists():
+                self._make()
+            self._connection = self._connect()
+            closing.callback(self._close)
+            with opening(self.path):
                 self._settle()
                 tables.prepare(self._connection, self.path, may_create)
                 tables.add_later_tables(self._connection, read_only)
-        except BaseException:
-            self._connection.close()
-            raise
+            self._closing = closing.pop_all()
         self._bench = Workbench(self._connection)
         self._in_transaction = False
         self._has_read_interactions = False
 
+    def _make(self) -> None:
+        """Make an empty store under a passing name and give it its own: a kill leaves none that is half made."""
+        with opening(self.path), beside(self.path) as temporary:
+            with duckdb.connect(str(temporary), config=CONFIG) as connection:
+                tables.prepare(connection, self.path, may_create=True)
+            try:
+                os.link(temporary, self.path)
+            except FileExistsError:
+                pass  # another process was faster: its store is the one
+            except OSError:  # a disk without links
+                os.rename(temporary, self.path)
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        """Open the file, and look whether all blocks in use are there and whole.
+
+        Raises:
+            InputError: it is cut, or its bytes were changed.
+            StoreBusy: another process holds it.
+        """
+        # The bytes are read before DuckDB locks the file, as closing it again would drop the lock; so another process
+        # may have been writing just then, and what seems damaged is looked at twice.
+        failure = damaged(self.path, LOST_BLOCKS)
+        for _ in range(2):
+            unsound = unsound_blocks(self.path)
+            try:
+                with opening(self.path):
+                    return self._connect_to(unsound)
+            except InputError as error:
+                failure = damaged(self.path, LOST_BLOCKS) if unsound else error
+        raise failure
+
+    def _connect_to(self, unsound: set[int]) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(str(self.path), read_only=self.read_only, config=CONFIG)
+        try:
+            if unsound and unsound & used_blocks(connection):
+                raise damaged(self.path, LOST_BLOCKS)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     def _settle(self) -> None:
         """Set what must not depend on the machine: UTC, no downloads, bounded memory, an own spill folder."""
-        spill = self.path.with_name(self.path.name + ".tmp")
-        if self.read_only:  # readers of one file must not share a spill folder
-            spill = Path(tempfile.gettempdir()) / f"graphdet-{os.getpid()}.tmp"
+        spill: Path | None = self.path.with_name(self.path.name + ".tmp")
+        if self.read_only:  # readers of one file must not share a spill folder, nor others look into it
+            spill = _own_folder()
         else:  # the file is locked by us, so what lies there is left from a killed run
-            for left in spill.glob("duckdb_temp_*"):
+            for left in self.path.with_name(self.path.name + ".tmp").glob("duckdb_temp_*"):
                 left.unlink(missing_ok=True)
         for setting in (
             "SET TimeZone = 'UTC'",
@@ -75,7 +144,7 @@ class DuckDBStore:
         ):
             self._connection.execute(setting)
         without_bar(self._connection)
-        self._connection.execute("SET temp_directory = $spill", {"spill": str(spill)})
+        self._connection.execute("SET temp_directory = $spill", {"spill": str(spill or "")})
 
     @property
     def bench(self) -> Workbench:
@@ -363,6 +432,10 @@ class DuckDBStore:
 
     def close(self) -> None:
         """Release the file; closing twice is closing once."""
-        with duckdb_problem(self.path, "closing"), contextlib.suppress(duckdb.ConnectionException):
+        with duckdb_problem(self.path, "closing"):
+            self._closing.close()
+
+    def _close(self) -> None:
+        with contextlib.suppress(duckdb.ConnectionException):
             self._connection.interrupt()  # a query left by Ctrl-C would keep close waiting
             self._connection.close()

@@ -14,6 +14,7 @@ import duckdb
 
 from graphdet import audit, schema
 from graphdet.errors import InputError
+from graphdet.store.duckdb.problems import damaged
 
 SCHEMA_VERSION = "1"
 VERSION_KEY = "graphdet.schema_version"
@@ -113,6 +114,52 @@ LATER_TABLES = {
     "answers": {"seq": "BIGINT NOT NULL", "key": "VARCHAR NOT NULL", "answer": "VARCHAR NOT NULL"},
 }
 OPEN_ROWS = "open_rows"  # cleaned rows of a log that grows; made with the first ones, with their columns
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999, which a date can say
+
+
+def _outside(column: str, low: int, high: int) -> str:
+    return f"min({column}) < {low} OR max({column}) > {high}"
+
+
+def _no_number(column: str) -> str:
+    """NaN sorts behind infinity, so the extremes tell of both."""
+    return f"NOT isfinite(coalesce(min({column}), 0)) OR NOT isfinite(coalesce(max({column}), 0))"
+
+
+def _empty(column: str) -> str:
+    return f"count(*) > count({column})"
+
+
+# What no writer makes, by table: in words, and as a condition over all rows.
+IMPOSSIBLE = {
+    "event_log": {
+        "a time outside the years 1 to 9999": _outside("at_ms", _FIRST_MS, _LAST_MS),
+        "an amount that is no number": _no_number("amount"),
+        "a quantity that is no number": _no_number("quantity"),
+    },
+    "entities": {
+        "a time outside the years 1 to 9999": _outside("first_ms", _FIRST_MS, _LAST_MS),
+        "a count below 1": "min(n) < 1",
+    },
+    "sources": {"a count below 0": "least(min(n_rows), min(n_rejects)) < 0"},
+    "scores": {
+        "a row without a user": _empty("user_id"),
+        "a user twice": "count(user_id) > count(DISTINCT user_id)",
+        "a row that is neither flagged nor not": _empty("flagged"),
+        "a score that is no share": _outside("score", 0, 1),
+        "a p_value that is no share": _outside("p_value", 0, 1),
+        "a q_value that is no share": _outside("q_value", 0, 1),
+    },
+    "rings": {
+        "a row without a ring": _empty("ring_id"),
+        "a ring twice": "count(ring_id) > count(DISTINCT ring_id)",
+        "a row that is neither flagged nor not": _empty("flagged"),
+        "a score that is no share": _outside("score", 0, 1),
+        "a count below 0": "least(min(n_users), min(n_items)) < 0",
+    },
+    "ring_members": {"a row without a ring": _empty("ring_id"), "a row without a user": _empty("user_id")},
+    "ring_items": {"a row without a ring": _empty("ring_id"), "a row without an item": _empty("item_id")},
+}
 # fsum (Kahan) and rounding because the order in which threads add is not fixed, and the same log must give
 # the same sums. The log's own interactions are rounded alike.
 VIEWS = {
@@ -176,18 +223,78 @@ def prepare(connection: duckdb.DuckDBPyConnection, path: Path, may_create: bool)
             raise InputError(f"{path} holds no log yet; fill it with: graphdet ingest LOG --store {path}")
         _create(connection)
         return
-    if not set(TABLES) <= names:
+    if not names & set(TABLES):
         raise InputError(
             f"{path} is a DuckDB file but not a graphdet store (it has {', '.join(sorted(names)[:5])}); "
-            "name another file"
+            "nothing was written; name another file"
         )
+    if "meta" not in names:
+        raise damaged(path, "the table meta is missing")
+    _check_columns(connection, path, {"meta": TABLES["meta"]})
     found = connection.execute("SELECT value FROM meta WHERE key = ?", [VERSION_KEY]).fetchall()
     if found != [(SCHEMA_VERSION,)]:
         version = found[0][0] if found else "unknown"
         raise InputError(
             f"{path} has the store version {version}, this graphdet needs {SCHEMA_VERSION}; "
-            "ingest the log into a new file"
+            "nothing was written; ingest the log into a new file"
         )
+    kept = TABLES | {name: columns for name, columns in LATER_TABLES.items() if name in names}
+    _check_columns(connection, path, kept)
+    _check_values(connection, path)
+
+
+def _check_columns(
+    connection: duckdb.DuckDBPyConnection, path: Path, wanted: dict[str, dict[str, str]]
+) -> None:
+    """Check that tables and views have their columns, of their types, and null only where it may be.
+
+    Raises:
+        InputError: one is missing or of another type; says which.
+    """
+    rows = connection.execute(
+        "SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns() WHERE NOT internal"
+    ).fetchall()
+    have = {(table, column): (kind, nullable) for table, column, kind, nullable in rows}
+    tables = {table for table, _ in have}
+    for table, columns in wanted.items():
+        if table not in tables:
+            raise damaged(path, f"the table {table} is missing")
+        for column, declared in columns.items():
+            if (table, column) == ("rings", "kind"):
+                continue  # came later, see add_later_tables
+            if (table, column) not in have:
+                raise damaged(path, f"the table {table} has no column {column}")
+            kind, nullable = have[table, column]
+            packed = table == "event_log" and column in PACKED_ID_COLUMNS and kind == "BIGINT"
+            right = declared.partition(" ")[0]
+            if kind != right and not packed:
+                raise damaged(path, f"{table}.{column} is of the type {kind}, not {right}")
+            if nullable and declared.endswith("NOT NULL"):
+                raise damaged(path, f"{table}.{column} may be empty, which it must not be")
+
+
+def _check_values(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Look for values that cannot be, in the log by its extremes and in the findings by their rows.
+
+    Raises:
+        InputError: there is one; says where.
+    """
+    for table, conditions in IMPOSSIBLE.items():
+        asked = ", ".join(conditions.values())
+        (found,) = connection.execute(f"SELECT {asked} FROM {table}").fetchall()
+        for what, impossible in zip(conditions, found, strict=True):
+            if impossible:
+                raise damaged(path, f"the table {table} has {what}")
+    views = {
+        name
+        for (name,) in connection.execute(
+            "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+        ).fetchall()
+    }
+    for view in (*VIEWS, "events"):
+        if view not in views:
+            raise damaged(path, f"the view {view} is missing")
+        connection.execute(f"SELECT * FROM {view} LIMIT 0")
 
 
 def add_later_tables(connection: duckdb.DuckDBPyConnection, read_only: bool) -> None:
