@@ -62,7 +62,7 @@ class Silent:
         """Ignore."""
 
 
-class Steps:
+class StepsShown:
     """Progress that says before each stage in which step of how many it is; a step is a stage of the clock."""
 
     def __init__(self, inner: Progress, clock: Clock, total: int) -> None:

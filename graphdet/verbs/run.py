@@ -28,7 +28,7 @@ from graphdet.learn.models import load_models
 from graphdet.learn.user_labels import given_labels
 from graphdet.logs.labels import Labels, read_labels
 from graphdet.ports import CaseworkStore, GraphStore
-from graphdet.progress import Clock, Progress, Silent, Steps
+from graphdet.progress import Clock, Progress, Silent, StepsShown
 from graphdet.reports.run_facts import write_run_json
 from graphdet.rings.find import ring_candidates
 from graphdet.store import opened_store
@@ -180,7 +180,7 @@ def run(
 def _in_steps(progress: Progress, clock: Clock, request: RunRequest, given: Labels | None) -> Progress:
     """Progress that counts the stages of a run; a log that is too small to learn from skips two of them."""
     further = given is not None and kind_of(given) != "user"
-    return Steps(progress, clock, 6 + (request.model_dir is None) + further)
+    return StepsShown(progress, clock, 6 + (request.model_dir is None) + further)
 
 
 def _totals(scores: pa.Table, known: Remembered) -> dict[str, int]:
