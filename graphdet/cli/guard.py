@@ -118,9 +118,11 @@ def explain_failure(error: BaseException) -> int | None:
         return 1
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         say("Error: no space left on the disk; free some space and run again")
+        _close_stdout()
         return 1
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
         say("Error: the output would be larger than this process may write (see ulimit -f)")
+        _close_stdout()
         return 1
     say(
         f"Error: something went wrong inside graphdet ({name}: {_first_line(error)}). "

@@ -175,7 +175,10 @@ def main() -> None:
     # What a command makes it keeps to its end; looking for cycles in it took a fifth of a report's time.
     gc.set_threshold(200_000, 20, 50)
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # now, while what fails can still be told
     except BaseException as error:
         code = explain_failure(error)
         if code is None:
