@@ -14,11 +14,12 @@ FLOAT_TYPES = ("DOUBLE", "FLOAT")
 BIGINT_TYPES = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 WHOLE_TYPES = (*BIGINT_TYPES, "UBIGINT", "HUGEINT", "UHUGEINT")
 _WHOLE = {"DOUBLE": 2**53, "FLOAT": 2**24}  # from here on a float skips whole numbers
-# Blanks of Unicode, and marks that take no room or only turn the direction of writing.
+# Blanks of Unicode, and marks that take no room. What turns the direction of a text around stays: nobody types it by
+# mistake, and whoever shows an id shows it as an escape.
 _BLANK_RANGES = (
     (0x09, 0x0D), (0x20, 0x20), (0x85, 0x85), (0xA0, 0xA0), (0xAD, 0xAD), (0x61C, 0x61C), (0x1680, 0x1680),
-    (0x180E, 0x180E), (0x2000, 0x200F), (0x2028, 0x202F), (0x205F, 0x2064), (0x2066, 0x206F), (0x3000, 0x3000),
-    (0xFEFF, 0xFEFF),
+    (0x180E, 0x180E), (0x2000, 0x200F), (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x2064), (0x206A, 0x206F),
+    (0x3000, 0x3000), (0xFEFF, 0xFEFF),
 )  # fmt: skip
 BLANKS = "".join(chr(code) for first, last in _BLANK_RANGES for code in range(first, last + 1))
 _BLANK_CLASS = "[" + "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in _BLANK_RANGES) + "]"

@@ -8,6 +8,7 @@ from pathlib import Path
 import networkx
 import pytest
 
+from graphdet.sheets import original
 from tests.cli.command_line import inside
 from tests.helpers.serving_world import World
 from tests.zoo.hostile import N_NUL, HostileRun
@@ -17,7 +18,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file, strict=True))
+        found = list(csv.DictReader(file, strict=True))
+    # They are safe in a spreadsheet; the exact text is one apostrophe away.
+    return [{name: original(text) for name, text in row.items()} for row in found]
 
 
 class Tags(HTMLParser):
