@@ -46,12 +46,12 @@ def archive(*names: str) -> bytes:
         ("log.csv", parquet()),
         ("log.jsonl", parquet()),
         ("log.dat", parquet()),
-        ("log.csv", gzip.compress(GOOD)),
-        ("log.parquet.csv", gzip.compress(GOOD)),
+        ("log.csv", gzip.compress(GOOD, mtime=0)),
+        ("log.parquet.csv", gzip.compress(GOOD, mtime=0)),
         ("log.csv.gz", GOOD),
-        ("log.csv.zst", gzip.compress(GOOD)),
+        ("log.csv.zst", gzip.compress(GOOD, mtime=0)),
         ("log.csv", LINES),
-        ("log.txt.gz", gzip.compress(LINES)),
+        ("log.txt.gz", gzip.compress(LINES, mtime=0)),
         ("log", LINES),
     ],
 )
@@ -94,8 +94,8 @@ def test_an_empty_file_beside_others_is_told(desk: Desk) -> None:
     assert [w for w in log.warnings if str(empty) in w and "no rows" in w]
     with pytest.raises(InputError, match=r"b\.csv: the file is empty"):
         desk.read(desk.folder / "a.csv", empty)
-    desk.write("c.csv.gz", gzip.compress(GOOD))
-    desk.write("d.csv.gz", gzip.compress(b""))
+    desk.write("c.csv.gz", gzip.compress(GOOD, mtime=0))
+    desk.write("d.csv.gz", gzip.compress(b"", mtime=0))
     assert desk.read(str(desk.folder / "*.csv.gz")).n_events == 2
 
 
