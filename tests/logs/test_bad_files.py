@@ -39,7 +39,11 @@ def zstd(data: bytes) -> bytes:
         ("twice.csv", "user,user,item,at\nu,u,i,1\n", ["'user' twice"]),
         ("cut.csv.gz", gzip.compress(GOOD.encode(), mtime=0)[:-40], ["truncated", "cut.csv.gz"]),
         ("cut.csv.zst", zstd(GOOD.encode() * 50)[:-20], ["truncated"]),
-        ("cut.jsonl.gz", gzip.compress(b'{"user":"u","item":"i","at":1}\n' * 1000, mtime=0)[:-40], ["truncated"]),
+        (
+            "cut.jsonl.gz",
+            gzip.compress(b'{"user":"u","item":"i","at":1}\n' * 1000, mtime=0)[:-40],
+            ["truncated"],
+        ),
         ("noise.csv.gz", bytes(range(256)) * 4, ["is no gzip file or is damaged"]),
         ("log.xlsx", "PK", ["cannot tell its format", ".csv"]),
         ("log", "user", ["cannot tell its format"]),

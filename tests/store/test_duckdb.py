@@ -536,3 +536,25 @@ def test_no_extension_is_ever_downloaded(store: DuckDBStore) -> None:
     setting = "SELECT current_setting('autoinstall_known_extensions')"
     with store.bench.borrow() as connection:
         assert connection.execute(setting).fetchall() == [(False,)]
+
+
+def test_a_file_of_a_version_without_later_columns_is_read_and_written(path: Path) -> None:
+    store = DuckDBStore(path)
+    first, second = random_log(1), random_log(2)
+    write(store, "one", first)
+    store.close()
+    with duckdb.connect(str(path)) as connection:
+        views = connection.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal").fetchall()
+        for name, _ in views:
+            connection.execute(f"DROP VIEW {name}")
+        for table, column in tables.LATER_COLUMNS:
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN IF EXISTS {column}")
+        for _, statement in views:
+            connection.execute(statement)
+    store = DuckDBStore(path, read_only=True)
+    check_graph(store, first)
+    store.close()
+    store = DuckDBStore(path)
+    write(store, "two", second)
+    check_graph(store, first, second)
+    store.close()

@@ -86,6 +86,8 @@ TABLES = {
     "ring_members": RING_MEMBER_TYPES,
     "ring_items": RING_ITEM_TYPES,
 }
+# Columns that came later: a file of an older version lacks them, and gets them when they are first written.
+LATER_COLUMNS = (("rings", "kind"), ("event_log", schema.ROW_KEY))
 # Came later: a file without them gets them when it is next opened to write, and seems to have empty ones until then.
 LATER_TABLES = {
     "ring_history": {
@@ -260,9 +262,9 @@ def _check_columns(
         if table not in tables:
             raise damaged(path, f"the table {table} is missing")
         for column, declared in columns.items():
-            if (table, column) == ("rings", "kind"):
-                continue  # came later, see add_later_tables
             if (table, column) not in have:
+                if (table, column) in LATER_COLUMNS:
+                    continue
                 raise damaged(path, f"the table {table} has no column {column}")
             kind, nullable = have[table, column]
             packed = table == "event_log" and column in PACKED_ID_COLUMNS and kind == "BIGINT"
