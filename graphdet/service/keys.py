@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -110,8 +109,6 @@ class KeyRing:
             {"name": key.name, "scopes": list(key.scopes), "made_at": key.made_at, "sha256": key.sha256}
             for key in keys
         ]
-        with replacing(self.path) as path:
-            path.touch(mode=0o600)
-            os.chmod(path, 0o600)
+        with replacing(self.path, private=True) as path:
             path.write_text(json.dumps({"keys": rows}, indent=1) + "\n", encoding="utf-8")
         self._mark = None

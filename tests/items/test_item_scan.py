@@ -237,11 +237,11 @@ def test_a_store_gives_files_and_features(tmp_path: Path) -> None:
     store = DuckDBStore(tmp_path / "log.duckdb")
     ingest(store, [log], load_config("simulated"))
     found = find_items(store, tmp_path / "out")
-    with (tmp_path / "out" / "items.csv").open() as file:
+    with (tmp_path / "out" / "items.csv").open(encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert [row["item_id"] for row in rows if row["flagged"] == "true"] == ["i7"]
     assert rows[0]["reason"].startswith("12 acts by 1 account within 11.0 minutes: 11 repeats where")
-    with (tmp_path / "out" / "item_accounts.csv").open() as file:
+    with (tmp_path / "out" / "item_accounts.csv").open(encoding="utf-8-sig") as file:
         accounts = [row for row in csv.DictReader(file) if row["item_id"] == "i7"]
     assert [(row["user_id"], row["n_acts"]) for row in accounts] == [("u1", "12")]
     assert found.said == ()

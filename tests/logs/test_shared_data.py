@@ -29,7 +29,7 @@ LOGS = [
     ("card_handbook", "card_handbook/transactions.parquet", (1_754_155,) * 2 + (0,) * 3, 4_990, 10_000, None),
     ("sffsd", "sffsd/transactions.csv", (77_881, 77_881, 0, 0, 0), None, 886, None),
     ("tweets", "coordinated_tweets/retweets.parquet", (35_125, 35_124, 0, 1, 0), 9_509, 7_285, None),
-    ("youtube_comments", "social_text/youtube/*.csv", (1_956, 1_710, 245, 1, 0), None, 5, None),
+    ("youtube_comments", "social_text/youtube/*.csv", (1_961, 1_714, 246, 1, 0), None, 5, None),
     ("friends", "worlds/vk/log.parquet", (493_600, 493_600, 0, 0, 0), 1_488, 417_554, 1_488),
     ("transfers", "worlds/hop/log.parquet", (169_923, 169_923, 0, 0, 0), 16_935, 83_619, 16_935),
     ("tenders", "worlds/cartel_japan/log.parquet", (13_515, 13_515, 0, 0, 0), 1_665, 1_080, None),
