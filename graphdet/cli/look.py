@@ -64,7 +64,7 @@ def leads(
     from graphdet.cli import show
     from graphdet.rings.leads import lead_table
 
-    with options.opened(_store_of(folder, store), read_only=True) as source:
+    with options.opened(options.store_of(folder, store), read_only=True) as source:
         found = lead_table(source.rings())
     first = found.slice(0, top).to_pylist()
     if json:
@@ -126,20 +126,6 @@ def export_labels_command(
         print("Flagged and left out: " + ", ".join(f"{n} {why}" for why, n in written.left_out.items()) + ".")
 
 
-def _store_of(folder: Path | None, store: str | None) -> str | None:
-    """The URL of the store in the folder of a run, else the one that was given.
-
-    Raises:
-        UsageError: the folder has no store.
-    """
-    if folder is None:
-        return store
-    graph = folder / "graph.duckdb"
-    if not graph.exists():
-        raise UsageError(f"{folder} has no {graph.name}: give the folder of a run, or the store with --store")
-    return f"duckdb:///{graph.resolve()}"
-
-
 @guarded
 def scoreboard_command(
     truth: Annotated[
@@ -161,7 +147,7 @@ def scoreboard_command(
     from graphdet.cli import show
     from graphdet.verbs.scoreboard import score_against
 
-    with options.opened(_store_of(folder, store), read_only=True) as source:
+    with options.opened(options.store_of(folder, store), read_only=True) as source:
         board = score_against(source, truth)
     if json:
         show.print_json(asdict(board))

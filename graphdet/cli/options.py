@@ -183,6 +183,20 @@ def model_folder(model: Path) -> Path:
     return resolve(model)
 
 
+def store_of(folder: Path | None, store: str | None) -> str | None:
+    """The URL of the store in the folder of a run, else the one that was given.
+
+    Raises:
+        UsageError: the folder has no store.
+    """
+    if folder is None:
+        return store
+    graph = folder / "graph.duckdb"
+    if not graph.exists():
+        raise UsageError(f"{folder} has no {graph.name}: give the folder of a run, or the store with --store")
+    return f"duckdb:///{graph.resolve()}"
+
+
 def opened(
     url: str | None, *, read_only: bool = False, create: bool = False
 ) -> "AbstractContextManager[Store]":

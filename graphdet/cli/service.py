@@ -28,6 +28,8 @@ from graphdet.cli.live import (
 from graphdet.errors import UsageError
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from graphdet.service.limits import Doors
 
 KEYS_VARIABLE = "GRAPHDET_KEYS"
@@ -122,11 +124,8 @@ def _serve_live(given: Mapping[str, Any], doors: "Doors", said: str) -> None:
         watching.start()
         print(said, flush=True)
         try:
-            server.run()
-        except KeyboardInterrupt:
-            pass
+            _answer(server)
         finally:
-            obeyed()
             watching.stop()
 
 
@@ -148,13 +147,7 @@ def review_command(
     """
     from graphdet.service.limits import Caller, Doors
 
-    if findings is not None:
-        graph = findings / "graph.duckdb"
-        if not graph.exists():
-            raise UsageError(
-                f"{findings} has no {graph.name}: give the folder of a run, or the store with --store"
-            )
-        store = f"duckdb:///{graph.resolve()}"
+    store = options.store_of(findings, store)
     doors = Doors()
     session = doors.open_session(Caller(who(by), frozenset({"read", "write", "decide"})))
     address = f"http://127.0.0.1:{port}/login?session={session}"
@@ -209,6 +202,11 @@ def _serve(
     print(said, flush=True)
     if address is not None:
         threading.Timer(1.0, webbrowser.open, (address,)).start()
+    _answer(server)
+
+
+def _answer(server: "uvicorn.Server") -> None:
+    """Answer until somebody stops it, which is the way to end."""
     try:
         server.run()
     except KeyboardInterrupt:

@@ -42,9 +42,10 @@ def _digest(text: str) -> Markup:
 
 
 @cache
-def _environment() -> Environment:
+def templates_of(package: str) -> Environment:
+    """The templates of a package's folder `templates`, which escape every value, with the filters of all pages."""
     environment = Environment(
-        loader=PackageLoader("graphdet.reports", "templates"),
+        loader=PackageLoader(package, "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -70,7 +71,7 @@ def render(template: str, **values: Any) -> str:
     Templates show names with `visible`; should one forget it, what could hide or turn text is still shown as escapes.
     """
     style, script = _style(), template_text("script.js")
-    page = _environment().get_template(template)
+    page = templates_of("graphdet.reports").get_template(template)
     text = page.render(
         **values,
         style=Markup(style),

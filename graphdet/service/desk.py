@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from graphdet import __version__, schema, words
 from graphdet.audit import utc_now
 from graphdet.casework import decisions
 from graphdet.casework.standing import OTHER, VERDICT_REASONS, VERDICTS
 from graphdet.ports import GraphStore
+from graphdet.reports.html import templates_of
 from graphdet.reports.ring_page import ring_page
 from graphdet.service.api import HttpRefusal, caller_of, keeper_of
 from graphdet.service.limits import COOKIE, SESSION_S, session_token
@@ -393,17 +394,8 @@ def _with_session(token: str) -> RedirectResponse:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("graphdet.service", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        visible=words.visible, thousands=words.thousands, score=words.score_in_words, chance=words.chance,
-        plural=words.plural, part_of_url=lambda text: quote(str(text), safe=""),
-    )  # fmt: skip
+    environment = templates_of("graphdet.service")
+    environment.filters.update(plural=words.plural, part_of_url=lambda text: quote(str(text), safe=""))
     return environment
 
 
