@@ -18,7 +18,7 @@ from graphdet.ports import Store
 from graphdet.progress import Silent
 from graphdet.reports.csv_tables import RING_ORDER, SUSPECT_ORDER
 from graphdet.reports.gather import gather_rings
-from graphdet.rings.finding import Reason
+from graphdet.rings.finding import Reason, listed_role, with_roles
 from graphdet.rings.leads import lead_table
 from graphdet.store import opened_store
 from graphdet.tables import RingTables
@@ -71,13 +71,14 @@ class Findings:
 
     @cached_property
     def suspects(self) -> pd.DataFrame:
-        """Every user once, most suspicious first: the columns of suspects.csv (schema.SCORE_COLUMNS).
+        """Every user once, most suspicious first: the columns of suspects.csv (schema.SUSPECT_COLUMNS).
 
         score, p_value, q_value, gnn, cluster_distance, probability float64 in [0, 1]; flagged bool; ring_id None where
-        the user is in no ring.
+        the user is in no ring; role core, fringe or weak in that ring, None where nothing is said of it.
         """
         with opened(self.url) as store:
-            return to_pandas(store.scores().sort_by(list(SUSPECT_ORDER)))
+            scores = with_roles(store.scores(), self._rings)[0]
+        return to_pandas(scores.sort_by(list(SUSPECT_ORDER)))
 
     @cached_property
     def rings(self) -> pd.DataFrame:
@@ -197,12 +198,14 @@ class Ring:
     def members(self) -> pd.DataFrame:
         """Accounts, surest first.
 
-        Columns: user_id; score (in the ring) and user_score, float64 in [0, 1]; flagged; n_targets, n_acts (on
-        targets), n_other_acts, n_sessions; first_seen, last_seen (on targets); reason, what the account did in words.
+        Columns: user_id; role (core, fringe or weak; None where nothing is said of it); score (in the ring) and
+        user_score, float64 in [0, 1]; flagged; n_targets, n_acts (on targets), n_other_acts, n_sessions; first_seen,
+        last_seen (on targets); reason, what the account did in words.
         """
         rows = [
             {
-                "user_id": one.user_id, "score": one.score, "user_score": one.user_score, "flagged": one.flagged,
+                "user_id": one.user_id, "role": listed_role(one.role), "score": one.score,
+                "user_score": one.user_score, "flagged": one.flagged,
                 "n_targets": one.n_targets, "n_acts": one.n_acts, "n_other_acts": one.n_other_acts,
                 "n_sessions": one.n_sessions, "first_seen": one.first_ms, "last_seen": one.last_ms,
                 "reason": "; ".join(why.text for why in one.reasons) or one.reason,
@@ -376,7 +379,17 @@ def to_pandas(table: pa.Table, *times: str) -> pd.DataFrame:
 
 _RING_TIMES = ("first_seen", "last_seen")
 _MEMBERS = (
-    *("user_id", "score", "user_score", "flagged", "n_targets", "n_acts", "n_other_acts", "n_sessions"),
+    *(
+        "user_id",
+        "role",
+        "score",
+        "user_score",
+        "flagged",
+        "n_targets",
+        "n_acts",
+        "n_other_acts",
+        "n_sessions",
+    ),
     *(*_RING_TIMES, "reason"),
 )
 _ITEMS = ("item_id", "name", "n_users", "lift", "n_acts", *_RING_TIMES)

@@ -57,6 +57,12 @@ SCORE_COLUMNS = (
     "probability",
     "reason",
 )
+# The part of a member in its ring: core acts on many of the targets, fringe on fewer, and for a weak one, which may be
+# there by chance or looks like a bystander, the ring does not vouch.
+MEMBER_ROLES = ("core", "fringe", "weak")
+ROLE = "role"
+# As suspects.csv and the library have them: with the part in the ring of that row, null where there is none.
+SUSPECT_COLUMNS = (*SCORE_COLUMNS[:6], ROLE, *SCORE_COLUMNS[6:])
 # What a finding is: accounts that share several targets, throwaway accounts or repeated acts on one target, two or
 # three accounts that share far too much, and forms of payments. A store that an older version wrote has rings only.
 RingKind = Literal["ring", "burst", "pair", "cycle", "fan_in", "fan_out", "gather_scatter", "repeated_pairs"]
@@ -80,6 +86,7 @@ RING_EVIDENCE = (
 )
 LEAD_COLUMNS = ("ring_id", "n_users", "n_items", "score", "p_value", "q_value", "held_back_by", "why")
 RING_MEMBER_COLUMNS = ("ring_id", "user_id", "score")
+LISTED_MEMBER_COLUMNS = (*RING_MEMBER_COLUMNS, ROLE)  # as ring_members.csv has them
 RING_ITEM_COLUMNS = ("ring_id", "item_id", "n_users", "lift")
 # One row per ring and run: what a ring was when it was found, so that it is known again. `origin` says what became of
 # other rings in it ("split from R0003"), or null; members and items are lists of ids, in byte order.

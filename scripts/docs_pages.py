@@ -24,9 +24,9 @@ from graphdet.shipped_files import shipped_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = {
-    "suspects.csv": ("every user once, the most suspicious first", schema.SCORE_COLUMNS),
+    "suspects.csv": ("every user once, the most suspicious first", schema.SUSPECT_COLUMNS),
     "rings.csv": ("every finding that is flagged", schema.RING_COLUMNS),
-    "ring_members.csv": ("who is in which of them", schema.RING_MEMBER_COLUMNS),
+    "ring_members.csv": ("who is in which of them", schema.LISTED_MEMBER_COLUMNS),
     "ring_items.csv": ("what they act on", schema.RING_ITEM_COLUMNS),
     "leads.csv": ("what was found and is not flagged, and what held it back", schema.LEAD_COLUMNS),
 }

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from graphdet import schema, words
 from graphdet.files import replacing, write_text
 from graphdet.reports.ring_data import RingData
+from graphdet.rings.finding import listed_role
 from graphdet.sheets import BOM, neutral, safe_column, steady
 from graphdet.tables import RingTables, require_columns
 
@@ -54,8 +55,8 @@ def write_tables(
 ) -> dict[str, Path]:
     """Write suspects.csv, rings.csv, leads.csv, ring_members.csv and ring_items.csv into `out`.
 
-    Shapes: scores schema.SCORE_COLUMNS, one row per user; rings as RingTables; leads as rings.leads.lead_table
-    gives them. `labelled` holds one table
+    Shapes: scores schema.SUSPECT_COLUMNS, one row per user, and rings as rings.finding.with_roles gives them; leads as
+    rings.leads.lead_table does. `labelled` holds one table
     per kind of labelled thing, "item", "session" or "event", with the columns KIND_id, score, p_value,
     flagged, reason; it becomes KIND_scores.csv. Returns the paths by file name.
 
@@ -63,7 +64,8 @@ def write_tables(
         GraphdetError: a file cannot be written; nothing half-written stays.
         ValueError: a table lacks a column of the contract.
     """
-    require_columns(scores.column_names, schema.SCORE_COLUMNS, "scores")
+    require_columns(scores.column_names, schema.SUSPECT_COLUMNS, "scores")
+    require_columns(rings.members.column_names, schema.LISTED_MEMBER_COLUMNS, "ring_members")
     members = (("ring_id", "ascending"), ("score", "descending"), ("user_id", "ascending"))
     items = (
         ("ring_id", "ascending"),
@@ -72,9 +74,9 @@ def write_tables(
         ("item_id", "ascending"),
     )
     wanted: list[tuple[str, pa.Table, Sequence[str], tuple[tuple[str, str], ...]]] = [
-        ("suspects.csv", scores, schema.SCORE_COLUMNS, SUSPECT_ORDER),
+        ("suspects.csv", scores, schema.SUSPECT_COLUMNS, SUSPECT_ORDER),
         ("rings.csv", rings.rings, schema.RING_COLUMNS, RING_ORDER),
-        ("ring_members.csv", rings.members, schema.RING_MEMBER_COLUMNS, members),
+        ("ring_members.csv", rings.members, schema.LISTED_MEMBER_COLUMNS, members),
         ("ring_items.csv", rings.items, schema.RING_ITEM_COLUMNS, items),
     ]
     for kind, table in (labelled or {}).items():
@@ -180,15 +182,19 @@ def _cell(value: CsvCell) -> CsvCell:
 def ring_sheets(ring: RingData) -> dict[str, str]:
     """The members, targets and acts of a ring as three sheets, by name."""
     members = [
-        (m.user_id, m.score, m.user_score, m.n_targets, m.n_acts, m.n_other_acts, _clock(m.first_ms), _clock(m.last_ms))
+        (
+            *(m.user_id, listed_role(m.role), m.score, m.user_score, m.n_targets, m.n_acts, m.n_other_acts),
+            *(_clock(m.first_ms), _clock(m.last_ms)),
+        )
         for m in ring.members
-    ]  # fmt: skip
+    ]
     items = [
         (i.item_id, i.name, i.n_users, i.lift, i.n_acts, _clock(i.first_ms), _clock(i.last_ms))
         for i in ring.items
     ]
     acts = [(a.user_id, a.session_id, a.item_id, a.action, _clock(a.at_ms), a.n) for a in ring.acts]
-    head = ("user_id", "score", "user_score", "n_targets", "n_acts", "n_other_acts", "first_utc", "last_utc")
+    figures = ("score", "user_score", "n_targets", "n_acts", "n_other_acts", "first_utc", "last_utc")
+    head = ("user_id", schema.ROLE, *figures)
     return {
         "members": sheet(head, members),
         "items": sheet(("item_id", "name", "n_users", "lift", "n_acts", "first_utc", "last_utc"), items),

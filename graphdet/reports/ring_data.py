@@ -15,8 +15,8 @@ import numpy as np
 
 from graphdet.reports.context import Surroundings
 from graphdet.reports.evidence import ExplainedNumber
-from graphdet.rings.finding import Reason
-from graphdet.rings.membership import SURE_MEMBER, WEAK
+from graphdet.rings.finding import WEAK, MemberRole, Reason, role_in
+from graphdet.rings.membership import SURE_MEMBER
 from graphdet.rings.own_time import middle_of
 from graphdet.schema import RingKind
 from graphdet.tables import usual_unit_ms
@@ -158,9 +158,9 @@ class Member:
     reasons: tuple[Reason, ...] = ()
 
     @property
-    def role(self) -> str | None:
-        """What part it has in the ring, of rings.membership.MemberRole; None where an older version did not say."""
-        return next((str(why.numbers["role"]) for why in self.reasons if "role" in why.numbers), None)
+    def role(self) -> MemberRole | None:
+        """What part it has in the ring; None where an older version did not say."""
+        return role_in(self.reasons)
 
     @property
     def part(self) -> str:

@@ -9,7 +9,7 @@ Whoever reads rings from a store parses that text with `Explanation.from_json`, 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,9 @@ from graphdet.arrays import Int
 from graphdet.rings.rules import DECISION, UNRECORDED, rule_words
 from graphdet.tables import RingTables, typed_table
 
+# Of a member, as its last reason has it under schema.ROLE; those of WEAK are weak members (see rings.membership).
+MemberRole = Literal["core", "fringe", "bystander", "chance"]
+WEAK: tuple[MemberRole, ...] = ("bystander", "chance")
 THOUGH_IT_WOULD = "Not flagged for that, though it would be."  # ends what a decision adds to a reason
 
 _REASON_KEYS = ("code", "strength", "text", "numbers")
@@ -111,6 +114,10 @@ class Explanation:
         document |= {_HELD_BACK: _documents(self.held_back)} if self.held_back else {}
         return json.dumps(document)
 
+    def role_of(self, user_id: str) -> MemberRole | None:
+        """What part a member has in the ring; None where nobody said: of kinds other than rings, and of older runs."""
+        return role_in(self.member_reasons.get(user_id, ()))
+
     @classmethod
     def from_json(cls, text: str | None) -> "Explanation":
         """Read the text that a store keeps, of this version or another; whatever is not as expected is left out.
@@ -139,6 +146,46 @@ class Explanation:
             gnn=_gnn_block(document.get(_GNN)),
             held_back=_reasons(document.get(_HELD_BACK)),
         )
+
+
+def role_in(reasons: Iterable[Reason]) -> MemberRole | None:
+    """The part of a member in its ring as its reasons tell it; None where they do not.
+
+    >>> role_in([Reason("hurry", "acts fast"), Reason("membership", "", numbers={"role": "chance"})])
+    'chance'
+    """
+    told = (reason.numbers[schema.ROLE] for reason in reasons if schema.ROLE in reason.numbers)
+    return next((role for role in told if role in get_args(MemberRole)), None)
+
+
+def listed_role(role: MemberRole | None) -> str | None:
+    """The part of a member as tables have it, of schema.MEMBER_ROLES.
+
+    >>> listed_role("core"), listed_role("bystander"), listed_role(None)
+    ('core', 'weak', None)
+    """
+    return "weak" if role in WEAK else role
+
+
+def with_roles(scores: pa.Table, tables: RingTables) -> tuple[pa.Table, RingTables]:
+    """Scores and rings with the part of each member in its ring: schema.SUSPECT_COLUMNS and LISTED_MEMBER_COLUMNS.
+
+    scores: schema.SCORE_COLUMNS; the part is that in the ring of the row.
+    """
+    role: dict[tuple[str, str], str] = {}
+    for row in tables.rings.select(["ring_id", schema.RING_EVIDENCE]).to_pylist():
+        explanation = Explanation.from_json(row[schema.RING_EVIDENCE])
+        for user_id in explanation.member_reasons:
+            if found := listed_role(explanation.role_of(user_id)):
+                role[row["ring_id"], user_id] = found
+
+    def roles(table: pa.Table) -> pa.Array:
+        pairs = zip(table["ring_id"].to_pylist(), table["user_id"].to_pylist(), strict=True)
+        return pa.array([role.get(pair) for pair in pairs], pa.string())
+
+    of_scores = scores.append_column(schema.ROLE, roles(scores)).select(schema.SUSPECT_COLUMNS)
+    members = tables.members.append_column(schema.ROLE, roles(tables.members))
+    return of_scores, RingTables(tables.rings, members, tables.items)
 
 
 def _documents(reasons: Iterable[Reason]) -> list[dict[str, Any]]:

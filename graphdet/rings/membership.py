@@ -6,8 +6,6 @@ acts there hardly beat chance over its whole life; the rest are its **fringe**. 
 may be **chance**, whatever they are. These and the bystanders are the weak members, and a ring vouches for none.
 """
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +16,6 @@ from graphdet.rings.margin import naming_margins
 from graphdet.rings.organic import Organic, dot_of_rows, surprise
 from graphdet.rings.own_time import moments, visitors
 
-MemberRole = Literal["core", "fringe", "bystander", "chance"]
-WEAK: tuple[MemberRole, ...] = ("bystander", "chance")
 THIN = 0.5  # of the targets of a ring's middle member, at most which a member takes little part
 HARDLY_NATS = (
     5.0  # at most which the evidence falls without a member that a ring hardly needs, or which its acts show
@@ -41,7 +37,10 @@ def member_strength(judged: Judged, model: Organic) -> Float:
 
 
 def member_roles(judged: Judged, model: Organic) -> NDArray[np.str_]:
-    """The part of each member in its ring, MemberRole[nnz of judged.blocks.users]; bystanders of listed rings only."""
+    """The part of each member in its ring, finding.MemberRole[nnz of judged.blocks.users].
+
+    Bystanders are those of listed rings only.
+    """
     nats, sure = _beyond_chance(judged, model)
     roles = np.where(_thin(judged, model)[0], "fringe", "core")
     roles = np.where(_bystanders(judged, model, nats, sure >= SURE_MEMBER), "bystander", roles)

@@ -20,9 +20,8 @@ from graphdet.ports import Store
 from graphdet.progress import Silent
 from graphdet.reports.gather import gather_rings
 from graphdet.reports.ring_data import RingData
-from graphdet.rings.finding import RingFinding
+from graphdet.rings.finding import WEAK, RingFinding
 from graphdet.rings.leads import lead_table
-from graphdet.rings.membership import WEAK
 from graphdet.store import open_store
 from graphdet.tables import RingTables
 from graphdet.verbs.watch import Watcher
@@ -99,8 +98,7 @@ class Snapshot:
 
     def is_weak(self, ring_id: str, user_id: str) -> bool:
         """Whether the ring does not vouch for a member (rings.membership)."""
-        reasons = self.findings[ring_id].explanation.member_reasons.get(user_id, ())
-        return any(reason.numbers.get("role") in WEAK for reason in reasons)
+        return self.findings[ring_id].explanation.role_of(user_id) in WEAK
 
     def status(self, ring_id: str) -> str:
         """What somebody decided on a ring: open, snoozed, or a verdict."""

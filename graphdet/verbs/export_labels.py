@@ -15,8 +15,7 @@ from graphdet.errors import UsageError
 from graphdet.files import replacing
 from graphdet.ports import CaseworkStore
 from graphdet.reports.labels_out import LABEL_FORMS, LabelledAccount, LabelSheet, labelled_before
-from graphdet.rings.finding import RingFinding, ring_findings_of
-from graphdet.rings.membership import WEAK
+from graphdet.rings.finding import WEAK, RingFinding, ring_findings_of
 
 DEFAULT_DAYS = 90.0
 _LONGEST_DAYS = 3650.0
@@ -109,7 +108,7 @@ def _account(
     decided = (verdict is not None and verdict.verdict == GUILTY) or (
         listed is not None and listed.list == DENY
     )
-    weak = [ring for ring in rings if _is_weak(ring, user_id)]
+    weak = [ring for ring in rings if ring.explanation.role_of(user_id) in WEAK]
     firm = [ring for ring in rings if ring.flagged and ring not in weak]
     if not decided and not firm:
         if weak:
@@ -129,8 +128,3 @@ def _account(
         reasons=reasons or (("score", str(row["reason"] or "Flagged by its score.")),),
         decided=decided,
     )
-
-
-def _is_weak(ring: RingFinding, user_id: str) -> bool:
-    reasons = ring.explanation.member_reasons.get(user_id, ())
-    return any(reason.numbers.get("role") in WEAK for reason in reasons)

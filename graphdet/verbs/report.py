@@ -28,6 +28,7 @@ from graphdet.reports.pseudonyms import Pseudonyms, hide_column, hide_ring, hide
 from graphdet.reports.ring_data import Decided
 from graphdet.reports.ring_names import DEFAULT_RING_FORMATS, RING_FORMATS, page_name, reported_ids
 from graphdet.reports.run_facts import run_facts
+from graphdet.rings.finding import with_roles
 from graphdet.rings.leads import lead_table
 from graphdet.tables import RingTables
 from graphdet.verbs.ingest import earlier_ingests
@@ -245,6 +246,7 @@ def _findings(
     progress.start("report")
     labelled = store.labelled()
     leads = lead_table(rings)
+    scores, rings = with_roles(scores, rings)
     if asked.names is not None:
         known = known_ids(rings, asked.names)
         scores, leads = hide_words(scores, "reason", known), hide_words(leads, "why", known)

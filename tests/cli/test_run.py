@@ -71,7 +71,7 @@ def interrupted(folder: Path, two: Path) -> list[Interrupted]:
 def test_the_folder_keeps_the_contract(folder: Path) -> None:
     out = folder / "one"
     suspects, rings = rows(out / "suspects.csv"), rows(out / "rings.csv")
-    assert tuple(suspects[0]) == schema.SCORE_COLUMNS
+    assert tuple(suspects[0]) == schema.SUSPECT_COLUMNS
     assert all(0 <= float(row["score"]) <= 1 and 0 < float(row["p_value"]) <= 1 for row in suspects)
     assert len({row["user_id"] for row in suspects}) == len(suspects)
     scores = [float(row["score"]) for row in suspects]

@@ -92,7 +92,7 @@ def test_the_reference_names_all_that_there_is(site: Path) -> None:
     config = (reference / "config.html").read_text(encoding="utf-8")
     assert all(path.stem in config for path in CONFIGS.glob("*.toml"))
     tables = (reference / "tables.html").read_text(encoding="utf-8")
-    assert all(column in tables for column in (*schema.SCORE_COLUMNS, *schema.RING_COLUMNS))
+    assert all(column in tables for column in (*schema.SUSPECT_COLUMNS, *schema.RING_COLUMNS))
     assert "graphdet.run" in (reference / "library.html").read_text(encoding="utf-8")
     assert "MATCH" in (reference / "queries.html").read_text(encoding="utf-8")
 

@@ -9,6 +9,7 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,12 +58,13 @@ def _news(folder: Path) -> None:
     run([folder / "log.parquet"], load_config("simulated"), folder / "one", seed=1, listener=noted("Ann"))
 
 
-def _hostile(folder: Path) -> "HostileRun":
+def _hostile(folder: Path, model: Path) -> "HostileRun":
     from tests.cli.command_line import inside
     from tests.zoo.hostile import write_hostile_log
 
     made = write_hostile_log(folder)
-    done = inside("run", made.log, "--config", "simulated", "--out", made.out, "--seed", "1")
+    words = ("--config", "simulated", "--out", made.out, "--model", model, "--seed", "1")
+    done = inside("run", made.log, *words)
     assert done.returncode == 0, done.stderr
     return made
 
@@ -96,9 +98,10 @@ def news_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def hostile_world(tmp_path_factory: pytest.TempPathFactory) -> "HostileRun":
-    """The same news with hostile ids, and a run over it."""
-    return _value(built_once(tmp_path_factory, "hostile_world", _hostile))
+def hostile_world(tmp_path_factory: pytest.TempPathFactory, trained_world: "World") -> "HostileRun":
+    """The same news with hostile ids, and a run over it with the models of `trained_world`."""
+    build = partial(_hostile, model=trained_world.model)
+    return _value(built_once(tmp_path_factory, "hostile_world", build))
 
 
 @pytest.fixture(scope="session")

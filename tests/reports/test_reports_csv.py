@@ -17,16 +17,17 @@ from graphdet.errors import GraphdetError
 from graphdet.files import explain_os_error, write_text
 from graphdet.reports.csv_tables import CsvForm, write_csv, write_tables
 from graphdet.reports.run_facts import write_run_json
+from graphdet.rings.finding import Explanation, Reason, with_roles
 from graphdet.rings.leads import lead_table
 from graphdet.sheets import is_neutral, neutral, original, original_column, safe_column, steady
 from graphdet.tables import RingTables
 from tests.reports.report_findings import HOSTILE, make_findings
 
 CONTRACT = {
-    "suspects.csv": schema.SCORE_COLUMNS,
+    "suspects.csv": schema.SUSPECT_COLUMNS,
     "rings.csv": schema.RING_COLUMNS,
     "leads.csv": schema.LEAD_COLUMNS,
-    "ring_members.csv": schema.RING_MEMBER_COLUMNS,
+    "ring_members.csv": schema.LISTED_MEMBER_COLUMNS,
     "ring_items.csv": schema.RING_ITEM_COLUMNS,
 }
 
@@ -38,7 +39,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def test_columns_and_order_are_the_contract(tmp_path: Path) -> None:
     rings, scores, _, _ = make_findings()
-    written = write_tables(tmp_path, scores, rings, lead_table(rings))
+    written = write_tables(tmp_path, *with_roles(scores, rings), lead_table(rings))
     for name, columns in CONTRACT.items():
         assert tuple(read(written[name])[0]) == columns
     suspects = read(tmp_path / "suspects.csv")
@@ -51,10 +52,34 @@ def test_columns_and_order_are_the_contract(tmp_path: Path) -> None:
     assert [row["ring_id"] for row in read(tmp_path / "rings.csv")] == ["R0001", "R0002", "R0003"]
 
 
+def test_the_part_of_a_member_is_told_in_both_tables_and_its_sheet(tmp_path: Path) -> None:
+    """Weak where the ring does not vouch for it; nothing where nobody said."""
+    rings, scores, _, _ = make_findings()
+    members = sorted(row["user_id"] for row in rings.members.to_pylist() if row["ring_id"] == "R0001")
+    parts = dict(zip(members, ("core", "fringe", "bystander", "chance"), strict=False))
+    said = {
+        user: (Reason("membership", f"part: {part}", numbers={"role": part}),) for user, part in parts.items()
+    }
+    evidence = [
+        Explanation(member_reasons=said).to_json() if row["ring_id"] == "R0001" else None
+        for row in rings.rings.to_pylist()
+    ]
+    written = write_tables(tmp_path, *with_roles(scores, rings.with_evidence(evidence)), lead_table(rings))
+    wanted = {user: {"bystander": "weak", "chance": "weak"}.get(part, part) for user, part in parts.items()}
+    for name in ("suspects.csv", "ring_members.csv"):
+        found = {
+            original(row["user_id"]): row["role"]
+            for row in read(written[name])
+            if row["ring_id"] == "R0001" and original(row["user_id"]) in parts
+        }
+        assert found == wanted, name
+        assert {row["role"] for row in read(written[name]) if row["ring_id"] != "R0001"} == {""}
+
+
 def test_hostile_ids_survive_exactly(tmp_path: Path) -> None:
     rings, scores, _, _ = make_findings()
     for folder, form, back in ((tmp_path, CsvForm.safe, original), (tmp_path / "raw", CsvForm.raw, str)):
-        write_tables(folder, scores, rings, lead_table(rings), form=form)
+        write_tables(folder, *with_roles(scores, rings), lead_table(rings), form=form)
         ids = {back(row["user_id"]) for row in read(folder / "suspects.csv")}
         assert set(HOSTILE) <= ids
         members = [row for row in read(folder / "ring_members.csv") if row["ring_id"] == "R0002"]
@@ -121,7 +146,7 @@ def test_safe_columns_come_back_whatever_they_hold(texts: list[str]) -> None:
 def test_the_order_of_the_rows_does_not_change_the_bytes(tmp_path: Path) -> None:
     for place in (None, 1, 2):
         rings, scores, _, _ = make_findings(shuffle=place)
-        write_tables(tmp_path / str(place), scores, rings, lead_table(rings))
+        write_tables(tmp_path / str(place), *with_roles(scores, rings), lead_table(rings))
     for name in CONTRACT:
         assert len({(tmp_path / str(place) / name).read_bytes() for place in (None, 1, 2)}) == 1
 
@@ -129,7 +154,7 @@ def test_the_order_of_the_rows_does_not_change_the_bytes(tmp_path: Path) -> None
 def test_empty_findings_give_headers_only(tmp_path: Path) -> None:
     rings, scores, _, _ = make_findings()
     empty = RingTables(rings.rings.slice(0, 0), rings.members.slice(0, 0), rings.items.slice(0, 0))
-    write_tables(tmp_path, scores.slice(0, 0), empty, lead_table(empty))
+    write_tables(tmp_path, *with_roles(scores.slice(0, 0), empty), lead_table(empty))
     for name, columns in CONTRACT.items():
         assert (tmp_path / name).read_text("utf-8") == "\ufeff" + ",".join(columns) + "\n"
 
@@ -144,7 +169,7 @@ def test_labelled_things_get_their_own_file(tmp_path: Path) -> None:
     rings, scores, _, _ = make_findings()
     columns = {"event_id": ["7", "8"], "score": [0.1, 0.9], "p_value": [0.9, 0.1], "flagged": [False, True]}
     labelled = {"event": pa.table({**columns, "reason": ["", "big amount"]})}
-    write_tables(tmp_path, scores, rings, lead_table(rings), labelled)
+    write_tables(tmp_path, *with_roles(scores, rings), lead_table(rings), labelled)
     assert [row["event_id"] for row in read(tmp_path / "event_scores.csv")] == ["8", "7"]
 
 

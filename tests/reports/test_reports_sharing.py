@@ -20,6 +20,7 @@ from graphdet.reports.ring_data import RingData
 from graphdet.reports.ring_files import write_ring
 from graphdet.reports.ring_json import document_text, ring_document, ring_schema
 from graphdet.reports.ring_page import ring_page
+from graphdet.rings.finding import with_roles
 from graphdet.rings.leads import lead_table
 from graphdet.tables import RingTables
 from tests.reports.report_findings import make_findings
@@ -198,7 +199,7 @@ def test_drift_tells_new_gone_and_grown_rings_whatever_their_ids(tmp_path: Path)
     rings, scores, _, _ = make_findings()
     assert of_folder(tmp_path) is None
     assert keep_drift(tmp_path, None, of_tables(scores, rings)) is None
-    write_tables(tmp_path, scores, rings, lead_table(rings))
+    write_tables(tmp_path, *with_roles(scores, rings), lead_table(rings))
     before = of_folder(tmp_path)
     assert before == of_tables(scores, rings)  # hostile ids and all
     assert before is not None

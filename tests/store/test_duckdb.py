@@ -325,6 +325,7 @@ print("written", flush=True)
 store.close()
 """
 BIG_LOGS = {"digest-first": 7, "digest-second": 8}
+N_KILLS = 7
 
 
 def big_log(seed: int) -> SampleLog:
@@ -337,13 +338,13 @@ def test_killed_anywhere_and_repeated_is_as_if_never_killed(tmp_path: Path) -> N
     assert in_process(WRITE, tmp_path / "whole.duckdb").stdout == "opened\nwritten\n"
     whole_s = time.monotonic() - start
     n_complete = []
-    for attempt in range(14):
+    for attempt in range(N_KILLS):
         path = tmp_path / f"{attempt}.duckdb"
         process = subprocess.Popen([sys.executable, "-c", WRITE, str(path)], cwd=ROOT, stdout=subprocess.PIPE)
         assert process.stdout is not None
         if attempt:  # the first is killed while it still opens
             process.stdout.readline()
-        time.sleep(whole_s / 2 * attempt / 13)
+        time.sleep(whole_s / 2 * attempt / (N_KILLS - 1))
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()

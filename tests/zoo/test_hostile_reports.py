@@ -19,7 +19,7 @@ from graphdet.reports.ring_files import write_ring
 from graphdet.reports.ring_json import ring_schema
 from graphdet.reports.ring_names import RING_FORMATS
 from graphdet.reports.run_facts import Query, RunFacts
-from graphdet.rings.finding import Reason
+from graphdet.rings.finding import Reason, with_roles
 from graphdet.rings.leads import lead_table
 from graphdet.sheets import FORMULA, original
 from graphdet.tables import RingTables
@@ -121,7 +121,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "fdr": 0.05,
     }
     overview(folder, scores, rings, lead_table(rings), info)
-    write_tables(folder / "spreadsheet", scores, rings, lead_table(rings))
+    write_tables(folder / "spreadsheet", *with_roles(scores, rings), lead_table(rings))
     return folder
 
 

@@ -68,7 +68,7 @@ def test_run_answers_insufficient_data(
     assert "too little to learn from" in ran.stderr
     one = log.parent / "one"
     suspects = rows(one / "suspects.csv")
-    assert tuple(suspects[0]) == schema.SCORE_COLUMNS
+    assert tuple(suspects[0]) == schema.SUSPECT_COLUMNS
     assert [row["user_id"] for row in suspects] == users_of(log)
     for row in suspects:
         assert [row[name] for name in ("score", "p_value", "q_value", "flagged")] == ["0", "1", "1", "false"]

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from graphdet import schema
 from graphdet.arrays import Float
 from graphdet.evaluation.rounding import six
 from graphdet.rings.blocks import BlockActs, Blocks, block_acts, membership, outside_appeal
@@ -20,7 +21,6 @@ from graphdet.words import iso
 
 # What a member shares with the others comes first in its reason, and how sure its membership is is left out of it.
 _FIRST_CODE, _LEFT_OUT = "shared_targets", "membership"
-ROLE = "role"  # the number of a member's last reason that says what part it has (see membership.MemberRole)
 
 
 def ring_findings(
@@ -75,7 +75,7 @@ def _with_roles(
         *others, last = explanation.member_reasons[user_id]
         if last.code != _LEFT_OUT:  # a ring too large to be weighed without each of its members
             others, last = [*others, last], Reason(_LEFT_OUT, "")
-        numbers = {**last.numbers, ROLE: role}
+        numbers = {**last.numbers, schema.ROLE: role}
         told[user_id] = (*others, replace(last, text=member_words(_LEFT_OUT, numbers), numbers=numbers))
     return replace(explanation, member_reasons=told)
 
