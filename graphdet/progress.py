@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -63,14 +63,26 @@ class Silent:
 
 
 class StepsShown:
-    """Progress that says before each stage in which step of how many it is; a step is a stage of the clock."""
+    """Progress that says before each stage in which step of how many it is; a step is a stage of the clock.
+
+    left: says how long the rest takes, of the seconds of the stages that are done and of the one that runs; None until
+    somebody knows, or where it says so.
+    """
 
     def __init__(self, inner: Progress, clock: Clock, total: int) -> None:
         self._inner, self._clock, self._total = inner, clock, total
+        self._steps, self._began = 0, time.monotonic()
+        self.left: Callable[[Mapping[str, float], float], str | None] | None = None
 
     def start(self, stage: str, total: int | None = None) -> None:
         """Begin a stage."""
-        self._inner.start(f"step {len(self._clock.stages) + 1} of {self._total}: {stage}", total)
+        done, now = self._clock.stages, time.monotonic()
+        if len(done) != self._steps:
+            self._steps, self._began = len(done), now
+        seconds = {name: cost["seconds"] for name, cost in done.items()}
+        left = self.left(seconds, now - self._began) if self.left else None
+        step = f"step {len(done) + 1} of {self._total}"
+        self._inner.start(f"{step}{f', {left}' if left else ''}: {stage}", total)
 
     def advance(self, steps: int = 1) -> None:
         """Move the current stage on."""

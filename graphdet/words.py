@@ -87,7 +87,7 @@ def score_in_words(value: float | None) -> str:
 
 
 def chance(value: float | None, among: float | None = None) -> str:
-    """Write a p- or q-value; of a p-value at most what so many accounts, `among`, can show.
+    """Write a p- or q-value, at most what so many accounts, `among`, can show.
 
     >>> chance(0.0312), chance(4.2e-7), chance(0.0)
     ('0.031', '4.2e-07', '< 1e-300')

@@ -42,7 +42,7 @@ def suspects(
     elif form is options.Format.csv:
         show.print_csv(top)
     elif top.num_rows:
-        show.print_suspects(top.to_pylist(), f"{top.num_rows:,} of {chosen.num_rows:,}")
+        show.print_suspects(top.to_pylist(), f"{top.num_rows:,} of {chosen.num_rows:,}", scores.num_rows)
     else:
         print(f"None of {scores.num_rows:,} users is flagged.")
 

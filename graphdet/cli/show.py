@@ -58,8 +58,8 @@ def print_rows(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]
     console().print(table)
 
 
-def print_suspects(rows: Sequence[PrintedRow], title: str) -> None:
-    """Print suspects, one a line."""
+def print_suspects(rows: Sequence[PrintedRow], title: str, among: int) -> None:
+    """Print suspects of `among` accounts, one a line; p and q say at most what so many can show."""
     columns = (
         ("user", False),
         ("score", True),
@@ -74,8 +74,8 @@ def print_suspects(rows: Sequence[PrintedRow], title: str) -> None:
             (
                 str(row["user_id"]),
                 words.score_in_words(row["score"]),
-                words.chance(row["p_value"]),
-                words.chance(row["q_value"]),
+                words.chance(row["p_value"], among),
+                words.chance(row["q_value"], among),
                 str(row["ring_id"] or "–"),
                 str(row["reason"] or ""),
             )
@@ -85,8 +85,8 @@ def print_suspects(rows: Sequence[PrintedRow], title: str) -> None:
     )
 
 
-def print_rings(rows: Sequence[PrintedRow], title: str) -> None:
-    """Print rings, one a line."""
+def print_rings(rows: Sequence[PrintedRow], title: str, among: int) -> None:
+    """Print rings of a log of `among` accounts, one a line; p and q say at most what so many can show."""
     columns = (
         ("ring", False),
         ("kind", False),
@@ -104,8 +104,8 @@ def print_rings(rows: Sequence[PrintedRow], title: str) -> None:
                 str(row["ring_id"]),
                 str(row["kind"]),
                 words.score_in_words(row["score"]),
-                words.chance(row["p_value"]),
-                words.chance(row["q_value"]),
+                words.chance(row["p_value"], among),
+                words.chance(row["q_value"], among),
                 words.thousands(row["n_users"]),
                 words.thousands(row["n_items"]),
                 str(row["reason"] or ""),

@@ -90,10 +90,11 @@ def print_summary(summary: dict[str, Any], out: Path, store: str | None, as_json
         return
     rings, suspects = summary["rings"][:TOP_OF_RUN], summary["suspects"][:TOP_OF_RUN]
     if rings:
-        show.print_rings(rings, f"Rings, {len(rings)} of {summary['n_rings']:,}")
+        show.print_rings(rings, f"Rings, {len(rings)} of {summary['n_rings']:,}", summary["n_users"])
         print()
     if suspects:
-        show.print_suspects(suspects, f"Suspects, {len(suspects)} of {summary['n_suspects']:,}")
+        title = f"Suspects, {len(suspects)} of {summary['n_suspects']:,}"
+        show.print_suspects(suspects, title, summary["n_users"])
         print()
     if summary["n_leads"]:
         held_back = plural(summary["n_leads"], "group was", "groups were")
@@ -295,7 +296,7 @@ def score_command(
         print(f"{n_flagged:,} of {n:,} {kind}s are flagged.")
     if found.get("suspects"):
         top = suspects.sort_by([("score", "descending"), ("user_id", "ascending")]).slice(0, TOP_PRINTED)
-        show.print_suspects(top.to_pylist(), "Suspects")
+        show.print_suspects(top.to_pylist(), "Suspects", found["n_users"])
 
 
 @guarded
@@ -325,6 +326,7 @@ def rings_command(
     with options.opened(store) as target:
         folder = options.model_folder(model) if model is not None else None
         found = find_rings(target, model_dir=folder, fdr=level, seed=seed, progress=make_progress())
+        n_users = 0 if json else target.counts()["users"]
     if model is None:
         say("Judged as other logs are; `graphdet train` learns what is ordinary in this one and finds more.")
     for line in found.lines():
@@ -340,4 +342,4 @@ def rings_command(
         return
     print(f"{flagged.num_rows:,} of {table.num_rows:,} ring candidates are flagged.")
     if flagged.num_rows:
-        show.print_rings(flagged.slice(0, TOP_PRINTED).to_pylist(), "Rings")
+        show.print_rings(flagged.slice(0, TOP_PRINTED).to_pylist(), "Rings", n_users)

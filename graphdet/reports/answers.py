@@ -204,7 +204,7 @@ def how_sure(ring: RingData) -> list[str]:
         f"estimates it, that this is a coordinated campaign of the kinds it was taught.",
         f"p-value {words.chance(ring.p_value, ring.n_log_users)}. {meaning_of_p(ring.p_value, ring.n_log_users)} "
         f"It is not the probability that these accounts are innocent.",
-        f"q-value {words.chance(ring.q_value)}. {meaning_of_q(ring.q_value)} "
+        f"q-value {words.chance(ring.q_value, ring.n_log_users)}. {meaning_of_q(ring.q_value)} "
         f"It speaks of all such rings together, not of this one alone.",
     ]
     if ring.held_back:

@@ -184,7 +184,7 @@ def _pictures(scores: pa.Table, rings: RingTables, pages: Mapping[str, str]) -> 
     mapped = rings.rings.sort_by([*_STRONGEST, ("ring_id", "ascending")]).slice(0, MAPPED).to_pylist()
     return {
         "score_picture": draw_scores(values, float(above.min()) if len(above) else None),
-        "ring_map": draw_ring_map(mapped, pages),
+        "ring_map": draw_ring_map(mapped, pages, scores.num_rows),
     }
 
 

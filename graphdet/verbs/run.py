@@ -33,6 +33,7 @@ from graphdet.reports.run_facts import write_run_json
 from graphdet.rings.find import ring_candidates
 from graphdet.store import opened_store
 from graphdet.tables import GraphArrays
+from graphdet.verbs.forecast import RunForecast, Work
 from graphdet.verbs.ingest import IngestResult, ingest
 from graphdet.verbs.report import RUN_INFO, Asked, report
 from graphdet.verbs.train import TrainRequest, train, without_training
@@ -121,7 +122,7 @@ def run(
     if of_users and request.train == "never":
         raise UsageError("--labels of users train a model, and --train never forbids it: give one of the two")
     make_folder(out)
-    asked, progress = Asked(raw_csv=request.raw_csv), _in_steps(progress or Silent(), clock, request, given)
+    progress = steps = _in_steps(progress or Silent(), clock, request, given)
     with opened_store(request.store_url or f"duckdb:///{(out / 'graph.duckdb').resolve()}") as store:
         if given is not None and given.key == "event_id":
             store.events()  # a store that keeps none says so before the long work
@@ -132,11 +133,13 @@ def run(
         label_warnings: list[str] = []
         if given is not None and not of_users:
             given, label_warnings = check_against(store, given)
+        wanted = TrainRequest(given if of_users else None, seed=request.seed, device=request.device)
+        why = untrained_because(store, request.train, wanted, timed=read.timed)
+        work = Work(model_dir is None and why is None, model_dir is None, given is not None and not of_users)
+        steps.left = (forecast := RunForecast(store, work)).left
         if model_dir is None:
             model_dir = out / "model"
             with clock.stage("train"):
-                wanted = TrainRequest(given if of_users else None, seed=request.seed, device=request.device)
-                why = untrained_because(store, request.train, wanted, timed=read.timed)
                 learned = _learn(store, model_dir, wanted, why, progress)
         with clock.stage("read"):
             graph = read_graph(store, progress)
@@ -162,10 +165,11 @@ def run(
         store.set_meta(MODEL_DIGEST, info[MODEL_DIGEST] or "")
         store.set_meta(RUN_INFO, json.dumps(info))
         with clock.stage("report"):
+            asked = Asked(raw_csv=request.raw_csv)
             page = report(store, out, asked=asked, run_info=info, listener=listener, progress=progress)[0]
-        info["stages"] = clock.stages
-        info["versions"] = {name: version(name) for name in RECORDED_PACKAGES}
+        info |= {"stages": clock.stages, "versions": {name: version(name) for name in RECORDED_PACKAGES}}
         write_run_json(out, info)
+        forecast.keep(clock)
     return {
         "counts": info["counts"],
         "suspects": _top(scores),
@@ -177,7 +181,7 @@ def run(
     }
 
 
-def _in_steps(progress: Progress, clock: Clock, request: RunRequest, given: Labels | None) -> Progress:
+def _in_steps(progress: Progress, clock: Clock, request: RunRequest, given: Labels | None) -> StepsShown:
     """Progress that counts the stages of a run; a log that is too small to learn from skips two of them."""
     further = given is not None and kind_of(given) != "user"
     return StepsShown(progress, clock, 6 + (request.model_dir is None) + further)

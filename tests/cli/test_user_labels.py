@@ -8,10 +8,11 @@ import pyarrow.csv
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from graphdet.gnn.settings import GnnSettings
 from graphdet.graph.encode import read_graph
 from graphdet.learn.models import load_models
 from graphdet.learn.ring_lessons import PlantedTask, plant_and_judge
-from graphdet.learn.train_settings import Training
+from graphdet.learn.train_settings import Training, TrainSettings
 from graphdet.learn.user_labels import Task
 from graphdet.learn.user_learning import learn_users
 from graphdet.ports import Store
@@ -82,9 +83,8 @@ def test_few_labels_stand_beside_planted_campaigns(
     for value, n in ((1, n_fraud), (0, n_clean)):
         y[rng.choice(np.flatnonzero(truth == value), n, replace=False)] = value
     task = Task(graph, y, np.where(y == 1, np.arange(len(y)), -1).astype(np.int32))
-    models, facts = learn_users(
-        store, graph, task, planted, planted.judge, Training(device="cpu"), "labels.csv"
-    )
+    training = Training(TrainSettings(gnn=GnnSettings(n_steps=50)), device="cpu")
+    models, facts = learn_users(store, graph, task, planted, planted.judge, training, "labels.csv")
     models.save(tmp_path)
     again = load_models(tmp_path)
     said = " ".join(facts["label_warnings"])

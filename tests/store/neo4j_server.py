@@ -46,6 +46,8 @@ def wipe(url: str, home: Path) -> None:
         client.close()
 
 
+# A server that lives for seconds is up in half the time where Java compiles quickly rather than well.
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 HOME_OF_TESTS: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 
 
@@ -61,6 +63,7 @@ def neo4j_server(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRAPHDET_NEO4J_HOME", str(home))
         pytestconfig.stash[HOME_OF_TESTS] = {"GRAPHDET_NEO4J_HOME": str(home)}
+        patch.setenv("JDK_JAVA_OPTIONS", QUICK_JAVA)
         patch.delenv("NEO4J_USERNAME", raising=False)
         patch.delenv("NEO4J_PASSWORD", raising=False)
         try:

@@ -9,8 +9,10 @@ from graphdet.config import load_config
 from graphdet.errors import UsageError
 from graphdet.learn.models import load_models
 from graphdet.logs.labels import read_labels
+from graphdet.progress import Silent
 from graphdet.store import open_store
 from graphdet.verbs.explain import Question, explain
+from graphdet.verbs.forecast import Work, forecast
 from graphdet.verbs.run import RunRequest, run, untrained_because
 from graphdet.verbs.score import score
 from graphdet.verbs.train import TrainRequest
@@ -67,6 +69,43 @@ def test_a_log_without_times_is_scored_untrained_and_its_ring_found(log: Path, t
             assert (untrained_because(store, how, request, timed=timed) is None) == trained
     finally:
         store.close()
+
+
+def test_time_is_forecast_by_other_logs_and_then_by_the_last_run(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphdet.verbs.forecast.LEAST_FORECAST_S", 0.0)
+    config = load_config(str(log.with_suffix(".toml")))
+    for basis in ("by other logs", "by the last run over this store"):
+        told = Told()
+        run([log], config, tmp_path, progress=told)
+        # Nobody knows how much there is to do before the log is read.
+        later = [line for line in told.stages if not line.startswith("step 1 of 7: ")]
+        assert later[0].startswith("step 2 of 7, some ")
+        assert later[-1].startswith("step 7 of 7, some ")
+        assert all(f" left {basis}: " in line for line in later)
+
+
+class Told(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        self.stages.append(stage)
+
+
+def test_a_forecast_keeps_to_what_was_measured() -> None:
+    work = Work(trains=True, makes_model=True, by_labels=False)
+    last = {"work": {"trains": True, "makes_model": True, "by_labels": False}, "n_ties": 1_000}
+    last |= {"stages": {"train": 100.0, "score": 20.0}}
+    assert forecast(last, work, 3_000).expected == {"train": 300.0, "score": 60.0}
+    other = forecast(last, Work(trains=False, makes_model=True, by_labels=False), 1_000_000)
+    assert other.basis == "by other logs"
+    assert other.expected["train"] == 6.0
+    # Twice as slow so far, twice as long to go.
+    assert "some 30 s to 65 s left" in str(forecast(last, work, 1_000).left({"train": 230.0}, 0.0))
 
 
 def test_what_run_cannot_do_untrained(log: Path, tmp_path: Path) -> None:

@@ -59,8 +59,9 @@ def draw_scores(scores: NDArray[np.float64], threshold: float | None) -> Markup:
     return svg.picture(parts, OVERVIEW_WIDTH, 250, "Distribution of user scores", caption, "figure-scores")
 
 
-def draw_ring_map(rings: Sequence[Mapping[str, Any]], files: Mapping[str, str]) -> Markup:
-    """Draw rings by size and certainty: rows of schema.RING_COLUMNS; files: ring_id → its page.
+def draw_ring_map(rings: Sequence[Mapping[str, Any]], files: Mapping[str, str], among: int) -> Markup:
+    """Draw rings by size and certainty: rows of schema.RING_COLUMNS; files: ring_id → its page; among: accounts of the
+    log.
 
     Across, members on a logarithmic scale; up, the score on a logit scale, so that sure and surer can be told
     apart; a dot's area is the number of targets.
@@ -78,7 +79,7 @@ def draw_ring_map(rings: Sequence[Mapping[str, Any]], files: Mapping[str, str]) 
         y = _certainty(float(ring["score"] or 0), top, bottom)
         caption = (
             f"Ring {words.visible(ring['ring_id'])}: score {words.score_in_words(ring['score'])}, "
-            f"q {words.chance(ring['q_value'])}, "
+            f"q {words.chance(ring['q_value'], among)}, "
             f"{words.plural(ring['n_users'], 'member')}, {words.plural(ring['n_items'], 'target')}"
         )
         size = 4.0 + 8.0 * float(np.sqrt(int(ring["n_items"]) / most))
