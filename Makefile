@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed
 # threads of two workers would wait for each other. Compiled tests are kept, whatever the environment says: else every
 # worker compiles all of them anew.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile
+LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 .PHONY: setup test unit lint golden docs demo bench bench-rings bench-real bench-cases clean
 
@@ -22,13 +23,11 @@ unit: setup  ## the fast part of the tests
 	$(PYTEST) -m "not neo4j and not data and not slow and not browser"
 
 lint: setup
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(LINT)
 
-test: lint  ## everything this machine can run
-	$(PYTEST) --durations=20
+test: setup  ## lint, and beside it everything this machine can run
+	@( $(LINT) ) & lint=$$!; $(PYTEST) --durations=20; tests=$$?; \
+	wait $$lint || { echo "lint failed, see above"; exit 1; }; exit $$tests
 
 golden: setup  ## record anew what every command writes, where a change means to change it
 	RECORD_GOLDEN=1 $(PYTEST) -n 0 tests/golden

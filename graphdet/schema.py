@@ -60,7 +60,7 @@ SCORE_COLUMNS = (
 # The part of a member in its ring: core acts on many of the targets, fringe on fewer, and for a weak one, which may be
 # there by chance or looks like a bystander, the ring does not vouch.
 MEMBER_ROLES = ("core", "fringe", "weak")
-ROLE = "role"
+ROLE = "role"  # VARCHAR or null
 # As suspects.csv and the library have them: with the part in the ring of that row, null where there is none.
 SUSPECT_COLUMNS = (*SCORE_COLUMNS[:6], ROLE, *SCORE_COLUMNS[6:])
 # What a finding is: accounts that share several targets, throwaway accounts or repeated acts on one target, two or

@@ -115,7 +115,7 @@ def config_page() -> str:
 def tables() -> str:
     """The reference of the tables that a run writes, with the words of the schema."""
     source = inspect.getsource(schema)
-    said = dict(re.findall(r'^    "(\w+)",?  # (.+)$', source, re.MULTILINE))
+    said = dict(re.findall(r'^(?:    |\w+ = )"(\w+)",?  # (.+)$', source, re.MULTILINE))
     parts = ["# Tables", "", "What `graphdet run` writes beside the report. Times are ISO 8601 in UTC.", ""]
     for name, (what, columns) in TABLES.items():
         parts += [f"## {name}", "", f"{what[0].upper()}{what[1:]}.", "", "| column | |", "|---|---|"]
