@@ -181,7 +181,9 @@ def innocents_explained(known: Known, found: Told) -> list[dict[str, object]]:
         fold=np.zeros(n, np.int64),
         apart=np.ones(n, bool),
         threshold=0.0,
+        by_tail=False,
         overruled=0,
+        made_by_chance=np.zeros(n, bool),
     )
     log = LogView(model, planted.graph)
     natural = natural_groups(found.judged, log)

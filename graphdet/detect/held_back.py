@@ -52,6 +52,8 @@ def _levels(judged: Judged, row: int, fdr: float) -> list[Reason]:
     """Which of the levels of a flag a ring does not reach."""
     score, p_value, q_value = (float(one[row]) for one in (judged.score, judged.p_value, judged.q_value))
     rules = []
+    if judged.made_by_chance[row]:
+        rules.append(_rule("shuffled", {}))
     least = LEAST_SCORE if judged.by_tail else least_score(fdr)
     if not score >= least:
         rules.append(_rule("score", {"score": score, "least_score": least}))

@@ -10,6 +10,7 @@ from graphdet.detect.pairs import pair_findings
 from graphdet.detect.payments import payment_findings
 from graphdet.judge.model import RingJudge
 from graphdet.ports import CaseworkStore
+from graphdet.rings.chance import beyond_chance
 from graphdet.rings.find import LEAST_SCORE, Candidates, Judged, judge_rings, stands_out
 from graphdet.rings.why.findings import ring_findings
 from graphdet.tables import GraphArrays
@@ -28,6 +29,7 @@ def judge_and_remember(
     Returns all judged rings, and the findings under their lasting ids: the listed rings, then all others.
     """
     judged = judge_rings(candidates, judge.logits, fdr)
+    judged = beyond_chance(judged, graph, store.bench, judge.logits, fdr)
     findings = ring_findings(judged, candidates.model, graph, judge.logits)
     findings = with_rules(findings, judged, fdr)
     bursts = burst_findings(store, graph, coordinated(judged, candidates), fdr)

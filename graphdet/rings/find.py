@@ -169,7 +169,8 @@ class Judged:
     level: the lowest false discovery rate at which a ring is flagged, infinite where it is at none; fold int64, as in
     Candidates; threshold: the logit from which a ring of this log is flagged; by_tail: whether the log's own tail says
     so and not the judge's score (see judge_rings); overruled: how many rings the score alone would flag but the tail
-    does not; n_tested: how many nearly disjoint groups stand out.
+    does not; made_by_chance: which are known to be as strong as what chance makes of this log (see
+    chance.beyond_chance); n_tested: how many nearly disjoint groups stand out.
     """
 
     blocks: Blocks
@@ -185,6 +186,7 @@ class Judged:
     threshold: float
     by_tail: bool
     overruled: int
+    made_by_chance: NDArray[np.bool_]
     n_tested: int = 0
 
     @property
@@ -278,6 +280,7 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
         threshold=threshold,
         by_tail=by_tail,
         overruled=int(((by_judge <= fdr) & (level[: len(rows)] > fdr)).sum()),
+        made_by_chance=np.zeros(len(every), bool),
         n_tested=len(rows),
     )
 

@@ -29,6 +29,7 @@ HeldBackBy = Literal[
     "larger_group",  # of a pair: more accounts than a handful are in lockstep
     "followers",  # of a pair: many others act on the same items
     "few_sittings",  # of a pair: it is one sitting, or few
+    "shuffled",  # dealt out anew, the log has groups as strong
     "score",  # its score is below what a flag needs
     "q_value",  # rings at least as strong are too often natural groups
     "unrecorded",  # found by a version that kept no rule
@@ -92,6 +93,10 @@ _WORDS: dict[HeldBackBy, Callable[[Mapping[str, Any]], str]] = {
     "few_sittings": lambda n: (
         f"All of it is in {plural(int(n['close_sittings']), 'sitting')}, as of two people side by side, or of one with "
         f"two devices."
+    ),
+    "shuffled": lambda n: (
+        "Chance makes groups as strong in this log: with its items dealt out anew among the same acts, one is as "
+        "strong to the judge."
     ),
     "score": lambda n: f"Its score is {n['score']:.3g}, and a flag needs {n['least_score']:.3g}.",
     "q_value": lambda n: f"Its q-value is {n['q_value']:.3g}, above the level of {n['fdr']:.3g}.",
