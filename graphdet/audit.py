@@ -2,14 +2,20 @@
 
 An entry is a JSON document in one canonical text: ASCII, keys sorted, no blanks, keys `seq` (from 1), `at` (UTC),
 `who`, `what`, `kind` and `subject` (of what), `before`, `after`, and `previous`, the hash of the entry before (64 zeros
-for the first). Its hash is the SHA-256 of that text, so any program can check the chain. The head, how many entries
-there are and the last hash, is kept apart from them. Whoever can rewrite all of it, entries and head, is found only
-by a head that was noted elsewhere.
+for the first), and `salt`, random, without which nobody can guess what a text was from its hash. Its hash is the
+SHA-256 of that text, so any program can check the chain. The head, how many entries there are and the last hash, is
+kept apart from them. Whoever can rewrite all of it, entries and head, is found only by a head that was noted elsewhere.
+
+A text that must go, as it names an account that is forgotten, is replaced by a redacted one: the same entry without it
+and without the salt, with the key `redacted`. The entry keeps its hash, so the chain and heads noted elsewhere hold. An
+entry that comes later (`what` is of REDACTING) tells which were redacted: seq, hash, and SHA-256 of the text that is
+there now.
 """
 
 import hashlib
 import json
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +26,9 @@ FIELDS = ("seq", "at", "who", "what", "kind", "subject", "before", "after", "pre
 # Copies of the document's fields beside it, for people and queries; nothing reads them back but `verify`.
 SHOWN_FIELDS = ("at", "who", "what", "kind", "subject", "verdict", "reason", "note")
 VERDICT = "verdict"
+FORGET, RETENTION = REDACTING = ("forget", "retention")  # entries that tell of redacted ones
+SALT, REDACTED = "salt", "redacted"
+_SALT_BYTES = 16
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -130,6 +139,7 @@ def sealed(draft: Draft, head: Head, at: str) -> Entry:
         "before": draft.before,
         "after": draft.after,
         "previous": head.hash,
+        SALT: secrets.token_hex(_SALT_BYTES),
     }
     text = canonical(document)
     return Entry(head.count + 1, text, digest(text), shown_of(json.loads(text)))
@@ -143,6 +153,18 @@ def chained(drafts: Sequence[Draft], head: Head, at: str) -> tuple[list[Entry], 
         entries.append(entry)
         head = Head(entry.seq, entry.hash)
     return entries, head
+
+
+def redacted(entry: Entry, changes: Mapping[str, Any]) -> Entry:
+    """The entry without what it must not say: some fields of its document changed, its hash as it was."""
+    document = {key: value for key, value in entry.document().items() if key != SALT}
+    text = canonical(document | dict(changes) | {REDACTED: True})
+    return Entry(entry.seq, text, entry.hash, shown_of(json.loads(text)))
+
+
+def told_of(entries: Sequence[Entry]) -> list[list[Any]]:
+    """What an entry of REDACTING says of redacted ones in its `after`, under the key `redacted`."""
+    return [[entry.seq, entry.hash, digest(entry.entry)] for entry in entries]
 
 
 def shown_of(document: Mapping[str, Any]) -> dict[str, str | None]:
@@ -160,8 +182,9 @@ def verify(log: AuditLog, expect: str | None = None) -> list[Fault]:
     """
     faults = []
     head = Head()
+    told = _told_redactions(log.entries)
     for entry in log.entries:
-        faults += [Fault(entry.seq, what) for what in _faults(entry, head)]
+        faults += [Fault(entry.seq, what) for what in _faults(entry, head, told)]
         # Go on from what stands there, so that one change is told once and not at every entry after it.
         head = Head(entry.seq, entry.hash)
     if log.head is None:
@@ -191,7 +214,23 @@ def verify(log: AuditLog, expect: str | None = None) -> list[Fault]:
     return faults
 
 
-def _faults(entry: Entry, before: Head) -> list[str]:
+def _told_redactions(entries: Sequence[Entry]) -> dict[int, tuple[str, str, int]]:
+    """Redactions that whole entries tell of, by seq: the hash, the SHA-256 of the new text, and who tells it, a seq."""
+    found: dict[int, tuple[str, str, int]] = {}
+    for entry in entries:
+        document = entry.document()
+        after = document.get("after")
+        if document.get("what") not in REDACTING or not isinstance(after, dict):
+            continue
+        if digest(entry.entry) == entry.hash:
+            rows = after.get(REDACTED)
+            for row in rows if isinstance(rows, list) else []:
+                if isinstance(row, list) and len(row) == 3 and isinstance(row[0], int):
+                    found[row[0]] = (str(row[1]), str(row[2]), entry.seq)
+    return found
+
+
+def _faults(entry: Entry, before: Head, told: Mapping[int, tuple[str, str, int]]) -> list[str]:
     """What is wrong with an entry that should follow a head."""
     document = entry.document()
     if entry.seq != before.count + 1:
@@ -199,9 +238,17 @@ def _faults(entry: Entry, before: Head) -> list[str]:
             return [f"stands twice or out of order, after entry {before.count}: put in or moved"]
         gone = f"entry {before.count + 1}" + (f" to {entry.seq - 1}" if entry.seq > before.count + 2 else "")
         return [f"{gone} before it is missing: removed"]
-    if digest(entry.entry) != entry.hash:
+    fields = {*FIELDS}
+    if REDACTED in document:
+        teller = told.get(entry.seq, ("", "", 0))
+        if teller[:2] != (entry.hash, digest(entry.entry)) or teller[2] <= entry.seq:
+            return ["its text was taken out, and no later entry says so: changed"]
+        fields.add(REDACTED)
+    elif digest(entry.entry) != entry.hash:
         return ["its text does not have its hash: changed"]
-    if tuple(sorted(document)) != tuple(sorted(FIELDS)) or canonical(document) != entry.entry:
+    if SALT in document:  # which entries of an older version lack
+        fields.add(SALT)
+    if {*document} != fields or canonical(document) != entry.entry:
         return ["its text is no canonical entry: changed"]
     if document["seq"] != entry.seq:
         return [f"its text is that of entry {document['seq']}: moved"]

@@ -7,11 +7,11 @@ all of them together, for whoever opens and closes one.
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
-from graphdet.audit import AuditLog, Draft, Head
+from graphdet.audit import AuditLog, Draft, Entry, Head
 from graphdet.progress import Progress
 from graphdet.tables import Frame, LogTables, RingTables
 from graphdet.workbench import Workbench
@@ -70,6 +70,30 @@ class GraphStore(AddressedStore, Protocol):
 
         Killed in between, the store says that an ingest is unfinished until it is repeated.
         """
+        ...
+
+    def remove_users(
+        self, user_ids: Sequence[str], *, as_items: bool = False, dry_run: bool = False
+    ) -> dict[str, int]:
+        """Remove accounts and all that is theirs: events, sessions, links, scores, memberships; names of them in texts.
+
+        What others did stays, but for acts on an account where items are accounts too (`as_items`). Rings that are left
+        without a member go. Says how many of what went, or with `dry_run` would go. Repeating is safe.
+        """
+        ...
+
+    def remove_before(
+        self, kind: Literal["events", "findings"], before_ms: int, *, dry_run: bool = False
+    ) -> dict[str, int]:
+        """Remove what is older than a time, and say how many of what went, or with `dry_run` would go.
+
+        Events: sessions that ended before it, and items and links of which nothing is left. Findings: what rings were
+        in runs before it, and alerts. Repeating is safe.
+        """
+        ...
+
+    def compact(self) -> None:
+        """Write the store anew, so that no trace of what was removed is left in its file, where it is one file."""
         ...
 
     def write_log(self, log: LogTables, source: Source, progress: Progress) -> None:
@@ -155,9 +179,10 @@ class FindingsStore(AddressedStore, Protocol):
 class AuditStore(AddressedStore, Protocol):
     """The audit log, and verdicts that were given past it."""
 
-    def append_audit(self, drafts: Sequence[Draft]) -> Head:
+    def append_audit(self, drafts: Sequence[Draft], redacted: Sequence[Entry] = ()) -> Head:
         """Add entries to the audit log, all or none, and give the new head.
 
+        redacted: entries that stand in the log, with the text that they have from now on (see graphdet.audit).
         Two processes at a time never fork the chain. A draft of a loose verdict that another process was faster
         to note is left out.
 

@@ -8,15 +8,17 @@ its owner can read.
 import logging
 import os
 import secrets
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from graphdet.errors import UsageError
+from graphdet.config import Config
+from graphdet.errors import ConfigError, UsageError
 from graphdet.files import explain_os_error, make_folder
-from graphdet.ports import AuditStore
+from graphdet.logs.private import key_mark_of, key_of
+from graphdet.ports import AuditStore, Store
+from graphdet.privacy import KEY_FILE_VARIABLE, read_key_file
 from graphdet.store import duckdb_path
 
 log = logging.getLogger("graphdet.disclosure")
@@ -57,9 +59,8 @@ def disclose(store: AuditStore, disclosure: Disclosure, listener: Listener | Non
     )
 
 
-PSEUDONYM_KEY_VARIABLE = "GRAPHDET_KEY_FILE"
 KEY_BYTES = 32
-LEAST_BYTES = 16
+KEY_MARK = "privacy.key"  # meta key of what tells the key of a store's pseudonyms from others
 
 
 def read_key(path: Path | None, store_url: str, out: Path | None = None) -> bytes:
@@ -71,29 +72,10 @@ def read_key(path: Path | None, store_url: str, out: Path | None = None) -> byte
     """
     if path is None:
         raise UsageError(
-            f"pseudonyms need a key: name its file with --key-file or {PSEUDONYM_KEY_VARIABLE}; --new-key makes one"
+            f"pseudonyms need a key: name its file with --key-file or {KEY_FILE_VARIABLE}; --new-key makes one"
         )
     _check_place(path, store_url, out)
-    try:
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        raise UsageError(f"{path}: there is no such key file; --new-key makes it") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} holds no key of pseudonyms") from None
-    except OSError as error:
-        raise UsageError(f"{path}: the key cannot be read: {error.strerror}") from error
-    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise UsageError(f"{path} can be read by others; make it yours alone: chmod 600 {path}")
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        key = b""
-    if len(key) < LEAST_BYTES:
-        raise UsageError(
-            f"{path} holds no key of pseudonyms: {2 * LEAST_BYTES} or more hexadecimal digits are wanted"
-        )
-    return key
+    return read_key_file(path)
 
 
 def make_key(path: Path | None, store_url: str, out: Path | None = None) -> Path:
@@ -104,7 +86,7 @@ def make_key(path: Path | None, store_url: str, out: Path | None = None) -> Path
         GraphdetError: it cannot be written.
     """
     if path is None:
-        raise UsageError(f"--new-key needs a place: name it with --key-file or {PSEUDONYM_KEY_VARIABLE}")
+        raise UsageError(f"--new-key needs a place: name it with --key-file or {KEY_FILE_VARIABLE}")
     _check_place(path, store_url, out)
     make_folder(path.absolute().parent)
     try:
@@ -116,6 +98,35 @@ def make_key(path: Path | None, store_url: str, out: Path | None = None) -> Path
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(secrets.token_hex(KEY_BYTES) + "\n")
     return path
+
+
+def check_ingest_key(store: Store, config: Config, *, begun: bool) -> str | None:
+    """Refuse to mix ids and pseudonyms in a store, or pseudonyms of two keys; gives what to keep under KEY_MARK.
+
+    begun: the store has a log already. None: the config names no pseudonyms.
+
+    Raises:
+        ConfigError: they would be mixed, the key cannot be read, or it lies where the store is.
+    """
+    kept = store.meta(KEY_MARK) if begun else None
+    if not config.privacy.pseudonyms:
+        if kept is not None:
+            raise ConfigError(
+                f"{store.url} holds pseudonyms, and the config {config.name} names none; add [privacy] pseudonyms with "
+                "the same key, or use a store of its own"
+            )
+        return None
+    mark = key_mark_of(key_of(config))
+    try:
+        _check_place(Path(config.privacy.key_file or os.environ[KEY_FILE_VARIABLE]), store.url, None)
+    except UsageError as error:
+        raise ConfigError(f"config {config.name}: [privacy] {error}") from error
+    if begun and kept != mark:
+        what = "ids as they are" if kept is None else "pseudonyms of another key"
+        raise ConfigError(
+            f"{store.url} holds {what}: the same account would be two; use the same key, or a store of its own"
+        )
+    return mark
 
 
 def _check_place(path: Path, store_url: str, out: Path | None) -> None:

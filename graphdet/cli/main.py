@@ -20,6 +20,7 @@ from graphdet.cli import (
     look,
     models,
     neo4j,
+    privacy,
     reports,
     service,
     serving,
@@ -128,6 +129,9 @@ _GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "init": explore.init_command,
         "ingest": verbs.ingest_command,
         "simulate": simulated.simulate_command,
+        "forget": privacy.forget_command,
+        "retention": privacy.retention_command,
+        "pseudonym": privacy.pseudonym_command,
         "doctor": look.doctor,
     },
 }

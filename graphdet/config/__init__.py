@@ -45,18 +45,29 @@ country = "BR"             # column = value | [values] | { min = …, max = … 
 [reject]
 max_share = 0.05
 duplicates = true          # exact duplicates are put aside
+[privacy]
+pseudonyms = ["user_id", "device"]   # ids that the store gets as keyed hashes: of [columns], [entities], [attributes]
+key_file = "~/keys/shop.key"         # relative to this file; without it the environment names it, GRAPHDET_KEY_FILE
+[retention]                # how many days what is kept; run and watch remove the rest, graphdet retention on demand
+events_days = 365
+rejects_days = 30
+findings_days = 730
+verdicts_days = 1825
+snapshots_days = 90        # pages and tables in the folder of a run
 """
 
 from graphdet.config.reader import config_digest, load_config, parse_config, shipped_configs
-from graphdet.config.settings import Actions, Columns, Config, Rating, Read, Text, Time
+from graphdet.config.settings import Actions, Columns, Config, Privacy, Rating, Read, Retention, Text, Time
 from graphdet.config.values import iso_ms
 
 __all__ = [
     "Actions",
     "Columns",
     "Config",
+    "Privacy",
     "Rating",
     "Read",
+    "Retention",
     "Text",
     "Time",
     "config_digest",

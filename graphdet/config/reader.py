@@ -6,13 +6,13 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from graphdet import schema
 from graphdet.config import values
-from graphdet.config.settings import Actions, Columns, Config, Rating, Read, Text, Time
+from graphdet.config.settings import Actions, Columns, Config, Privacy, Rating, Read, Retention, Text, Time
 from graphdet.errors import ConfigError
 from graphdet.shipped_files import shipped_folder
 
@@ -57,6 +57,8 @@ _KEYS: dict[str, dict[str | None, values.Rule]] = {
     "attributes": {None: values.A_TEXT},
     "filters": {None: values.A_FILTER},
     "reject": {"max_share": values.A_SHARE, "duplicates": values.A_FLAG},
+    "privacy": {"pseudonyms": values.COLUMN_LIST, "key_file": values.A_TEXT},
+    "retention": {field.name: values.SOME_DAYS for field in fields(Retention)},
 }
 # Names that become columns of events, and kinds that become labels of nodes.
 _NAMES = {
@@ -93,7 +95,11 @@ def load_config(path_or_name: str | Path) -> Config:
         raise ConfigError(f"config {path}: lists or tables are nested too deep; no key needs it") from error
     except ValueError as error:  # TOML that is none, and numbers of thousands of digits
         raise ConfigError(f"config {path}: not valid TOML: {error}") from error
-    return parse_config(raw, name=path.stem, where=str(path))
+    config = parse_config(raw, name=path.stem, where=str(path))
+    if config.privacy.key_file is None:
+        return config
+    key_file = path.parent / Path(config.privacy.key_file).expanduser()
+    return replace(config, privacy=replace(config.privacy, key_file=str(key_file)))
 
 
 def shipped_configs() -> list[str]:
@@ -173,6 +179,10 @@ def parse_config(raw: Mapping[str, Any], *, name: str, where: str) -> Config:
         filters=tables["filters"],
         max_reject_share=float(tables["reject"].get("max_share", 0.05)),
         duplicates=tables["reject"].get("duplicates", True),
+        privacy=Privacy(
+            tuple(dict.fromkeys(tables["privacy"].get("pseudonyms", ()))), tables["privacy"].get("key_file")
+        ),
+        retention=Retention(**tables["retention"]),
     )
     _check_meaning(config, where)
     return config
@@ -282,6 +292,7 @@ def _check_meaning(config: Config, where: str) -> None:
             'where nothing is quoted write quote = ""'
         )
     _check_names(config, where)
+    _check_privacy(config, where)
     if config.text.templates and config.columns.text is None:
         raise ConfigError(
             f'config {where}: [text] templates needs the text; add text = "NAME OF THE COLUMN" to [columns]'
@@ -313,6 +324,25 @@ def _check_names(config: Config, where: str) -> None:
                 f"config {where}: [{table}] {double} and {alike[double.lower()]} differ only in upper and lower "
                 "case; rename one of them"
             )
+
+
+_IDS = ("user_id", "item_id", "session_id", "event_id", "device_id", "ip")
+
+
+def _check_privacy(config: Config, where: str) -> None:
+    """Check that every id to be hidden is one, and is there."""
+    given = {name for name in _IDS if isinstance(getattr(config.columns, name), str)}
+    known = [*sorted(given), *config.entities, *config.attributes]
+    for name in config.privacy.pseudonyms:
+        if name not in known:
+            raise ConfigError(
+                f"config {where}: [privacy] pseudonyms has {_name(name)}{_nearest(name, known)}; it may have "
+                f"{_list(known)}: ids of one column, kinds of [entities] and names of [attributes]"
+            )
+    if config.retention.events_days is not None and config.columns.timestamp is None:
+        raise ConfigError(
+            f"config {where}: [retention] events_days asks for times, and [columns] names no timestamp"
+        )
 
 
 def _check_time(time: Time, where: str) -> None:
@@ -359,7 +389,10 @@ def config_digest(config: Config) -> str:
     for name in ("skip", "comment", "decimal", "null"):
         if meaning["read"][name] == getattr(Read, name):
             del meaning["read"][name]
-    del meaning["read"]["max_line_mb"], meaning["read"]["max_unfold"]
+    del meaning["read"]["max_line_mb"], meaning["read"]["max_unfold"], meaning["retention"]
+    del meaning["privacy"]["key_file"]  # which may move
+    if not config.privacy.pseudonyms:
+        del meaning["privacy"]
     for name in ("payee", "rating", "sign"):
         if meaning["columns"][name] is None:
             del meaning["columns"][name]

@@ -97,6 +97,28 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Privacy:
+    """Which ids the store does not get: names of [columns], [entities] and [attributes], and the file with the key.
+
+    key_file None: the environment names it (GRAPHDET_KEY_FILE).
+    """
+
+    pseudonyms: tuple[str, ...] = ()
+    key_file: str | None = None
+
+
+@dataclass(frozen=True)
+class Retention:
+    """After how many days what goes; None: never. See casework.retention for what each kind is."""
+
+    events_days: float | None = None
+    rejects_days: float | None = None
+    findings_days: float | None = None
+    verdicts_days: float | None = None
+    snapshots_days: float | None = None
+
+
+@dataclass(frozen=True)
 class Config:
     """A whole config; see the package's docstring."""
 
@@ -113,3 +135,5 @@ class Config:
     filters: dict[str, object] = field(default_factory=dict)
     max_reject_share: float = 0.05
     duplicates: bool = True  # put exact duplicates aside
+    privacy: Privacy = Privacy()
+    retention: Retention = Retention()

@@ -35,6 +35,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphdet.audit import iso_utc, utc_now
+from graphdet.casework.disclosure import KEY_MARK, check_ingest_key
+from graphdet.casework.forgetting import withheld_of
 from graphdet.casework.memory import Remembered
 from graphdet.config import Config, config_digest
 from graphdet.detect.rings import judge_and_remember
@@ -136,6 +138,7 @@ class Live:
     ) -> None:
         self.store, self.config, self.out, self.settings, self.state = store, config, out, settings, state
         self._told = Told(**json.loads(store.meta(TOLD) or "{}"))
+        self.withheld = withheld_of(store)
         self._judge: RingJudge | None = None
         self._models: Models | None = None
 
@@ -164,6 +167,9 @@ class Live:
             raise ConfigError(
                 f"{store.url} is watched with another config; use that one, or a store of its own for this one"
             )
+        mark = check_ingest_key(store, config, begun=text is not None or bool(store.sources()))
+        if mark is not None:
+            store.set_meta(KEY_MARK, mark)
         live = cls(cast(LiveStore, store), config, out, settings or LiveSettings(), state)
         rejects = str((out / REJECTS).resolve())
         if state.rejects[0] != rejects:
@@ -174,6 +180,13 @@ class Live:
         return live
 
     # --- events -------------------------------------------------------------------------------------------
+    def refresh(self) -> None:
+        """Read anew what something else in this process changed in the store: what is withheld, rejects.csv."""
+        self.withheld = withheld_of(self.store)
+        text = self.store.meta(STATE)
+        if text is not None:
+            self.state.rejects = json.loads(text)["rejects"]
+
     def position(self, source: str) -> Any:
         """Where to go on reading a source; None for one that is new."""
         return self.state.positions.get(source)
@@ -202,7 +215,7 @@ class Live:
         now_ms = round(time.time() * 1000)
         with tempfile.TemporaryDirectory(prefix="graphdet-") as folder, self.store.bench.borrow() as bench:
             rejects = Path(folder) / REJECTS
-            arrival = Arrival(self._recent_rows(), state.n_rows, self.least_ms, now_ms)
+            arrival = Arrival(self._recent_rows(), state.n_rows, self.least_ms, now_ms, self.withheld)
             found = clean_parts(bench, parts, self.config, arrival, Path(folder), rejects)
             for name in ("n_rows", "n_rejects", "n_duplicates", "n_filtered", "n_late"):
                 setattr(state, name, getattr(state, name) + getattr(found, name))

@@ -24,6 +24,7 @@ from graphdet.logs.derive import content_columns
 from graphdet.logs.fields import PACKED_ID_TYPES
 from graphdet.logs.files import LogFile, chunks
 from graphdet.logs.raw import RawFile, height, materialise
+from graphdet.privacy import Withheld
 from graphdet.tables import Frame
 
 
@@ -41,12 +42,13 @@ class Known:
     """What a store has of a log that is read into it.
 
     sessions: schema.SESSION_COLUMNS, which new events may belong to. row_keys: the column schema.ROW_KEY of all rows.
-    n_lines: of files by path, how many of their first lines were read before.
+    n_lines: of files by path, how many of their first lines were read before. withheld: what it was told to forget.
     """
 
     sessions: Frame | None = None
     row_keys: Frame | None = None
     n_lines: Mapping[str, int] = field(default_factory=dict)
+    withheld: Withheld = field(default_factory=Withheld)
 
 
 def by_place(config: Config) -> bool:

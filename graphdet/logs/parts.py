@@ -18,9 +18,11 @@ from graphdet.errors import InputError
 from graphdet.logs.derive import find_duplicates
 from graphdet.logs.fields import select_fields
 from graphdet.logs.files import LogFile
+from graphdet.logs.private import hide, rows_are_told, withhold
 from graphdet.logs.raw import RawFile, count, drop_working_tables, first_words, materialise, wanted_columns
 from graphdet.logs.read import read_raw, tables_of_rows
 from graphdet.logs.rejects import DUPLICATE, FILTERED, collect_rejects, judge, write_rejects
+from graphdet.privacy import Withheld
 from graphdet.tables import Frame, LogTables
 
 _NOT_KEPT = frozenset({"file_ix", "row", "verdict", "wanted", "time_number", "time_given"})
@@ -70,13 +72,15 @@ class Arrival:
     """What is known when parts arrive.
 
     open_rows: rows that the new ones may repeat, None where there is none. next_row: the number of the first new row.
-    least_ms: earlier rows are too late, None where nothing is. now_ms: the time of day.
+    least_ms: earlier rows are too late, None where nothing is. now_ms: the time of day. withheld: what the store was
+    told to forget.
     """
 
     open_rows: Frame | None
     next_row: int
     least_ms: int | None
     now_ms: int
+    withheld: Withheld = field(default_factory=Withheld)
 
 
 def clean_parts(
@@ -94,7 +98,7 @@ def clean_parts(
     """
     try:
         raws = [_raw(bench, ix, part, config, scratch) for ix, part in enumerate(parts)]
-        judged = judge(select_fields(bench, raws, config), config, arrival.now_ms)
+        judged = hide(judge(select_fields(bench, raws, config), config, arrival.now_ms), config)
         judged = materialise(bench, _without_heads(judged, parts), "judged")
     except duckdb.IOException as error:
         raise InputError(f"{parts[0].name}: cannot be read ({first_words(error)})") from error
@@ -102,12 +106,15 @@ def clean_parts(
         late = nw.col("verdict").is_null() & (nw.col("at_ms") < arrival.least_ms)
         judged = judged.with_columns(verdict=nw.when(late).then(nw.lit(LATE)).otherwise(nw.col("verdict")))
         judged = materialise(bench, judged, "judged")
+    if arrival.withheld:
+        judged = withhold(bench, judged, config, arrival.withheld, FILTERED)
+        judged = materialise(bench, judged, "judged")
     clean = judged.filter(nw.col("verdict").is_null())
     repeated, n_duplicates = _duplicates(bench, clean, arrival.open_rows) if config.duplicates else (None, 0)
     if repeated is not None and n_duplicates:
         clean = clean.join(repeated.select("event_row"), on="event_row", how="anti")
     found = collect_rejects(bench, raws, judged, repeated if n_duplicates else None)
-    write_rejects(bench, raws, found, rejects)
+    write_rejects(bench, raws, found, rejects, with_rows=rows_are_told(config, arrival.withheld))
     kept = [name for name in clean.collect_schema().names() if _is_kept(name)]
     number = nw.col("event_row") + arrival.next_row
     for ix in _heads(parts):  # which are no rows

@@ -21,6 +21,7 @@ from graphdet.logs.json_lines import read_json_lines
 from graphdet.logs.kinds import EMPTY
 from graphdet.logs.known import Known, put_known_aside, with_row_keys
 from graphdet.logs.parquet import read_parquet
+from graphdet.logs.private import WITHHELD, hide, rows_are_told, withhold
 from graphdet.logs.raw import RawFile, add_file_column, drop_working_tables, first_words, materialise, rowless
 from graphdet.logs.rejects import (
     DUPLICATE,
@@ -33,6 +34,7 @@ from graphdet.logs.rejects import (
 )
 from graphdet.logs.sessions import cut_by_gap, not_taken, tell_apart
 from graphdet.logs.times import DOUBLE_TIME, SKIPPED_TIME
+from graphdet.privacy import Withheld
 from graphdet.progress import Progress, Silent
 from graphdet.tables import Frame, LogTables
 
@@ -117,7 +119,9 @@ def read_log(
     warnings = _warn_of_files(raws, config)
     progress.start("clean")
     try:
-        judged = judge(select_fields(bench, raws, config), config, now_ms)
+        judged = hide(judge(select_fields(bench, raws, config), config, now_ms), config)
+        if known is not None:
+            judged = withhold(bench, judged, config, known.withheld, FILTERED)
         counts = _clean(bench, raws, judged, config, rejects, known)
     except (duckdb.InvalidInputException, duckdb.SerializationException) as error:
         raise InputError(f"the log cannot be read to its end ({first_words(error)})") from error
@@ -202,12 +206,13 @@ def _clean(
     found = Rejects()
     if verdicts or n_duplicates or any(raw.bad for raw in raws):
         found = collect_rejects(bench, raws, judged, duplicates if n_duplicates else None)
+    withheld = Withheld() if known is None else known.withheld
     if rejects is not None:
-        write_rejects(bench, raws, found, rejects)
+        write_rejects(bench, raws, found, rejects, with_rows=rows_are_told(config, withheld))
     n_rows = sum(raw.n_rows for raw in raws)
     ways = remedies(bench, raws, found, config)
     check_share(found, n_rows - n_filtered, config, rejects, ways)
-    if n_clean == n_duplicates:
+    if n_clean == n_duplicates and not any(found.by_reason.get(reason) for reason in WITHHELD):
         raise _nothing_left(raws[0], n_rows, n_filtered, found, ways)
     told = [*odd_times, *ways, *cleaning_notes(bench, raws, config)]
     n_known, existing = 0, None

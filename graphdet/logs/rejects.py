@@ -24,6 +24,9 @@ The rules of cleaning, as Narwhals expressions. What they say, in the order in w
 5. Of rows equal in every mapped column the first in the input stays, the others are put aside as *duplicate*
    (unless `[reject] duplicates` is false); they do not count towards `[reject] max_share`.
 
+6. A row of an account that the store was told to forget, or one past its time, is put aside as such before all this
+   (unless it is filtered), and does not count towards max_share either (see logs.private).
+
 Rejected rows and duplicates go to rejects.csv: clean + rejected + duplicates + filtered = rows of the input.
 """
 
@@ -39,6 +42,7 @@ from graphdet.config import Config, iso_ms
 from graphdet.errors import GraphdetError, TooManyRejects
 from graphdet.files import replacing
 from graphdet.logs.fields import NUMBERS, Fields
+from graphdet.logs.private import WITHHELD
 from graphdet.logs.raw import ROW, RawFile, first_words, fresh_name, literal
 from graphdet.logs.times import FACTORS_MS
 from graphdet.tables import Frame
@@ -228,8 +232,9 @@ def collect_rejects(
     counts = bench.execute(
         f"SELECT reason, count(*) FROM {table} GROUP BY reason ORDER BY count(*) DESC, reason"
     ).fetchall()
+    no_examples = ", ".join(map(literal, (DUPLICATE, *WITHHELD)))
     first = bench.execute(
-        f"SELECT file_ix, line, reason FROM {table} WHERE reason <> '{DUPLICATE}'"
+        f"SELECT file_ix, line, reason FROM {table} WHERE reason NOT IN ({no_examples})"
         " ORDER BY file_ix, row LIMIT 1"
     ).fetchone()
     words = None if first is None else f"{raws[first[0]].file.path} line {first[1]}: {first[2]}"
@@ -237,9 +242,16 @@ def collect_rejects(
 
 
 def write_rejects(
-    bench: duckdb.DuckDBPyConnection, raws: Sequence[RawFile], rejects: Rejects, path: Path
+    bench: duckdb.DuckDBPyConnection,
+    raws: Sequence[RawFile],
+    rejects: Rejects,
+    path: Path,
+    *,
+    with_rows: bool = True,
 ) -> None:
     """Write rejects.csv in the order of the input; with no rejects, its header only.
+
+    with_rows: false where rows hold ids that must not be kept; `row` is an empty object then.
 
     Raises:
         GraphdetError: the file cannot be written.
@@ -250,15 +262,16 @@ def write_rejects(
         used = {ix for (ix,) in bench.execute(f"SELECT DISTINCT file_ix FROM {rejects.table}").fetchall()}
     for ix in sorted(used):
         raw = raws[ix]
+        row, text = (_as_json(raw), "json_object('text', t.raw)::VARCHAR") if with_rows else ("'{}'", "'{}'")
         mine = f"(SELECT * FROM {rejects.table} WHERE file_ix = {ix})"
         name = literal(_safe(raw.file.path))
         parts.append(
-            f"SELECT {ix} AS file_ix, r.row AS ix, {name} AS file, r.line, r.reason, {_as_json(raw)} AS row"
+            f"SELECT {ix} AS file_ix, r.row AS ix, {name} AS file, r.line, r.reason, {row} AS row"
             f" FROM {mine} r JOIN {raw.source} t ON t.{ROW} = r.row"
         )
         if raw.bad:
             parts.append(
-                f"SELECT {ix}, r.row, {name}, r.line, r.reason, json_object('text', t.raw)::VARCHAR"
+                f"SELECT {ix}, r.row, {name}, r.line, r.reason, {text}"
                 f" FROM {mine} r JOIN ({raw.bad}) t ON t.row = r.row"
             )
     nothing = "SELECT 0 AS file_ix, 0 AS ix, '' AS file, 0 AS line, '' AS reason, '' AS row WHERE false"
@@ -278,12 +291,12 @@ def write_rejects(
 def check_share(
     rejects: Rejects, n_rows: int, config: Config, path: Path | None, remedies: Sequence[str] = ()
 ) -> None:
-    """Check that not more than `[reject] max_share` of the rows were rejected; duplicates do not count.
+    """Check that not more than `[reject] max_share` of the rows were rejected; duplicates and withheld ones are not.
 
     Raises:
         TooManyRejects: too many; gives counts by reason and the first example.
     """
-    reasons = {reason: n for reason, n in rejects.by_reason.items() if reason != DUPLICATE}
+    reasons = {reason: n for reason, n in rejects.by_reason.items() if reason not in (DUPLICATE, *WITHHELD)}
     n_rejects = sum(reasons.values())
     if n_rejects <= config.max_reject_share * n_rows:
         return

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from graphdet.casework.disclosure import KEY_MARK, check_ingest_key
+from graphdet.casework.forgetting import withheld_of
 from graphdet.config import Config, config_digest
 from graphdet.config.values import legible
 from graphdet.errors import ConfigError
@@ -124,6 +126,7 @@ def ingest(
     if not new:
         result = _repeat(store, files, config, digest, earlier, rejects, progress)
         return replace(result, read_s=time.perf_counter() - started)
+    mark = check_ingest_key(store, config, begun=bool(earlier))
     _check_reading(store, config, digest, earlier)
     _check_times(store, config, earlier)
     with store.bench.borrow() as connection:
@@ -143,6 +146,8 @@ def ingest(
         source = Source(clean.digest, tuple(f[0] for f in clean.files), clean.n_rows, clean.n_rejects)
         if fresh:
             store.forget()
+        if mark is not None:
+            store.set_meta(KEY_MARK, mark)
         # Before the log: it counts once the source is complete.
         store.set_meta(KEPT_PREFIX + clean.digest, told.note)
         store.write_log(clean.tables, source, progress)
@@ -260,8 +265,10 @@ def _repeat(
     ]
     if not parts or (rejects is not None and any(part.rejects_by_reason for part in parts)):
         paths = [file.path for file in files]
+        known = Known(withheld=withheld_of(store))
         with store.bench.borrow() as connection:
-            result = _result(read_log(connection, paths, config, rejects=rejects, progress=progress), config)
+            clean = read_log(connection, paths, config, rejects=rejects, known=known, progress=progress)
+            result = _result(clean, config)
         if digest.digest in earlier:
             note_ingest(store, result)
     else:
@@ -305,6 +312,7 @@ class _Telling:
 
 def _tell_rows(store: Store, mark: str, files: Sequence[LogFile], config: Config, fresh: bool) -> _Telling:
     """Look up what the store has of these files' rows, on a borrowed workbench."""
+    withheld = withheld_of(store)
     texts = {} if fresh else {digest: store.meta(KEPT_PREFIX + digest) for digest in store.sources()}
     notes = [json.loads(text) for text in texts.values() if text]
     meaning = config_digest(config)
@@ -326,6 +334,7 @@ def _tell_rows(store: Store, mark: str, files: Sequence[LogFile], config: Config
         None if fresh else _existing_sessions(store),
         keys,
         n_lines={path: n for path, (_, n) in found.items() if n},
+        withheld=withheld,
     )
     return _Telling(known, json.dumps(note, sort_keys=True), tuple(warnings))
 

@@ -34,6 +34,7 @@ from graphdet.rings.find import ring_candidates
 from graphdet.store import opened_store
 from graphdet.tables import GraphArrays
 from graphdet.verbs.forecast import RunForecast, Work
+from graphdet.verbs.forget import retention, told
 from graphdet.verbs.ingest import IngestResult, ingest
 from graphdet.verbs.report import RUN_INFO, Asked, report
 from graphdet.verbs.train import TrainRequest, train, without_training
@@ -129,6 +130,7 @@ def run(
         with clock.stage("ingest"):
             rejects = out / "rejects.csv"
             read = ingest(store, paths, config, rejects=rejects, fresh=request.fresh, progress=progress)
+            expired = told(retention(store, config.retention, "graphdet run"))
         learned: dict[str, Any] = {}
         label_warnings: list[str] = []
         if given is not None and not of_users:
@@ -160,7 +162,7 @@ def run(
         info = _about(store, read, config, learned, request) | {
             "seed": request.seed, "fdr": request.fdr, "review": request.review, MODEL_DIGEST: model_digest(model_dir),
         }  # fmt: skip
-        info["warnings"] += [*label_warnings, *known.lines()]
+        info["warnings"] += [*label_warnings, *expired, *known.lines()]
         info |= known.facts()
         store.set_meta(MODEL_DIGEST, info[MODEL_DIGEST] or "")
         store.set_meta(RUN_INFO, json.dumps(info))

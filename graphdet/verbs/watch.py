@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from graphdet.config import Config
+from graphdet.config import Config, Retention
 from graphdet.errors import UsageError
 from graphdet.files import make_folder
 from graphdet.live.alerts import SEVERITIES
@@ -17,6 +17,8 @@ from graphdet.live.inbox import Inbox, Turns, add_calls
 from graphdet.live.sinks import sink_of
 from graphdet.live.watching import Live, LiveSettings, LookResult
 from graphdet.ports import Store
+from graphdet.units import DAY_S
+from graphdet.verbs.forget import retention, told
 from graphdet.words import plural
 
 SLEEP_S = 0.1  # between two looks at a source that has nothing new
@@ -106,6 +108,7 @@ class Watcher:
     told_rejects: tuple[int, int] = (0, 0)  # rejects and late ones that were told
     n_looks: int = 0  # since the start, and their seconds
     looks_s: float = 0.0
+    retention_at: float = 0.0  # on the clock of `looked_at`: when the next retention is due
 
     @classmethod
     def open(
@@ -195,7 +198,19 @@ class Watcher:
         most = self.request.until_idle_s
         return most is not None and time.monotonic() - heard >= most
 
+    def _keep_retention(self) -> None:
+        """Once a day remove what the config's [retention] says is past its time."""
+        live = self.live
+        if live.config.retention == Retention() or time.monotonic() < self.retention_at:
+            return
+        self.retention_at = time.monotonic() + DAY_S
+        done = retention(live.store, live.config.retention, "graphdet watch", compact=False)
+        for line in told(done):
+            self.say(line[:1].upper() + line[1:])
+        live.refresh()
+
     def _look(self) -> None:
+        self._keep_retention()
         began = time.monotonic()
         found = self.live.look()
         self.looked_at, self.look_took = time.monotonic(), time.monotonic() - began

@@ -57,6 +57,9 @@ COMMANDS = (
         "review",
         "init",
         "mcp",
+        "forget",
+        "retention",
+        "pseudonym",
     ),
     *("keys add", "keys list", "keys revoke"),
     *("audit show", "audit verify"),
@@ -412,3 +415,27 @@ def test_neo4j_remove_asks_keeps_data_and_takes_only_what_is_the_servers(tmp_pat
     assert place.password_file.exists()
     assert inside(*words, "--yes", "--data", env=env).returncode == 0
     assert sorted(path.name for path in home.iterdir()) == ["mine.txt"]
+
+
+def test_an_account_is_forgotten_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_log(tmp_path / "log.csv")
+    store = f"duckdb:{tmp_path / 'graph.duckdb'}"
+    assert inside("ingest", str(tmp_path / "log.csv"), "--store", store).returncode == 0
+    assert inside("forget", "u0", "--store", store, "--check").returncode == 1
+    done = inside("forget", "u0", "--store", store, "--by", "Ann", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["removed"]["sessions"] > 0
+    proof = inside("forget", "u0", "--store", store, "--check", "--json")
+    assert (proof.returncode, json.loads(proof.stdout)["u0"]["who"]) == (0, "Ann")
+    again = inside("retention", "--store", store, "--kind", "verdicts", "--older-than", "1d")
+    assert (again.returncode, again.stdout) == (0, "Nothing is past its time.\n")
+    for arguments in (("--kind", "verdicts"), ("--kind", "all", "--older-than", "1d"), ("--older-than", "x")):
+        wrong = inside("retention", "--store", store, *arguments)
+        assert_one_clear_message(wrong, 2)
+    key = tmp_path / "key"
+    made = inside("pseudonym", "ann", "--key", str(key), "--new-key")
+    assert made.returncode == 0
+    assert made.stdout.startswith("u-")
+    assert made.stdout == inside("pseudonym", "ann", "--key", str(key)).stdout

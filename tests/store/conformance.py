@@ -25,6 +25,7 @@ from tests.store.casework_conformance import CaseworkConformance
 from tests.store.checks import check_graph, rows_of, write
 from tests.store.findings_conformance import FindingsConformance
 from tests.store.graph_conformance import GraphConformance
+from tests.store.privacy_conformance import PrivacyConformance
 from tests.store.query_conformance import QueryConformance
 from tests.store.sample_logs import (
     INTERACTIONS,
@@ -60,6 +61,7 @@ class StoreConformance(
     CaseworkConformance,
     QueryConformance,
     MetaConformance,
+    PrivacyConformance,
 ):
     """The suites of all ports, and what concerns several of them; subclasses provide the fixture `store`."""
 

@@ -20,7 +20,9 @@ NO_HEAD_MESSAGE = (
 OpenTransaction = Callable[[str], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 
-def append_entries(transaction: OpenTransaction, drafts: Sequence[Draft]) -> Head:
+def append_entries(
+    transaction: OpenTransaction, drafts: Sequence[Draft], redacted: Sequence[Entry] = ()
+) -> Head:
     """Add entries in one transaction that changes the head first, so that of two at a time one is refused.
 
     Raises:
@@ -30,6 +32,8 @@ def append_entries(transaction: OpenTransaction, drafts: Sequence[Draft]) -> Hea
     for attempt in range(APPEND_TRIES):
         try:
             with transaction("writing the audit log of") as connection:
+                for entry in redacted:
+                    _redact(connection, entry)
                 return _append(connection, drafts)
         except StoreError as error:
             if not isinstance(error.__cause__, duckdb.TransactionException) or attempt == APPEND_TRIES - 1:
@@ -50,6 +54,12 @@ def _append(connection: duckdb.DuckDBPyConnection, drafts: Sequence[Draft]) -> H
         values = [entry.seq, entry.entry, entry.hash, *(entry.shown[name] for name in SHOWN_FIELDS)]
         connection.execute(f"INSERT INTO audit ({listed}) VALUES ({places})", values)
     return after
+
+
+def _redact(connection: duckdb.DuckDBPyConnection, entry: Entry) -> None:
+    copies = ", ".join(f"{quoted(name)} = ?" for name in SHOWN_FIELDS)
+    values = [entry.entry, *(entry.shown[name] for name in SHOWN_FIELDS), entry.seq]
+    connection.execute(f"UPDATE audit SET entry = ?, {copies} WHERE seq = ?", values)
 
 
 def _head(connection: duckdb.DuckDBPyConnection) -> Head | None:

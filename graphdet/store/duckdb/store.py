@@ -5,22 +5,22 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import narwhals as nw
 import pyarrow as pa
 
 from graphdet import schema
-from graphdet.audit import AuditLog, Draft, Head
+from graphdet.audit import AuditLog, Draft, Entry, Head
 from graphdet.errors import InputError, UsageError
 from graphdet.files import beside
 from graphdet.ports import LooseVerdict, Source
 from graphdet.progress import Progress, without_bar
-from graphdet.store.duckdb import audit_log, findings, live, tables, twins, writing
+from graphdet.store.duckdb import audit_log, findings, live, removing, tables, twins, writing
 from graphdet.store.duckdb.problems import (
     check_file,
     damaged,
@@ -229,6 +229,42 @@ class DuckDBStore:
             tables.empty(connection)
         self._forget_read_interactions()
 
+    def remove_users(
+        self, user_ids: Sequence[str], *, as_items: bool = False, dry_run: bool = False
+    ) -> dict[str, int]:
+        """Remove accounts and all that is theirs in one transaction; see graphdet.ports."""
+        return self._remove(lambda bench: removing.remove_users(bench, user_ids, as_items), dry_run)
+
+    def remove_before(
+        self, kind: Literal["events", "findings"], before_ms: int, *, dry_run: bool = False
+    ) -> dict[str, int]:
+        """Remove what is older than a time in one transaction; see graphdet.ports."""
+        work = removing.remove_before if kind == "events" else removing.remove_findings_before
+        return self._remove(lambda bench: work(bench, before_ms), dry_run)
+
+    def _remove(
+        self, work: Callable[[duckdb.DuckDBPyConnection], dict[str, int]], dry_run: bool
+    ) -> dict[str, int]:
+        try:
+            with self._transaction("removing from") as connection:
+                counts = work(connection)
+                if dry_run:
+                    raise removing.DryRun(counts)
+        except removing.DryRun as ended:
+            counts = ended.counts
+        self._forget_read_interactions()
+        return counts
+
+    def compact(self) -> None:
+        """Write the file anew; frames that were read before hold nothing any more."""
+        with duckdb_problem(self.path, "writing anew"):
+            self._forget_read_interactions()
+            removing.write_anew(self._connection, self.path, str(CONFIG["storage_compatibility_version"]))
+            self._connection.close()
+        self._connection = self._connect()
+        self._settle()
+        self._bench = Workbench(self._connection)
+
     def append_log(self, log: LogTables, source: Source) -> None:
         """Add a part of a log that grows; `source` replaces what is known of the log's earlier parts."""
         with self._transaction("writing") as connection:
@@ -384,13 +420,13 @@ class DuckDBStore:
             return live.kept_answers(self._connection, keys)
 
     # --- the audit log ------------------------------------------------------------------------------------
-    def append_audit(self, drafts: Sequence[Draft]) -> Head:
+    def append_audit(self, drafts: Sequence[Draft], redacted: Sequence[Entry] = ()) -> Head:
         """Add entries to the audit log, all or none.
 
         Raises:
             GraphdetError: the log has entries and no head.
         """
-        return audit_log.append_entries(self._transaction, drafts)
+        return audit_log.append_entries(self._transaction, drafts, redacted)
 
     def audit(self) -> AuditLog:
         """The audit log as it stands, unchecked."""

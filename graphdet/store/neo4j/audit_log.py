@@ -16,7 +16,7 @@ NO_HEAD = (
 )
 
 
-def append_audit(client: Client, drafts: Sequence[Draft]) -> Head:
+def append_audit(client: Client, drafts: Sequence[Draft], redacted: Sequence[Entry] = ()) -> Head:
     """Add entries in one transaction that holds the head's lock; see graphdet.ports.
 
     Raises:
@@ -38,6 +38,9 @@ def append_audit(client: Client, drafts: Sequence[Draft]) -> Head:
         if found["token"] == token:  # the driver tries again what was committed, when the answer was lost
             return head
         at = iso_utc(utc_now())
+        for entry in redacted:
+            row = {"seq": entry.seq, "entry": entry.entry, "hash": entry.hash, **entry.shown}
+            tx.run(cypher("write/redact-audit"), row=row).consume()
         for draft in drafts:
             (entry,), after = chained([draft], head, at)
             row = {"seq": entry.seq, "entry": entry.entry, "hash": entry.hash, **entry.shown}

@@ -4,19 +4,19 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import narwhals as nw
 import pyarrow as pa
 
 from graphdet import schema
-from graphdet.audit import AuditLog, Draft, Head
+from graphdet.audit import AuditLog, Draft, Entry, Head
 from graphdet.errors import StoreError, UsageError
 from graphdet.ports import LooseVerdict, Source
 from graphdet.progress import Progress, without_bar
 from graphdet.store.neighbourhood import READ_INTERACTIONS, in_window
-from graphdet.store.neo4j import audit_log, findings, importing, packed, saved, server, writing
+from graphdet.store.neo4j import audit_log, findings, importing, packed, removing, saved, server, writing
 from graphdet.store.neo4j.client import Client
 from graphdet.store.neo4j.home import home_of, login
 from graphdet.store.neo4j.processes import claim, is_same, read_note
@@ -136,6 +136,24 @@ class Neo4jStore:
         writing.repeat(self._client, cypher("write/clear-log"))
         self._client.run(cypher("write/clear-ingests"))
         self._kept.clear()
+
+    def remove_users(
+        self, user_ids: Sequence[str], *, as_items: bool = False, dry_run: bool = False
+    ) -> dict[str, int]:
+        """Remove accounts and all that is theirs in one transaction; see graphdet.ports."""
+        self._kept.clear()
+        return removing.take_users_out(self._client, user_ids, as_items, dry_run)
+
+    def remove_before(
+        self, kind: Literal["events", "findings"], before_ms: int, *, dry_run: bool = False
+    ) -> dict[str, int]:
+        """Remove what is older than a time in one transaction; see graphdet.ports."""
+        self._kept.clear()
+        work = removing.take_sessions_out if kind == "events" else removing.take_findings_out
+        return work(self._client, before_ms, dry_run)
+
+    def compact(self) -> None:
+        """Nothing: a server's files and its transaction log are its own (docs/how-to/privacy.md says what to do)."""
 
     def _keep_row_keys(self, log: LogTables, source: Source) -> None:
         """Keep the keys of the rows as texts, before the rows: they count when the source is complete."""
@@ -346,13 +364,13 @@ class Neo4jStore:
         return findings.read_ring_history(self._client)
 
     # --- the audit log ------------------------------------------------------------------------------------
-    def append_audit(self, drafts: Sequence[Draft]) -> Head:
+    def append_audit(self, drafts: Sequence[Draft], redacted: Sequence[Entry] = ()) -> Head:
         """Add entries to the audit log, all or none; writers wait for each other at its head.
 
         Raises:
             GraphdetError: the log has entries and no head.
         """
-        return audit_log.append_audit(self._client, drafts)
+        return audit_log.append_audit(self._client, drafts, redacted)
 
     def audit(self) -> AuditLog:
         """The audit log as it stands, unchecked."""
