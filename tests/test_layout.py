@@ -11,6 +11,7 @@ LONG_FUNCTIONS = {
     "graphdet/api.py::run": 81,
     "graphdet/api.py::simulate": 71,
     "graphdet/api.py::evaluate": 63,
+    "graphdet/cli/explore.py::power_command": 83,
     "graphdet/cli/lab.py::evaluate_command": 76,
     "graphdet/cli/lab.py::tune_command": 71,
     "graphdet/cli/reports.py::report_command": 81,

@@ -130,20 +130,63 @@ def power_command(
             help="Copies of the log to plant rings into [default: 3 of a large log, 12 of a small one].",
         ),
     ] = None,
+    adversary: Annotated[
+        bool,
+        typer.Option(
+            "--adversary",
+            help="Search for the attacker's best answer instead: what stays unseen at which yield.",
+        ),
+    ] = False,
+    accounts: Annotated[
+        int, typer.Option("--accounts", min=3, metavar="N", help="With --adversary: accounts he has.")
+    ] = 40,
+    targets: Annotated[
+        int, typer.Option("--targets", min=1, metavar="N", help="With --adversary: targets at most.")
+    ] = 10,
+    tries: Annotated[
+        int,
+        typer.Option("--tries", min=1, metavar="N", help="With --adversary: tactics drawn for each yield."),
+    ] = 24,
+    time_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--time-limit",
+            metavar="SPAN",
+            help="With --adversary: end the search so that all takes about as long.",
+        ),
+    ] = None,
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
     """Say which rings would be found in LOGs, how small and how slow, and what would go unseen.
 
-    Rings of many sizes are planted into copies of the log and looked for.
+    Rings of many sizes are planted into copies of the log and looked for. With --adversary the attacker chooses:
+    tactics are drawn over all knobs of the simulator, the most visible are dropped, the best are measured on new
+    copies, and again after one training on them.
     """
     level = options.check_fdr(fdr)
     from graphdet.cli import show
 
     settings = options.settings_of(logs, config)
     from graphdet.verbs.power import PowerRequest
+    from graphdet.verbs.power import adversary as search
     from graphdet.verbs.power import power as measure
 
+    if adversary:
+        from graphdet.cli.live import span_ms
+        from graphdet.lab.adversary import Means
+
+        limit_s = None if time_limit is None else span_ms(time_limit, "--time-limit") / 1000
+        means = Means(accounts, targets, tries=tries, limit_s=limit_s)
+        document = search(logs, settings, out, PowerRequest(store, level, seed=seed), means, make_progress())
+        if json:
+            show.print_json(document)
+            return
+        print(document["headline"])
+        for line in document["says"]:
+            print(f"  {line}")
+        print(f"The picture: {out / 'adversary.html'}")
+        return
     document = measure(logs, settings, out, PowerRequest(store, level, copies, seed), make_progress())
     if json:
         show.print_json(document)

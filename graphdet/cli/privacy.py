@@ -22,7 +22,7 @@ Folders = Annotated[
         help="Another output folder to look through, beside those that the store knows; may be given several times.",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")]
 
 
 @guarded
@@ -44,7 +44,7 @@ def forget_command(
             "--check", help="Say whether each was forgotten, when and by whom; exit code 1: one was not."
         ),
     ] = False,
-    dry_run: DryRun = False,
+    dry_run: DryRunOption = False,
     by: By = None,
     json: options.Json = False,
 ) -> None:
@@ -54,22 +54,10 @@ def forget_command(
     What a program cannot change, such as PDFs, is named for you to remove.
     """
     from graphdet.cli import show
-    from graphdet.verbs.forget import forget, was_forgotten
+    from graphdet.verbs.forget import forget
 
     if check:
-        with options.opened(store, read_only=True) as source:
-            proofs = {user: was_forgotten(source, user) for user in users}
-        if json:
-            show.print_json({user: None if proof is None else vars(proof) for user, proof in proofs.items()})
-        else:
-            columns = (("user", False), ("forgotten", False), ("by", False), ("audit entry", True))
-            rows = (
-                (user, "no", "", "") if proof is None else (user, proof.at[:19], proof.who, str(proof.seq))
-                for user, proof in proofs.items()
-            )
-            show.print_rows(columns, rows)
-        if any(proof is None for proof in proofs.values()):
-            raise typer.Exit(1)
+        _check(store, users, json)
         return
     with options.opened(store) as target:
         done = forget(
@@ -97,6 +85,26 @@ def forget_command(
         print(f"Audit log head: {done.head}")
 
 
+def _check(store: str | None, users: list[str], json: bool) -> None:
+    """Print the proofs; ends with exit code 1 where there is none."""
+    from graphdet.cli import show
+    from graphdet.verbs.forget import was_forgotten
+
+    with options.opened(store, read_only=True) as source:
+        proofs = {user: was_forgotten(source, user) for user in users}
+    if json:
+        show.print_json({user: None if proof is None else vars(proof) for user, proof in proofs.items()})
+    else:
+        columns = (("user", False), ("forgotten", False), ("by", False), ("audit entry", True))
+        rows = (
+            (user, "no", "", "") if proof is None else (user, proof.at[:19], proof.who, str(proof.seq))
+            for user, proof in proofs.items()
+        )
+        show.print_rows(columns, rows)
+    if any(proof is None for proof in proofs.values()):
+        raise typer.Exit(1)
+
+
 @guarded
 def retention_command(
     store: options.StoreUrl = None,
@@ -117,7 +125,7 @@ def retention_command(
         str | None, typer.Option("--older-than", metavar="AGE", help="With --kind: an age such as 180d.")
     ] = None,
     folders: Folders = None,
-    dry_run: DryRun = False,
+    dry_run: DryRunOption = False,
     by: By = None,
     json: options.Json = False,
 ) -> None:
@@ -127,7 +135,7 @@ def retention_command(
     [retention].
     """
     from graphdet.cli import show
-    from graphdet.verbs.forget import as_json, retention, told
+    from graphdet.verbs.forget import as_json, retention, retention_lines
 
     wanted = _wanted(config, kinds or [], older_than)
     with options.opened(store) as target:
@@ -135,7 +143,7 @@ def retention_command(
     if json:
         show.print_json({"retention": as_json(done)})
         return
-    for line in told(done) or ["Nothing is past its time."]:
+    for line in retention_lines(done) or ["Nothing is past its time."]:
         print(line[:1].upper() + line[1:])
     for one in done:
         for path in one.files[:MOST_PRINTED]:

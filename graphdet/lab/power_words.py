@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from graphdet import words
+from graphdet.evaluation.intervals import wilson
 from graphdet.files import write_text
+from graphdet.lab.adversary import Adversary, BestAnswer, Means
 from graphdet.lab.power import CAMOUFLAGE, N_TARGETS, UNSEEN, Curve, Lost, PowerTrial, slowest, smallest
 from graphdet.learn.insufficient import size_of
 from graphdet.tables import GraphArrays
@@ -81,6 +83,75 @@ def unseen_rings(cells: Sequence[dict[str, Any]], lost: Sequence[Lost]) -> list[
         )
     lines.append("Accounts that hit a single item, each once, form no block and are not found as rings.")
     return lines
+
+
+def adversary_words(found: Adversary, means: Means, graph: GraphArrays, seed: int) -> dict[str, Any]:
+    """What the search for the attacker's best answer says: headline, says, tactics and how, in sentences."""
+    unseen = [one for one in found.answers if one.trials and one.high <= 0.5]
+    most = max(unseen, key=lambda one: one.acts, default=None)
+    headline = (
+        f"With {means.accounts} accounts and up to {means.targets} targets an attacker who chooses well gains about "
+        f"{most.acts:,.0f} acts and is found {most.found} times of {most.trials}."
+        if most is not None
+        else f"No yield tried with {means.accounts} accounts is surely gained unseen by half of the attempts."
+    )
+    says = []
+    for one in found.answers:
+        says.append(
+            f"{one.acts:,.0f} acts: tactics as drawn were found {_of(one.random_found, one.random_trials)}, the best "
+            f"{_of(one.found, one.trials)}, after one training {_of(one.found_after, one.trials)}; {one.candidates} of "
+            f"{one.trials} came out as candidates, of the others no judge hears."
+        )
+    says.append(
+        f"In the log as it is {words.plural(found.rings_before, 'ring')} flagged before that training and "
+        f"{found.rings_after} after it."
+    )
+    how = [
+        f"{found.tactics} tactics drawn at random over all knobs of the simulator, {found.trials} campaigns planted "
+        f"into {words.plural(found.copies, 'copy', 'copies')} of the log ({size_of(graph)}), seed {seed}; the worst "
+        "were dropped in three rungs." + (" The time limit ended the search early." if found.stopped else ""),
+        f"The best of each yield was measured on {means.report} new campaigns in copies that the search had not seen. "
+        "Found: at least half of its accounts are in a flagged ring, burst or pair, each campaign judged as the only "
+        "one.",
+        "The training taught the judge of rings the three best tactics of each yield, beside what it learns of a log "
+        "anyway. An attacker who searches again after that is not measured.",
+        "A better attacker may exist: more tries can only find more dangerous tactics, and the simulator's knobs are "
+        "not all that people do.",
+    ]
+    return {
+        "headline": headline,
+        "says": says,
+        "tactics": [tactic_words(one) for one in found.answers],
+        "how": how,
+    }
+
+
+def _of(found: int, trials: int) -> str:
+    low, high = wilson(found, trials)
+    return f"{found} of {trials} times ({words.percent(low)} to {words.percent(high)})"
+
+
+def tactic_words(answer: BestAnswer) -> str:
+    """One tactic in a sentence."""
+    knobs: dict[str, Any] = answer.knobs
+    cover = (
+        f"{knobs['camouflage']:g} other acts for each act ({knobs['camouflage_kind']})"
+        if knobs["camouflage"]
+        else "no other acts"
+    )
+    parts = [
+        f"{knobs['n_accounts']} accounts"
+        + (f", {words.percent(knobs['hijacked_share'])} of them hijacked" if knobs["hijacked_share"] else ""),
+        f"{knobs['n_targets']} {knobs['target_popularity']} targets"
+        + (" of one taste" if knobs["related_targets"] else ""),
+        f"{words.percent(knobs['density'])} of the targets each, {knobs['repeats']:g} times",
+        f"within {words.duration(knobs['window_s'])}, {knobs['pace']} pace"
+        + (", in one sitting" if knobs["one_sitting"] else ""),
+        cover + (", behind a hot item" if knobs["coattail"] else ""),
+    ]
+    shared = [name for name in ("device", "ip") if knobs[f"shared_{name}_share"]]
+    parts += [f"half of them share one {' and one '.join(shared)}"] if shared else []
+    return f"{answer.acts:,.0f} acts: {'; '.join(parts)}."
 
 
 def write_power_csv(path: Path, cells: Sequence[dict[str, Any]]) -> None:

@@ -18,10 +18,10 @@ from graphdet.errors import InputError
 from graphdet.logs.derive import find_duplicates
 from graphdet.logs.fields import select_fields
 from graphdet.logs.files import LogFile
-from graphdet.logs.private import hide, rows_are_told, withhold
+from graphdet.logs.private import rows_are_told
 from graphdet.logs.raw import RawFile, count, drop_working_tables, first_words, materialise, wanted_columns
 from graphdet.logs.read import read_raw, tables_of_rows
-from graphdet.logs.rejects import DUPLICATE, FILTERED, collect_rejects, judge, write_rejects
+from graphdet.logs.rejects import DUPLICATE, FILTERED, collect_rejects, judged_rows, write_rejects
 from graphdet.privacy import Withheld
 from graphdet.tables import Frame, LogTables
 
@@ -98,16 +98,14 @@ def clean_parts(
     """
     try:
         raws = [_raw(bench, ix, part, config, scratch) for ix, part in enumerate(parts)]
-        judged = hide(judge(select_fields(bench, raws, config), config, arrival.now_ms), config)
+        fields = select_fields(bench, raws, config)
+        judged = judged_rows(bench, fields, config, arrival.now_ms, arrival.withheld)
         judged = materialise(bench, _without_heads(judged, parts), "judged")
     except duckdb.IOException as error:
         raise InputError(f"{parts[0].name}: cannot be read ({first_words(error)})") from error
     if arrival.least_ms is not None:
         late = nw.col("verdict").is_null() & (nw.col("at_ms") < arrival.least_ms)
         judged = judged.with_columns(verdict=nw.when(late).then(nw.lit(LATE)).otherwise(nw.col("verdict")))
-        judged = materialise(bench, judged, "judged")
-    if arrival.withheld:
-        judged = withhold(bench, judged, config, arrival.withheld, FILTERED)
         judged = materialise(bench, judged, "judged")
     clean = judged.filter(nw.col("verdict").is_null())
     repeated, n_duplicates = _duplicates(bench, clean, arrival.open_rows) if config.duplicates else (None, 0)

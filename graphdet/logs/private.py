@@ -26,7 +26,7 @@ from graphdet.privacy import (
 from graphdet.tables import Frame
 
 FORGOTTEN, EXPIRED = WITHHELD = ("forgotten", "past its time")
-USER, ITEM = "user_id", "item_id"
+USER_FIELD, ITEM_FIELD = "user_id", "item_id"
 
 
 def key_of(config: Config) -> bytes:
@@ -68,8 +68,8 @@ def hidden_fields(config: Config) -> dict[str, str]:
             found[f"entity {kind}"] = name
         else:
             found[name] = name
-    if config.columns.payee is not None and {USER, ITEM} & found.keys():
-        found |= {USER: USER, ITEM: USER}
+    if config.columns.payee is not None and {USER_FIELD, ITEM_FIELD} & found.keys():
+        found |= {USER_FIELD: USER_FIELD, ITEM_FIELD: USER_FIELD}
     return found
 
 
@@ -101,7 +101,7 @@ def withhold(
         return judged
     reasons = [
         f"WHEN CAST({column} AS VARCHAR) IN ({', '.join(map(literal, ids))}) THEN {literal(FORGOTTEN)}"
-        for column, digests in ((USER, withheld.users), (ITEM, withheld.items))
+        for column, digests in ((USER_FIELD, withheld.users), (ITEM_FIELD, withheld.items))
         for ids in [_ids_of(bench, judged, column, digests, withheld.salt)]
         if ids
     ]

@@ -21,7 +21,7 @@ from graphdet.logs.json_lines import read_json_lines
 from graphdet.logs.kinds import EMPTY
 from graphdet.logs.known import Known, put_known_aside, with_row_keys
 from graphdet.logs.parquet import read_parquet
-from graphdet.logs.private import WITHHELD, hide, rows_are_told, withhold
+from graphdet.logs.private import WITHHELD, rows_are_told
 from graphdet.logs.raw import RawFile, add_file_column, drop_working_tables, first_words, materialise, rowless
 from graphdet.logs.rejects import (
     DUPLICATE,
@@ -29,7 +29,7 @@ from graphdet.logs.rejects import (
     Rejects,
     check_share,
     collect_rejects,
-    judge,
+    judged_rows,
     write_rejects,
 )
 from graphdet.logs.sessions import cut_by_gap, not_taken, tell_apart
@@ -119,9 +119,8 @@ def read_log(
     warnings = _warn_of_files(raws, config)
     progress.start("clean")
     try:
-        judged = hide(judge(select_fields(bench, raws, config), config, now_ms), config)
-        if known is not None:
-            judged = withhold(bench, judged, config, known.withheld, FILTERED)
+        withheld = Withheld() if known is None else known.withheld
+        judged = judged_rows(bench, select_fields(bench, raws, config), config, now_ms, withheld)
         counts = _clean(bench, raws, judged, config, rejects, known)
     except (duckdb.InvalidInputException, duckdb.SerializationException) as error:
         raise InputError(f"the log cannot be read to its end ({first_words(error)})") from error

@@ -42,9 +42,10 @@ from graphdet.config import Config, iso_ms
 from graphdet.errors import GraphdetError, TooManyRejects
 from graphdet.files import replacing
 from graphdet.logs.fields import NUMBERS, Fields
-from graphdet.logs.private import WITHHELD
+from graphdet.logs.private import WITHHELD, hide, withhold
 from graphdet.logs.raw import ROW, RawFile, first_words, fresh_name, literal
 from graphdet.logs.times import FACTORS_MS
+from graphdet.privacy import Withheld
 from graphdet.tables import Frame
 from graphdet.units import DAY_MS
 
@@ -88,6 +89,13 @@ def judge(fields: Fields, config: Config, now_ms: int) -> Frame:
         verdict = nw.when(in_range).then(verdict).otherwise(wrong_time)
     judged = frame.with_columns(verdict=_first_of([*refused, *_missing(config)], verdict))
     return judged.drop("shape")
+
+
+def judged_rows(
+    bench: duckdb.DuckDBPyConnection, fields: Fields, config: Config, now_ms: int, withheld: Withheld
+) -> Frame:
+    """The same, with pseudonyms for ids and what is withheld put aside (see logs.private)."""
+    return withhold(bench, hide(judge(fields, config, now_ms), config), config, withheld, FILTERED)
 
 
 def _first_of(reasons: Iterable[tuple[nw.Expr, str | nw.Expr]], otherwise: nw.Expr) -> nw.Expr:

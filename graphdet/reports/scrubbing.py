@@ -24,7 +24,7 @@ from graphdet.sheets import original
 PAGES = (".html", ".svg", ".md", ".txt", ".graphml", ".gexf", ".log")
 CLOSED = (".pdf", ".png", ".jpg", ".gz", ".zst", ".zip", ".bz2", ".xz", ".xlsx")
 STORES = (".duckdb", ".db")
-ROW = "row"  # the column of rejects.csv with rows as they were
+RAW_ROW = "row"  # the column of rejects.csv with rows as they were
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Scrubbed:
 
 
 # What graphdet writes into output folders, by name: nothing else is changed, and nothing else removed by its age.
-REJECTS = ("rejects.csv", "dead_letters.jsonl")
+REJECT_FILES = ("rejects.csv", "dead_letters.jsonl")
 SNAPSHOTS = (
     *(
         "report.html",
@@ -59,7 +59,7 @@ SNAPSHOTS = (
     ),
     "rings/R*",
 )
-_OURS = (*REJECTS, *SNAPSHOTS, "model/*")
+_OURS = (*REJECT_FILES, *SNAPSHOTS, "model/*")
 
 
 def scrub_folder(
@@ -170,7 +170,7 @@ def _table(data: bytes, scrub: Scrub, delimiter: str) -> bytes:
     writer = csv.writer(
         into, delimiter=delimiter, lineterminator="\n" if b"\r\n" not in data[:4096] else "\r\n"
     )
-    raw = rows[0].index(ROW) if rows and ROW in rows[0] else None
+    raw = rows[0].index(RAW_ROW) if rows and RAW_ROW in rows[0] else None
     for number, row in enumerate(rows):
         if number and raw is not None and len(row) > raw and scrub.may_name(row[raw]):
             row[raw] = "{}"

@@ -24,7 +24,7 @@ from graphdet.casework.forgetting import (
 from graphdet.config import Retention
 from graphdet.errors import UsageError
 from graphdet.ports import Store
-from graphdet.reports.scrubbing import REJECTS, SNAPSHOTS, Scrubbed, remove_aged, scrub_folder
+from graphdet.reports.scrubbing import REJECT_FILES, SNAPSHOTS, Scrubbed, remove_aged, scrub_folder
 from graphdet.store import duckdb_path
 from graphdet.tables import RingTables
 from graphdet.units import DAY_MS
@@ -222,7 +222,7 @@ def _of_kind(
     elif kind == "verdicts":
         result = replace(result, removed={"decisions": len(decided_before(store, before))})
     else:
-        names = REJECTS if kind == "rejects" else SNAPSHOTS
+        names = REJECT_FILES if kind == "rejects" else SNAPSHOTS
         gone = [
             path for place in places for path in remove_aged(place, names, before_ms / 1000, dry_run=dry_run)
         ]
@@ -250,10 +250,10 @@ def _findings_before(store: Store, before_ms: int, before: str, dry_run: bool) -
     return removed
 
 
-def told(results: Sequence[RetentionResult]) -> list[str]:
+def retention_lines(results: Sequence[RetentionResult]) -> list[str]:
     """What went, in sentences, of kinds of which something did.
 
-    >>> told([RetentionResult("events", "2026-01-02T00:00:00.000Z", True, {"events": 1200, "items": 0})])
+    >>> retention_lines([RetentionResult("events", "2026-01-02T00:00:00.000Z", True, {"events": 1200, "items": 0})])
     ['events before 2026-01-02 would go: 1,200 events']
     """
     lines = []

@@ -131,14 +131,8 @@ def ingest(
     _check_times(store, config, earlier)
     with store.bench.borrow() as connection:
         told = _tell_rows(store, key_mark(connection), new, config, fresh)
-        clean = read_log(
-            connection,
-            [file.path for file in new],
-            config,
-            rejects=rejects,
-            known=told.known,
-            progress=progress,
-        )
+        paths = [file.path for file in new]
+        clean = read_log(connection, paths, config, rejects=rejects, known=told.known, progress=progress)
         read = time.perf_counter()
         skipped_paths = tuple(file.path for file in skipped)
         result = replace(_result(clean, config), skipped=skipped_paths, already=not clean.n_events)

@@ -1,7 +1,7 @@
 """power: which rings would be found in a log, and which would go unseen, by planting some."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ from graphdet.errors import UsageError
 from graphdet.evaluation.flag_rule import DEFAULT_FDR
 from graphdet.files import make_folder, write_json
 from graphdet.graph.encode import read_graph
+from graphdet.lab.adversary import Means, best_answers
 from graphdet.lab.power import N_TARGETS, Curve, cells_of, grid, losses, measure_power
 from graphdet.lab.power_words import (
+    adversary_words,
     power_headline,
     power_method,
     smallest_found,
@@ -20,6 +22,7 @@ from graphdet.lab.power_words import (
     write_power_csv,
 )
 from graphdet.progress import Progress, Silent
+from graphdet.reports.adversary_page import write_adversary_page
 from graphdet.reports.power_page import write_power_page
 from graphdet.store import opened_store
 from graphdet.verbs.ingest import ingest
@@ -47,6 +50,60 @@ class PowerRequest:
     def __post_init__(self) -> None:
         if self.copies is not None and self.copies < 1:
             raise UsageError(f"--copies must be at least 1, not {self.copies}")
+
+
+def adversary(
+    paths: Sequence[str | Path],
+    config: Config,
+    out: Path,
+    request: PowerRequest | None = None,
+    means: Means | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Search for what an attacker could do in a log unseen: writes adversary.html, .csv and .json to `out`.
+
+    request: its fdr counts, its copies do not. Returns what adversary.json holds.
+
+    Raises:
+        NotEnoughData: the log is too small, or has no times.
+        GraphdetError and its other children, as `ingest` does.
+    """
+    request, progress = request or PowerRequest(), progress or Silent()
+    means = replace(means or Means(), fdr=request.fdr)
+    make_folder(out)
+    with opened_store(request.store_url or f"duckdb:///{(out / 'graph.duckdb').resolve()}") as store:
+        ingest(store, paths, config, rejects=out / "rejects.csv", progress=progress)
+        graph = read_graph(store, progress)
+        found = best_answers(graph, store.bench, means, request.seed, progress)
+    sentences = adversary_words(found, means, graph, request.seed)
+    document = {"seed": request.seed, "means": asdict(means), **sentences, **asdict(found)}
+    write_json(out / "adversary.json", document)
+    answers = document["answers"]
+    write_power_csv(
+        out / "adversary.csv",
+        [{**{k: v for k, v in one.items() if k != "knobs"}, **one["knobs"]} for one in answers],
+    )
+    columns = ("acts", "as drawn", "the best", "after one training", "acts kept", "after", "candidates")
+    rows = [
+        (
+            words.thousands(round(one.acts)),
+            *(words.percent(n / max(of, 1)) for n, of in (
+                (one.random_found, one.random_trials), (one.found, one.trials), (one.found_after, one.trials),
+            )),
+            words.thousands(round(one.acts_kept)), words.thousands(round(one.acts_kept_after)),
+            f"{one.candidates} of {one.trials}",
+        )
+        for one in found.answers
+    ]  # fmt: skip
+    counts = [
+        ("Tactics", words.thousands(found.tactics)),
+        ("Campaigns", words.thousands(found.trials)),
+        ("Copies", words.thousands(found.copies)),
+    ]
+    write_adversary_page(
+        out / "adversary.html", answers, sentences | {"columns": columns, "rows": rows, "counts": counts}
+    )
+    return document
 
 
 def power(

@@ -34,7 +34,7 @@ from graphdet.rings.find import ring_candidates
 from graphdet.store import opened_store
 from graphdet.tables import GraphArrays
 from graphdet.verbs.forecast import RunForecast, Work
-from graphdet.verbs.forget import retention, told
+from graphdet.verbs.forget import retention, retention_lines
 from graphdet.verbs.ingest import IngestResult, ingest
 from graphdet.verbs.report import RUN_INFO, Asked, report
 from graphdet.verbs.train import TrainRequest, train, without_training
@@ -130,7 +130,7 @@ def run(
         with clock.stage("ingest"):
             rejects = out / "rejects.csv"
             read = ingest(store, paths, config, rejects=rejects, fresh=request.fresh, progress=progress)
-            expired = told(retention(store, config.retention, "graphdet run"))
+            expired = retention_lines(retention(store, config.retention, "graphdet run"))
         learned: dict[str, Any] = {}
         label_warnings: list[str] = []
         if given is not None and not of_users:

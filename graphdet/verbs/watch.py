@@ -18,7 +18,7 @@ from graphdet.live.sinks import sink_of
 from graphdet.live.watching import Live, LiveSettings, LookResult
 from graphdet.ports import Store
 from graphdet.units import DAY_S
-from graphdet.verbs.forget import retention, told
+from graphdet.verbs.forget import retention, retention_lines
 from graphdet.words import plural
 
 SLEEP_S = 0.1  # between two looks at a source that has nothing new
@@ -205,7 +205,7 @@ class Watcher:
             return
         self.retention_at = time.monotonic() + DAY_S
         done = retention(live.store, live.config.retention, "graphdet watch", compact=False)
-        for line in told(done):
+        for line in retention_lines(done):
             self.say(line[:1].upper() + line[1:])
         live.refresh()
 

@@ -17,7 +17,7 @@ from graphdet.store.duckdb.tables import OPEN_ROWS, quoted
 GONE, ENDED = "graphdet_gone", "graphdet_ended"  # temporary tables: ids of accounts, and sessions that ended
 FRESH = "graphdet_fresh"  # what the file is called while it is written anew
 # Columns with sentences or JSON that may name an account.
-TEXTS = (
+NAMING_TEXTS = (
     ("meta", "value"),
     ("scores", "reason"),
     ("rings", "reason"),
@@ -28,7 +28,7 @@ TEXTS = (
 )
 
 
-class DryRun(Exception):
+class OnlyCounted(Exception):
     """Ends a transaction of which only the counts are wanted."""
 
     def __init__(self, counts: dict[str, int]) -> None:
@@ -102,7 +102,7 @@ def _leave_out_of_history(
 def _scrub(connection: duckdb.DuckDBPyConnection, kinds: Sequence[str], scrub: Scrub) -> int:
     """Take the names of accounts out of sentences and JSON; says out of how many."""
     n = 0
-    for table, column in (*TEXTS, *((f"{kind}_scores", "reason") for kind in kinds)):
+    for table, column in (*NAMING_TEXTS, *((f"{kind}_scores", "reason") for kind in kinds)):
         naming = f"list_bool_or(list_transform(?::VARCHAR[], lambda x: contains({column}, x)))"
         found = connection.execute(
             f"SELECT rowid, {column} FROM {table} WHERE {naming}", [scrub.needles()]

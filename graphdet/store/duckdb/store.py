@@ -249,8 +249,8 @@ class DuckDBStore:
             with self._transaction("removing from") as connection:
                 counts = work(connection)
                 if dry_run:
-                    raise removing.DryRun(counts)
-        except removing.DryRun as ended:
+                    raise removing.OnlyCounted(counts)
+        except removing.OnlyCounted as ended:
             counts = ended.counts
         self._forget_read_interactions()
         return counts
