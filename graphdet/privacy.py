@@ -25,6 +25,7 @@ NO_LONGER = "(forgotten)"  # stands in texts where an id stood
 _AROUND = (
     r"""\s()\[\]{}<>,;:!?"'=|/&"""  # what stands around an id within a text; part of another id it is not
 )
+_KEYED_BY_USER = ("members", "member_reasons")  # keys of documents under which accounts are keys
 _SHORT_NUMBER = 4  # digits, below which a number within a text cannot be told from a count
 
 
@@ -158,12 +159,19 @@ class Scrub:
         clean = self.value(found)
         return text if clean == found else json.dumps(clean, ensure_ascii=False)
 
-    def value(self, value: Any) -> Any:
-        """A JSON value without the ids: out of lists and as keys they are left out, else NO_LONGER stands there."""
+    def value(self, value: Any, *, by_user: bool = False) -> Any:
+        """A JSON value without the ids: entries of lists about them are left out, else NO_LONGER stands there.
+
+        by_user: the keys of the value are accounts; other keys stay, as an account may be called what a key is.
+        """
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {self.text(key): self.value(each) for key, each in value.items() if key not in self.ids}
+            return {
+                key: self.value(each, by_user=key in _KEYED_BY_USER)
+                for key, each in value.items()
+                if not (by_user and key in self.ids)
+            }
         if isinstance(value, list):
             return [self.value(each) for each in value if not self._is_of_id(each)]
         return value

@@ -155,7 +155,7 @@ def tactic_words(answer: BestAnswer) -> str:
 
 
 def write_power_csv(path: Path, cells: Sequence[dict[str, Any]]) -> None:
-    """Write the table, one field a line; a figure that is not known is empty.
+    """Write the table, one cell of the grid or one answer a line; a figure that is not known is empty.
 
     Raises:
         GraphdetError: it cannot be written.
@@ -168,5 +168,5 @@ def write_power_csv(path: Path, cells: Sequence[dict[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-def _shown(value: float | int) -> str:
-    return str(value) if isinstance(value, int) else "" if value != value else f"{value:.6g}"
+def _shown(value: float | int | str) -> str:
+    return str(value) if isinstance(value, int | str) else "" if value != value else f"{value:.6g}"
