@@ -130,11 +130,11 @@ def run(
         with clock.stage("ingest"):
             rejects = out / "rejects.csv"
             read = ingest(store, paths, config, rejects=rejects, fresh=request.fresh, progress=progress)
-            expired = retention_lines(retention(store, config.retention, "graphdet run"))
-        learned: dict[str, Any] = {}
-        label_warnings: list[str] = []
+            notes = retention_lines(retention(store, config.retention, "graphdet run"))
+        learned, labelled = dict[str, Any](), dict[str, pa.Table]()
         if given is not None and not of_users:
-            given, label_warnings = check_against(store, given)
+            given, found = check_against(store, given)
+            notes += found
         wanted = TrainRequest(given if of_users else None, seed=request.seed, device=request.device)
         why = untrained_because(store, request.train, wanted, timed=read.timed)
         work = Work(model_dir is None and why is None, model_dir is None, given is not None and not of_users)
@@ -150,7 +150,6 @@ def run(
             known = replace(known, history=None)  # nobody looked for rings, so none is gone
         else:
             scores, known = _find(store, graph, model_dir, request, clock, progress)
-        labelled: dict[str, pa.Table] = {}
         if given is not None and not of_users:
             with clock.stage("score by labels"):
                 labelled[kind_of(given)] = score_labelled(
@@ -162,7 +161,7 @@ def run(
         info = _about(store, read, config, learned, request) | {
             "seed": request.seed, "fdr": request.fdr, "review": request.review, MODEL_DIGEST: model_digest(model_dir),
         }  # fmt: skip
-        info["warnings"] += [*label_warnings, *expired, *known.lines()]
+        info["warnings"] += [*notes, *known.lines()]
         info |= known.facts()
         store.set_meta(MODEL_DIGEST, info[MODEL_DIGEST] or "")
         store.set_meta(RUN_INFO, json.dumps(info))
