@@ -52,7 +52,18 @@ class AddressedStore(Protocol):
     url: str
 
 
-class GraphStore(AddressedStore, Protocol):
+class EventStore(Protocol):
+    """What has the events of a log."""
+
+    def events(self) -> Frame:
+        """Events: schema.EVENT_COLUMNS, then attributes.
+
+        Raises:
+            UsageError: this store keeps none.
+        """
+
+
+class GraphStore(AddressedStore, EventStore, Protocol):
     """The log and the graph that it makes, for who reads features from it or adds to it.
 
     Read methods give Narwhals LazyFrames over `bench`, sorted by nothing in particular.
@@ -107,6 +118,12 @@ class GraphStore(AddressedStore, Protocol):
 
     def interactions(self, since_ms: int | None = None, until_ms: int | None = None) -> Frame:
         """Interactions (schema.INTERACTION_COLUMNS) with since_ms <= at_ms < until_ms."""
+
+    def part(self, since_ms: int, until_ms: int) -> Frame:
+        """Interactions of the acts with since_ms <= at_ms < until_ms, as if the log had no others.
+
+        Where a store keeps no events: those whose first act is in the span.
+        """
 
     def acts(self) -> Frame:
         """Who acted on what and when, for whoever looks at first acts alone: user_id, item_id, at_ms.

@@ -84,7 +84,7 @@ class LogTables:
     events: Frame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one graph is another only if it is the same object
 class GraphArrays:
     """The user–item–session graph as dense arrays; ids map back by position.
 

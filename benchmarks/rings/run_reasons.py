@@ -184,6 +184,7 @@ def innocents_explained(known: Known, found: Told) -> list[dict[str, object]]:
         by_tail=False,
         overruled=0,
         made_by_chance=np.zeros(n, bool),
+        candidate=np.arange(n),
     )
     log = LogView(model, planted.graph)
     natural = natural_groups(found.judged, log)

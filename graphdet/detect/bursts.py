@@ -1,6 +1,7 @@
 """Bursts of throwaway accounts on single items as findings, with their evidence in words."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from graphdet.evaluation.rounding import six
 from graphdet.features.ratings import read_ratings
 from graphdet.items.acts import ItemActs
 from graphdet.items.bursts import Burst, Faces, find_bursts
-from graphdet.ports import GraphStore
+from graphdet.ports import EventStore
 from graphdet.rings.find import least_score
 from graphdet.rings.finding import Explanation, Reason, RingFinding, RingItem, RingMember
 from graphdet.rings.rules import HeldBackBy, rule_words
@@ -36,16 +37,22 @@ HELD_SCORE: dict[HeldBackBy, float] = {
 
 
 def burst_findings(
-    store: GraphStore, graph: GraphArrays, explained: NDArray[np.bool_], fdr: float
+    store: EventStore,
+    graph: GraphArrays,
+    explained: NDArray[np.bool_],
+    fdr: float,
+    elsewhere: NDArray[np.bool_] | None = None,
 ) -> tuple[RingFinding, ...]:
     """The bursts of a log, flagged ones first; none in a log without times.
 
-    explained: bool[n_users], accounts that act together elsewhere. Where the store keeps events with an attribute
+    explained: bool[n_users], accounts that act together elsewhere. elsewhere: bool[n_users], accounts with acts that
+    the graph, a part of a log, has not: none of them is a throwaway. Where the store keeps events with an attribute
     `rating`, acts of one rating are scanned apart (see items.bursts). Their ids are provisional.
     """
     if not graph.timed:
         return ()
     acts, faces = _rated_acts(store, graph) or (ItemActs.of_graph(graph), Faces.of_items(graph.n_items))
+    acts = replace(acts, elsewhere=elsewhere)
     bursts = find_bursts(acts, faces, explained, fdr)
     held = [burst for burst in bursts if burst.held_back_by is not None][:MOST_LISTED]
     flagged = [burst for burst in bursts if burst.held_back_by is None]
@@ -71,7 +78,7 @@ def burst_members(findings: Sequence[RingFinding], graph: GraphArrays) -> tuple[
     return sure, place
 
 
-def _rated_acts(store: GraphStore, graph: GraphArrays) -> tuple[ItemActs, Faces] | None:
+def _rated_acts(store: EventStore, graph: GraphArrays) -> tuple[ItemActs, Faces] | None:
     """Acts by item and rating, by the rows of the graph; None in a log without ratings, or a store without events."""
     ratings = read_ratings(store, graph)
     if ratings is None:

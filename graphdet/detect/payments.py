@@ -12,7 +12,7 @@ from graphdet.errors import UsageError
 from graphdet.evaluation.rounding import six
 from graphdet.payments.forms import FormKind, Hold, PaymentForm, find_forms, size_evidence
 from graphdet.payments.transfers import Transfers, account_rows, sides
-from graphdet.ports import GraphStore
+from graphdet.ports import EventStore
 from graphdet.rings.finding import Explanation, Reason, RingFinding, RingItem, RingMember
 from graphdet.rings.rules import rule_words
 from graphdet.rings.why.reasons import duration_in_words, two_digits
@@ -29,7 +29,7 @@ HELD_FORM: dict[Hold, float] = {
 }  # scores below that of any flag
 
 
-def payment_findings(store: GraphStore, graph: GraphArrays, fdr: float) -> tuple[RingFinding, ...]:
+def payment_findings(store: EventStore, graph: GraphArrays, fdr: float) -> tuple[RingFinding, ...]:
     """Forms of payments, flagged ones first; none where a log is not of payments (see transfers_of).
 
     Their ids are provisional.
@@ -46,7 +46,7 @@ def payment_findings(store: GraphStore, graph: GraphArrays, fdr: float) -> tuple
     )
 
 
-def payment_evidence(store: GraphStore, graph: GraphArrays, findings: Sequence[RingFinding]) -> Float | None:
+def payment_evidence(store: EventStore, graph: GraphArrays, findings: Sequence[RingFinding]) -> Float | None:
     """What orders users by their payments, in nats, float64[n_users, 2]: their forms, and the size of payments.
 
     None where the log is not of payments. findings: those of payment_findings among others.
@@ -64,7 +64,7 @@ def payment_evidence(store: GraphStore, graph: GraphArrays, findings: Sequence[R
     return np.column_stack([of_forms, size_evidence(transfers)])
 
 
-def transfers_of(store: GraphStore, graph: GraphArrays) -> Transfers | None:
+def transfers_of(store: EventStore, graph: GraphArrays) -> Transfers | None:
     """The transfers of a log that has amounts and whose users and items are accounts of one kind; else None.
 
     They are of one kind where the log says on which side its users stand (a payee in the config makes such logs), or

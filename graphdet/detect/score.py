@@ -19,7 +19,7 @@ from graphdet.evaluation.flag_rule import FlagRule
 from graphdet.evaluation.fold_models import coarser_folds
 from graphdet.evaluation.rounding import six_digits
 from graphdet.evaluation.tails import tail_p_values
-from graphdet.features.behaviour import behaviour
+from graphdet.features.behaviour import behaviour, user_behaviour
 from graphdet.features.ratings import read_ratings
 from graphdet.gnn.explain import GnnExplainer
 from graphdet.gnn.heterodata import graph_in_pyg
@@ -80,8 +80,12 @@ def score_graph(
     """
     every, known = judge_and_remember(store, graph, candidates, models.judge, settings.rule.fdr)
     judged = every.standing  # a lead that does not stand out vouches for nobody
-    users, items = behaviour(graph, store.bench, progress)
-    data = graph_in_pyg(graph, users, items, windows, progress) if models.gnn is not None else None
+    data: HeteroData | None = None
+    if models.gnn is not None:
+        users, items = behaviour(graph, store.bench, progress)
+        data = graph_in_pyg(graph, users, items, windows, progress)
+    else:
+        users = user_behaviour(graph, store.bench, progress)
     progress.start("score users")
     columns = user_columns(store, graph, windows, users) if models.trees is not None else None
     parts, ring_row = parts_of(models, judged, candidates, windows, users, data, columns, settings.device)

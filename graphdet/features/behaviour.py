@@ -10,6 +10,7 @@ in no fixed order, and floating-point sums would differ in their last bits from 
 
 import math
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import narwhals as nw
 import numpy as np
@@ -307,13 +308,23 @@ def _matrix(frame: Frame, key: str, names: Sequence[str], n: int) -> Float:
     return out.round(9)
 
 
+_OF_USERS: WeakKeyDictionary[GraphArrays, Float] = WeakKeyDictionary()  # of graphs that are in use
+
+
+def user_behaviour(graph: GraphArrays, bench: Workbench, progress: Progress) -> Float:
+    """Behaviour features of users, float64[n_users, len(FEATURE_NAMES)]; worked out once for a graph."""
+    if graph not in _OF_USERS:
+        progress.start("behaviour features")
+        users = user_features(edges_frame(graph, bench), entities_frame(graph, bench))
+        _OF_USERS[graph] = _matrix(users, "user_ix", FEATURE_NAMES, graph.n_users)
+        progress.done()
+    return _OF_USERS[graph]
+
+
 def behaviour(graph: GraphArrays, bench: Workbench, progress: Progress) -> tuple[Float, Float]:
     """Behaviour features: float64[n_users, len(FEATURE_NAMES)] and float64[n_items, len(ITEM_FEATURE_NAMES)]."""
-    progress.start("behaviour features")
-    edges = edges_frame(graph, bench)
-    users = _matrix(
-        user_features(edges, entities_frame(graph, bench)), "user_ix", FEATURE_NAMES, graph.n_users
-    )
-    items = _matrix(item_features(edges), "item_ix", ITEM_FEATURE_NAMES, graph.n_items)
+    users = user_behaviour(graph, bench, progress)
+    progress.start("behaviour of items")
+    items = _matrix(item_features(edges_frame(graph, bench)), "item_ix", ITEM_FEATURE_NAMES, graph.n_items)
     progress.done()
     return users, items

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from graphdet.arrays import Float, Int
 from graphdet.errors import UsageError
-from graphdet.ports import GraphStore
+from graphdet.ports import EventStore
 from graphdet.tables import GraphArrays
 
 RATING_ATTRIBUTE = "rating"
@@ -44,7 +44,7 @@ class Ratings:
         return np.asarray(np.bincount(user, away, minlength=n_users) / np.maximum(n_own, 1)).round(9)
 
 
-def read_ratings(store: GraphStore, graph: GraphArrays) -> Ratings | None:
+def read_ratings(store: EventStore, graph: GraphArrays) -> Ratings | None:
     """The ratings of the acts that a graph has; None in a log without ratings, or a store without events."""
     try:
         events = store.events()

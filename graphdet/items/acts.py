@@ -23,7 +23,8 @@ class ItemActs:
     """All acts, by item, then time, then user.
 
     Shapes, all [n_acts]: item_ix, user_ix int64; at_ms int64, from 0 at the log's first act. origin_ms is that act's
-    time; span_ms the log's length, at least 1.
+    time; span_ms the log's length, at least 1. elsewhere bool[n_users], who has other acts too, of which nothing is
+    known here; None for nobody.
     """
 
     item_ix: Int
@@ -33,6 +34,7 @@ class ItemActs:
     n_users: int
     origin_ms: int
     span_ms: int
+    elsewhere: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(
@@ -105,7 +107,8 @@ class ItemActs:
         np.maximum.at(last, self.user_ix, self.at_ms)
         np.minimum.at(low, self.user_ix, self.item_ix)
         np.maximum.at(high, self.user_ix, self.item_ix)
-        return np.where(low == high, last - first, -1)
+        once = low == high if self.elsewhere is None else (low == high) & ~self.elsewhere
+        return np.where(once, last - first, -1)
 
 
 @dataclass(frozen=True)

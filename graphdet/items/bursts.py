@@ -17,7 +17,7 @@ itself shows.
 A log with fewer than LEAST_CROWDS items has no null to hold a burst against, and flags none.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -225,6 +225,7 @@ def _ordinary_surprise(acts: ItemActs, explained: NDArray[np.bool_]) -> Float:
     """−ln p of the strongest burst of ordinary accounts of every face that has any, float64[m]."""
     kept = ~explained[acts.user_ix]
     others = ItemActs.of(acts.item_ix[kept], acts.user_ix[kept], acts.at_ms[kept], acts.n_items, acts.n_users)
+    others = replace(others, elsewhere=acts.elsewhere)
     has = np.bincount(others.item_ix[others.lives_ms[others.user_ix] < 0], minlength=acts.n_items) > 0
     found = scan_items(others, kinds=(ORDINARY,), choose=least_of_scales)[0]
     return np.asarray(-np.log(np.maximum(found.strongest.p[has], 1e-300)))

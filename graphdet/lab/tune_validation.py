@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from graphdet.arrays import Float
 from graphdet.errors import InputError
 from graphdet.evaluation.splits import N_EVALUATION_FOLDS, TEST, TRAIN, SplitPlan
-from graphdet.features.behaviour import behaviour
+from graphdet.features.behaviour import behaviour, user_behaviour
 from graphdet.features.pairs import find_pairs
 from graphdet.gnn.settings import GnnSettings
 from graphdet.graph.encode import read_graph
@@ -128,7 +128,7 @@ def of_users_by_trees(store: CaseworkStore, labels: Labels, seed: int, progress:
     """
     task = labelled_users(store, labels, progress)
     windows = find_pairs(task.graph, store.bench, progress)
-    users, _ = behaviour(task.graph, store.bench, progress)
+    users = user_behaviour(task.graph, store.bench, progress)
     progress.start("neighbours of users")
     columns = user_columns(store, task.graph, windows, users)
     fold = tree_folds(task.y, task.campaign, GnnSettings().n_folds, seed)

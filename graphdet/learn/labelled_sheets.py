@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from graphdet.arrays import Int
 from graphdet.errors import UsageError
-from graphdet.features.behaviour import FEATURE_NAMES, behaviour
+from graphdet.features.behaviour import FEATURE_NAMES, user_behaviour
 from graphdet.features.events import KEY, event_attributes, event_features
 from graphdet.features.groups import (
     ITEM_FEATURES,
@@ -197,7 +197,7 @@ def group_sheet(
 
     `users` are the users' scores (schema.SCORE_COLUMNS), features too where they are given.
     """
-    own, _ = behaviour(graph, store.bench, Silent())
+    own = user_behaviour(graph, store.bench, Silent())
     logit = _user_logits(graph, users) if users is not None else None
     edges = edges_frame(graph, store.bench)
     if kind == "session":

@@ -8,6 +8,7 @@
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -142,6 +143,26 @@ LEAST_ORDINARY = 100
 Judge = Callable[[Float, NDArray[np.int64]], Float]  # (inputs, fold) → logits
 
 
+class Groups(Protocol):
+    """What a judge sees of groups. Shapes: evidence name → float64[n]; inputs float64[n, n_inputs]; fold int64[n]."""
+
+    @property
+    def blocks(self) -> Blocks:
+        """Their users and items."""
+
+    @property
+    def evidence(self) -> dict[str, Float]:
+        """All evidence by name."""
+
+    @property
+    def inputs(self) -> Float:
+        """What the judge takes of it."""
+
+    @property
+    def fold(self) -> NDArray[np.int64]:
+        """The fold of each."""
+
+
 @dataclass(frozen=True)
 class Candidates:
     """Blocks of a log with their evidence, before judgement.
@@ -169,8 +190,8 @@ class Judged:
     level: the lowest false discovery rate at which a ring is flagged, infinite where it is at none; fold int64, as in
     Candidates; threshold: the logit from which a ring of this log is flagged; by_tail: whether the log's own tail says
     so and not the judge's score (see judge_rings); overruled: how many rings the score alone would flag but the tail
-    does not; made_by_chance: which are known to be as strong as what chance makes of this log (see
-    chance.beyond_chance); n_tested: how many nearly disjoint groups stand out.
+    does not; candidate: rows of the candidates that were judged, int64; made_by_chance: which are known to be as strong
+    as what chance makes of this log (see chance.beyond_chance); n_tested: how many nearly disjoint groups stand out.
     """
 
     blocks: Blocks
@@ -187,6 +208,7 @@ class Judged:
     by_tail: bool
     overruled: int
     made_by_chance: NDArray[np.bool_]
+    candidate: NDArray[np.int64]
     n_tested: int = 0
 
     @property
@@ -197,9 +219,10 @@ class Judged:
     @property
     def standing(self) -> "Judged":
         """The rings that stand out, in the same rows: those that do not come after them."""
-        if self.apart.all():
-            return self
-        rows = np.flatnonzero(self.apart)
+        return self if self.apart.all() else self.take(np.flatnonzero(self.apart))
+
+    def take(self, rows: NDArray[np.int64]) -> "Judged":
+        """Some of the rings."""
         arrays = {
             one.name: getattr(self, one.name)[rows]
             for one in fields(self)
@@ -226,7 +249,7 @@ def find_candidates(graph: GraphArrays, windows: Iterable[PairArrays], seed: int
     return Candidates(model, blocks, evidence, judge_inputs(evidence), fold, graph)
 
 
-def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
+def judge_rings(candidates: Groups, judge: Judge, fdr: float) -> Judged:
     """Judge candidates, and of those that overlap keep the strongest.
 
     score: the probability that a candidate is a ring of the kinds that the judge was taught, at the share of such among
@@ -279,6 +302,7 @@ def judge_rings(candidates: Candidates, judge: Judge, fdr: float) -> Judged:
         apart=apart[every],
         threshold=threshold,
         by_tail=by_tail,
+        candidate=every,
         overruled=int(((by_judge <= fdr) & (level[: len(rows)] > fdr)).sum()),
         made_by_chance=np.zeros(len(every), bool),
         n_tested=len(rows),
@@ -302,7 +326,7 @@ def level_of_judge(score: Float, q_value: Float) -> Float:
 
 
 def _leads(
-    candidates: Candidates,
+    candidates: Groups,
     logits: Float,
     apart: NDArray[np.bool_],
     share: float,

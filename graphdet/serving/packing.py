@@ -1,10 +1,17 @@
-"""Exported models: their forms, and weights in fewer bytes: float16, or int8 with one scale per output."""
+"""Exported models: their forms, and weights in fewer bytes: float16, or int8 with one scale per output.
+
+The command line asks for the names of the forms each time it starts, so NumPy is imported where it is used.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Form(StrEnum):
@@ -32,6 +39,8 @@ def pack(weights: Mapping[str, NDArray[np.float32]], precision: Precision) -> di
     float16 rounds all of them. int8 rounds each row of a matrix to 255 even steps around 0 and keeps its step as
     float32; vectors (biases, norms) are few and stay as they are.
     """
+    import numpy as np
+
     if precision == Precision.float32:
         return {name: np.ascontiguousarray(value) for name, value in weights.items()}
     if precision == Precision.float16:
@@ -53,6 +62,8 @@ def unpack(stored: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.fl
     Raises:
         KeyError: a matrix of int8 has no scale.
     """
+    import numpy as np
+
     weights: dict[str, NDArray[np.float32]] = {}
     for name, value in stored.items():
         if name.endswith(SCALE):

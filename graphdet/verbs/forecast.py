@@ -111,7 +111,8 @@ def forecast(last: Mapping[str, Any], work: Work, n_ties: int) -> Forecast:
         grown = n_ties / last["n_ties"]
         seconds = {name: s * grown for name, s in last["stages"].items()}
         return Forecast(seconds, *_LAST_RUN, "by the last run over this store")
-    rates = ({"train": _TRAINED if work.trains else _UNTRAINED} if work.makes_model else {}) | _RATES
+    train = {"train": _TRAINED if work.trains else _UNTRAINED} if work.makes_model else {}
+    rates = {"read": _RATES["read"]} | train | _RATES
     if not work.by_labels:
         del rates["score by labels"]
     expected = {name: fixed + each * n_ties / 1e6 for name, (fixed, each) in rates.items()}

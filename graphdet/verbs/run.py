@@ -139,12 +139,12 @@ def run(
         why = untrained_because(store, request.train, wanted, timed=read.timed)
         work = Work(model_dir is None and why is None, model_dir is None, given is not None and not of_users)
         steps.left = (forecast := RunForecast(store, work)).left
+        with clock.stage("read"):
+            graph = read_graph(store, progress)
         if model_dir is None:
             model_dir = out / "model"
             with clock.stage("train"):
-                learned = _learn(store, model_dir, wanted, why, progress)
-        with clock.stage("read"):
-            graph = read_graph(store, progress)
+                learned = _learn(store, graph, model_dir, wanted, why, progress)
         if NOT_ENOUGH in learned:
             scores, known = settle_scores(no_scores(graph), remember(store, ()))
             known = replace(known, history=None)  # nobody looked for rings, so none is gone
@@ -230,7 +230,12 @@ def untrained_because(store: CaseworkStore, how: str, request: TrainRequest, *, 
 
 
 def _learn(
-    store: CaseworkStore, model_dir: Path, request: TrainRequest, untrained: str | None, progress: Progress
+    store: CaseworkStore,
+    graph: GraphArrays,
+    model_dir: Path,
+    request: TrainRequest,
+    untrained: str | None,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Train and give the facts; of a log that is too small to learn from, NOT_ENOUGH says why.
 
@@ -238,9 +243,9 @@ def _learn(
     """
     try:
         if untrained is not None:
-            facts = without_training(store, model_dir, seed=request.seed, progress=progress)
+            facts = without_training(store, graph, model_dir, seed=request.seed, progress=progress)
             return facts | {TRAINING_SKIPPED: untrained}
-        return train(store, model_dir, request, progress)
+        return train(store, model_dir, request, progress, graph)
     except NotEnoughData as error:
         progress.done()  # the stage that was cut short
         return {"learned_from": "nothing", NOT_ENOUGH: str(error)}

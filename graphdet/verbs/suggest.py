@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from graphdet.casework.decisions import standing_of
 from graphdet.casework.labels import verdict_labels
 from graphdet.errors import GraphdetError, UsageError
-from graphdet.features.behaviour import behaviour
+from graphdet.features.behaviour import user_behaviour
 from graphdet.graph.encode import read_graph
 from graphdet.lab.suggest import suggestions_of
 from graphdet.logs.score_files import read_label_rows
@@ -59,7 +59,7 @@ def suggest_users(
     if labels is not None:
         known_ids |= set(read_label_rows(labels, "user_id").table["user_id"].to_pylist())
     graph = read_graph(store, progress)
-    own, _ = behaviour(graph, store.bench, progress)
+    own = user_behaviour(graph, store.bench, progress)
     place = pc.index_in(
         graph.user_ids, value_set=scores["user_id"].combine_chunks().cast(graph.user_ids.type)
     )

@@ -7,7 +7,7 @@ from typing import Any
 from graphdet.casework.labels import VerdictLabels
 from graphdet.errors import NotEnoughData
 from graphdet.evaluation.splits import SplitPlan
-from graphdet.features.behaviour import behaviour
+from graphdet.features.behaviour import user_behaviour
 from graphdet.graph.encode import read_graph
 from graphdet.judge.model import RingJudge
 from graphdet.lab.models import write_card
@@ -23,6 +23,7 @@ from graphdet.logs.labels import Labels
 from graphdet.ports import CaseworkStore
 from graphdet.progress import Progress, Silent
 from graphdet.scores.fused import Fusion
+from graphdet.tables import GraphArrays
 
 LEAST_FOR_RARITY = 20  # from which ordinary users have a tail, see evaluation.tails
 
@@ -47,6 +48,7 @@ def train(
     model_dir: Path,
     request: TrainRequest | None = None,
     progress: Progress | None = None,
+    graph: GraphArrays | None = None,
 ) -> dict[str, Any]:
     """Train the ring judge, the GNN, the behaviour scorers and their fusion, and save them.
 
@@ -58,6 +60,8 @@ def train(
     labelled_train).
     Verdicts in the store are labels of users too (see casework.labels): beside those of a file, or beside the planted
     campaigns. What they contradict is left out of both, with a warning.
+
+    graph: that of the store, where it is read already.
 
     Returns facts for people: how many of what, the weights of the fusion, and with labels of users which of fusion,
     trees and network was chosen, with the figures of each out of fold.
@@ -74,7 +78,8 @@ def train(
         facts = train_labelled(store, labels, model_dir, how, training.progress)
         write_card(store, model_dir, labels, {"seed": seed, **settings.changed("trees")}, facts)
         return facts
-    models, facts = _train_users(store, labels, training)
+    graph = graph if graph is not None else read_graph(store, training.progress)
+    models, facts = _train_users(store, graph, labels, training)
     training.progress.start("keep the models")
     models.save(model_dir)
     training.progress.done()
@@ -84,25 +89,29 @@ def train(
 
 
 def without_training(
-    store: CaseworkStore, model_dir: Path, *, seed: int = 0, progress: Progress | None = None
+    store: CaseworkStore,
+    graph: GraphArrays,
+    model_dir: Path,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Keep a model with which a log is scored untrained: nothing is planted, and there is no network.
 
     Rings are judged by the judge that comes with graphdet; bursts, payments, rarity, distance and company need no
-    learning. Returns facts for people, as train does.
+    learning. graph: that of the store. Returns facts for people, as train does.
 
     Raises:
         NotEnoughData: among fewer than LEAST_FOR_RARITY users nobody can say what is rare.
         GraphdetError: the model cannot be written.
     """
     progress = progress or Silent()
-    graph = read_graph(store, progress)
     if graph.n_users < LEAST_FOR_RARITY:
         raise NotEnoughData(
             f"{size_of(graph)} are too little to tell what is rare (that takes {LEAST_FOR_RARITY} users); use a larger "
             "log"
         )
-    users, _ = behaviour(graph, store.bench, progress)
+    users = user_behaviour(graph, store.bench, progress)
     Models.untrained(users, seed).save(model_dir)
     facts = {"learned_from": "nothing of this log", "warnings": []}
     write_card(store, model_dir, None, {"seed": seed}, facts)
@@ -110,12 +119,11 @@ def without_training(
 
 
 def _train_users(
-    store: CaseworkStore, labels: Labels | None, training: Training
+    store: CaseworkStore, graph: GraphArrays, labels: Labels | None, training: Training
 ) -> tuple[Models, dict[str, Any]]:
     """The models of rings and users, and facts for people; labels: of users, None without."""
     read = given_labels(store, labels, frauds_alone=True)
     given, verdicts, warnings = read.labels, read.verdicts, read.warnings
-    graph = read_graph(store, training.progress)
     planted: PlantedTask | None = None
     judge, facts = RingJudge.blind(), {"campaigns": 0, "campaigns_found_as_candidates": 0}
     try:

@@ -297,6 +297,11 @@ class DuckDBStore:
             self._has_read_interactions = True
         return in_window(self._frame(f"SELECT * FROM temp.{READ_INTERACTIONS}"), since_ms, until_ms)
 
+    def part(self, since_ms: int, until_ms: int) -> Frame:
+        """Interactions of the events of a span alone; other events are not read."""
+        names = ", ".join(schema.INTERACTION_COLUMNS)
+        return self._frame(f"SELECT {names} FROM ({tables.interactions_within(since_ms, until_ms)})")
+
     def acts(self) -> Frame:
         """All acts: user_id, item_id, at_ms; ids as they are packed."""
         return self._frame("SELECT user_id, item_id, at_ms FROM event_log")

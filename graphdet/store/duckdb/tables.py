@@ -183,6 +183,12 @@ VIEWS = {
 }
 
 
+def interactions_within(since_ms: int, until_ms: int) -> str:
+    """Write the query of the interactions that the events of a span make."""
+    chosen = f"WHERE at_ms >= {int(since_ms)} AND at_ms < {int(until_ms)} GROUP BY"
+    return VIEWS["interactions"].replace("GROUP BY", chosen)
+
+
 def interactions_of(users: str) -> str:
     """Write the query of the interactions of those users whose user_id is in a table of that name."""
     chosen = f"WHERE CAST(user_id AS VARCHAR) IN (SELECT user_id FROM {quoted(users)}) GROUP BY"

@@ -233,6 +233,10 @@ class Neo4jStore:
     def _frame(self, table: str, columns: Sequence[str]) -> Frame:
         return nw.from_native(self._connection.sql(f"SELECT {', '.join(columns)} FROM temp.{table}"))
 
+    def part(self, since_ms: int, until_ms: int) -> Frame:
+        """Interactions whose first act is in a span."""
+        return self.interactions(since_ms, until_ms)
+
     def acts(self) -> Frame:
         """The first act of every user on every item in every session and action: user_id, item_id, at_ms.
 
