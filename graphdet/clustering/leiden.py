@@ -7,6 +7,8 @@ import igraph
 import numpy as np
 from numpy.typing import NDArray
 
+PAIRS_AT_ONCE = 500_000
+
 
 def communities(
     a: NDArray[np.int32],
@@ -31,15 +33,17 @@ def communities(
         return [np.zeros((0, 2), np.int64) for _ in resolutions]
     place = np.zeros(nodes[-1] + 1, np.int64)
     place[nodes] = np.arange(len(nodes))
-    # igraph reads a list of tuples twice as fast as an array.
-    graph = igraph.Graph(n=len(nodes), edges=list(zip(place[a].tolist(), place[b].tolist(), strict=True)))
-    weights = weight.tolist()
+    graph = igraph.Graph(n=len(nodes))
+    for start in range(0, len(a), PAIRS_AT_ONCE):
+        rows = slice(start, start + PAIRS_AT_ONCE)
+        # igraph reads a list of tuples twice as fast as an array; one of all pairs would be the run's peak of memory.
+        graph.add_edges(list(zip(place[a[rows]].tolist(), place[b[rows]].tolist(), strict=True)))
     found = []
     for resolution in resolutions:
         igraph.set_random_number_generator(random.Random(seed))
         try:
             part = graph.community_leiden(
-                objective_function="CPM", weights=weights, resolution=resolution, n_iterations=2
+                objective_function="CPM", weights=weight, resolution=resolution, n_iterations=2
             )
         finally:
             igraph.set_random_number_generator(random)
