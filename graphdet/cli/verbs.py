@@ -313,6 +313,15 @@ def rings_command(
     brief: Annotated[
         bool, typer.Option("--brief", help="With --json: leave out the evidence, some 50 KB a ring.")
     ] = False,
+    shard_acts: Annotated[
+        int | None,
+        typer.Option(
+            "--shard-acts",
+            metavar="N",
+            min=1000,
+            help="Cut a log of more than N acts into shards in time of so many. Without, only one of 8 million is cut.",
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Find the rings of a store's log with a trained model, or with the judge that comes with graphdet.
@@ -325,7 +334,9 @@ def rings_command(
 
     with options.opened(store) as target:
         folder = options.model_folder(model) if model is not None else None
-        found = find_rings(target, model_dir=folder, fdr=level, seed=seed, progress=make_progress())
+        found = find_rings(
+            target, model_dir=folder, fdr=level, seed=seed, shard_acts=shard_acts, progress=make_progress()
+        )
         n_users = 0 if json else target.counts()["users"]
     if model is None:
         say("Judged as other logs are; `graphdet train` learns what is ordinary in this one and finds more.")
