@@ -80,12 +80,8 @@ def score_graph(
     """
     every, known = judge_and_remember(store, graph, candidates, models.judge, settings.rule.fdr)
     judged = every.standing  # a lead that does not stand out vouches for nobody
-    data: HeteroData | None = None
-    if models.gnn is not None:
-        users, items = behaviour(graph, store.bench, progress)
-        data = graph_in_pyg(graph, users, items, windows, progress)
-    else:
-        users = user_behaviour(graph, store.bench, progress)
+    users = user_behaviour(graph, store.bench, progress)
+    data = _seen_by_network(store, graph, windows, progress) if models.gnn is not None else None
     progress.start("score users")
     columns = user_columns(store, graph, windows, users) if models.trees is not None else None
     parts, ring_row = parts_of(models, judged, candidates, windows, users, data, columns, settings.device)
@@ -129,6 +125,13 @@ def score_graph(
     table = pa.table({name: of_scores[name] for name in schema.SCORE_COLUMNS})
     progress.done()
     return settle_scores(table.sort_by(MOST_SUSPICIOUS_FIRST), known)
+
+
+def _seen_by_network(
+    store: GraphStore, graph: GraphArrays, windows: list[PairArrays], progress: Progress
+) -> HeteroData:
+    users, items = behaviour(graph, store.bench, progress)
+    return graph_in_pyg(graph, users, items, windows, progress)
 
 
 def with_evidence_of_log(
