@@ -15,6 +15,7 @@ import os
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -29,8 +30,22 @@ SPAN_QUANTILE = (
 )
 
 
-def measured(*words: str) -> tuple[float, float, str]:
-    """Run graphdet: seconds, peak GiB of this process alone, and what it printed."""
+@dataclass(frozen=True)
+class Cost:
+    """What a command took: seconds, of which the processor (all threads), and its own peak of memory in GiB."""
+
+    seconds: float
+    cpu_s: float
+    gib: float
+
+    def named(self, what: str) -> dict[str, float]:
+        """The figures of a row."""
+        figures = {"s": self.seconds, "cpu_s": self.cpu_s, "gib": self.gib}
+        return {f"{what}_{name}": round(value, 2) for name, value in figures.items()}
+
+
+def measured(*words: str) -> tuple[Cost, str]:
+    """Run graphdet; what it took and what it printed."""
     started = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out:
         child = subprocess.Popen([str(BIN), *words], stdout=out, stderr=subprocess.DEVNULL)
@@ -39,7 +54,8 @@ def measured(*words: str) -> tuple[float, float, str]:
         if child.returncode:
             raise SystemExit(f"graphdet {' '.join(words)}: exit code {child.returncode}")
         out.seek(0)
-        return time.perf_counter() - started, usage.ru_maxrss / 2**20, out.read()
+        seconds = time.perf_counter() - started
+        return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20), out.read()
 
 
 def copies(log: str, config: Config, n: int, folder: Path) -> list[Path]:
@@ -74,23 +90,19 @@ def sizes(arguments: argparse.Namespace) -> None:
         store = folder / f"scale{n}.duckdb"
         store.unlink(missing_ok=True)
         where = f"duckdb:///{store.resolve()}"
-        ingest_s, ingest_gib, _ = measured(
-            "ingest", *map(str, files), "--config", arguments.config, "--store", where
-        )
-        rings_s, rings_gib, text = measured("rings", "--store", where, "--json", "--brief")
+        read, _ = measured("ingest", *map(str, files), "--config", arguments.config, "--store", where)
+        rings, text = measured("rings", "--store", where, "--json", "--brief")
         with duckdb.connect(str(store), read_only=True) as bench:
             n_events = bench.execute("SELECT count(*) FROM event_log").fetchall()[0][0]
         found = json.loads(text)
-        each = (ingest_s + rings_s) / n_events
+        each = (read.seconds + rings.seconds) / n_events
         per_event = per_event or each
         record(
             "scale",
             copies=n,
             n_events=n_events,
-            ingest_s=round(ingest_s, 1),
-            ingest_gib=round(ingest_gib, 2),
-            rings_s=round(rings_s, 1),
-            rings_gib=round(rings_gib, 2),
+            **read.named("ingest"),
+            **rings.named("rings"),
             n_rings=found["n_rings"],
             n_flagged=found["n_flagged"],
             times_per_event=round(each / per_event, 2),
@@ -103,9 +115,9 @@ def shards(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         where = f"duckdb:///{name}/graph.duckdb"
         measured("ingest", arguments.log, "--config", arguments.config, "--store", where)
-        whole = _flagged(where)
+        whole, cost = _flagged(where)
         for acts in arguments.acts:
-            cut_up = _flagged(where, "--shard-acts", str(acts))
+            cut_up, cost_cut_up = _flagged(where, "--shard-acts", str(acts))
             pairs = [_nearest(one, cut_up) for one in whole]
             record(
                 "shards_against_whole",
@@ -118,15 +130,17 @@ def shards(arguments: argparse.Namespace) -> None:
                 items_whole=[len(items) for _, items in whole],
                 items_shared=[shared for _, shared in pairs],
                 only_in_shards=sum(_nearest(one, whole)[0] == 0 for one in cut_up),
+                **cost.named("whole"),
+                **cost_cut_up.named("in_shards"),
             )
 
 
 Ring = tuple[frozenset[str], frozenset[str]]
 
 
-def _flagged(where: str, *more: str) -> list[Ring]:
-    """Members and items of the flagged rings of a store, the strongest first, after `graphdet rings`."""
-    measured("rings", "--store", where, *more)
+def _flagged(where: str, *more: str) -> tuple[list[Ring], Cost]:
+    """Members and items of the flagged rings of a store, the strongest first, and what `graphdet rings` took."""
+    cost, _ = measured("rings", "--store", where, *more)
     rows = {}
     with duckdb.connect(where.removeprefix("duckdb:///"), read_only=True) as bench:
         ids = bench.execute("SELECT ring_id FROM rings WHERE flagged ORDER BY score DESC, ring_id").fetchall()
@@ -140,7 +154,7 @@ def _flagged(where: str, *more: str) -> list[Ring]:
                 )
                 for key, table in (("user_id", "ring_members"), ("item_id", "ring_items"))
             )
-    return [(users, items) for users, items in rows.values()]
+    return [(users, items) for users, items in rows.values()], cost
 
 
 def _nearest(ring: Ring, others: list[Ring]) -> tuple[float, int]:

@@ -319,7 +319,7 @@ def rings_command(
             "--shard-acts",
             metavar="N",
             min=1000,
-            help="Cut a log of more than N acts into shards in time of so many. Without, only one of 8 million is cut.",
+            help="Cut a log of more than N acts into shards in time of so many. Without, only one of 5 million is cut.",
         ),
     ] = None,
     json: options.Json = False,

@@ -18,12 +18,13 @@ from graphdet.arrays import Float, Int
 from graphdet.rings.blocks import Blocks
 from graphdet.rings.find import N_JUDGE_FOLDS, Candidates, Judged, block_folds, id_keys
 from graphdet.tables import numbered
-from graphdet.units import DAY_MS, HOUR_MS
+from graphdet.units import HOUR_MS
 
-MOST_WHOLE = 8_000_000  # acts of a log that is looked at whole; finding its rings takes some 5 GiB
-SHARD_ACTS = 5_000_000
-OVERLAP_SHARE = 0.2  # of a shard, that it has in common with the one before …
-LONGEST_OVERLAP_MS = 30 * DAY_MS  # … and at most as long as the longest co-action window
+MOST_WHOLE = 5_000_000  # acts of a log that is looked at whole; finding its rings takes some 3.5 GiB
+# Acts of a shard. Larger ones take more memory, and more time for each act: what touches a target is looked at over
+# the whole shard. Smaller ones have an overlap in which fewer rings are whole.
+SHARD_ACTS = 2_500_000
+OVERLAP_SHARE = 0.2  # of a shard, that it has in common with the one before
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def cut(hour: Int, n_acts: Int, most_whole: int = MOST_WHOLE, shard_acts: int = 
     Shapes: hour int64[n], hours since 1970 in which there are acts, ascending; n_acts int64[n], of them.
 
     >>> [(s.since_ms // HOUR_MS, s.until_ms // HOUR_MS, s.n_acts) for s in cut(np.arange(10), np.full(10, 10), 50, 50)]
-    [(0, 5, 50), (3, 8, 50), (6, 10, 40)]
+    [(0, 4, 40), (3, 7, 40), (6, 10, 40)]
     """
     total = np.cumsum(n_acts)
     n = int(total[-1]) if len(total) else 0
@@ -54,9 +55,7 @@ def cut(hour: Int, n_acts: Int, most_whole: int = MOST_WHOLE, shard_acts: int = 
     until = 0
     for k in range(n_shards):
         since = int(np.searchsorted(total, k * new * size, side="right"))
-        if shards:  # none is left out between, and no overlap is longer than it must be
-            near = np.searchsorted(hour, hour[until - 1] + 1 - LONGEST_OVERLAP_MS // HOUR_MS)
-            since = min(max(since, int(near)), until)
+        since = min(since, until)  # none is left out between
         end = min(int(np.searchsorted(total, (k * new + 1) * size, side="left")) + 1, len(hour))
         end = len(hour) if k == n_shards - 1 else end
         if end > until:  # an hour of more acts than a shard has is one shard
