@@ -14,7 +14,6 @@ from rich.text import Text
 
 from graphdet import words
 from graphdet.files import plain
-from graphdet.reports.csv_tables import CsvForm, csv_parts
 
 if TYPE_CHECKING:
     from graphdet.lab.scoreboard import Scoreboard
@@ -33,11 +32,15 @@ def print_json(document: Any) -> None:
 
 def print_csv(table: pa.Table) -> None:
     """Write a table as CSV on stdout, ids exactly as they are."""
+    from graphdet.reports.csv_tables import CsvForm, csv_parts  # brings much that other commands do without
+
     sys.stdout.writelines(csv_parts(table, CsvForm.raw))
 
 
 def print_sheet(table: pa.Table) -> None:
     """Write a table on stdout as CSV that is safe to open in a spreadsheet; lists become JSON."""
+    from graphdet.reports.csv_tables import CsvForm, csv_parts
+
     sys.stdout.writelines(csv_parts(table, CsvForm.safe))
 
 
