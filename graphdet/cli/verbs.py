@@ -318,7 +318,7 @@ def rings_command(
         typer.Option(
             "--shard-acts",
             metavar="N",
-            min=1000,
+            min=100_000,
             help="Cut a log of more than N acts into shards in time of so many. Without, only one of 5 million is cut.",
         ),
     ] = None,
