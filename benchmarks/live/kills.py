@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from graphdet.config import parse_config
-from graphdet.live.watching import LiveSettings
+from graphdet.live.looking import LiveSettings
 from graphdet.units import DAY_MS
 from graphdet.verbs.watch import WatchRequest, watch
 

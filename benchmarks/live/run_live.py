@@ -6,7 +6,8 @@
 speed: events a second with looks and without. latency: from the arrival of an event to the end of the look that
 covers it, at 1,000 events a second. memory: resident memory over a long stream. share: of a planted ring's acts, how
 many are done when it is first told of, and of the accounts told of how many are planted. promise: of untouched logs
-that are looked at again and again, how many send any alert, and how many would without the promise. kills: a watcher
+that are looked at again and again, how many send any alert, and how many would without the promise (--first: the
+first of their seeds). kills: a watcher
 that is killed at random moments and started again, its store compared with one that never was.
 """
 
@@ -27,9 +28,11 @@ import pyarrow as pa
 
 from benchmarks import recording
 from benchmarks.live.kills import kill_often
-from benchmarks.worlds.truth import listed_world
+from benchmarks.worlds.truth import read_world
 from graphdet.config import load_config
-from graphdet.live.watching import Live, LiveSettings
+from graphdet.live.alerts import MOST_IDS
+from graphdet.live.looking import LiveSettings
+from graphdet.live.watching import Live
 from graphdet.logs.parts import LogPart
 from graphdet.store import open_store
 from graphdet.units import DAY_MS
@@ -43,6 +46,7 @@ CAMPAIGNS: dict[str, dict[str, Any]] = {
     "slow": {"n_accounts": 80, "n_targets": 12, "window_s": 5 * DAY_MS // 1000},
     "hijack": {"n_accounts": 80, "n_targets": 12},
 }
+REAL = ("star_bursts", "ghost_stars", "rush_nft", "coordinated_tweets", "shopee_brushing")
 REALISTIC = SimulateRequest(n_users=20_000, n_items=2_000, plan="benchmark")
 
 
@@ -141,7 +145,8 @@ def memory(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def share(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Looks after every twentieth of a ring's acts; it is told of when an alert names half of its accounts."""
+    """Looks after every twentieth of a ring's acts; it is told of when an alert names half of its accounts that have
+    acted by then, or the most that an alert names."""
     for kind, knobs in CAMPAIGNS.items():
         done, planted, flagged, named, hit, batch = [], 0, 0, 0, 0, 0
         for seed in range(args.seeds):
@@ -199,8 +204,10 @@ def replayed(
         sent = mark
         for alert in live.look().alerts:
             alerts.append(alert)
-            for name, its in members.items():
-                if name not in told and len(its & set(alert["members"])) >= 0.5 * min(len(its), 50):
+            for name in members:
+                active = {users[n] for n in acts[name] if n < mark}
+                named = len(active & set(alert["members"]))
+                if name not in told and named and named >= 0.5 * min(len(active), MOST_IDS):
                     told[name] = sum(n < mark for n in acts[name]) / len(acts[name])
     live.add([part(lines[sent:], sent)])
     alerts += live.look().alerts
@@ -215,29 +222,53 @@ def replayed(
         yield told.get(name), in_batch, everybody, [] if place else alerts
 
 
+def untouched(seed: int) -> tuple[str, list[bytes]]:
+    """A log in which nothing is planted, and what it is like: readers, shoppers, or acts by pure chance."""
+    if seed % 3 < 2:
+        n_users = (200, 300, 400)[seed // 3 % 3]
+        kind = ("news", "shop")[seed % 3]
+        return kind, log_lines(make(SimulateRequest(n_users, n_users // 4, 30, kind, "none", seed=seed)).log)
+    chance = np.random.default_rng(seed)
+    n, days = 1000 * (1 + seed // 3 % 3), (2, 10, 30)[seed // 3 % 3]
+    times = np.sort(1_767_225_600_000 + chance.integers(days * DAY_MS, size=n))
+    users, items = chance.integers(150, size=n), chance.integers(60, size=n)
+    return "chance", [
+        f"u{user},i{item},u{user}-{at // 1_800_000},{at},view\n".encode()
+        for user, item, at in zip(users, items, times, strict=True)
+    ]
+
+
 def promise(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Untouched logs of several kinds and sizes, each looked at ten times."""
-    logs = alerted = flagged = alerts = 0
-    for seed in range(args.replays):
-        kind = ("news", "shop")[seed % 2]
-        n_users = (250, 400, 600)[seed % 3]
-        lines = log_lines(make(SimulateRequest(n_users, n_users // 4, 30, kind, "none", seed=seed)).log)
+    """Untouched logs of several kinds and sizes, each looked at ten times.
+
+    strongest_and_groups: of each log in which a group is flagged at any look, the largest e-value of one, and how many
+    groups stood out at most.
+    """
+    begun: dict[str, Any] = {"replays": 0, "with_any_alert": 0, "alerts": 0, "with_any_flag_at_any_look": 0}
+    known: dict[str, dict[str, Any]] = {}
+    for seed in range(args.first, args.first + args.replays):
+        kind, lines = untouched(seed)
         own = folder / str(seed)
         own.mkdir()
-        live, ever, step = watcher(own), 0, max(len(lines) // 10, 1)
+        live, flagged, strongest, groups = watcher(own), 0, 0.0, 0
+        step = max(len(lines) // 10, 1)
         for at in range(0, len(lines), step):
             live.add([part(lines[at : at + step], at)])
-            ever += live.look().n_flagged
+            look = live.look()
+            flagged += look.n_flagged
+            strongest, groups = max(strongest, look.strongest), max(groups, look.n_tested)
         sent = live.alerts().num_rows
         live.store.close()
         (own / "live.duckdb").unlink()
-        logs, alerted, flagged, alerts = logs + 1, alerted + (sent > 0), flagged + (ever > 0), alerts + sent
-        if logs % 20 and logs < args.replays:
-            continue
-        yield {
-            "figure": "promise", "replays": logs, "looks_each": 10, "level": 0.05, "with_any_alert": alerted,
-            "alerts": alerts, "with_any_flag_at_any_look": flagged,
-        }  # fmt: skip
+        its = known.setdefault(kind, begun | {"strongest_and_groups": []})
+        its["replays"] += 1
+        its["with_any_alert"] += sent > 0
+        its["alerts"] += sent
+        its["with_any_flag_at_any_look"] += flagged > 0
+        if flagged:
+            its["strongest_and_groups"].append([round(strongest), groups])
+    for kind, its in known.items():
+        yield {"figure": "promise", "kind": kind, "looks_each": 10, "level": 0.05, **its}
 
 
 def kills(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -245,38 +276,50 @@ def kills(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def worlds(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Real worlds in time, a look after every twentieth: what was told, and how far the world was when it was."""
-    for name in ("star_bursts", "ghost_stars", "rush_nft"):
-        world = listed_world(Path(args.data), name)
+    """Real worlds in time, a look after every twentieth: what was told, and how far an account and the log were when it
+    was. The batch day is the last one, when all acts are done. Where nobody knows who is guilty, those that the batch
+    flags stand for them.
+    """
+    for name in args.worlds:
+        world = read_world(Path(args.data), name)
         config = load_config(world.config)
-        sql = f"SELECT to_json(r) FROM (SELECT * FROM '{world.log}' ORDER BY {config.columns.timestamp}) AS r"
+        time_column, user_column = str(config.columns.timestamp), str(config.columns.user_id)
+        sql = f"SELECT to_json(r) FROM (SELECT * FROM '{world.log}' ORDER BY {time_column}) AS r"
         rows = [row for (row,) in duckdb.sql(sql).fetchall()]
         own = folder / name
         own.mkdir()
         store = open_store(f"duckdb://{(own / 'live.duckdb').resolve()}")
-        live = Live.open(store, config, own, LiveSettings(window_ms=3650 * DAY_MS))
+        live = Live.open(
+            store, config, own, LiveSettings(most_rows=len(rows), window_ms=3650 * DAY_MS, lateness_ms=DAY_MS)
+        )
         told: dict[str, float] = {}
         step = len(rows) // args.looks + 1
         for at in range(0, len(rows), step):
             text = "".join(row + "\n" for row in rows[at : at + step])
             live.add([LogPart(name, "jsonl", b"", text.encode(), at + 1)])
             for alert in live.look().alerts:
-                for user in alert["members"]:
+                for user in alert.get("members", ()):
                     told.setdefault(user, min((at + step) / len(rows), 1.0))
         found = live.findings()
         flagged = set(found.rings.filter(found.rings["flagged"])["ring_id"].to_pylist())
-        batch = {row["user_id"] for row in found.members.to_pylist() if row["ring_id"] in flagged}
+        batch = {
+            row["user_id"] for row in found.members.to_pylist() if row["ring_id"] in flagged
+        } & world.known
+        state = live.state
         store.close()
         acts: dict[str, list[float]] = {}
         for place, row in enumerate(rows):
-            acts.setdefault(str(json.loads(row)[config.columns.user_id]), []).append(place / len(rows))
-        right = set(told) & world.guilty
-        done = [float(np.mean(np.array(acts[user]) < told[user])) for user in right]
+            acts.setdefault(str(json.loads(row)[user_column]), []).append(place / len(rows))
+        guilty = world.guilty or batch
+        right = set(told) & guilty
+        done = [float(np.mean(np.array(acts[user]) < told[user])) for user in sorted(right)]
         yield {
-            "figure": "worlds", "world": name, "events": len(rows), "named": len(set(told) & world.known),
-            "right": len(right), "batch_named": len(batch & world.known), "batch_right": len(batch & world.guilty),
-            "guilty": len(world.guilty),
-            "first_told_median": round(median(told[user] for user in right), 2) if right else None,
+            "figure": "worlds", "world": name, "events": state.n_events, "too_late": state.n_late, "looks": state.looks,
+            "named": len(set(told) & world.known), "right": len(right) if world.guilty else None,
+            "batch_named": len(batch), "batch_right": len(batch & guilty) if world.guilty else None,
+            "named_and_in_batch": len(set(told) & batch), "guilty": len(world.guilty) or None,
+            "log_done_median": round(median(told[user] for user in right), 2) if right else None,
+            "log_done_first": round(min(told.values()), 2) if told else None,
             "own_acts_done_median": round(median(done), 2) if done else None,
         }  # fmt: skip
 
@@ -298,9 +341,11 @@ def main() -> None:
     )
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"of {', '.join(FIGURES)}; none: all")
     parser.add_argument("--data", default="../shared/data", help="where the real worlds are")
+    parser.add_argument("--worlds", nargs="*", default=REAL, help="which of benchmarks.worlds")
     parser.add_argument("--record", action="store_true", help="also append to results.jsonl")
     for name, usual in (
         ("replays", 200),
+        ("first", 0),
         ("kills", 200),
         ("seconds", 60),
         ("months", 40),

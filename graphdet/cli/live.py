@@ -97,7 +97,7 @@ def watch_request(given: Mapping[str, Any]) -> "WatchRequest":
     Raises:
         UsageError: one is out of range.
     """
-    from graphdet.live.watching import LiveSettings
+    from graphdet.live.looking import LiveSettings
     from graphdet.store import NEO4J_SCHEMES
     from graphdet.verbs.watch import WatchRequest
 
@@ -127,7 +127,7 @@ def watch_command(
     most_events: MostEvents = 200_000,
     lateness: LatenessSpan = "1h",
     look_rows: LookRows = 10_000,
-    look_every: LookEvery = "10s",
+    look_every: LookEvery = "1s",
     once: _Once = False,
     until_idle: _UntilIdle = None,
     alert: AlertTargets = None,

@@ -68,7 +68,7 @@ def serve_command(
     most_events: MostEvents = 200_000,
     lateness: LatenessSpan = "1h",
     look_rows: LookRows = 10_000,
-    look_every: LookEvery = "10s",
+    look_every: LookEvery = "1s",
     alert: AlertTargets = None,
     quiet: QuietSpan = None,
     least: LeastSeverity = "low",

@@ -1,13 +1,13 @@
-"""What is news at a look: new rings, rings that grew, suspects outside of rings, a promise that verdicts broke.
+"""What is news at a look: new rings, rings that grew, suspects outside of rings, a promise that verdicts broke, drift.
 
 An alert is a JSON object (schema "alert-1"):
 
     schema, key, kind, at, severity, title, text, ring_id, ring_kind, score, q_value, e_value, n_users, n_items,
     members, joined, items, first_seen, last_seen, reason
 
-kind: `ring` (new), `ring_grown`, `suspects`, `promise_broken`. severity: high, medium or low. members, joined and items
-are lists of ids, the surest first, at most MOST_IDS; a key that has nothing to say is left out. `key` is the same
-whenever the same alert is sent again, so that whoever gets it twice can drop one.
+kind: `ring` (new), `ring_grown`, `suspects`, `promise_broken`, `drift`. severity: high, medium or low. members, joined
+and items are lists of ids, the surest first, at most MOST_IDS; a key that has nothing to say is left out. `key` is the
+same whenever the same alert is sent again, so that whoever gets it twice can drop one.
 """
 
 import hashlib
@@ -148,6 +148,20 @@ def broken_promise(standing: Standing, told: Told, level: float, moment: Moment)
         f"watch with --model, or lower --fdr."
     )
     return [_alert("promise_broken", str(len(decided)), moment, severity="high", title=title, text=text)]
+
+
+def drift_alerts(moved: Mapping[str, float], moment: Moment) -> list[dict[str, Any]]:
+    """One alert of all that has become another population (see live.drift); none where nothing has."""
+    if not moved:
+        return []
+    listed = [f"{name} ({index:.2f})" for name, index in moved.items()]
+    title = f"The log has changed: {', '.join(listed[:3])}"
+    text = (
+        f"Population stability index against the window before: {', '.join(listed)}. From .25 on it is another "
+        f"population, so scores may mean something else. Look at it (graphdet eda); train a model of it anew (graphdet "
+        f"train) and watch with --model. From now on the present window is compared with."
+    )
+    return [_alert("drift", moment.at, moment, severity="medium", title=title, text=text)]
 
 
 def _alert(kind: str, subject: str, moment: Moment, **said: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import narwhals as nw
 import pyarrow as pa
@@ -37,59 +37,34 @@ import pyarrow.compute as pc
 from graphdet.audit import iso_utc, utc_now
 from graphdet.casework.disclosure import KEY_MARK, check_ingest_key
 from graphdet.casework.forgetting import withheld_of
-from graphdet.casework.memory import Remembered
 from graphdet.config import Config, config_digest
-from graphdet.detect.rings import judge_and_remember
 from graphdet.errors import ConfigError, UsageError
-from graphdet.evaluation.flag_rule import DEFAULT_FDR, FlagRule
-from graphdet.graph.encode import encode
-from graphdet.judge.model import RingJudge
-from graphdet.judge.shipped import shipped_judge
-from graphdet.live.alerts import Moment, Told, alert_table, broken_promise, ring_alerts, suspect_alerts
+from graphdet.live.alerts import (
+    Moment,
+    Told,
+    alert_table,
+    broken_promise,
+    drift_alerts,
+    ring_alerts,
+    suspect_alerts,
+)
+from graphdet.live.drift import Likeness, drifted
 from graphdet.live.feeds import append_bytes
-from graphdet.live.promise import Promise, e_values
+from graphdet.live.looking import Casework, Found, LiveSettings, search
+from graphdet.live.promise import Promise
 from graphdet.logs.parts import Arrival, CleanRows, LogPart, clean_parts, open_tables
-from graphdet.ports import CaseworkStore, LiveStore, Source, Store
-from graphdet.progress import Progress, Silent
-from graphdet.rings.find import Judged, judge_rings, ring_candidates
-from graphdet.tables import Frame, LogTables, RingTables
-from graphdet.units import DAY_MS, HOUR_MS
+from graphdet.ports import LiveStore, Source, Store
+from graphdet.privacy import Withheld
+from graphdet.progress import Progress
+from graphdet.tables import Frame, RingTables
 
-if TYPE_CHECKING:
-    from graphdet.learn.models import Models
-
-STATE, TOLD, DELIVERED = "live.state", "live.told", "live.delivered"  # keys of meta
+STATE, TOLD, DELIVERED, BASELINE = (
+    "live.state",
+    "live.told",
+    "live.delivered",
+    "live.baseline",
+)  # keys of meta
 REJECTS = "rejects.csv"
-
-
-@dataclass(frozen=True)
-class LiveSettings:
-    """How a log is watched.
-
-    window_ms: how far back a look goes. most_rows: open rows that are kept at most, the newest. lateness_ms: how much
-    older than the newest event one may be that still counts. fdr: the share of alerts that may be false. model_dir: a
-    trained model, which scores users too; None: the shipped judge alone.
-    """
-
-    window_ms: int = 30 * DAY_MS
-    most_rows: int = 200_000
-    lateness_ms: int = HOUR_MS
-    fdr: float = DEFAULT_FDR
-    seed: int = 0
-    model_dir: Path | None = None
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        """Check the numbers.
-
-        Raises:
-            UsageError: one is out of range.
-        """
-        FlagRule(self.fdr)
-        if self.window_ms <= 0 or self.most_rows < 1:
-            raise UsageError("a window must be longer than 0 and hold at least one event")
-        if not 0 <= self.lateness_ms <= self.window_ms:
-            raise UsageError("--lateness must be at least 0 and no longer than --window")
 
 
 @dataclass
@@ -120,7 +95,10 @@ class LiveState:
 
 @dataclass(frozen=True)
 class LookResult:
-    """What a look found: alerts as they stand in the outbox, rows and groups looked at, seconds."""
+    """What a look found: alerts as they stand in the outbox, rows and groups looked at, seconds.
+
+    strongest: the largest e-value of a flagged finding, 0 for none; n_tested: how many groups stood out.
+    """
 
     alerts: tuple[dict[str, Any], ...]
     n_rows: int
@@ -128,6 +106,28 @@ class LookResult:
     waiting: int
     seconds: float
     notes: tuple[str, ...] = ()
+    strongest: float = 0.0
+    n_tested: int = 0
+
+
+@dataclass(frozen=True)
+class WindowAsked:
+    """What a look is at: rows from since_ms on, the newest event then, how many rows were new, when it was begun.
+
+    withheld: what the store did not take then.
+    """
+
+    rows: pa.Table
+    casework: Casework
+    since_ms: int
+    newest_ms: int
+    n_new: int
+    began: float
+    withheld: Withheld
+
+    def full(self, settings: LiveSettings) -> bool:
+        """Whether the window was shortened, as it held too many rows."""
+        return self.since_ms > self.newest_ms - settings.window_ms + 1
 
 
 class Live:
@@ -139,8 +139,6 @@ class Live:
         self.store, self.config, self.out, self.settings, self.state = store, config, out, settings, state
         self._told = Told(**json.loads(store.meta(TOLD) or "{}"))
         self.withheld = withheld_of(store)
-        self._judge: RingJudge | None = None
-        self._models: Models | None = None
 
     @classmethod
     def open(cls, store: Store, config: Config, out: Path, settings: LiveSettings | None = None) -> "Live":
@@ -265,39 +263,75 @@ class Live:
         Raises:
             StoreError: the store cannot be written; nothing was changed, looking again is safe.
         """
-        started, state = time.perf_counter(), replace(self.state)
-        since = self._since()
-        rows = None if since is None else self.store.open_rows(since)
-        if rows is None or since is None or state.newest_ms is None:
+        asked = self.ask()
+        if asked is None:
             return LookResult((), 0, 0, 0, 0.0)
-        with self.store.bench.borrow() as bench:
-            window = OpenWindow(self.store, open_tables(bench, rows, self.config))
-            n_rows = int(window.log.events.select(n=nw.len()).collect().item())
-            judged, known, scores = self._find(cast(CaseworkStore, window), progress or Silent())
+        return self.tell(asked, search(asked.rows, asked.casework, self.config, self.settings, progress))
+
+    def ask(self) -> "WindowAsked | None":
+        """What a look now would be at; None before the first event."""
+        since, newest = self._since(), self.state.newest_ms
+        rows = None if since is None else self.store.open_rows(since)
+        if rows is None or since is None or newest is None:
+            return None
+        table: pa.Table = rows.collect("pyarrow").to_native()
+        n_new, withheld = self.state.since_look, withheld_of(self.store)
+        return WindowAsked(
+            table, Casework.of(self.store), since, newest, n_new, time.perf_counter(), withheld
+        )
+
+    def tell(self, asked: "WindowAsked", found: Found) -> LookResult:
+        """Write what a look found, what is news and what was told in one transaction; events may have come meanwhile.
+
+        Nothing is written where somebody was forgotten meanwhile; another look is due then.
+
+        Raises:
+            StoreError: the store cannot be written; nothing was changed, looking again is safe.
+        """
+        if withheld_of(self.store) != asked.withheld:  # its rows hold somebody who was forgotten meanwhile
+            self.state.since_look = max(self.state.since_look, 1)
+            return LookResult(
+                (), asked.rows.num_rows, 0, self.state.waiting, time.perf_counter() - asked.began
+            )
+        state, known = replace(self.state), found.known
         promise = Promise(**(state.promise or {"level": self.settings.fdr}))
         promise.level = self.settings.fdr
-        promise.look(state.newest_ms, self.settings.window_ms, judged.n_tested)
+        promise.look(asked.newest_ms, self.settings.window_ms, found.n_tested)
         told = Told(**json.loads(json.dumps(asdict(self._told))))
         moment = Moment(state.stream, iso_utc(utc_now()))
-        strength = e_values(judged, known.findings)
-        alerts, state.waiting = ring_alerts(known.findings, strength, told, promise, moment)
-        if scores is not None:
-            alerts += suspect_alerts(scores, told, promise, moment)
+        alerts, state.waiting = ring_alerts(known.findings, found.e_values, told, promise, moment)
+        if found.scores is not None:
+            alerts += suspect_alerts(found.scores, told, promise, moment)
         alerts += broken_promise(known.standing, told, self.settings.fdr, moment)
-        state.promise, state.since_look, state.looks = asdict(promise), 0, state.looks + 1
+        baseline = None
+        if asked.full(self.settings) or promise.epoch > 1:
+            before = self.store.meta(BASELINE)
+            moved = {} if before is None else drifted(Likeness(**json.loads(before)), found.shape)
+            baseline = found.shape if before is None or moved else None
+            alerts += drift_alerts(moved, moment)
+        state.promise, state.looks = asdict(promise), state.looks + 1
+        state.since_look -= asked.n_new
+        if len(self.store.audit().entries) != len(asked.casework.decided.entries):
+            state.since_look += 1  # what was decided during the look is applied by another one
         with self.store.transaction("writing rings to"):
-            self.store.write_rings(known.rings, _changed(known.history, self.store.rings()))
-            if scores is not None:
-                self.store.write_scores(scores)
+            self.store.write_rings(known.rings, _changed(known.history, asked.casework.before))
+            if found.scores is not None:
+                self.store.write_scores(found.scores)
             if alerts:
                 self.store.add_alerts(alert_table(alerts))
+            if baseline is not None:
+                self.store.set_meta(BASELINE, json.dumps(asdict(baseline)))
             self.store.set_meta(TOLD, json.dumps(asdict(told)))
             self.store.set_meta(STATE, json.dumps(asdict(state)))
-            self.store.close_rows(min(since, state.newest_ms - self.settings.lateness_ms))
+            self.store.close_rows(min(asked.since_ms, asked.newest_ms - self.settings.lateness_ms))
         self.state, self._told = state, told
-        flagged = sum(finding.flagged for finding in known.findings)
-        seconds = time.perf_counter() - started
-        return LookResult(tuple(alerts), n_rows, flagged, state.waiting, seconds, tuple(known.lines()))
+        flagged = [
+            one for finding, one in zip(known.findings, found.e_values, strict=True) if finding.flagged
+        ]
+        return LookResult(
+            tuple(alerts), asked.rows.num_rows, len(flagged), state.waiting, time.perf_counter() - asked.began,
+            tuple(known.lines()), max(flagged, default=0.0), found.n_tested,
+        )  # fmt: skip
 
     def _since(self) -> int | None:
         """The time from which rows are looked at: the window, or less where it holds more than `most_rows`."""
@@ -313,26 +347,6 @@ class Live:
             return since
         newest = pc.sort_indices(times, sort_keys=[("", "descending")]).slice(0, most + 1)
         return int(times.take(newest)[most].as_py()) + 1
-
-    def _find(self, window: CaseworkStore, progress: Progress) -> tuple[Judged, Remembered, pa.Table | None]:
-        """The rings of the window as `graphdet rings` finds them; with a model the scores of users too."""
-        settings = self.settings
-        graph = encode(window.interactions(), window.entities())
-        pairs, candidates = ring_candidates(graph, window.bench, settings.seed, progress)
-        if settings.model_dir is None:
-            self._judge = self._judge or shipped_judge()
-            return *judge_and_remember(window, graph, candidates, self._judge, settings.fdr), None
-        from graphdet.detect.score import (
-            ScoringSettings,
-            score_graph,
-        )  # torch, which the shipped judge does without
-        from graphdet.learn.models import load_models
-
-        self._models = self._models or load_models(settings.model_dir)
-        judged = judge_rings(candidates, self._models.judge.logits, settings.fdr)
-        how = ScoringSettings(FlagRule(settings.fdr), settings.device)
-        scores, known = score_graph(window, graph, pairs, candidates, self._models, how, progress)
-        return judged, known, scores
 
     # --- what was found -----------------------------------------------------------------------------------
     def findings(self) -> RingTables:
@@ -350,46 +364,6 @@ class Live:
     def note_delivered(self, sinks: Mapping[str, int]) -> None:
         """Keep up to which number every sink has the outbox."""
         self.store.set_meta(DELIVERED, json.dumps({**self.delivered(), **sinks}))
-
-
-class OpenWindow:
-    """The open rows as a store: the graph is theirs, and findings, decisions and history are the store's.
-
-    log: the tables of the rows, on the store's workbench.
-    """
-
-    def __init__(self, store: LiveStore, log: LogTables) -> None:
-        self._store, self.log = store, log
-        self._interactions = store.bench.keep("graphdet_open_interactions", log.interactions)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def interactions(self, since_ms: int | None = None, until_ms: int | None = None) -> Frame:
-        """Interactions with since_ms <= at_ms < until_ms."""
-        found = self._interactions
-        found = found if since_ms is None else found.filter(nw.col("at_ms") >= since_ms)
-        return found if until_ms is None else found.filter(nw.col("at_ms") < until_ms)
-
-    def acts(self) -> Frame:
-        """All acts: user_id, item_id, at_ms."""
-        return self.log.events.select("user_id", "item_id", "at_ms")
-
-    def events(self) -> Frame:
-        """The events of the open rows, as of one source."""
-        return self.log.events.with_columns(source_ix=nw.lit(0))
-
-    def entities(self) -> Frame:
-        """Links of users to shared entities within the open rows."""
-        return self.log.entities
-
-    def items(self) -> Frame:
-        """Items of the open rows."""
-        return self.log.items
-
-    def sessions(self) -> Frame:
-        """Sessions of the open rows."""
-        return self.log.sessions
 
 
 def _changed(history: pa.Table | None, before: RingTables) -> pa.Table | None:

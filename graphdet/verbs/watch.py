@@ -14,8 +14,9 @@ from graphdet.live.alerts import SEVERITIES
 from graphdet.live.delivery import Delivery, DryRun, QuietHours, Rules
 from graphdet.live.feeds import Feed, open_feed
 from graphdet.live.inbox import Inbox, Turns, add_calls
+from graphdet.live.looking import Found, LiveSettings, Looker, search
 from graphdet.live.sinks import sink_of
-from graphdet.live.watching import Live, LiveSettings, LookResult
+from graphdet.live.watching import Live, LookResult, WindowAsked
 from graphdet.ports import Store
 from graphdet.units import DAY_S
 from graphdet.verbs.forget import retention, retention_lines
@@ -31,9 +32,9 @@ class WatchRequest:
     """How to watch.
 
     live: windows, lateness and level. look_rows, look_s: a look is due after so many new rows, or so many seconds with
-    any; looks take half of the time at most. once: take what is there and stop. until_idle_s: stop after so many
-    seconds without a new line; None: never. alerts: targets, see live.sinks. dry_run: say what would be sent and send
-    nothing.
+    any; between two looks as long a time passes as the last one took. once: take what is there and stop. until_idle_s:
+    stop after so many seconds without a new line; None: never. alerts: targets, see live.sinks. dry_run: say what would
+    be sent and send nothing.
 
     Raises:
         UsageError: a number is out of range.
@@ -41,7 +42,7 @@ class WatchRequest:
 
     live: LiveSettings = field(default_factory=LiveSettings)
     look_rows: int = 10_000
-    look_s: float = 10.0
+    look_s: float = 1.0
     once: bool = False
     until_idle_s: float | None = None
     alerts: tuple[str, ...] = ()
@@ -89,6 +90,7 @@ def watch(
 class Watcher:
     """The loop: read, add, look, send.
 
+    looker: finds rings in a process of its own meanwhile; with `once` there is none, and nothing is read meanwhile.
     inbox: calls of `graphdet serve`, whose rows are taken too; None where nobody calls. Whoever else uses the store
     meanwhile does so in `turns`. looked: called in turn after every look. stop: ends the loop after what it is doing.
     """
@@ -105,6 +107,8 @@ class Watcher:
     stop: Event = field(default_factory=Event)
     looked_at: float = field(default_factory=time.monotonic)
     look_took: float = 0.0
+    looker: Looker | None = None
+    asked: WindowAsked | None = None  # the look that is under way
     told_rejects: tuple[int, int] = (0, 0)  # rejects and late ones that were told
     n_looks: int = 0  # since the start, and their seconds
     looks_s: float = 0.0
@@ -136,7 +140,8 @@ class Watcher:
             [DryRun(sink) for sink in sinks] if request.dry_run else sinks,
             Rules(request.least, quiet, out / DEAD_LETTERS), live.delivered(), last[0],
         )  # fmt: skip
-        return cls(live, feed, source, delivery, request, say)
+        looker = None if request.once else Looker(config, request.live)
+        return cls(live, feed, source, delivery, request, say, looker=looker)
 
     def run(self) -> None:
         """Until the end of the source, or what the request calls the end, or `stop`."""
@@ -144,6 +149,8 @@ class Watcher:
             self._follow()
         finally:
             self.delivery.stop()
+            if self.looker is not None:
+                self.looker.close()
             if self.feed is not None:
                 self.feed.close()
 
@@ -162,12 +169,14 @@ class Watcher:
             else:
                 time.sleep(SLEEP_S)
             with self.turns:
-                if self._due():
-                    self._look()
+                self._look_on()
                 self._report()
-        if not self.stop.is_set() and (self.live.state.since_look or not self.live.state.looks):
+        while not self.stop.is_set() and (
+            self.asked or self.live.state.since_look or not self.live.state.looks
+        ):
             with self.turns:
-                self._look()
+                if not self._look_on(now=True):
+                    break
         if not self.delivery.settle(0.0 if self.stop.is_set() else SETTLE_S):
             self.say("Some alerts are not delivered yet; they are sent when watching goes on.")
         with self.turns:
@@ -209,11 +218,34 @@ class Watcher:
             self.say(line[:1].upper() + line[1:])
         live.refresh()
 
-    def _look(self) -> None:
-        self._keep_retention()
-        began = time.monotonic()
-        found = self.live.look()
-        self.looked_at, self.look_took = time.monotonic(), time.monotonic() - began
+    def _look_on(self, now: bool = False) -> bool:
+        """Take the look that is under way where it has ended, and begin one where it is time; whether there was any.
+
+        now: it is time, and the end is waited for.
+        """
+        if self.asked is None:
+            if not (now or self._due()):
+                return False
+            self.looked_at = time.monotonic()
+            self._keep_retention()
+            self.asked = self.live.ask()
+            if self.asked is None:
+                return False
+            if self.looker is not None:
+                self.looker.begin(self.asked.rows, self.asked.casework)
+        if self.looker is None:
+            found: Found | None = search(
+                self.asked.rows, self.asked.casework, self.live.config, self.live.settings
+            )
+        else:
+            found = self.looker.take(None if now else 0.0)
+        if found is not None:
+            self._tell(self.live.tell(self.asked, found))
+            self.asked = None
+        return True
+
+    def _tell(self, found: LookResult) -> None:
+        self.looked_at, self.look_took = time.monotonic(), found.seconds
         self.say(_words(found) + self._put_aside())
         self.n_looks, self.looks_s = self.n_looks + 1, self.looks_s + self.look_took
         self._send()

@@ -13,7 +13,8 @@ from graphdet.casework.decisions import give_verdict
 from graphdet.config import load_config, parse_config
 from graphdet.errors import ConfigError, InputError, StoreBusy, UsageError
 from graphdet.live.alerts import Moment, Told, broken_promise
-from graphdet.live.watching import Live, LiveSettings, json_part
+from graphdet.live.looking import LiveSettings
+from graphdet.live.watching import Live, json_part
 from graphdet.logs.parts import LATE, LogPart
 from graphdet.store import open_store
 from graphdet.tables import RingTables
@@ -22,7 +23,7 @@ from graphdet.verbs.ingest import ingest
 from graphdet.verbs.rings import find_rings
 from graphdet.verbs.score import score
 from tests.helpers.serving_world import World
-from tests.live.small_logs import CONFIG, HEAD, Row, csv_file, lines, part, small_log
+from tests.live.small_logs import CONFIG, HEAD, START_MS, Row, csv_file, lines, part, small_log
 
 PARTS = ("rings", "members", "items")
 
@@ -221,6 +222,31 @@ def test_verdicts_can_say_that_the_promise_is_broken(tmp_path: Path) -> None:
     said = broken_promise(standing_of(live.store), told, 0.05, moment)
     assert [alert["kind"] for alert in said] == ["promise_broken"]
     assert broken_promise(standing_of(live.store), told, 0.05, moment) == []  # once
+
+
+def test_drift_is_told_once_and_growth_is_none(tmp_path: Path) -> None:
+    def month(number: int, per_user: int, n_users: int) -> list[Row]:
+        chance = random.Random(number)
+        return sorted(
+            (
+                (
+                    f"u{user}",
+                    f"i{int(60 * chance.random() ** 2)}",
+                    START_MS + number * 30 * DAY_MS + chance.randrange(30 * DAY_MS),
+                )
+                for user in range(n_users)
+                for _ in range(per_user + chance.randrange(3))
+            ),
+            key=lambda row: row[2],
+        )
+
+    live = opened(tmp_path)
+    said = []
+    for number, (per_user, n_users) in enumerate([(4, 150), (4, 150), (4, 300), (9, 150), (9, 150)]):
+        live.add([part(month(number, per_user, n_users))])
+        said.append([alert["title"] for alert in live.look().alerts if alert["kind"] == "drift"])
+    assert [len(one) for one in said] == [0, 0, 0, 1, 0]
+    assert "acts of an account" in said[3][0]
 
 
 def test_one_store_has_one_watcher_one_config_and_times(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from graphdet.cli.main import app
-from graphdet.live.watching import LiveSettings
+from graphdet.live.looking import LiveSettings
 from graphdet.service.keys import KeyRing
 from graphdet.service.limits import Doors
 from graphdet.verbs.watch import WatchRequest
@@ -76,7 +76,7 @@ def test_events_in_and_a_ring_an_alert_and_a_verdict_out(keys: Keys, tmp_path: P
     followed = csv_file(tmp_path / "log.csv", rows[:300])
     request = WatchRequest(look_rows=250, look_s=1.0, alerts=(f"file:{tmp_path / 'alerts.jsonl'}",))
     with taking_events(tmp_path, CONFIG, Doors(ring), request, str(followed)) as service:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 240
         while service.ask("GET", "/ready").json["n_events"] < 300 and time.monotonic() < until:
             time.sleep(0.02)
         judged = None
