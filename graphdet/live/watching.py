@@ -343,6 +343,8 @@ class Live:
             return None
         times = rows.select("at_ms").collect("pyarrow").to_native()["at_ms"]
         most = self.settings.most_rows
+        if not len(times):  # all are past their time, or of accounts that are forgotten
+            return None
         if len(times) <= most:
             return since
         newest = pc.sort_indices(times, sort_keys=[("", "descending")]).slice(0, most + 1)

@@ -12,13 +12,14 @@ import pytest
 from graphdet.audit import verify
 from graphdet.config import Config, load_config
 from graphdet.errors import ConfigError, UsageError
-from graphdet.live.watching import Live
+from graphdet.live.watching import Live, LiveSettings
 from graphdet.logs.parts import LogPart
 from graphdet.ports import Store
 from graphdet.privacy import pseudonym
 from graphdet.store import opened_store
 from graphdet.verbs.forget import forget, known_folders, retention
 from graphdet.verbs.ingest import IngestResult, ingest
+from graphdet.verbs.watch import WatchRequest, watch
 
 USERS = ("ann@example.org", "bob@example.org", "cyd@example.org")
 HEAD = "user_id,item_id,timestamp,session_id,device\n"
@@ -267,3 +268,26 @@ def test_a_key_that_is_missing_open_to_others_or_beside_the_store_is_refused(pla
         assert store.sources() == {}
     with pytest.raises(ConfigError, match="pseudonyms has text"):
         config_of(place, '[privacy]\npseudonyms = ["text"]\n')
+
+
+def test_watching_keeps_what_the_config_says_and_no_longer(place: Path) -> None:
+    log, now = place / "home" / "log.csv", int(time.time())
+    recent = "".join(f"eve,i{n},{now - 86_400 + n},t1,d\n" for n in range(5))
+    log.write_text(HEAD + rows(0, 30) + recent)
+    config, said = config_of(place, "[retention]\nevents_days = 2\n"), list[str]()
+    with opened_store(f"duckdb:{place / 'home' / 'live.duckdb'}") as store:
+        request = WatchRequest(
+            LiveSettings(window_ms=10_000 * 86_400_000, lateness_ms=9_000 * 86_400_000), once=True
+        )
+        watch(str(log), config, store, place / "out", request, said.append)
+        assert any("30 events" in line for line in said)
+        assert users_of(store) == {"eve"}
+        with log.open("a") as file:
+            file.write(rows(30, 40))
+        watch(str(log), config, store, place / "out", request, said.append)
+        assert users_of(store) == {"eve"}
+        assert (place / "out" / "rejects.csv").read_text().count("past its time") == 10
+    log.write_text(HEAD + rows(0, 30))
+    with opened_store(f"duckdb:{place / 'home' / 'old.duckdb'}") as store:  # nothing is left to look at
+        watch(str(log), config, store, place / "out2", request, said.append)
+        assert users_of(store) == set()
