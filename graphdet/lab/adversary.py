@@ -284,15 +284,18 @@ def best_answers(
             f"the log has {graph.n_users} users, too few to hide {means.accounts} accounts in; give --accounts "
             f"{int(MOST_PLANTED * graph.n_users)} or fewer, or a larger log"
         )
-    ends = None if means.limit_s is None else time.monotonic() + SEARCH_SHARE * means.limit_s
+    began = time.monotonic()
+    searched, ends = (
+        None if means.limit_s is None else began + share * means.limit_s for share in (SEARCH_SHARE, 1.0)
+    )
     judge = plant_and_judge(graph, bench, seed, progress).judge
     place = _Field(graph, bench, means, seed, progress)
     tactics = _drawn(graph, means, seed)
-    stopped = _search(place, tactics, judge, ends)
+    stopped = _search(place, tactics, judge, searched)
     best = {wanted: _ranked(tactics, wanted) for wanted in sorted({one.wanted for one in tactics})}
     taught = _taught(place, [one for ranked in best.values() for one in ranked[:TAUGHT]])
     answers = _reported(
-        place, tactics, {wanted: ranked[0] for wanted, ranked in best.items()}, (judge, taught)
+        place, tactics, {wanted: ranked[0] for wanted, ranked in best.items()}, (judge, taught), ends
     )
     _, candidates = ring_candidates(graph, bench, seed, progress)
     false = [int(judge_rings(candidates, one.logits, means.fdr).flagged.sum()) for one in (judge, taught)]
@@ -310,9 +313,9 @@ def _drawn(graph: GraphArrays, means: Means, seed: int) -> list[Tactic]:
 
 
 def _ranked(tactics: Sequence[Tactic], wanted: int) -> list[Tactic]:
-    """The tactics of a yield: those with most trials, and of these the least dangerous, first."""
+    """The tactics of a yield: those that bring it, with most trials, and of these the least dangerous, first."""
     its = [one for one in tactics if one.wanted == wanted]
-    return sorted(its, key=lambda one: (-len(one.trials), one.danger))
+    return sorted(its, key=lambda one: (one.danger >= 1.0, -len(one.trials), one.danger))
 
 
 def _search(place: _Field, tactics: Sequence[Tactic], judge: RingJudge, ends: float | None) -> bool:
@@ -352,9 +355,13 @@ def _taught(place: _Field, tactics: Sequence[Tactic]) -> RingJudge:
 
 
 def _reported(
-    place: _Field, tactics: Sequence[Tactic], best: dict[int, Tactic], judges: tuple[RingJudge, RingJudge]
+    place: _Field,
+    tactics: Sequence[Tactic],
+    best: dict[int, Tactic],
+    judges: tuple[RingJudge, RingJudge],
+    ends: float | None,
 ) -> list[BestAnswer]:
-    """Measure the best tactic of each yield on copies that no choice has seen, by both judges."""
+    """Measure the best tactic of each yield on copies that no choice has seen, by both judges, until the time is up."""
     chosen = list(best.values())
     plan = [n for _ in range(place.means.report) for n in range(len(chosen))]
     before: list[list[Seen]] = [[] for _ in chosen]
@@ -364,6 +371,8 @@ def _reported(
         for number, one, other in zip(places, first, second, strict=True):
             before[number].append(one)
             after[number].append(other)
+        if ends is not None and time.monotonic() > ends and all(before):
+            break
     return [
         _answer(one, [t for t in tactics if t.wanted == one.wanted], before[n], after[n])
         for n, one in enumerate(chosen)

@@ -110,7 +110,8 @@ def adversary_words(found: Adversary, means: Means, graph: GraphArrays, seed: in
         f"{found.tactics} tactics drawn at random over all knobs of the simulator, {found.trials} campaigns planted "
         f"into {words.plural(found.copies, 'copy', 'copies')} of the log ({size_of(graph)}), seed {seed}; the worst "
         "were dropped in three rungs." + (" The time limit ended the search early." if found.stopped else ""),
-        f"The best of each yield was measured on {means.report} new campaigns in copies that the search had not seen. "
+        f"The best of each yield was measured on up to {means.report} new campaigns in copies that the search had not "
+        "seen. "
         "Found: at least half of its accounts are in a flagged ring, burst or pair, each campaign judged as the only "
         "one.",
         "The training taught the judge of rings the three best tactics of each yield, beside what it learns of a log "
@@ -135,7 +136,8 @@ def tactic_words(answer: BestAnswer) -> str:
     """One tactic in a sentence."""
     knobs: dict[str, Any] = answer.knobs
     cover = (
-        f"{knobs['camouflage']:g} other acts for each act ({knobs['camouflage_kind']})"
+        f"{knobs['camouflage']:g} other {'act' if knobs['camouflage'] == 1 else 'acts'} for each act "
+        f"({knobs['camouflage_kind']})"
         if knobs["camouflage"]
         else "no other acts"
     )
@@ -144,7 +146,8 @@ def tactic_words(answer: BestAnswer) -> str:
         + (f", {words.percent(knobs['hijacked_share'])} of them hijacked" if knobs["hijacked_share"] else ""),
         f"{knobs['n_targets']} {knobs['target_popularity']} targets"
         + (" of one taste" if knobs["related_targets"] else ""),
-        f"{words.percent(knobs['density'])} of the targets each, {knobs['repeats']:g} times",
+        f"{words.percent(knobs['density'])} of the targets each, "
+        + ("once" if knobs["repeats"] == 1 else f"{knobs['repeats']:g} times"),
         f"within {words.duration(knobs['window_s'])}, {knobs['pace']} pace"
         + (", in one sitting" if knobs["one_sitting"] else ""),
         cover + (", behind a hot item" if knobs["coattail"] else ""),
