@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile
 LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-.PHONY: setup test unit lint golden docs demo bench bench-rings bench-real bench-cases clean
+.PHONY: setup test unit lint golden docs guide demo bench bench-rings bench-real bench-cases clean
 
 setup: $(STAMP)
 
@@ -35,6 +35,9 @@ golden: setup  ## record anew what every command writes, where a change means to
 docs: setup  ## the documentation, in site/
 	$(BIN)/python -m scripts.docs_pages
 	$(BIN)/zensical build --strict
+
+guide: setup  ## docs/guide.md anew, against a real Neo4j
+	$(BIN)/python -m scripts.guide
 
 demo: setup  ## simulate a log with planted campaigns, find them, say where the report is
 	bash scripts/demo.sh $(BIN)

@@ -192,8 +192,12 @@ def query(
             table = pa.table({"name": list(titles), "title": list(titles.values())})
         else:
             table = run_query(source, name, parameters)
+        asked = shape == "table" and show.has_chances(table)
+        among = source.counts()["users"] if asked else None
     if shape == "csv":
         show.print_sheet(table)
+    elif shape == "table":
+        show.print_table(table, among)
     else:
         show.print_as(table, shape, "queries" if name is None else "rows")
 

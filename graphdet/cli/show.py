@@ -174,18 +174,28 @@ def print_scoreboard(board: "Scoreboard") -> None:
     )
 
 
-def print_table(table: pa.Table) -> None:
-    """Print any table; numbers are aligned and shortened."""
+_CHANCES = {"p_value", "q_value"}  # columns that say at most what the accounts of the log can show
+
+
+def has_chances(table: pa.Table) -> bool:
+    """Whether a table has p- or q-values."""
+    return not _CHANCES.isdisjoint(table.column_names)
+
+
+def print_table(table: pa.Table, among: int | None = None) -> None:
+    """Print any table; numbers are aligned and shortened, p and q to what `among` accounts can show."""
     numbers = [pa.types.is_integer(t) or pa.types.is_floating(t) for t in table.schema.types]
 
-    def cell(value: Any) -> str:
+    def cell(name: str, value: Any) -> str:
+        if name in _CHANCES and isinstance(value, float):
+            return words.chance(value, among)
         if value is None:
             return "–"
         if isinstance(value, float):
             return f"{value:.4g}"
         return value if isinstance(value, str) else str(value)
 
-    rows = ([cell(value) for value in row.values()] for row in table.to_pylist())
+    rows = ([cell(name, value) for name, value in row.items()] for row in table.to_pylist())
     print_rows(list(zip(table.column_names, numbers, strict=True)), rows)
 
 

@@ -99,6 +99,8 @@ def print_summary(summary: dict[str, Any], out: Path, store: str | None, as_json
     if summary["n_leads"]:
         held_back = plural(summary["n_leads"], "group was", "groups were")
         print(f"Leads: {held_back} held back, see {out / 'leads.csv'}")
+    for line in summary["would_be_seen"]:
+        print(line)
     found = f"{plural(summary['n_rings'], 'ring')}, {plural(summary['n_suspects'], 'suspect')}"
     if not rings and not suspects:
         found = "Nothing was flagged: no ring, no suspect"

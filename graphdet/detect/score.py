@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +22,6 @@ from graphdet.evaluation.rounding import six_digits
 from graphdet.evaluation.tails import tail_p_values
 from graphdet.features.behaviour import behaviour, user_behaviour
 from graphdet.features.ratings import read_ratings
-from graphdet.gnn.explain import GnnExplainer
-from graphdet.gnn.heterodata import graph_in_pyg
-from graphdet.gnn.pyg import HeteroData
-from graphdet.gnn.words import with_gnn
 from graphdet.learn.models import Models
 from graphdet.learn.user_trees import UserColumns, user_columns
 from graphdet.ports import CaseworkStore, GraphStore
@@ -37,6 +34,9 @@ from graphdet.rings.membership import SURE_MEMBER, listed_rings, member_strength
 from graphdet.rings.why.findings import member_texts
 from graphdet.scores.fused import Fusion, ScoreParts, user_reasons
 from graphdet.tables import GraphArrays, PairArrays
+
+if TYPE_CHECKING:
+    from graphdet.gnn.pyg import HeteroData
 
 KEPT_QUIET = "Not flagged, though it would be: in {ring}, {why}."
 
@@ -90,7 +90,7 @@ def score_graph(
     if settings.explained and models.gnn is not None and data is not None:
         progress.done()
         progress.start("explain rings")
-        known = replace(known, findings=with_gnn(known.findings, GnnExplainer(models.gnn, data), graph))
+        known = replace(known, findings=_told_by_network(known.findings, models, data, graph))
     value = models.fusion.score(parts)
     p_value = tail_p_values(logit(value))
     q_value = posterior_q_values(value)
@@ -129,9 +129,22 @@ def score_graph(
 
 def _seen_by_network(
     store: GraphStore, graph: GraphArrays, windows: list[PairArrays], progress: Progress
-) -> HeteroData:
+) -> "HeteroData":
+    """What the network sees; torch is loaded where there is a network and not before."""
+    from graphdet.gnn.heterodata import graph_in_pyg
+
     users, items = behaviour(graph, store.bench, progress)
     return graph_in_pyg(graph, users, items, windows, progress)
+
+
+def _told_by_network(
+    findings: tuple[RingFinding, ...], models: Models, data: "HeteroData", graph: GraphArrays
+) -> tuple[RingFinding, ...]:
+    """The findings, with what the network sees in their members where there is one."""
+    from graphdet.gnn.explain import GnnExplainer
+    from graphdet.gnn.words import with_gnn
+
+    return findings if models.gnn is None else with_gnn(findings, GnnExplainer(models.gnn, data), graph)
 
 
 def with_evidence_of_log(
@@ -185,7 +198,7 @@ def parts_of(
     candidates: Candidates,
     windows: list[PairArrays],
     users: Float,
-    data: HeteroData | None,
+    data: "HeteroData | None",
     columns: UserColumns | None,
     device: str,
 ) -> tuple[ScoreParts, NDArray[np.int64]]:

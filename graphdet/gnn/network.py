@@ -20,10 +20,10 @@ from graphdet.gnn.inputs import partner_count_input, propagate
 from graphdet.gnn.layers import RingNet
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.sampling import TieIndex
-from graphdet.gnn.settings import GnnSettings
+from graphdet.gnn.settings import GNN_FILES, GnnSettings
 
 GNN_FORMAT = 1
-GNN_FILES = _WEIGHTS, _DOCUMENT = "gnn.safetensors", "gnn.json"
+_WEIGHTS, _DOCUMENT = GNN_FILES
 _CHUNK = 16_384  # listeners per step of inference: bounds memory and stays in cache
 
 

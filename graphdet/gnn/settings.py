@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+GNN_FILES = ("gnn.safetensors", "gnn.json")  # what a network is kept in: weights, and what they mean
 # The learning rate that suits each: what is taken when none is given.
 LEARNING_RATES = {"adamw": 5e-3, "adam": 5e-3, "momentum": 0.05, "sgd": 0.2}
 SCHEDULES = ("one_cycle", "constant", "cosine", "step", "exponential")

@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from graphdet.arrays import Float
 from graphdet.errors import GraphdetError
-from graphdet.gnn.network import GNN_FILES, TrainedGnn, load_gnn
+from graphdet.gnn.settings import GNN_FILES
 from graphdet.judge.model import RingJudge
 from graphdet.judge.shipped import shipped_judge
 from graphdet.learn.scorers import USER_TREES, Scorers, load_scorers
 from graphdet.learn.user_trees import ARRAYS, UserTrees, load_user_trees
 from graphdet.scores.fused import Fusion
 from graphdet.scores.unsupervised import Clusters, Density
+
+if TYPE_CHECKING:
+    from graphdet.gnn.network import TrainedGnn
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Models:
     """
 
     judge: RingJudge
-    gnn: TrainedGnn | None
+    gnn: "TrainedGnn | None"
     density: Density
     clusters: Clusters
     fusion: Fusion
@@ -65,9 +69,14 @@ def load_models(directory: Path) -> Models:
         GraphdetError: a file is missing, damaged or of another format.
     """
     found = load_scorers(directory)
+    gnn: TrainedGnn | None = None
+    if found.has_network:
+        from graphdet.gnn.network import load_gnn  # with torch, which untrained models do without
+
+        gnn = load_gnn(directory)
     return Models(
         RingJudge.load(directory),
-        load_gnn(directory) if found.has_network else None,
+        gnn,
         found.density,
         found.clusters,
         found.fusion,

@@ -1,9 +1,11 @@
 """run: the whole way from log files to the output folder."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,6 @@ from graphdet.detect.score import ScoringSettings, score_graph
 from graphdet.errors import NotEnoughData, UsageError
 from graphdet.evaluation.flag_rule import DEFAULT_FDR, FlagRule
 from graphdet.files import make_folder
-from graphdet.gnn.network import pick_device
 from graphdet.graph.encode import read_graph
 from graphdet.learn.digests import MODEL_DIGEST, model_digest
 from graphdet.learn.insufficient import no_scores
@@ -168,14 +169,14 @@ def run(
         with clock.stage("report"):
             asked = Asked(raw_csv=request.raw_csv)
             page = report(store, out, asked=asked, run_info=info, listener=listener, progress=progress)[0]
-        info |= {"stages": clock.stages, "versions": {name: version(name) for name in RECORDED_PACKAGES}}
+        info |= {"stages": clock.stages, "versions": _versions()}
         write_run_json(out, info)
         forecast.keep(clock)
     return {
         "counts": info["counts"],
         "suspects": _top(scores),
         "rings": _top(known.rings.rings),
-        **_totals(scores, known),
+        **_totals(scores, known, info),
         "warnings": [*info["warnings"], *_too_little(learned)],
         "report": str(page),
         "training": f"skipped: {learned[TRAINING_SKIPPED]}" if TRAINING_SKIPPED in learned else None,
@@ -188,11 +189,15 @@ def _in_steps(progress: Progress, clock: Clock, request: RunRequest, given: Labe
     return StepsShown(progress, clock, 6 + (request.model_dir is None) + further)
 
 
-def _totals(scores: pa.Table, known: Remembered) -> dict[str, int]:
-    """How many suspects of how many users, rings and leads there are."""
+def _totals(scores: pa.Table, known: Remembered, info: Mapping[str, Any]) -> dict[str, Any]:
+    """How many suspects of how many users, rings and leads there are; of nothing, what would have been seen."""
+    from graphdet.reports.report_page import nothing_found, power_command
+
     n_suspects, n_rings = (pc.sum(t["flagged"]).as_py() or 0 for t in (scores, known.rings.rings))
     n_leads = sum(not ring.flagged for ring in known.findings)
-    return {"n_users": scores.num_rows, "n_suspects": n_suspects, "n_rings": n_rings, "n_leads": n_leads}
+    found = {"n_users": scores.num_rows, "n_suspects": n_suspects, "n_rings": n_rings, "n_leads": n_leads}
+    nothing = not (n_suspects or n_rings or info[NOT_ENOUGH])
+    return found | {"would_be_seen": [*nothing_found(info), power_command(info)] if nothing else []}
 
 
 def _top(table: pa.Table) -> list[dict[str, Any]]:
@@ -218,15 +223,36 @@ def _write_back(
 def untrained_because(store: CaseworkStore, how: str, request: TrainRequest, *, timed: bool) -> str | None:
     """Why nothing is trained, in words; None: training it is.
 
-    how: one of WHEN_TO_TRAIN. With "auto" a log with times, labels of users or verdicts is trained on. Campaigns that
+    how: one of WHEN_TO_TRAIN. With "auto" a log with times, labels of users or verdicts is trained on, where torch is
+    installed or labels of users ask for it. Campaigns that
     are planted into a log without times teach a network nothing that holds: real accounts were ranked better without
     (docs/laboratory/real-worlds.md), and the judge of rings adapts to logs with times alone.
     """
     if how == "never":
         return "--train never"
+    if how == "auto" and request.labels is None and find_spec("torch") is None:
+        return "torch is not installed; pip install 'graphdet[gnn]' to train networks on the log"
     if how == "always" or timed or request.labels is not None or given_labels(store, None).verdicts.label:
         return None
     return "the log has no times, and what is planted into such a log teaches little; use --train always to do it"
+
+
+def _device(name: str) -> str:
+    """Where networks run; on the CPU where torch is not installed, as nothing runs there then."""
+    if find_spec("torch") is None:
+        return "cpu"
+    from graphdet.gnn.network import pick_device
+
+    return str(pick_device(name))
+
+
+def _versions() -> dict[str, str]:
+    """The versions of the packages that decide figures, of those that are installed."""
+    found = {}
+    for name in RECORDED_PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _learn(
@@ -296,7 +322,7 @@ def _about(
         "rejects_by_reason": read.rejects_by_reason,
         "period": period,
         "counts": store.counts(),
-        "device": str(pick_device(request.device)),
+        "device": _device(request.device),
         "model": {key: value for key, value in learned.items() if key != NOT_ENOUGH} or "given",
         NOT_ENOUGH: learned.get(NOT_ENOUGH),
         "score_meaning": NO_MEANING if NOT_ENOUGH in learned else None,

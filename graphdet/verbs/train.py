@@ -15,10 +15,8 @@ from graphdet.learn.insufficient import size_of
 from graphdet.learn.labelled import kind_of
 from graphdet.learn.labelled_train import LabelledTraining, train_labelled
 from graphdet.learn.models import Models
-from graphdet.learn.ring_lessons import PlantedTask, plant_and_judge
 from graphdet.learn.train_settings import Training, TrainSettings
 from graphdet.learn.user_labels import given_labels, user_label_task, with_verdicts
-from graphdet.learn.user_learning import learn_planted, learn_users
 from graphdet.logs.labels import Labels
 from graphdet.ports import CaseworkStore
 from graphdet.progress import Progress, Silent
@@ -122,6 +120,9 @@ def _train_users(
     store: CaseworkStore, graph: GraphArrays, labels: Labels | None, training: Training
 ) -> tuple[Models, dict[str, Any]]:
     """The models of rings and users, and facts for people; labels: of users, None without."""
+    from graphdet.learn.ring_lessons import PlantedTask, plant_and_judge  # with torch
+    from graphdet.learn.user_learning import learn_planted, learn_users
+
     read = given_labels(store, labels, frauds_alone=True)
     given, verdicts, warnings = read.labels, read.verdicts, read.warnings
     planted: PlantedTask | None = None

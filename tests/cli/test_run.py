@@ -56,7 +56,7 @@ def interrupted(folder: Path, two: Path) -> list[Interrupted]:
     """Runs into `two` that are interrupted, and a last one, a process of its own too, over what they left."""
     words = ("run", folder / "log.parquet", "--config", "simulated", "--seed", "1", "--out", two)
     ends = []
-    for stage in ("clean", "plant campaigns", "behaviour features"):
+    for stage in ("clean", "behaviour features"):
         process = begin(*words)
         assert process.stderr is not None
         said = next((line for line in process.stderr if line.rstrip().endswith(stage)), "")

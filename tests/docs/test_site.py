@@ -17,6 +17,7 @@ import pytest
 from graphdet import schema
 from graphdet.cli.main import app
 from scripts import docs_pages
+from scripts import guide as docs_guide
 from tests.helpers.paths import CONFIGS, ROOT
 from tests.store.chromium import watched_pages
 
@@ -95,6 +96,11 @@ def test_the_reference_names_all_that_there_is(site: Path) -> None:
     assert all(column in tables for column in (*schema.SUSPECT_COLUMNS, *schema.RING_COLUMNS))
     assert "graphdet.run" in (reference / "library.html").read_text(encoding="utf-8")
     assert "MATCH" in (reference / "queries.html").read_text(encoding="utf-8")
+
+
+def test_the_guide_is_made_from_what_there_is() -> None:
+    made_from = docs_guide.GUIDE.read_text(encoding="utf-8").partition("\n")[0]
+    assert f" from {docs_guide.digest()};" in made_from, "docs/guide.md is stale: make guide"
 
 
 @pytest.fixture

@@ -14,14 +14,14 @@ pytestmark = pytest.mark.slow
 
 # Python reads a module of this name when it starts; this one makes torch look as if it were not installed.
 HIDING = """
-import sys
+from importlib.machinery import PathFinder
 
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "torch_geometric"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+found = PathFinder.find_spec
 
-sys.meta_path.insert(0, Hidden())
+def find_spec(name, path=None, target=None):
+    return None if name.split(".")[0] in ("torch", "torch_geometric") else found(name, path, target)
+
+PathFinder.find_spec = find_spec
 """
 
 
@@ -53,6 +53,17 @@ def test_what_needs_no_network_works(place: Path) -> None:
     ):
         done = graphdet(place, *words)
         assert done.returncode == 0, (words, done.stderr)
+
+
+def test_a_run_does_without_and_says_so(place: Path) -> None:
+    """What the README tells first: made with what `pip install .` brings."""
+    done = graphdet(place, "run", "log.csv", "--config", "simulated", "--out", "findings")
+    assert done.returncode == 0, done.stderr
+    assert "torch is not installed; pip install 'graphdet[gnn]'" in done.stderr
+    assert (place / "findings" / "report.html").exists()
+    done = graphdet(place, "run", "log.csv", "--config", "simulated", "--out", "more", "--train", "always")
+    assert done.returncode == 1
+    assert "pip install 'graphdet[gnn]'" in done.stderr
 
 
 def test_what_needs_it_says_what_to_install(place: Path) -> None:
