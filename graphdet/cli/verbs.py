@@ -73,6 +73,8 @@ def run_command(
     )
     for warning in summary["warnings"]:
         say(f"Warning: {warning}")
+    if summary["training"]:
+        say(f"Training was {summary['training']}")
     print_summary(summary, out, store, json)
 
 

@@ -370,7 +370,8 @@ def test_a_run_ends_with_what_was_found_and_what_is_next(capsys: pytest.CaptureF
     summary = {
         "rings": [ring | {"reason": f"why {n}"} for n in range(8)],
         "suspects": [suspect | {"user_id": f"u{n}"} for n in range(20)],
-        "n_rings": 8, "n_suspects": 378, "n_users": 4821, "n_leads": 3, "report": "found/report.html",
+        "n_rings": 8, "n_suspects": 378, "n_users": 4821, "n_leads": 3,
+        "would_be_seen": [], "report": "found/report.html",
     }  # fmt: skip
     print_summary(summary, Path("found"), None, as_json=False)
     printed = capsys.readouterr().out

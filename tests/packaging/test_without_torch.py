@@ -57,11 +57,13 @@ def test_what_needs_no_network_works(place: Path) -> None:
 
 def test_a_run_does_without_and_says_so(place: Path) -> None:
     """What the README tells first: made with what `pip install .` brings."""
-    done = graphdet(place, "run", "log.csv", "--config", "simulated", "--out", "findings")
+    words = ("--users", 400, "--items", 120, "--days", 7, "--plan", "L1", "--campaigns", 1)
+    assert graphdet(place, "simulate", "--out", "shop.csv", "--kind", "shop", *words).returncode == 0
+    done = graphdet(place, "run", "shop.csv", "--config", "simulated", "--out", "findings")
     assert done.returncode == 0, done.stderr
     assert "torch is not installed; pip install 'graphdet[gnn]'" in done.stderr
     assert (place / "findings" / "report.html").exists()
-    done = graphdet(place, "run", "log.csv", "--config", "simulated", "--out", "more", "--train", "always")
+    done = graphdet(place, "run", "shop.csv", "--config", "simulated", "--out", "more", "--train", "always")
     assert done.returncode == 1
     assert "pip install 'graphdet[gnn]'" in done.stderr
 

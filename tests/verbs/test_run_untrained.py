@@ -82,8 +82,10 @@ def test_time_is_forecast_by_other_logs_and_then_by_the_last_run(
         # Nobody knows how much there is to do before the log is read.
         later = [line for line in told.stages if not line.startswith("step 1 of 7: ")]
         assert later[0].startswith("step 2 of 7, some ")
-        assert later[-1].startswith("step 7 of 7, some ")
-        assert all(f" left {basis}: " in line for line in later)
+        assert later[-1].startswith("step 7 of 7, ")
+        # A machine that is busy with other work may take longer, and that is said too.
+        assert all(f" left {basis}: " in line or ", longer than " in line for line in later)
+        assert f" left {basis}: " in later[0]
 
 
 class Told(Silent):
