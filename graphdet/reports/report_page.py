@@ -245,7 +245,7 @@ def nothing_found(facts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def power_command(facts: Mapping[str, Any]) -> str:
+def command_for_power(facts: Mapping[str, Any]) -> str:
     """The command that says which rings would have been found in the same log, for a shell."""
     files = [
         str(entry["file"] if isinstance(entry, Mapping) else entry) for entry in facts.get("inputs") or ()
@@ -331,7 +331,7 @@ def _read(facts: Mapping[str, Any]) -> dict[str, Any]:
     rejects = (facts.get("rejects_by_reason") or {}).items()
     return {
         "period": _period(facts),
-        "power": power_command(facts),
+        "power": command_for_power(facts),
         "inputs": _inputs(facts),
         "rows": _rows(facts),
         "n_rows": facts.get("n_rows"),

@@ -191,13 +191,13 @@ def _in_steps(progress: Progress, clock: Clock, request: RunRequest, given: Labe
 
 def _totals(scores: pa.Table, known: Remembered, info: Mapping[str, Any]) -> dict[str, Any]:
     """How many suspects of how many users, rings and leads there are; of nothing, what would have been seen."""
-    from graphdet.reports.report_page import nothing_found, power_command
+    from graphdet.reports.report_page import command_for_power, nothing_found
 
     n_suspects, n_rings = (pc.sum(t["flagged"]).as_py() or 0 for t in (scores, known.rings.rings))
     n_leads = sum(not ring.flagged for ring in known.findings)
     found = {"n_users": scores.num_rows, "n_suspects": n_suspects, "n_rings": n_rings, "n_leads": n_leads}
     nothing = not (n_suspects or n_rings or info[NOT_ENOUGH])
-    return found | {"would_be_seen": [*nothing_found(info), power_command(info)] if nothing else []}
+    return found | {"would_be_seen": [*nothing_found(info), command_for_power(info)] if nothing else []}
 
 
 def _top(table: pa.Table) -> list[dict[str, Any]]:
