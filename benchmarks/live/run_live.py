@@ -3,12 +3,12 @@
     python -m benchmarks.live.run_live [speed latency memory share promise kills worlds] [--record] [--replays 200]
     [--kills 200]
 
-speed: events a second with looks and without. latency: from the arrival of an event to the end of the look that
-covers it, at 1,000 events a second. memory: resident memory over a long stream. share: of a planted ring's acts, how
-many are done when it is first told of, and of the accounts told of how many are planted. promise: of untouched logs
-that are looked at again and again, how many send any alert, and how many would without the promise (--first: the
-first of their seeds). kills: a watcher
-that is killed at random moments and started again, its store compared with one that never was.
+speed: events a second with looks and without, which have a process of their own as in `watch`. latency: from the
+arrival of an event to the end of the look that covers it, at 1,000 events a second. memory: resident memory over a long
+stream. share: of a planted ring's acts, how many are done when it is first told of, and of the accounts told of how
+many are planted. promise: of untouched logs that are looked at again and again, how many send any alert, and how many
+would without the promise (--first: the first of their seeds). kills: a watcher that is killed at random moments and
+started again, its store compared with one that never was. worlds: real ones in time, and what was told by when.
 """
 
 import argparse
@@ -31,8 +31,8 @@ from benchmarks.live.kills import kill_often
 from benchmarks.worlds.truth import read_world
 from graphdet.config import load_config
 from graphdet.live.alerts import MOST_IDS
-from graphdet.live.looking import LiveSettings
-from graphdet.live.watching import Live
+from graphdet.live.looking import LiveSettings, Looker
+from graphdet.live.watching import Live, WindowAsked
 from graphdet.logs.parts import LogPart
 from graphdet.store import open_store
 from graphdet.units import DAY_MS
@@ -65,63 +65,103 @@ def watcher(folder: Path, **settings: Any) -> Live:
     return Live.open(store, CONFIG, folder, LiveSettings(**settings))
 
 
+class LooksBeside:
+    """Looks as `watch` takes them: in a process of their own, with a pause as long as a look between two."""
+
+    def __init__(self, live: Live) -> None:
+        self.live, self.looker = live, Looker(live.config, live.settings)
+        self.asked: WindowAsked | None = None
+        self.seconds: list[float] = []
+        self.ended = 0.0
+
+    def on(self, wait: bool = False) -> bool:
+        """Go on; whether a look has ended."""
+        if self.asked is None:
+            if wait or time.perf_counter() - self.ended >= (self.seconds or [0.0])[-1]:
+                self.asked = self.live.ask()
+                assert self.asked is not None
+                self.looker.begin(self.asked.rows, self.asked.casework)
+            if not wait:
+                return False
+        found = self.looker.take(None if wait else 0.0)
+        if found is None or self.asked is None:
+            return False
+        self.seconds.append(self.live.tell(self.asked, found).seconds)
+        self.asked, self.ended = None, time.perf_counter()
+        return True
+
+    def close(self) -> None:
+        self.looker.close()
+        self.live.store.close()
+
+
 def speed(folder: Path, _: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Batches of 10,000 events; looks as `watch` takes them, at most half of the time."""
+    """Batches of 10,000 events; looks as `watch` takes them."""
     lines = log_lines(make(REALISTIC).log)
     for looks in (False, True):
         own = folder / f"looks-{looks}"
         own.mkdir()
-        live, n_looks, looked, took = watcher(own, most_rows=50_000), 0, time.perf_counter(), 0.0
+        live = watcher(own, most_rows=50_000)
+        beside = LooksBeside(live)
         began, cpu = time.perf_counter(), time.process_time()
         for at in range(0, len(lines), 10_000):
             live.add([part(lines[at : at + 10_000], at)])
-            if looks and time.perf_counter() - looked >= took:
-                took, looked, n_looks = live.look().seconds, time.perf_counter(), n_looks + 1
+            if looks:
+                beside.on()
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-        live.store.close()
+        if looks:
+            while beside.asked is not None:
+                beside.on(wait=True)
+        beside.close()
         yield {
-            "figure": "speed", "looks": n_looks, "events": len(lines), "seconds": round(seconds, 2),
+            "figure": "speed", "looks": len(beside.seconds), "events": len(lines), "seconds": round(seconds, 2),
+            "look_s": round(median(beside.seconds), 2) if looks else None,
             "events_per_s": round(len(lines) / seconds), "events_per_cpu_s": round(len(lines) / cpu),
         }  # fmt: skip
 
 
 def latency(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """1,000 events a second for a while; an event has been looked at when the look after it has ended."""
+    """1,000 events a second for a while; an event has been looked at when what the look after it found is written."""
     lines = log_lines(make(REALISTIC).log)
     for most_rows in (5_000, 20_000):
         own = folder / f"latency-{most_rows}"
         own.mkdir()
-        live, sent, delays, looked, took = watcher(own, most_rows=most_rows), most_rows, [], 0.0, 0.0
+        live, sent, delays = watcher(own, most_rows=most_rows), most_rows, []
         live.add([part(lines[:sent], 0)])
-        live.look()
-        began = time.perf_counter()
-        waiting: list[float] = []
-        cpus: list[float] = []
-        while (now := time.perf_counter() - began) < args.seconds:
-            due = min(most_rows + int(1000 * now), len(lines))
+        beside = LooksBeside(live)
+        beside.on(wait=True)
+        beside.seconds.clear()  # that of the first look has the start of its process
+        began, looked, under_way = time.perf_counter(), sent, sent
+        while (now := time.perf_counter() - began) < args.seconds or looked < sent:
+            due = min(most_rows + int(1000 * min(now, args.seconds)), len(lines))
             if due > sent:
                 live.add([part(lines[sent:due], sent)])
-                waiting += [(n - most_rows) / 1000 for n in range(sent, due)]
                 sent = due
-            if waiting and time.perf_counter() - began - looked >= min(took, 1.0):
-                cpu = time.process_time()
-                took = live.look().seconds
-                cpus.append(time.process_time() - cpu)
-                looked = time.perf_counter() - began
-                delays += [looked - arrived for arrived in waiting]
-                waiting = []
-        live.store.close()
+            else:
+                time.sleep(0.01)
+            if beside.on():
+                now = time.perf_counter() - began
+                delays += [now - (n - most_rows) / 1000 for n in range(looked, under_way)]
+                looked = under_way
+            elif beside.asked is not None and under_way == looked:
+                under_way = sent
+        beside.close()
         yield {
-            "figure": "latency", "window_events": most_rows, "events": len(delays), "look_s": round(took, 2),
-            "look_cpu_s": round(median(cpus), 2),
-            "p50_s": round(float(np.quantile(delays, 0.5)), 2), "p99_s": round(float(np.quantile(delays, 0.99)), 2),
+            "figure": "latency", "window_events": most_rows, "events": len(delays), "looks": len(beside.seconds),
+            "look_s": round(median(beside.seconds), 2), "p50_s": round(float(np.quantile(delays, 0.5)), 2),
+            "p99_s": round(float(np.quantile(delays, 0.99)), 2),
         }  # fmt: skip
 
 
 def memory(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """The same month again and again, each time a month later: the window stays as large, the store grows."""
+    """The same month again and again, each time a month later: the window stays as large, the store grows.
+
+    mib: resident in the process of events and in that of looks, the median of months: those after the first quarter
+    until the middle, and the last quarter.
+    """
     log = make(replace(REALISTIC, n_users=2_000, n_items=250)).log
-    live, used, size = watcher(folder, most_rows=20_000), [], []
+    live = watcher(folder, most_rows=20_000)
+    beside, used = LooksBeside(live), {"events": list[float](), "looks": list[float]()}
     for month in range(args.months):
         later = log.set_column(
             log.column_names.index("timestamp"), "timestamp",
@@ -130,18 +170,21 @@ def memory(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         lines = log_lines(later)
         for at in range(0, len(lines), 10_000):
             live.add([part(lines[at : at + 10_000], at)])
-        live.look()
-        used.append(psutil.Process().memory_info().rss / 2**20)
-        size.append((folder / "live.duckdb").stat().st_size / 2**20)
-    begun = used[len(used) // 4]
-    rows = live.store.open_rows()
-    yield {
-        "figure": "memory", "events": live.state.n_events, "looks": live.state.looks,
-        "mib_after_a_quarter": round(begun), "mib_at_the_end": round(used[-1]),
-        "change": round(used[-1] / begun - 1, 3), "store_mib": round(size[-1]),
+        beside.on(wait=True)
+        looks = psutil.Process().children()
+        used["events"].append(psutil.Process().memory_info().rss / 2**20)
+        used["looks"].append(max(child.memory_info().rss for child in looks) / 2**20)
+    quarter, rows = args.months // 4, live.store.open_rows()
+    row: dict[str, Any] = {"figure": "memory", "events": live.state.n_events, "looks": live.state.looks}
+    for name, mib in used.items():
+        before, after = median(mib[quarter : 2 * quarter]), median(mib[-quarter:])
+        row[name + "_mib"] = [round(before), round(after)]
+        row[name + "_change"] = round(after / before - 1, 3)
+    yield row | {
+        "store_mib": round((folder / "live.duckdb").stat().st_size / 2**20),
         "open_rows": 0 if rows is None else rows.collect("pyarrow").to_native().num_rows,
-    }  # fmt: skip
-    live.store.close()
+    }
+    beside.close()
 
 
 def share(folder: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:

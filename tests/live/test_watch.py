@@ -158,3 +158,22 @@ def test_killed_watchers_leave_the_store_of_one_that_never_was() -> None:
         0,
         0,
     )
+
+
+def test_a_watcher_in_trouble_loses_and_doubles_nothing() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.live.soak",
+        "--seconds",
+        "4",
+        "--kill-every",
+        "1.5",
+        "--per-s",
+        "800",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr  # which says what is lost or there twice
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["kills"] >= 2
+    assert found["events"] > 1_000
