@@ -41,7 +41,7 @@ from graphdet.workbench import Workbench
 if TYPE_CHECKING:
     from graphdet.learn.models import Models
 
-LESS_URGENT = 5  # how much nicer the process of looks is than that of events and answers
+LESS_URGENT = 2  # how much nicer the process of looks is than that of events and answers
 
 
 @dataclass(frozen=True)
