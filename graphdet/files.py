@@ -69,11 +69,17 @@ def beside(path: Path) -> Iterator[Path]:
         _swept.add(path.parent)
         _sweep(path.parent)
     temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
+    made = (
+        temporary,
+        temporary.with_name(f"{temporary.name}.wal"),
+    )  # a store has a write-ahead log beside it
+    for each in made:
+        each.unlink(missing_ok=True)
     try:
         yield temporary
     finally:
-        temporary.unlink(missing_ok=True)
+        for each in made:
+            each.unlink(missing_ok=True)
 
 
 def _sweep(folder: Path) -> None:

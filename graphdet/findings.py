@@ -1,6 +1,5 @@
 """What the library gives back: findings over a store, a ring, a made log, an evaluation; tables are DataFrames."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ import pyarrow as pa
 from graphdet import schema
 from graphdet.detect.ring_sources import ring_events, ring_sources
 from graphdet.errors import UsageError
-from graphdet.ports import Store
+from graphdet.ports import Store, kept_note
 from graphdet.progress import Silent
 from graphdet.reports.csv_tables import RING_ORDER, SUSPECT_ORDER
 from graphdet.reports.gather import gather_rings
@@ -60,7 +59,7 @@ class Findings:
     def __init__(self, url: str, folder: Path | None = None, warnings: Sequence[str] | None = None) -> None:
         self.url, self.folder = url, folder
         with opened(url) as store:
-            self.info: dict[str, Any] = json.loads(store.meta(RUN_INFO) or "{}")
+            self.info: dict[str, Any] = kept_note(store, RUN_INFO) or {}
         self.warnings = list(self.info.get("warnings", ()) if warnings is None else warnings)
 
     @property

@@ -4,6 +4,7 @@ A function takes the smallest port that it needs: `read_graph` a GraphStore, `gi
 all of them together, for whoever opens and closes one.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Literal, Protocol
 import pyarrow as pa
 
 from graphdet.audit import AuditLog, Draft, Entry, Head
+from graphdet.errors import InputError
 from graphdet.progress import Progress
 from graphdet.tables import Frame, LogTables, RingTables
 from graphdet.workbench import Workbench
@@ -238,6 +240,32 @@ class MetaStore(AddressedStore, Protocol):
 
     def meta(self, key: str) -> str | None:
         """The text kept under a key, or None."""
+
+
+def kept_note(store: MetaStore, key: str) -> dict[str, Any] | None:
+    """The JSON object that is kept in a store under a key; None where there is none.
+
+    Raises:
+        InputError: what is there is none: the store is damaged.
+    """
+    text = store.meta(key)
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise damaged_note(store, key)
+    return found
+
+
+def damaged_note(store: MetaStore, key: str) -> InputError:
+    """The error of a store that keeps under a key what nobody writes there."""
+    return InputError(
+        f"{store.url} is damaged: its note {key[:60]!r} cannot be read; nothing was written; restore a copy, or ingest "
+        "the log anew into another store"
+    )
 
 
 class GraphAndFindings(GraphStore, FindingsStore, Protocol):

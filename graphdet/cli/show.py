@@ -51,6 +51,19 @@ def console() -> Console:
     return Console(markup=False, highlight=False, emoji=False, width=width, soft_wrap=False)
 
 
+def rows_told(rows: Mapping[str, int]) -> str:
+    """What became of the rows of a log, as a sum.
+
+    >>> n = dict(n_rows=9, n_events=3, n_rejects=1, n_duplicates=0, n_filtered=0, n_known=5)
+    >>> print(rows_told(n))
+    Rows: 9 read = 3 used + 1 rejected + 0 duplicates + 0 filtered + 5 known before
+    """
+    names = ("used", "rejected", "duplicates", "filtered", "known before")
+    read, *parts = rows.values()
+    told = " + ".join(f"{n:,} {name}" for n, name in zip(parts, names, strict=True))
+    return f"Rows: {read:,} read = {told}"
+
+
 def print_rows(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]], title: str = "") -> None:
     """Print rows as a table; a column is (heading, right aligned?). Control characters show as escapes."""
     table = Table(title=title or None, title_justify="left", title_style="bold", pad_edge=False, box=None)

@@ -103,6 +103,7 @@ def print_summary(summary: dict[str, Any], out: Path, store: str | None, as_json
         print(f"Leads: {held_back} held back, see {out / 'leads.csv'}")
     for line in summary["would_be_seen"]:
         print(line)
+    print(show.rows_told(summary["rows"]))
     found = f"{plural(summary['n_rings'], 'ring')}, {plural(summary['n_suspects'], 'suspect')}"
     if not rings and not suspects:
         found = "Nothing was flagged: no ring, no suspect"
@@ -153,7 +154,8 @@ def ingest_command(
     for warning in result.warnings:
         say(f"Warning: {warning}")
     if json:
-        show.print_json({**asdict(result), "counts": counts})
+        about = {key: value for key, value in asdict(result).items() if key != "earlier"}
+        show.print_json({**about, "counts": counts})
         return
     if result.already:
         print("The store has these files already; no event was added.")

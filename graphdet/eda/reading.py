@@ -211,7 +211,7 @@ def _from_rejects(
         return counts, examples
     before = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a row is one field, and may be long
     try:
-        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             for row in csv.DictReader(file):
                 reason = row["reason"]
                 counts[reason] = counts.get(reason, 0) + 1

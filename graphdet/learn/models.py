@@ -9,7 +9,7 @@ from graphdet.errors import GraphdetError
 from graphdet.gnn.settings import GNN_FILES
 from graphdet.judge.model import RingJudge
 from graphdet.judge.shipped import shipped_judge
-from graphdet.learn.scorers import USER_TREES, Scorers, load_scorers
+from graphdet.learn.scorers import SCORERS, USER_TREES, Scorers, load_scorers
 from graphdet.learn.user_trees import ARRAYS, UserTrees, load_user_trees
 from graphdet.scores.fused import Fusion
 from graphdet.scores.unsupervised import Clusters, Density
@@ -44,14 +44,21 @@ class Models:
     def save(self, directory: Path) -> None:
         """Write safetensors and JSON into a folder.
 
+        scorers.json goes first and comes last: killed in between, the folder holds no model, and never half of two.
+
         Raises:
             GraphdetError: the folder cannot be written.
         """
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self.judge.save(directory)
-            for name in (USER_TREES, ARRAYS, *GNN_FILES):  # of an earlier training into the same folder
+            for name in (
+                SCORERS,
+                USER_TREES,
+                ARRAYS,
+                *GNN_FILES,
+            ):  # of an earlier training into the same folder
                 (directory / name).unlink(missing_ok=True)
+            self.judge.save(directory)
             if self.gnn is not None:
                 self.gnn.save(directory)
             if self.trees is not None:

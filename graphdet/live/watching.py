@@ -53,6 +53,7 @@ from graphdet.live.feeds import append_bytes
 from graphdet.live.looking import Casework, Found, LiveSettings, search
 from graphdet.live.promise import Promise
 from graphdet.logs.parts import Arrival, CleanRows, LogPart, clean_parts, open_tables
+from graphdet.logs.rejects import HEADER
 from graphdet.ports import LiveStore, Source, Store
 from graphdet.privacy import Withheld
 from graphdet.progress import Progress
@@ -172,7 +173,7 @@ class Live:
         rejects = str((out / REJECTS).resolve())
         if state.rejects[0] != rejects:
             state.rejects = [rejects, 0]
-            state.rejects[1] = append_bytes(Path(rejects), 0, b"file,line,reason,row\n")
+            state.rejects[1] = append_bytes(Path(rejects), 0, HEADER.encode())
         else:  # what was written after the last commit belongs to rows that will be read again
             append_bytes(Path(rejects), state.rejects[1], b"")
         return live

@@ -30,11 +30,16 @@ from graphdet.tables import Frame
 
 @dataclass(frozen=True)
 class Content:
-    """What a text file held when it was read, uncompressed: its size in bytes, their SHA-256, its lines that ended."""
+    """What a text file held when it was read, uncompressed: its size in bytes, their SHA-256, its lines; whether the
+    last of them had ended."""
 
     n_bytes: int
     sha256: str
     n_lines: int
+    ended: bool = True
+
+
+LINE_ENDS = (b"\n", b"\r")
 
 
 @dataclass(frozen=True)
@@ -139,23 +144,35 @@ def put_known_aside(
     return fresh, before - height(fresh), []
 
 
-def content_of(file: LogFile, earlier: Sequence[Content]) -> tuple[Content | None, int]:
-    """Read a text file for what it holds, and how many of its first lines are, byte for byte, a file read before.
+@dataclass(frozen=True)
+class Reading:
+    """What a text file holds, and how it goes on from what was read before.
 
-    Of several the longest counts. A last line that had not ended when it was read, and goes on now, is a new line.
-    None for Parquet, and for UTF-16, whose line ends are no single bytes.
+    content: None for Parquet, and for UTF-16, whose line ends are no single bytes. n_known_lines: how many of its first
+    lines are, byte for byte, a file read before; of several the longest counts. cut_line: the line that had not ended
+    then and goes on now, which is a new line; None where there is none.
+    """
+
+    content: Content | None = None
+    n_known_lines: int = 0
+    cut_line: int | None = None
+
+
+def content_of(file: LogFile, earlier: Sequence[Content]) -> Reading:
+    """Read a text file for what it holds, and compare its beginning with what was read before.
 
     Raises:
         InputError: the file is truncated or damaged.
     """
     if file.format == "parquet":
-        return None, 0
+        return Reading()
     ends = sorted({content.n_bytes for content in earlier})
     by_sha = {content.sha256: content for content in earlier}
-    sha, n_bytes, feeds, returns, found, last = hashlib.sha256(), 0, 0, 0, 0, b""
+    sha, n_bytes, feeds, returns, last = hashlib.sha256(), 0, 0, 0, b""
+    n_known, cut = 0, None
     for chunk in chunks(file):
         if not n_bytes and chunk[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            return None, 0
+            return Reading()
         at = 0
         while ends and ends[0] <= n_bytes + len(chunk):
             stop = ends.pop(0) - n_bytes
@@ -163,14 +180,29 @@ def content_of(file: LogFile, earlier: Sequence[Content]) -> tuple[Content | Non
             at = stop
             match = by_sha.get(sha.hexdigest())
             if match is not None:
-                ended = chunk[stop - 1 : stop] in (b"\n", b"\r") or chunk[stop : stop + 1] in (
-                    b"",
-                    b"\n",
-                    b"\r",
-                )
-                found = match.n_lines if ended else match.n_lines - 1
+                before, after = chunk[stop - 1 : stop], chunk[stop : stop + 1]
+                goes_on = before not in LINE_ENDS and after not in (b"", *LINE_ENDS)
+                n_known, cut = match.n_lines - goes_on, match.n_lines if goes_on else None
         sha.update(chunk[at:])
         n_bytes += len(chunk)
         feeds, returns, last = feeds + chunk.count(b"\n"), returns + chunk.count(b"\r"), chunk[-1:]
-    n_lines = (feeds or returns) + (last not in (b"\n", b"\r"))
-    return Content(n_bytes, sha.hexdigest(), n_lines), found
+    n_lines = (feeds or returns) + (last not in LINE_ENDS)
+    return Reading(Content(n_bytes, sha.hexdigest(), n_lines, last in LINE_ENDS), n_known, cut)
+
+
+def has_open_end(file: LogFile) -> bool:
+    """Whether the last line of a text has not ended: somebody may be writing it. Not asked of compressed files."""
+    if file.format == "parquet" or file.compression is not None:
+        return False
+    with open(file.path, "rb") as stream:
+        stream.seek(0, 2)
+        stream.seek(max(stream.tell() - 1, 0))
+        return stream.read(1) not in (b"", *LINE_ENDS)
+
+
+def cut_short(file: LogFile, line: int) -> str:
+    """The warning of a line that had not ended when it was read."""
+    return (
+        f"{file.path} line {line} had not ended when it was read before, and goes on now: what it said then counts as "
+        "a row of its own, if it could be read; to read the log anew run again with --fresh and all files"
+    )

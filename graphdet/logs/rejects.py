@@ -1,7 +1,7 @@
 """rejects.csv: every row that was put aside, with file, line, reason and the raw row.
 
-The file is safe to open in a spreadsheet: `row` is a JSON object and so starts with `{`, `reason` is ours,
-and a file name that starts with = + - or @ is written with ./ before it.
+The file is safe to open in a spreadsheet: it begins with a mark of UTF-8, `row` is a JSON object and so starts with
+`{`, `reason` is ours, and a file name that starts with = + - or @ is written with ./ before it.
 
 The rules of cleaning, as Narwhals expressions. What they say, in the order in which they are asked:
 
@@ -46,9 +46,11 @@ from graphdet.logs.private import WITHHELD, hide, withhold
 from graphdet.logs.raw import ROW, RawFile, first_words, fresh_name, literal
 from graphdet.logs.times import FACTORS_MS
 from graphdet.privacy import Withheld
+from graphdet.sheets import BOM
 from graphdet.tables import Frame
 from graphdet.units import DAY_MS
 
+HEADER = f"{BOM}file,line,reason,row\n"
 FILTERED = "filtered"
 DUPLICATE = "duplicate"
 MAX_ID_CHARS = 1024
@@ -287,12 +289,12 @@ def write_rejects(
     try:
         with replacing(path) as temporary:
             bench.execute(
-                f"COPY (SELECT file, line, reason, row FROM ({body}) ORDER BY file_ix, ix)"
+                f'COPY (SELECT file AS "{BOM}file", line, reason, row FROM ({body}) ORDER BY file_ix, ix)'
                 f" TO {literal(str(temporary))} (FORMAT csv, HEADER true, USE_TMP_FILE false)"
             )
     except duckdb.IOException as error:
         raise GraphdetError(
-            f"cannot write {path}: {first_words(error)}; is there room and permission?"
+            f"cannot write {path}: {first_words(error)}; is there room and permission, and no limit (ulimit -f)?"
         ) from error
 
 

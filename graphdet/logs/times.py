@@ -2,8 +2,10 @@
 
 ISO times are cast by DuckDB where it knows the spelling, which is fast. The others are taken apart: week dates
 (2024-W09-5), ordinal dates (2024-061), basic format (20240301T100000Z), reduced precision (2024-03, T10Z), fractions
-of the last part with point or comma. 24:00 is the start of the next day, and a leap second (23:59:60) the first
-moment of the next minute, as clocks of computers count it. A bare year is no time: it says too little.
+of the last part with point or comma, and a zone in brackets as Java and JavaScript write it
+(2024-03-01T10:00:00Z[Europe/Berlin]; an offset before it wins). 24:00 is the start of the next day, and a leap
+second (23:59:60) the first moment of the next minute, as clocks of computers count it. A bare year is no time: it says
+too little.
 
 A zone that stands in the text wins over the config's. In the config's zone a local time may not exist, when clocks go
 forward: it is moved on by as much (02:30 becomes 03:30). One that exists twice, when they go back, is the later one.
@@ -27,7 +29,10 @@ _UNIX = "1970-01-01"
 _ISO_DAY = r"^\s*(\d+-\d+-\d+)([T\s].*)?$"
 # A time of day that carries its own offset or zone: "…T10:00:00Z", "…10:00:00.5+02:00", "…10:00:00
 # Europe/Berlin".
-_OWN_ZONE = r":\d\d(\.\d+)?\s*([zZ]|[+-]\d\d(:?\d\d)?|UTC|GMT|[A-Za-z]+/[A-Za-z_/]+)\s*$"
+_OWN_ZONE = r":\d\d(\.\d+)?\s*([zZ]|[+-]\d\d(:?\d\d)?|UTC|GMT|[A-Za-z]+/[A-Za-z0-9_/+-]+)\s*$"
+_TAGS = r"(\[!?[a-z][a-z0-9-]*=[^\]]*\])+$"  # behind a time: [u-ca=iso8601]
+_BRACKETS = r"\s*\[!?([A-Za-z][A-Za-z0-9_+/-]*)\]$"  # the zone in brackets
+_ENDS_IN_OFFSET = r"[Tt\s]\d[\d:.,]*\s*([zZ]|[+-]\d\d(:?\d\d)?)$"
 _DATE = r"(\d{4}-W\d\d(?:-[1-7])?|\d{4}W\d\d[1-7]?|\d{4}-\d\d-\d\d|\d{8}|\d{4}-\d{3}|\d{7}|\d{4}-\d\d)"
 _CLOCK = r"(\d\d)(?::?([0-5]\d)(?::?([0-5]\d|60))?)?(?:\.(\d+))?"
 _OFFSET = r"\s*(Z|[+-]\d\d(?::?\d\d)?)?"
@@ -113,6 +118,16 @@ def _counted(sql: str, kind: str, config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _iso(text: str, zone: str) -> str:
+    """Write the milliseconds of an ISO time; with a zone in brackets only where there is one, as that takes long."""
+    untagged = f"regexp_replace({text}, {literal(_TAGS)}, '')"
+    offset = f"regexp_replace({untagged}, {literal(_BRACKETS)}, '')"
+    named = f"regexp_replace({untagged}, {literal(_BRACKETS)}, {literal(' ' + chr(92) + '1')})"
+    has_offset = f"regexp_matches({offset}, {literal(_ENDS_IN_OFFSET)})"
+    plain = f"CASE WHEN {has_offset} THEN {offset} ELSE {named} END"
+    return f"CASE WHEN ends_with({text}, ']') THEN {_unbracketed(plain, zone)} ELSE {_unbracketed(text, zone)} END"
+
+
+def _unbracketed(text: str, zone: str) -> str:
     own = f"TRY(epoch_ms(TRY_CAST({text} AS TIMESTAMPTZ)))"
     naive = in_zone(f"TRY_CAST({text} AS TIMESTAMP)", zone)
     usual = f"CASE WHEN regexp_matches({text}, {literal(_OWN_ZONE)}) THEN {own} ELSE {naive} END"

@@ -368,6 +368,7 @@ def _rows(facts: Mapping[str, Any]) -> str | None:
         "filtered out": facts.get("n_filtered") or 0,
         "duplicates": (facts.get("rejects_by_reason") or {}).get("duplicate", 0),
         "rejected": rejected,
+        "known before": facts.get("n_known") or 0,
     }
     lost = [f"{words.thousands(k)} {what} ({words.percent(k / n)})" for what, k in counts.items() if k and n]
     if not lost:

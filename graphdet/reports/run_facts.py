@@ -6,8 +6,9 @@ The document is a plain dict; all keys are optional, and more may be added:
 
     config            dict: the config as read (a "digest" of its meaning, a "name", …)
     inputs            list of {"file", "sha256", "n_rows"}
-    n_rows, n_rejects, n_filtered
-                      int
+    n_rows, n_events, n_rejects, n_duplicates, n_filtered, n_known
+                      int, of all files that were named: the first is the sum of the others. n_known: rows that the
+                      store had from another file, or before the file grew
     rejects_by_reason dict reason → count (also what was filtered or quarantined as duplicate)
     period            {"first_ms", "last_ms"}: of the events used, in ms since 1970 UTC; both null in a log without
                       times

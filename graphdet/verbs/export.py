@@ -7,12 +7,13 @@ from typing import Any
 from graphdet.errors import UsageError
 from graphdet.files import explain_os_error, make_folder, replacing, write_text
 from graphdet.judge.model import RingJudge
+from graphdet.lab.models import CARD
 from graphdet.learn.digests import model_digest
 from graphdet.learn.scorers import USER_TREES, load_scorers
 from graphdet.learn.user_trees import ARRAYS, load_user_trees
 from graphdet.ports import GraphStore
 from graphdet.progress import Progress, Silent
-from graphdet.serving.network import DOCUMENT, WEIGHTS, load_network, write_network
+from graphdet.serving.network import DOCUMENT, EXPORTED, WEIGHTS, load_network, write_network
 from graphdet.serving.onnx_file import to_onnx
 from graphdet.serving.packing import Form, Precision
 from graphdet.serving.student import STUDENT
@@ -90,8 +91,23 @@ def export(
     return document
 
 
+def _holds_trained(out: Path) -> bool:
+    """Whether a folder has a model that train or run made, and not what an export, or the start of one, left."""
+    if (out / EXPORT).exists():
+        return False
+    try:
+        document = json.loads((out / DOCUMENT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return (
+            out / CARD
+        ).exists()  # nothing was trained but the model is kept: the judge and what scores by rarity
+    except (OSError, ValueError):
+        return True
+    return not isinstance(document, dict) or document.get("format") != EXPORTED
+
+
 def _check(model_dir: Path, out: Path, form: Form, precision: Precision, store: GraphStore | None) -> None:
-    if (out / DOCUMENT).exists() and not (out / EXPORT).exists():
+    if _holds_trained(out):
         raise UsageError(f"{out} holds a trained model, which would be lost: export into another folder")
     if out.resolve() == model_dir.resolve():
         raise UsageError(f"{out} is the model itself: export into another folder")

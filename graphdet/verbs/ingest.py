@@ -8,7 +8,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,16 @@ from graphdet.logs import CleanLog, read_log
 from graphdet.logs.files import LogDigest, LogFile, find_files, log_digest
 from graphdet.logs.frames import FRAME
 from graphdet.logs.guess import AUTOMATIC
-from graphdet.logs.known import Content, Known, by_place, content_of, key_mark
-from graphdet.ports import GraphStore, MetaStore, Source, Store
+from graphdet.logs.known import Content, Known, by_place, content_of, cut_short, has_open_end, key_mark
+from graphdet.logs.rejects import HEADER
+from graphdet.ports import GraphStore, MetaStore, Source, Store, damaged_note, kept_note
 from graphdet.progress import Progress, Silent
 from graphdet.tables import Frame
 
 READING_PREFIX = (
     "reading_of."  # meta key of the config that an ingest was read by, followed by the digest of its source
 )
+ROWS = ("n_rows", "n_events", "n_rejects", "n_duplicates", "n_filtered", "n_known")
 META_PREFIX = "ingest."  # meta key of what an ingest was, followed by the digest of its source
 
 
@@ -41,7 +43,7 @@ class IngestResult:
     because the store has the very files, of the earlier ingests that brought them. n_known: rows that the store
     had. `files` are (path, SHA-256, rows). `rejects_by_reason` also counts "duplicate". `skipped` are files that the
     store had; `already`: it had all files, or all rows, and no event was added. timed: whether the log says when
-    things happened.
+    things happened. earlier: the ingests that brought the files that were skipped, where others are new.
     """
 
     digest: str
@@ -60,32 +62,59 @@ class IngestResult:
     n_known: int = 0
     read_s: float = field(default=0.0, compare=False)
     write_s: float = field(default=0.0, compare=False)
+    earlier: tuple["IngestResult", ...] = field(default=(), compare=False, repr=False)
 
     @property
     def seconds(self) -> float:
         """How long reading, cleaning and writing took."""
         return self.read_s + self.write_s
 
+    @property
+    def rows(self) -> dict[str, int]:
+        """What became of the rows: the first of the numbers is the sum of all others."""
+        return {name: getattr(self, name) for name in ROWS}
+
+    @property
+    def whole(self) -> "IngestResult":
+        """What is known of all files that were named, those that earlier ingests brought included.
+
+        The same for a repeat, which finds all of them in the store.
+        """
+        return merged([*self.earlier, replace(self, earlier=())], self.digest) if self.earlier else self
+
 
 def note_ingest(store: MetaStore, result: IngestResult) -> None:
     """Keep in the store what an ingest was; how long it took is not kept."""
     kept = asdict(replace(result, read_s=0.0, write_s=0.0))
+    del kept["earlier"]
     store.set_meta(META_PREFIX + result.digest, json.dumps(kept, ensure_ascii=False, sort_keys=True))
 
 
 def earlier_ingests(store: Store) -> dict[str, IngestResult | None]:
-    """What was ingested before, by digest of the source; None where only the digest is known."""
-    texts = {digest: store.meta(META_PREFIX + digest) for digest in store.sources()}
-    return {digest: _from_json(text) if text else None for digest, text in texts.items()}
+    """What was ingested before, by digest of the source; None where only the digest is known.
+
+    Raises:
+        InputError: a note of the store is damaged.
+    """
+    return {digest: _earlier(store, META_PREFIX + digest) for digest in store.sources()}
 
 
-def _from_json(text: str) -> IngestResult:
-    found = json.loads(text)
-    found["files"] = tuple((path, sha, n_rows) for path, sha, n_rows in found["files"])
-    return IngestResult(**(found | {name: tuple(found[name]) for name in ("warnings", "skipped")}))
+def _earlier(store: Store, key: str) -> IngestResult | None:
+    found = kept_note(store, key)
+    if found is None:
+        return None
+    try:
+        found["files"] = tuple((str(path), str(sha), int(n)) for path, sha, n in found["files"])
+        found["rejects_by_reason"] = {str(why): int(n) for why, n in found["rejects_by_reason"].items()}
+        found |= {name: tuple(map(str, found[name])) for name in ("warnings", "skipped")}
+        result = IngestResult(**found)
+        if all(isinstance(n, int) for n in result.rows.values()):
+            return result
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise damaged_note(store, key) from error
+    raise damaged_note(store, key)
 
 
-REJECTS_HEADER = "file,line,reason,row\n"
 EXISTING = "graphdet_existing_sessions"
 KNOWN_KEYS = "graphdet_known_keys"
 KEPT_PREFIX = (
@@ -129,10 +158,17 @@ def ingest(
     mark = check_ingest_key(store, config, begun=bool(earlier))
     _check_reading(store, config, digest, earlier)
     _check_times(store, config, earlier)
+    brought = _that_brought(skipped, digest, meaning, earlier)
+    if rejects is not None and any(part.rejects_by_reason for part in brought):
+        # Rows of files that the store has were put aside, too: the file tells of all that were named, as in a repeat.
+        known, named = Known(withheld=withheld_of(store)), [file.path for file in files]
+        with store.bench.borrow() as connection:
+            read_log(connection, named, config, rejects=rejects, known=known, progress=progress)
+        rejects = None
     with store.bench.borrow() as connection:
         told = _tell_rows(store, key_mark(connection), new, config, fresh)
-        paths = [file.path for file in new]
-        clean = read_log(connection, paths, config, rejects=rejects, known=told.known, progress=progress)
+        named = [file.path for file in new]
+        clean = read_log(connection, named, config, rejects=rejects, known=told.known, progress=progress)
         read = time.perf_counter()
         skipped_paths = tuple(file.path for file in skipped)
         result = replace(_result(clean, config), skipped=skipped_paths, already=not clean.n_events)
@@ -142,13 +178,20 @@ def ingest(
             store.forget()
         if mark is not None:
             store.set_meta(KEY_MARK, mark)
-        # Before the log: it counts once the source is complete.
-        store.set_meta(KEPT_PREFIX + clean.digest, told.note)
+        _note_all(store, result, told.note, config)
         store.write_log(clean.tables, source, progress)
+    return replace(result, earlier=brought, read_s=read - started, write_s=time.perf_counter() - read)
+
+
+def _note_all(store: MetaStore, result: IngestResult, row_keys: str, config: Config) -> None:
+    """Keep what an ingest is; it counts once its source is complete.
+
+    Before the log is written: after a kill behind it a repeat finds the rows, and would tell them as known of this very
+    ingest.
+    """
+    store.set_meta(KEPT_PREFIX + result.digest, row_keys)
     store.set_meta(READING_PREFIX + result.digest, json.dumps(asdict(config), sort_keys=True))
-    # After the log: were we killed before this line, the digest of the source alone still tells a repeat.
     note_ingest(store, result)
-    return replace(result, read_s=read - started, write_s=time.perf_counter() - read)
 
 
 def _result(clean: CleanLog, config: Config) -> IngestResult:
@@ -176,8 +219,7 @@ def _check_reading(
     for name, known in earlier.items():
         if known is None or known.config_digest == meaning:
             continue
-        kept = store.meta(READING_PREFIX + name)
-        before: dict[str, Any] = json.loads(kept) if kept else {}
+        before = kept_note(store, READING_PREFIX + name) or {}
         same_file = [path for path, sha, _ in known.files if sha in shas or Path(path).resolve() in paths]
         if not same_file and (before.get("name") != config.name or config.name in (FRAME, AUTOMATIC)):
             continue
@@ -249,30 +291,40 @@ def _repeat(
     rejects: Path | None,
     progress: Progress,
 ) -> IngestResult:
-    """Say what was done before; read the log again only when rejects.csv must be, or nothing is known."""
-    wanted = {sha for _, sha in digest.files}
-    meaning = config_digest(config)
-    parts = [
-        result
-        for result in earlier.values()
-        if result and result.config_digest == meaning and wanted & {sha for _, sha, _ in result.files}
-    ]
+    """Say what was done before; read the log again only when rejects.csv must be written, or nothing is known."""
+    noted = earlier.get(digest.digest)
+    parts = (noted,) if noted else _that_brought(files, digest, config_digest(config), earlier)
     if not parts or (rejects is not None and any(part.rejects_by_reason for part in parts)):
         paths = [file.path for file in files]
         known = Known(withheld=withheld_of(store))
         with store.bench.borrow() as connection:
             clean = read_log(connection, paths, config, rejects=rejects, known=known, progress=progress)
             result = _result(clean, config)
-        if digest.digest in earlier:
+        if not parts and digest.digest in earlier:
             note_ingest(store, result)
-    else:
-        result = _merged(parts, digest.digest)
-        if rejects is not None:
-            _write_empty(rejects)
+    elif rejects is not None:
+        _write_empty(rejects)
+    if parts:
+        result = merged(parts, digest.digest)
     return replace(result, already=True, skipped=tuple(file.path for file in files))
 
 
-def _merged(parts: Sequence[IngestResult], digest: str) -> IngestResult:
+def _that_brought(
+    files: Sequence[LogFile], digest: LogDigest, meaning: str, earlier: dict[str, IngestResult | None]
+) -> tuple[IngestResult, ...]:
+    """The ingests with this meaning of the config that brought some of these files."""
+    names = {file.path for file in files}
+    wanted = {sha for path, sha in digest.files if path in names}
+    return tuple(
+        result
+        for result in earlier.values()
+        if result and result.config_digest == meaning and wanted & {sha for _, sha, _ in result.files}
+    )
+
+
+def merged(parts: Sequence[IngestResult], digest: str) -> IngestResult:
+    """Several ingests as one of that digest."""
+    sums: dict[str, Any] = {name: sum(part.rows[name] for part in parts) for name in ROWS}
     reasons: Counter[str] = Counter()
     for part in parts:
         reasons.update(part.rejects_by_reason)
@@ -280,19 +332,14 @@ def _merged(parts: Sequence[IngestResult], digest: str) -> IngestResult:
         parts[0],
         digest=digest,
         files=tuple(file for part in parts for file in part.files),
-        n_rows=sum(part.n_rows for part in parts),
-        n_events=sum(part.n_events for part in parts),
-        n_rejects=sum(part.n_rejects for part in parts),
-        n_duplicates=sum(part.n_duplicates for part in parts),
-        n_filtered=sum(part.n_filtered for part in parts),
-        n_known=sum(part.n_known for part in parts),
+        **sums,
         rejects_by_reason=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
-        warnings=tuple(warning for part in parts for warning in part.warnings),
+        warnings=tuple(dict.fromkeys(warning for part in parts for warning in part.warnings)),
     )
 
 
 def _write_empty(rejects: Path) -> None:
-    write_text(rejects, REJECTS_HEADER)
+    write_text(rejects, HEADER)
 
 
 @dataclass(frozen=True)
@@ -307,30 +354,43 @@ class _Telling:
 def _tell_rows(store: Store, mark: str, files: Sequence[LogFile], config: Config, fresh: bool) -> _Telling:
     """Look up what the store has of these files' rows, on a borrowed workbench."""
     withheld = withheld_of(store)
-    texts = {} if fresh else {digest: store.meta(KEPT_PREFIX + digest) for digest in store.sources()}
-    notes = [json.loads(text) for text in texts.values() if text]
-    meaning = config_digest(config)
-    earlier = [
-        Content(*content) for note in notes if note["config"] == meaning for content in note["contents"]
-    ]
-    found = {file.path: content_of(file, earlier) for file in files} if by_place(config) else {}
-    contents = [asdict(content) for content, _ in found.values() if content is not None]
-    note = {"mark": mark, "config": meaning, "contents": [tuple(content.values()) for content in contents]}
-    warnings = []
-    n_untold = sum(text is None for text in texts.values()) + sum(old["mark"] != mark for old in notes)
+    kept = {} if fresh else {digest: kept_note(store, KEPT_PREFIX + digest) for digest in store.sources()}
+    notes = [note for note in kept.values() if note]
+    earlier = _contents(store, notes, meaning := config_digest(config))
+    if not by_place(config):
+        earlier = [content for content in earlier if not content.ended]
+    looked = [file for file in files if by_place(config) or earlier or has_open_end(file)]
+    found = {file: content_of(file, earlier) for file in looked}
+    contents = [astuple(read.content) for read in found.values() if read.content is not None]
+    note = {"mark": mark, "config": meaning, "contents": contents}
+    warnings = [cut_short(file, read.cut_line) for file, read in found.items() if read.cut_line is not None]
+    n_untold = sum(note is None for note in kept.values()) + sum(old.get("mark") != mark for old in notes)
     if n_untold:
         warnings.append(
-            f"{n_untold} of the store's {len(texts)} ingests were written by another version of graphdet or DuckDB: "
+            f"{n_untold} of the store's {len(kept)} ingests were written by another version of graphdet or DuckDB: "
             "rows of theirs that this log has too cannot be told and count again; if it has any, use a new store"
         )
-    keys = store.bench.keep(KNOWN_KEYS, store.row_keys()) if texts else None
+    keys = store.bench.keep(KNOWN_KEYS, store.row_keys()) if kept else None
     known = Known(
         None if fresh else _existing_sessions(store),
         keys,
-        n_lines={path: n for path, (_, n) in found.items() if n},
+        n_lines={file.path: read.n_known_lines for file, read in found.items() if read.n_known_lines},
         withheld=withheld,
     )
     return _Telling(known, json.dumps(note, sort_keys=True), tuple(warnings))
+
+
+def _contents(store: Store, notes: Sequence[dict[str, Any]], meaning: str) -> list[Content]:
+    """What the files held that were read by this meaning of the config."""
+    try:
+        return [
+            Content(int(n_bytes), str(sha), int(n_lines), *ended)
+            for note in notes
+            if note["config"] == meaning and "mark" in note
+            for n_bytes, sha, n_lines, *ended in note["contents"]
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        raise damaged_note(store, KEPT_PREFIX) from error
 
 
 def _existing_sessions(store: GraphStore) -> Frame | None:

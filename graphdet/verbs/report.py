@@ -1,6 +1,5 @@
 """report: write the output folder, or the files of some rings, from what a store holds."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ from graphdet.casework.subjects import ring_id_of
 from graphdet.detect.ring_sources import acts_queries, ring_sources
 from graphdet.errors import UsageError
 from graphdet.learn.digests import MODEL_DIGEST
-from graphdet.ports import CaseworkStore, FindingsStore, Store
+from graphdet.ports import CaseworkStore, FindingsStore, Store, kept_note
 from graphdet.progress import Progress, Silent
 from graphdet.reports.csv_tables import CsvForm, write_tables
 from graphdet.reports.drift import keep_drift, of_folder, of_tables
@@ -31,7 +30,7 @@ from graphdet.reports.run_facts import run_facts
 from graphdet.rings.finding import with_roles
 from graphdet.rings.leads import lead_table
 from graphdet.tables import RingTables
-from graphdet.verbs.ingest import earlier_ingests
+from graphdet.verbs.ingest import ROWS, earlier_ingests
 
 if TYPE_CHECKING:
     from graphdet.reports.narrator import Narrator
@@ -203,7 +202,7 @@ def _check_ids(store: FindingsStore, rings: RingTables, ring_ids: Sequence[str])
 
 def _info(store: Store) -> dict[str, Any]:
     """What the last run said of itself; for a store filled verb by verb, what its ingests and models left."""
-    info: dict[str, Any] = json.loads(store.meta(RUN_INFO) or "{}")
+    info: dict[str, Any] = kept_note(store, RUN_INFO) or {}
     digest = store.meta(MODEL_DIGEST)
     if digest:  # of `rings` or `score`, which may have been later than the run
         info["model_digest"] = digest
@@ -216,9 +215,7 @@ def _info(store: Store) -> dict[str, Any]:
                 for file, sha, n in result.files
             ],
             "config": {"digest": ", ".join(sorted({result.config_digest for result in ingests}))},
-            "n_rows": sum(result.n_rows for result in ingests),
-            "n_rejects": sum(result.n_rejects for result in ingests),
-            "n_filtered": sum(result.n_filtered for result in ingests),
+            **{name: sum(result.rows[name] for result in ingests) for name in ROWS},
             "rejects_by_reason": _added([result.rejects_by_reason for result in ingests]),
         }
     return info

@@ -108,9 +108,9 @@ def run(
 
     listener: hears of the report that is written. changes: fields of the request by name.
 
-    Returns a summary: counts, the top suspects and rings as rows, how many there are in all, warnings, the path of
-    the report, and why training was skipped, if it was. A log too small to learn from gets the whole folder too: nobody
-    is flagged, and report and warnings say why.
+    Returns a summary: counts, what became of the rows, the top suspects and rings as rows, how many there are in all,
+    warnings, the path of the report, and why training was skipped, if it was. A log too small to learn from gets the
+    whole folder too: nobody is flagged, and report and warnings say why.
 
     Raises:
         GraphdetError and its children, as the verbs do.
@@ -159,7 +159,7 @@ def run(
         del graph
         with clock.stage("write back"):
             _write_back(store, scores, known, labelled, progress)
-        info = _about(store, read, config, learned, request) | {
+        info = _about(store, read.whole, config, learned, request) | {
             "seed": request.seed, "fdr": request.fdr, "review": request.review, MODEL_DIGEST: model_digest(model_dir),
         }  # fmt: skip
         info["warnings"] += [*notes, *known.lines()]
@@ -172,11 +172,11 @@ def run(
         info |= {"stages": clock.stages, "versions": _versions()}
         write_run_json(out, info)
         forecast.keep(clock)
-    return {
+    return _totals(scores, known, info) | {
         "counts": info["counts"],
+        "rows": read.whole.rows,
         "suspects": _top(scores),
         "rings": _top(known.rings.rings),
-        **_totals(scores, known, info),
         "warnings": [*info["warnings"], *_too_little(learned)],
         "report": str(page),
         "training": f"skipped: {learned[TRAINING_SKIPPED]}" if TRAINING_SKIPPED in learned else None,
@@ -316,9 +316,7 @@ def _about(
         "inputs": [
             {"file": Path(file).name, "sha256": digest, "n_rows": n} for file, digest, n in read.files
         ],
-        "n_rows": read.n_rows,
-        "n_rejects": read.n_rejects,
-        "n_filtered": read.n_filtered,
+        **read.rows,
         "rejects_by_reason": read.rejects_by_reason,
         "period": period,
         "counts": store.counts(),

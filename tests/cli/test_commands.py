@@ -20,6 +20,7 @@ from graphdet.store import open_store
 from graphdet.store.neo4j.home import Home
 from graphdet.store.neo4j.java import jar_folder
 from graphdet.tables import RingTables
+from graphdet.verbs.ingest import ROWS
 from tests.cli.command_line import assert_one_clear_message, graphdet, inside, small_log
 
 COMMANDS = (
@@ -370,6 +371,7 @@ def test_a_run_ends_with_what_was_found_and_what_is_next(capsys: pytest.CaptureF
     summary = {
         "rings": [ring | {"reason": f"why {n}"} for n in range(8)],
         "suspects": [suspect | {"user_id": f"u{n}"} for n in range(20)],
+        "rows": dict(zip(ROWS, (9, 3, 1, 0, 0, 5), strict=True)),
         "n_rings": 8, "n_suspects": 378, "n_users": 4821, "n_leads": 3,
         "would_be_seen": [], "report": "found/report.html",
     }  # fmt: skip
@@ -378,6 +380,7 @@ def test_a_run_ends_with_what_was_found_and_what_is_next(capsys: pytest.CaptureF
     assert "Suspects, 5 of 378" in printed
     assert "Rings, 5 of 8" in printed
     assert ("u4" in printed, "u5" in printed) == (True, False)
+    assert "Rows: 9 read = 3 used + 1 rejected + 0 duplicates + 0 filtered + 5 known before" in printed
     assert printed.splitlines()[-1] == (
         "8 rings, 378 suspects of 4,821 accounts; report: found/report.html; next: graphdet review found"
     )

@@ -263,6 +263,17 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         "ring_items has a row without an item",
     ),
 }
+DAMAGES |= {
+    f"open rows {how}": (sql(f"CREATE TABLE open_rows AS SELECT {columns}"), wanted)
+    for how, columns, wanted in (
+        ("without times", "1::BIGINT AS event_row, 'view' AS action", "open_rows has no column at_ms"),
+        (
+            "with times as text",
+            "1::BIGINT AS event_row, 'view' AS action, '3' AS at_ms",
+            "open_rows.at_ms is of the type",
+        ),
+    )
+}
 STORE_CLOSED = ("link to itself",)  # cannot be reached, 4; all others are unusable, 3
 
 VERBS: dict[str, tuple[str, ...]] = {
@@ -317,3 +328,31 @@ def test_the_sound_store_is_not_taken_for_damaged(sound: Path, tmp_path: Path) -
     for verb in ("query", "leads", "rings", "report"):
         done = inside(*VERBS[verb], "--store", "duckdb:x.duckdb", cwd=folder)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("prefix", ["ingest.", "reading_of.", "row_keys_of.", "run_info"])
+def test_a_note_that_is_no_json_or_says_nothing_is_told_and_nothing_is_written(
+    tmp_path: Path, prefix: str
+) -> None:
+    log, store = small_log(tmp_path / "log.csv"), ("--store", "duckdb:x.duckdb")
+    read = ("ingest", "log.csv", "--config", "simulated", *store)
+    assert inside("run", *read[1:], "--train", "never", "--out", "out", cwd=tmp_path).returncode == 0
+    shutil.copyfile(tmp_path / "x.duckdb", tmp_path / "kept")
+    log.write_text(log.read_text() + "u1,i1,s1,1506826899999,view\n")
+    (tmp_path / "shop.toml").write_text(
+        '[columns]\nuser_id = "user_id"\nitem_id = "item_id"\ntimestamp = "timestamp"\n'
+    )
+    verbs = {"ingest.": (read, ("report", *store, "--out", "o")), "row_keys_of.": (read,)}
+    verbs |= {"reading_of.": (("ingest", "log.csv", "--config", "shop.toml", *store),)}
+    for value in ("", "{", '{"files": [[', "[]", "null", "3", '{"config": 3}', '{"files": 3}', '"x"'):
+        shutil.copyfile(tmp_path / "kept", tmp_path / "x.duckdb")
+        with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:
+            connection.execute("UPDATE meta SET value = ? WHERE starts_with(key, ?)", [value, prefix])
+        before = (tmp_path / "x.duckdb").read_bytes()
+        for words in verbs.get(prefix, (("report", *store, "--out", "o"),)):
+            done = inside(*words, cwd=tmp_path)
+            assert done.returncode in (0, 2, 3), (value, done.stderr)
+            if not value.startswith("{") or value in ("{", '{"files": [['):
+                assert done.returncode == 3, (value, done.stderr)
+                assert "is damaged: its note" in done.stderr
+                assert (tmp_path / "x.duckdb").read_bytes() == before

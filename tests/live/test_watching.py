@@ -16,6 +16,7 @@ from graphdet.live.alerts import Moment, Told, broken_promise
 from graphdet.live.looking import LiveSettings
 from graphdet.live.watching import Live, json_part
 from graphdet.logs.parts import LATE, LogPart
+from graphdet.logs.rejects import HEADER
 from graphdet.store import open_store
 from graphdet.tables import RingTables
 from graphdet.units import DAY_MS, HOUR_MS
@@ -124,7 +125,7 @@ def test_rows_that_come_twice_count_once_and_late_ones_are_put_aside_with_their_
     found = live.add([part([*again, ("u1", "x", rows[0][2]), ("", "i1", rows[-1][2])], 5000)])
     assert (found.n_duplicates, found.n_late, found.n_rejects, found.n_clean) == (len(again), 1, 2, 0)
     text = (tmp_path / "rejects.csv").read_text(encoding="utf-8").splitlines()
-    assert text[0] == "file,line,reason,row"
+    assert text[0] == HEADER.rstrip("\n")
     assert text[-2].startswith(f"log.csv,{5000 + len(again)},{LATE},")
     assert text[-1].startswith(f"log.csv,{5001 + len(again)},missing user_id (user),")
     assert live.state.n_events == len(rows)
@@ -179,7 +180,7 @@ def test_what_was_not_committed_is_as_if_never_read(tmp_path: Path, monkeypatch:
     live.store.close()
     live = opened(tmp_path)
     assert (live.position("s"), live.state.n_rows) == (500, 500)
-    assert (tmp_path / "rejects.csv").read_text(encoding="utf-8") == "file,line,reason,row\n"
+    assert (tmp_path / "rejects.csv").read_text(encoding="utf-8") == HEADER
     live.add([part(rows[500:])], {"s": 1000})
     live.look()
     assert by_members(live.findings()) == by_members(batch(tmp_path / "batch", rows))

@@ -46,7 +46,7 @@ class Desk:
         return read_log(self.bench, list(paths), settings, **options)
 
     def rejects(self) -> list[dict[str, str]]:
-        with self.rejects_path.open(newline="", encoding="utf-8") as stream:
+        with self.rejects_path.open(newline="", encoding="utf-8-sig") as stream:
             return list(csv.DictReader(stream))
 
 

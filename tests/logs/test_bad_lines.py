@@ -5,6 +5,7 @@ import json
 import pytest
 
 from graphdet.errors import TooManyRejects
+from graphdet.logs.rejects import HEADER
 from tests.logs.log_desk import BASIC, NOW_MS, Desk
 
 HALF = BASIC + "[reject]\nmax_share = 0.9\n"
@@ -154,7 +155,7 @@ def test_rejects_csv_is_written_before_the_run_stops(desk: Desk) -> None:
 
 def test_rejects_csv_is_there_without_rejects_and_in_order_of_the_input(desk: Desk) -> None:
     desk.read(desk.write("log.csv", f"user,item,at\na,i,{T}\n"))
-    assert desk.rejects_path.read_text() == "file,line,reason,row\n"
+    assert desk.rejects_path.read_text() == HEADER
     many = "".join(f"u{k},i,{T}\n,i,{T}\nx,i\n" for k in range(3000))
     desk.read(
         desk.write("a.csv", "user,item,at\n" + many),

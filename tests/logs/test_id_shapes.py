@@ -176,3 +176,29 @@ def test_sessions_of_two_users_with_slashes_stay_two(desk: Desk) -> None:
     csv = "user,item,at,s\n" + "".join(f"{u},i{k},{NOW_MS - k},{s}\n" for k, (u, s) in enumerate(pairs))
     log = desk.read(desk.write("a.csv", csv), config=SESSIONS)
     assert len({s for (s,) in rows(log.tables.interactions, "session_id")}) == 5
+
+
+def test_a_field_of_a_struct_is_named_with_dots_in_parquet_as_in_json(desk: Desk) -> None:
+    who = [{"id": 7, "geo": {"ip": "203.0.113.7"}}, {"id": 8, "geo": {"ip": None}}, None]
+    path = parquet(desk, "a.parquet", who, **{"item.id": ["a", "b", "c"], "id": [1, 2, 3]})
+    config = (
+        ALL.replace('"user"', '"user.id"').replace('"item"', '"item.id"') + '[entities]\nip = "user.geo.ip"\n'
+    )
+    log = desk.read(path, config=config)
+    assert rows(log.tables.interactions, "user_id", "item_id") == [("7", "a"), ("8", "b")]
+    assert log.rejects_by_reason == {"missing user_id (user.id)": 1}
+    assert rows(log.tables.entities, "user_id", "entity_id") == [("7", "203.0.113.7")]
+    assert json.loads(desk.rejects()[0]["row"])["item.id"] == "c"
+
+
+@pytest.mark.parametrize("name", ["user.name", "user.id.x", "item.id", "user.", ".id", "user.Id"])
+def test_a_name_with_dots_that_leads_nowhere_is_told(desk: Desk, name: str) -> None:
+    path = parquet(desk, "a.parquet", [{"id": 7}])
+    with pytest.raises(InputError, match="there is no column") as told:
+        desk.read(path, config=ALL.replace('"user"', f'"{name}"'))
+    assert repr(name) in str(told.value)
+
+
+def test_a_struct_has_a_field_of_the_name_of_a_column(desk: Desk) -> None:
+    path = parquet(desk, "a.parquet", ["u1"], place=[{"user": "x", "at": 1}])
+    assert users(desk, path) == ["u1"]

@@ -35,13 +35,37 @@ TEN_UTC = 1_709_287_200_000  # 2024-03-01T10:00:00Z
         ("iso", "20240301T100000-0500", 5),
         ("iso", "2024-03-01 10:00:00", -1),
         ("iso", "20240301T100000", -1),
+        ("iso", "2024-03-01T10:00:00Z[Europe/Berlin]", 0),
+        ("iso", "2024-03-01T10:00:00.000+02:00[Europe/Berlin]", -2),
+        ("iso", "2024-03-01T10:00:00-05:00[America/Argentina/Buenos_Aires]", 5),
+        ("iso", "2024-03-01T10:00:00[America/New_York]", 5),
+        ("iso", "2024-03-01T10:00:00Z[UTC]", 0),
+        ("iso", "2024-03-01T10:00:00Z[Etc/GMT+5][u-ca=iso8601]", 0),
+        ("iso", "2024-03-01T10:00:00[u-ca=iso8601]", -1),
+        ("iso", "20240301T100000Z[Europe/Berlin]", 0),
+        ("iso", "2024-03-01T10:00:00[Asia/Kolkata]", -5.5),
+        ("iso", "2024-03-01T10:00+05:30[Asia/Kolkata]", -5.5),
+        ("iso", "2024-03-01 10:00:00 Etc/GMT+5", 5),
+        ("iso", "2024-03-01 10:00:00 America/Port-au-Prince", 5),
+        ("iso", "2024-03-01T10:00:00-03:00[!America/Argentina/Buenos_Aires]", 3),
     ],
 )
-def test_a_zone_in_the_text_wins_over_the_configs(desk: Desk, unit: str, text: str, hours: int) -> None:
+def test_a_zone_in_the_text_wins_over_the_configs(desk: Desk, unit: str, text: str, hours: float) -> None:
     config = IN_BERLIN + f'unit = "{unit}"\n'
     log = desk.read(desk.write("a.csv", f"user,item,at\na,i,{text}\n"), config=config, now_ms=2 * TEN_UTC)
     assert rows(log.tables.events, "at_ms") == [(TEN_UTC + hours * 3_600_000,)]
     assert log.warnings == []
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-03-01T10:00:00[Europe/Berlin", "2024-03-01T10:00:00Z[Nowhere]x", "[UTC]", "]"]
+)
+def test_brackets_that_hold_no_zone_are_no_time(desk: Desk, text: str) -> None:
+    lines = f"user,item,at\na,i,{text}\nb,i,2024-03-01T10:00:00\n"
+    log = desk.read(
+        desk.write("a.csv", lines), config=IN_BERLIN + "[reject]\nmax_share = 1\n", now_ms=2 * TEN_UTC
+    )
+    assert log.rejects_by_reason == {"timestamp cannot be read as an ISO date": 1}
 
 
 @pytest.mark.parametrize("unit", ["iso", "basic", "%d.%m.%Y %H:%M:%S", "parquet"])

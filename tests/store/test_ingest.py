@@ -16,6 +16,7 @@ from graphdet.casework.decisions import put_on_list
 from graphdet.config import Columns, Config, Read, Time
 from graphdet.errors import ConfigError, InputError, TooManyRejects, UsageError
 from graphdet.logs import read_log
+from graphdet.logs.rejects import HEADER
 from graphdet.ports import Source, Store
 from graphdet.progress import Silent
 from graphdet.store import open_store
@@ -136,7 +137,7 @@ def test_a_repeat_without_rejects_does_not_read_again(store: Store, tmp_path: Pa
     assert stages.names == []
     assert again.already
     assert again.n_events == first.n_events
-    assert (tmp_path / "rejects.csv").read_text() == "file,line,reason,row\n"
+    assert (tmp_path / "rejects.csv").read_text() == HEADER
 
 
 def test_a_growing_pattern_adds_only_the_new_file(store: Store, tmp_path: Path) -> None:

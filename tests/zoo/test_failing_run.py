@@ -1,13 +1,17 @@
 """What goes wrong around a whole run: bad labels, a full disk, a mistyped store, a wrong password."""
 
 import os
+import resource
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command_line import assert_one_clear_message, graphdet, inside, small_log
+from tests.helpers.paths import ROOT
 
 REPEATS = (".csv", ".html", ".json", ".graphml")  # run.json holds seconds, and is left out
 
@@ -118,6 +122,114 @@ def test_a_store_that_fills_its_disk(log: Path, tmp_path: Path, small_disk: Path
     assert again.returncode == 0, again.stderr
     assert inside("run", log, "--config", "simulated", "--out", tmp_path / "clean").returncode == 0
     assert contents(small_disk / "out") == contents(tmp_path / "clean")
+
+
+@contextmanager
+def largest_file(n_bytes: int) -> Iterator[None]:
+    """Let this process write no file beyond that size, as `ulimit -f` does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("words", "n_bytes", "code"),
+    [
+        ("ingest log.csv --config simulated --store duckdb:out/x.duckdb", 14_000, 4),
+        ("ingest log.csv --config simulated --store duckdb:given/graph.duckdb --rejects out/r.csv", 3_000, 1),
+        ("report --store duckdb:given/graph.duckdb --out out", 20_000, 1),
+        ("eda log.csv --config simulated --out out", 3_000, 1),
+        ("init log.csv --out out/c.toml --yes", 100, 1),
+    ],
+)
+def test_a_limit_on_the_size_of_files_is_told_and_the_repeat_is_whole(
+    log: Path, tmp_path: Path, words: str, n_bytes: int, code: int
+) -> None:
+    good = [f"u{k % 9},i{k % 7},s{k % 9},{1_506_826_800_000 + k},view\n" for k in range(900)]
+    log.write_text("".join([log.read_text(), *good, *[",i1,s1,1506826800000,view\n"] * 40]))
+    (tmp_path / "out").mkdir()
+    if "given" in words:
+        run = ("run", "log.csv", "--config", "simulated", "--train", "never", "--out", "given")
+        assert inside(*run, cwd=tmp_path).returncode == 0
+    with largest_file(n_bytes):
+        done = inside(*words.split(), cwd=tmp_path)
+    assert_one_clear_message(done, code, "ulimit -f")
+    assert not list((tmp_path / "out").rglob(".*.tmp*"))
+    done = inside(*words.split(), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_limit_on_standard_output_is_told(tmp_path: Path) -> None:
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8, 8));"
+    code = f"{limited} from graphdet.cli.main import main; main()"
+    with (tmp_path / "help").open("w") as out:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "--help"], stdout=out, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "larger than this process may write" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_links_in_the_output_folder_are_replaced_and_never_followed(log: Path, tmp_path: Path) -> None:
+    words = ("run", log, "--config", "simulated", "--train", "never", "--raw-csv", "--out")
+    store = f"duckdb:{tmp_path}/x.duckdb"
+    assert inside(*words, tmp_path / "clean", "--store", store).returncode == 0
+    victim, out = tmp_path / "victim", tmp_path / "out"
+    victim.write_text("mine")
+    names = [
+        path.relative_to(tmp_path / "clean") for path in (tmp_path / "clean").rglob("*") if path.is_file()
+    ]
+    assert {Path("report.html"), Path("rejects.csv"), Path("raw/suspects.csv")} <= set(names)
+    for name in names:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).symlink_to(victim)
+    assert inside(*words, out, "--store", store).returncode == 0
+    assert victim.read_text() == "mine"
+    assert not any((out / name).is_symlink() for name in names)
+    assert contents(out) == contents(tmp_path / "clean")
+
+
+def test_what_dead_processes_left_is_taken_away_and_what_living_ones_write_stays(
+    log: Path, tmp_path: Path
+) -> None:
+    dead, out = subprocess.Popen([sys.executable, "-c", ""]), tmp_path / "out"
+    dead.wait()
+    (out / "raw").mkdir(parents=True)
+    gone = [out / f".report.html.{dead.pid}.tmp", out / "raw" / f".rings.csv.{dead.pid}.tmp"]
+    stay = [out / f".report.html.{os.getppid()}.tmp", out / ".mine.tmp", out / f"report.{dead.pid}.tmp"]
+    for path in (*gone, *stay):
+        path.write_text("half")
+    done = inside("run", log, "--config", "simulated", "--train", "never", "--raw-csv", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert [path.exists() for path in (*gone, *stay)] == [False] * len(gone) + [True] * len(stay)
+
+
+WITHOUT_RIGHTS = """
+import ctypes
+ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())  # as root what others may not
+from graphdet.cli.main import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes the rights of root away as Linux does")
+@pytest.mark.parametrize(("mode", "code"), [(0o333, 0), (0o555, 1)])
+def test_a_folder_that_may_not_be_read_is_written_to_and_one_that_may_not_be_written_is_told(
+    log: Path, tmp_path: Path, mode: int, code: int
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir(mode)
+    words = ("ingest", log, "--config", "simulated", "--store", f"duckdb:{tmp_path}/x.duckdb", "--rejects")
+    command = [sys.executable, "-c", WITHOUT_RIGHTS, *map(str, words), str(out / "r.csv")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    out.chmod(0o755)
+    assert (done.returncode, (out / "r.csv").exists()) == (code, not code), done.stderr
+    assert ("permission denied; choose a folder you may write to" in done.stderr) == (code == 1)
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.neo4j

@@ -271,7 +271,8 @@ def translate_duckdb_error(error: duckdb.Error, path: Path, doing: str) -> Graph
         return None
     if any(words in lower for words in ("no space left", "file too large", "disk quota")):
         return StoreError(
-            f"{doing} {path}: the disk is full; free some space and repeat (what was there is unharmed)"
+            f"{doing} {path}: the disk is full, or the file as large as this process may write (ulimit -f); free some "
+            "space and repeat (what was there is unharmed)"
         )
     if "permission denied" in lower or "read-only file system" in lower:
         return StoreError(f"{doing} {path}: no permission to write there; check its owner and permissions")

@@ -115,6 +115,11 @@ LATER_TABLES = {
     "alerts": {"seq": "BIGINT NOT NULL", **dict.fromkeys(schema.ALERT_COLUMNS[1:], "VARCHAR")},
     "answers": {"seq": "BIGINT NOT NULL", "key": "VARCHAR NOT NULL", "answer": "VARCHAR NOT NULL"},
 }
+OPEN_ROW_TYPES = {
+    "event_row": "BIGINT",
+    "action": "VARCHAR",
+    "at_ms": "BIGINT",
+}  # and ids, whole numbers or texts
 OPEN_ROWS = "open_rows"  # cleaned rows of a log that grows; made with the first ones, with their columns
 _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999, which a date can say
 
@@ -247,6 +252,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, path: Path, may_create: bool)
             "nothing was written; ingest the log into a new file"
         )
     kept = TABLES | {name: columns for name, columns in LATER_TABLES.items() if name in names}
+    if OPEN_ROWS in names:
+        kept[OPEN_ROWS] = OPEN_ROW_TYPES
     _check_columns(connection, path, kept)
     _check_values(connection, path)
 
