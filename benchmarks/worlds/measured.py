@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.worlds.scoring import Members, Said
 from benchmarks.worlds.truth import World
 
-NO_PARTS = ("user_id", "score", "p_value", "q_value", "flagged", "ring_id", "reason", "kind")
+NO_PARTS = ("user_id", "score", "p_value", "q_value", "flagged", "ring_id", "reason", "kind", "role")
 MEMBERSHIPS = {"burst": "burst membership"}  # by the kind of group; of all other kinds together it is RINGS
 RINGS = "ring membership"
 
