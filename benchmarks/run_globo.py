@@ -1,10 +1,11 @@
 """The figures of the main job on a large click log: one JSON line each, appended to benchmarks/results.jsonl.
 
-    python -m benchmarks.run_globo LOG --config globo [--seeds 13 14]
+    python -m benchmarks.run_globo LOG --config globo [--seeds 13 14] [--parts ingest shipped …]
 
 Per seed: ten campaigns are planted into the log, `graphdet run` reads the planted log as a stranger's, and its flagged
-rings and users are held against the truth. Also: `graphdet run` on the untouched log, ingest against DuckDB's own
-COPY of the same file, and candidates-to-rings against the bare SQL of the pair join.
+rings and users are held against the truth. Also: `graphdet run` on the untouched log, with the judge that ships
+(`--train never`) and with training, ingest against DuckDB's own COPY of the same file, and candidates-to-rings against
+the bare SQL of the pair join.
 """
 
 import argparse
@@ -151,6 +152,37 @@ def pair_join_ratio(store: Path) -> None:
     )
 
 
+PARTS = ("help", "ingest", "shipped", "untouched", "pairs", "planted")
+
+
+def run_untouched(name: str, log: str, config: str, out: Path, *more: str) -> None:
+    """graphdet run on the log as it is: nothing should be flagged."""
+    seconds, peak = command("run", log, "--config", config, "--out", str(out), *more)
+    rings = [row for row in rows(out / "rings.csv") if row["flagged"] == "true"]
+    users = [row for row in rows(out / "suspects.csv") if row["flagged"] == "true"]
+    record(
+        name,
+        seconds=round(seconds, 1),
+        peak_mib=round(peak),
+        rings_flagged=len(rings),
+        users_flagged=len(users),
+        stages=stages(out),
+    )
+
+
+def run_planted(seed: int, store: str, planted: Path) -> None:
+    """Ten campaigns planted into the log of a store, and found again or not."""
+    plan = ("--plan", "benchmark", "--seed", str(seed))
+    command("simulate", "--store", store, "--out", f"{planted}/log.parquet", *plan)
+    seconds, _ = command("run", f"{planted}/log.parquet", "--config", "simulated", "--out", f"{planted}/run")
+    record(
+        "run_planted",
+        seed=seed,
+        seconds=round(seconds, 1),
+        **judge(planted / "run", planted / "truth.csv"),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -158,48 +190,27 @@ def main() -> None:
     parser.add_argument("log")
     parser.add_argument("--config", default="globo")
     parser.add_argument("--seeds", type=int, nargs="*", default=[13, 14])
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS, metavar="PART")
     arguments = parser.parse_args()
+    log, config, parts = arguments.log, arguments.config, arguments.parts
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        help_s = min(command("--help")[0] for _ in range(5))
-        record("help_seconds", seconds=round(help_s, 3))
-        ingest_ratio(arguments.log, arguments.config, folder)
-        out = folder / "untouched"
-        seconds, peak = command("run", arguments.log, "--config", arguments.config, "--out", str(out))
-        rings = [row for row in rows(out / "rings.csv") if row["flagged"] == "true"]
-        users = [row for row in rows(out / "suspects.csv") if row["flagged"] == "true"]
-        record(
-            "run_untouched",
-            seconds=round(seconds, 1),
-            peak_mib=round(peak),
-            rings_flagged=len(rings),
-            users_flagged=len(users),
-            stages=stages(out),
-        )
-        pair_join_ratio(out / "graph.duckdb")
-        for seed in arguments.seeds:
-            planted = folder / f"planted{seed}"
-            store = f"duckdb:///{out}/graph.duckdb"
-            command(
-                "simulate",
-                "--store",
-                store,
-                "--out",
-                f"{planted}/log.parquet",
-                "--plan",
-                "benchmark",
-                "--seed",
-                str(seed),
-            )
-            seconds, _ = command(
-                "run", f"{planted}/log.parquet", "--config", "simulated", "--out", f"{planted}/run"
-            )
-            record(
-                "run_planted",
-                seed=seed,
-                seconds=round(seconds, 1),
-                **judge(planted / "run", planted / "truth.csv"),
-            )
+        if "help" in parts:
+            help_s = min(command("--help")[0] for _ in range(5))
+            record("help_seconds", seconds=round(help_s, 3))
+        if "ingest" in parts:
+            ingest_ratio(log, config, folder)
+        if "shipped" in parts:
+            run_untouched("run_untouched_shipped", log, config, folder / "shipped", "--train", "never")
+        if "untouched" in parts:
+            run_untouched("run_untouched", log, config, folder / "untouched")
+        store = folder / "store.duckdb"
+        if "pairs" in parts or "planted" in parts:
+            command("ingest", log, "--config", config, "--store", f"duckdb:///{store}")
+        if "pairs" in parts:
+            pair_join_ratio(store)
+        for seed in arguments.seeds if "planted" in parts else ():
+            run_planted(seed, f"duckdb:///{store}", folder / f"planted{seed}")
 
 
 if __name__ == "__main__":
