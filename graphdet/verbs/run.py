@@ -237,9 +237,9 @@ def untrained_because(store: CaseworkStore, how: str, request: TrainRequest, *, 
     return "the log has no times, and what is planted into such a log teaches little; use --train always to do it"
 
 
-def _device(name: str) -> str:
-    """Where networks run; on the CPU where torch is not installed, as nothing runs there then."""
-    if find_spec("torch") is None:
+def _device(learned: dict[str, Any], name: str) -> str:
+    """Where networks run; on the CPU where there is none, and then torch, which takes seconds, is not imported."""
+    if TRAINING_SKIPPED in learned or NOT_ENOUGH in learned or find_spec("torch") is None:
         return "cpu"
     from graphdet.gnn.network import pick_device
 
@@ -320,7 +320,7 @@ def _about(
         "rejects_by_reason": read.rejects_by_reason,
         "period": period,
         "counts": store.counts(),
-        "device": _device(request.device),
+        "device": _device(learned, request.device),
         "model": {key: value for key, value in learned.items() if key != NOT_ENOUGH} or "given",
         NOT_ENOUGH: learned.get(NOT_ENOUGH),
         "score_meaning": NO_MEANING if NOT_ENOUGH in learned else None,
