@@ -119,13 +119,15 @@ def on_store(url: str | None) -> Iterator[tuple[str, dict[str, str]]]:
     out = Path("run" if url is None else "run-server")
     log = ("world/log.csv", "--config", "simulated", "--seed", "1")
     named = () if url is None else ("--store", url)
-    # Learning does not know which store it is, so one of the two is enough.
-    command("run", *log, "--out", out, *named, *(() if url is None else ("--train", "never")))
+    command("run", *log, "--out", out, *named)
     yield f"run {out}", digests(out)
     store = ("--store", url or f"duckdb:{out}/graph.duckdb")
     trained = ("--model", out / "model")
     yield f"rings {out}", said("rings", *store, *trained, "--json", "--seed", "1")
-    yield f"rings shipped {out}", said("rings", *store, "--json", "--seed", "1")
+    if (
+        url is None
+    ):  # the shipped judge shuffles so small a log, which takes seconds and knows nothing of stores
+        yield f"rings shipped {out}", said("rings", *store, "--json", "--seed", "1")
     yield f"score {out}", said("score", *store, *trained, "--json", "--seed", "1")
     command("items", *store, "--out", out / "items")
     yield f"items {out}", digests(out / "items")
