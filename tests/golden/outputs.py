@@ -124,9 +124,7 @@ def on_store(url: str | None) -> Iterator[tuple[str, dict[str, str]]]:
     store = ("--store", url or f"duckdb:{out}/graph.duckdb")
     trained = ("--model", out / "model")
     yield f"rings {out}", said("rings", *store, *trained, "--json", "--seed", "1")
-    if (
-        url is None
-    ):  # the shipped judge shuffles so small a log, which takes seconds and knows nothing of stores
+    if url is None:  # the shipped judge shuffles so small a log, which takes seconds
         yield f"rings shipped {out}", said("rings", *store, "--json", "--seed", "1")
     yield f"score {out}", said("score", *store, *trained, "--json", "--seed", "1")
     command("items", *store, "--out", out / "items")
