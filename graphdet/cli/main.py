@@ -15,6 +15,7 @@ from graphdet.cli import (
     audit,
     casework,
     explore,
+    federate,
     lab,
     live,
     look,
@@ -140,6 +141,7 @@ for _group, _commands in _GROUPS.items():
         app.command(_name, rich_help_panel=_group)(_command)
 app.add_typer(audit.app, rich_help_panel="Decide")
 app.add_typer(models.app, rich_help_panel="Learn")
+app.add_typer(federate.app, rich_help_panel="Learn")
 app.add_typer(service.app, rich_help_panel="Serve")
 app.add_typer(neo4j.app, rich_help_panel="Serve")
 

@@ -87,7 +87,7 @@ def score_graph(
     parts, ring_row = parts_of(models, judged, candidates, windows, users, data, columns, settings.device)
     burst, burst_at = burst_members(known.findings, graph)
     parts = with_evidence_of_log(replace(parts, burst=burst), store, graph, known.findings)
-    if settings.explained and models.gnn is not None and data is not None:
+    if settings.explained and models.gnn is not None and not models.gnn.hears_partners and data is not None:
         progress.done()
         progress.start("explain rings")
         known = replace(known, findings=_told_by_network(known.findings, models, data, graph))

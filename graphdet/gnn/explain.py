@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from graphdet.arrays import Float, Int
+from graphdet.errors import GraphdetError
 from graphdet.gnn.network import TrainedGnn
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.sampling import Block
@@ -70,8 +71,12 @@ class GnnExplainer:
         """Prepare.
 
         Raises:
-            GraphdetError: as TrainedGnn.predict.
+            GraphdetError: as TrainedGnn.predict, or the network was learned together with others.
         """
+        if model.hears_partners:
+            raise GraphdetError(
+                "a network that was learned together with other owners gives no reasons; train one on this log alone"
+            )
         self.model, self.data = model, data
         self.inputs, self.ties = model.prepare(data)
         # Double precision, so that sums over thousands of ties keep their third digit on every machine.

@@ -175,6 +175,50 @@ def closest_ties(
     return Ties(src[order], dst[order], attributes[order], n_partners)
 
 
+HEARD_LENGTH = (
+    5.0  # of a user's inputs, beyond which what they say is shortened: about that of 22 normal scores
+)
+
+
+def heard_from_partners(
+    user: Float32,
+    tie: Ends,
+    most_listeners: int | None = None,
+    noise: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> Float32:
+    """Each user's own inputs beside what its partners say: their mean inputs, and how many they are, as a logarithm.
+
+    A partner says 1 and its inputs ÷ HEARD_LENGTH, shortened to length 1; users hear the sums. With `most_listeners` m
+    a partner is heard by m users at most, drawn by `rng`, so that one user changes the sums by at most
+    √(2 m), and with `noise` they get Gaussian noise of as many times that: what follows from them is differentially
+    private (Sajadmanesh et al., "GAP", 2023). In the other ties it is not hidden who is whose partner.
+
+    Shapes: user float32[n, u]; tie int64[2, n_ties], the one who is heard above the listener; returns
+    float32[n, 2 u + 1].
+    """
+    rng = rng or np.random.default_rng(0)
+    said = user / HEARD_LENGTH
+    said = said / np.maximum(np.linalg.norm(said, axis=1, keepdims=True), 1.0)
+    said = np.hstack([np.ones((len(user), 1), np.float32), said])
+    speaker, listener = tie
+    if most_listeners is not None:
+        order = np.lexsort((rng.random(len(speaker)), speaker))
+        n_of = np.bincount(speaker, minlength=len(user))
+        place = np.arange(len(order)) - (np.cumsum(n_of) - n_of)[speaker[order]]
+        kept = order[place < most_listeners]
+        speaker, listener = speaker[kept], listener[kept]
+    links = sp.csr_matrix((np.ones(len(speaker), np.float32), (listener, speaker)), shape=(len(user),) * 2)
+    heard = links @ said
+    if noise:
+        heard = heard + noise * np.sqrt(2.0 * (most_listeners or MAX_PARTNERS)) * rng.standard_normal(
+            heard.shape
+        )
+    n_heard = heard[:, :1]
+    inputs = np.hstack([user, heard[:, 1:] / np.maximum(n_heard, 1.0), np.log1p(np.maximum(n_heard, 0.0))])
+    return inputs.astype(np.float32, copy=False)
+
+
 def _merged(windows: Sequence[PairArrays], n: int) -> tuple[NDArray[Any], ...]:
     """Union of the windows' pairs: a, b, seen[n_pairs, n_windows], most items, most weight, smallest gap."""
     key = np.concatenate([w.a.astype(np.int64) * n + w.b for w in windows])

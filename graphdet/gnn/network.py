@@ -16,13 +16,14 @@ from graphdet.clustering.centres import NormalScores
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.evaluation.fold_models import NO_FOLD, own_fold_or_mean
 from graphdet.files import write_tensors, write_text
-from graphdet.gnn.inputs import partner_count_input, propagate
+from graphdet.gnn.inputs import heard_from_partners, partner_count_input, propagate
 from graphdet.gnn.layers import RingNet
 from graphdet.gnn.pyg import HeteroData
 from graphdet.gnn.sampling import TieIndex
 from graphdet.gnn.settings import GNN_FILES, GnnSettings
 
 GNN_FORMAT = 1
+PARTNERS_FORMAT = 2  # of a network that hears sums over partners, which nothing but this module can use
 _WEIGHTS, _DOCUMENT = GNN_FILES
 _CHUNK = 16_384  # listeners per step of inference: bounds memory and stays in cache
 
@@ -34,7 +35,8 @@ class TrainedGnn:
     Shapes: user_scores, item_scores, session_scores map the raw node features; tie_mean, tie_std
     float32[n_attributes]; out_of_fold float64[n_users of the training graph], each user's logit from the
     network that was trained without them (empty after load); history one row per evaluation: fold, step,
-    loss, and average_precision where early stopping watched anybody.
+    loss, and average_precision where early stopping watched anybody. hears_partners: the inputs are a user's own beside
+    sums over its partners (inputs.heard_from_partners), and not means along sessions and items.
     """
 
     settings: GnnSettings
@@ -46,6 +48,7 @@ class TrainedGnn:
     tie_std: NDArray[np.float32]
     out_of_fold: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     history: tuple[Mapping[str, float], ...] = ()
+    hears_partners: bool = False
 
     def predict(
         self, data: HeteroData, device: str | None = None, fold: NDArray[np.integer] | None = None
@@ -80,9 +83,13 @@ class TrainedGnn:
         Raises:
             GraphdetError: as predict.
         """
+        users = self.user_scores.transform(data["user"].x.cpu().numpy())
+        if self.hears_partners:
+            tie = ties_of(data)[0].numpy()
+            return heard_from_partners(users, tie), TieIndex(*_no_ties(), len(users))
         inputs = propagate(
             *walked(data),
-            self.user_scores.transform(data["user"].x.cpu().numpy()),
+            users,
             self.item_scores.transform(data["item"].x.cpu().numpy()),
             self.session_scores.transform(data["session"].x.cpu().numpy()),
         )
@@ -108,7 +115,7 @@ class TrainedGnn:
             for name, value in net.state_dict().items()
         }
         document = {
-            "format": GNN_FORMAT,
+            "format": PARTNERS_FORMAT if self.hears_partners else GNN_FORMAT,
             "settings": asdict(self.settings),
             "n_members": len(self.members),
             "n_inputs": self.members[0].encoder[1].in_features,
@@ -143,7 +150,7 @@ def load_gnn(directory: Path) -> TrainedGnn:
         ) from error
     except (OSError, ValueError, SafetensorError) as error:
         raise GraphdetError(f"the model in {directory} cannot be read ({error}): train again") from error
-    if not isinstance(document, dict) or document.get("format") != GNN_FORMAT:
+    if not isinstance(document, dict) or document.get("format") not in (GNN_FORMAT, PARTNERS_FORMAT):
         raise GraphdetError(f"the model in {directory} has another format than {GNN_FORMAT}: train again")
     try:
         return _assemble(document, tensors)
@@ -172,6 +179,7 @@ def _assemble(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Tra
         np.asarray(document["tie_mean"], np.float32),
         np.asarray(document["tie_std"], np.float32),
         history=tuple(document["history"]),
+        hears_partners=document["format"] == PARTNERS_FORMAT,
     )
 
 
@@ -217,9 +225,13 @@ def infer(
 def ties_of(data: HeteroData) -> tuple[torch.Tensor, torch.Tensor]:
     """Edge index and attributes of (user, co_acted, user); both empty when the graph has none."""
     if ("user", "co_acted", "user") not in data.edge_types:
-        return torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0, 0)
+        return _no_ties()
     store = data["user", "co_acted", "user"]
     return store.edge_index.cpu(), store.edge_attr.cpu()
+
+
+def _no_ties() -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0, 0)
 
 
 def walked(data: HeteroData) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
