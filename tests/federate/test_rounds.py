@@ -1,5 +1,6 @@
 """Gradients together, with one party that lies; the wire; privacy; matching."""
 
+import subprocess
 import threading
 from pathlib import Path
 
@@ -218,6 +219,57 @@ def test_nothing_leaves_the_machine_in_the_clear(tmp_path: Path) -> None:
     check_address("127.0.0.1", None)
     with pytest.raises(UsageError, match=r"authority\.pem"):
         read_tls(tmp_path)
+
+
+def certified(folder: Path, authority: Path, name: str) -> Path:
+    """A folder for --tls, made by the commands of docs/how-to/federate.md."""
+    folder.mkdir()
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    (folder / "host").write_text("subjectAltName=DNS:localhost")
+    for words in (
+        ("req", *curve, "-subj", f"/CN={name}", "-keyout", "key.pem", "-out", "request.csr"),
+        ("x509", "-req", "-in", "request.csr", "-CA", str(authority / "authority.pem"), "-CAkey",
+         str(authority / "authority.key"), "-CAcreateserial", "-out", "certificate.pem", "-extfile", "host"),
+    ):  # fmt: skip
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+    (folder / "authority.pem").write_bytes((authority / "authority.pem").read_bytes())
+    return folder
+
+
+def authority(folder: Path) -> Path:
+    folder.mkdir()
+    words = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
+             "/CN=authority", "-keyout", "authority.key", "-out", "authority.pem")  # fmt: skip
+    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def test_with_certificates_a_party_is_who_its_certificate_says(tmp_path: Path) -> None:
+    ours, others = authority(tmp_path / "ours"), authority(tmp_path / "others")
+    server_tls = certified(tmp_path / "server", ours, "server")
+    who: list[str | None] = []
+
+    def answer(name: str | None, message: Message) -> Message:
+        who.append(name)
+        return message
+
+    server, port = serve("localhost:0", server_tls, 1, {"ask": answer})
+    try:
+        for folder in (
+            certified(tmp_path / "north", ours, "north"),
+            certified(tmp_path / "thief", others, "north"),
+            None,
+        ):
+            line = Line(f"localhost:{port}", folder)
+            if folder is not None and folder.name == "north":
+                line.ask("ask", Message({}, {}), 10)
+            else:
+                with pytest.raises(GraphdetError, match="do both ends use --tls"):
+                    line.ask("ask", Message({}, {}), 3)
+            line.close()
+    finally:
+        server.stop(None)
+    assert who == ["north"]
 
 
 def test_equal_hashes_are_told_to_both_and_to_nobody_else() -> None:

@@ -1,7 +1,12 @@
 """Three owners, three processes and a server: what they learn, and what passes between them."""
 
 import json
+import multiprocessing
+import os
 import re
+import sys
+import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from graphdet.cli.main import main
 from graphdet.config import load_config
 from graphdet.simulation.campaigns import Campaign
 from graphdet.simulation.organic import organic
@@ -18,7 +24,7 @@ from graphdet.simulation.plant import plant
 from graphdet.store import open_store
 from graphdet.tables import GraphArrays
 from graphdet.verbs.ingest import ingest
-from tests.cli.command_line import begin, inside
+from tests.cli.command_line import inside
 from tests.federate.wire_tap import tapped
 
 pytestmark = pytest.mark.slow
@@ -59,6 +65,25 @@ def write_log(folder: Path, owner: str, log: GraphArrays, mine: NDArray[np.bool_
     return {*users.tolist(), *items.tolist()}
 
 
+def graphdet_as(words: list[str], folder: Path) -> None:
+    """Be a graphdet command, with its streams in the files `out` and `err` of a folder."""
+    for stream, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600), stream)
+    sys.argv = ["graphdet", *words]
+    main()
+
+
+def port_of(err: Path, server: BaseProcess) -> int:
+    """Where the server listens, as it says on its stderr."""
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until and server.is_alive():
+        found = re.search(r"Listening on 127\.0\.0\.1:(\d+)", err.read_text() if err.exists() else "")
+        if found:
+            return int(found[1])
+        time.sleep(0.05)
+    raise AssertionError("the server does not listen")
+
+
 def test_three_owners_learn_together_and_show_nothing(tmp_path: Path) -> None:
     key = tmp_path / "common.key"
     key.write_text("0123456789abcdef" * 4)
@@ -67,31 +92,33 @@ def test_three_owners_learn_together_and_show_nothing(tmp_path: Path) -> None:
     for owner, log in LOGS.items():
         (tmp_path / owner).mkdir()
         ids |= write_log(tmp_path / owner, owner, *log)
-    server = begin("federate", "server", "--parties", "3", "--rounds", "5", "--port", "0", "--json")
-    assert server.stderr is not None
-    found = None
-    while not found:
-        line = server.stderr.readline()
-        assert line, "the server ended"
-        found = re.search(r"Listening on 127\.0\.0\.1:(\d+)", line)
-    with tapped(int(found[1])) as tap:
+    # Processes of their own, forked from one that has loaded torch already: loading it five times would take longest.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["graphdet.verbs.federate", "graphdet.cli.main"])
+
+    def begin(who: str, *words: str | Path) -> BaseProcess:
+        (tmp_path / who).mkdir(exist_ok=True)
+        process = context.Process(target=graphdet_as, args=(list(map(str, words)), tmp_path / who))
+        process.start()
+        return process
+
+    server = begin("server", "federate", "server", "--parties", "3", "--rounds", "5", "--port", "0", "--json")
+    with tapped(port_of(tmp_path / "server" / "err", server)) as tap:
         parties = [
             begin(
-                "federate", "join", f"127.0.0.1:{tap.port}", "--name", owner, "--model", tmp_path / owner / "model",
-                "--store", f"duckdb:///{tmp_path}/{owner}/graph.duckdb", "--match-key", key, "--json",
-                *(("--epsilon", "4") if owner == "west" else ()),
+                owner, "federate", "join", f"127.0.0.1:{tap.port}", "--name", owner,
+                "--model", tmp_path / owner / "model", "--store", f"duckdb:///{tmp_path}/{owner}/graph.duckdb",
+                "--match-key", key, "--json", *(("--epsilon", "4") if owner == "west" else ()),
             )
             for owner in OWNERS
         ]  # fmt: skip
-        told = []
-        for party in parties:
-            out, err = party.communicate(timeout=SECONDS)
-            assert party.returncode == 0, err
-            told.append(json.loads(out))
-        out, err = server.communicate(timeout=SECONDS)
+        for process in (*parties, server):
+            process.join(SECONDS)
         heard = bytes(tap.heard)
-    assert server.returncode == 0, err
-    assert sorted(json.loads(out)["parties"]) == sorted(OWNERS)
+    for who, process in zip((*OWNERS, "server"), (*parties, server), strict=True):
+        assert process.exitcode == 0, (tmp_path / who / "err").read_text()
+    told = [json.loads((tmp_path / owner / "out").read_text()) for owner in OWNERS]
+    assert sorted(json.loads((tmp_path / "server" / "out").read_text())["parties"]) == sorted(OWNERS)
 
     # What passed were gradients and hashes: nothing of a log, and nothing that could be run.
     assert b"users/net.encoder" in heard  # the recording is of what was said
