@@ -34,9 +34,9 @@ from benchmarks.worlds.truth import World, listed_world
 from graphdet.clustering.centres import NormalScores
 from graphdet.features.behaviour import behaviour
 from graphdet.federate.examples import N_INPUTS, judge_examples, own_log
-from graphdet.federate.matching import LEAST_SHARED, matches, offers, overlaps
-from graphdet.federate.networks import JUDGE, USERS, Arrays, Examples, Voice
-from graphdet.federate.privacy import SUMS_NOISE, Budget, Steps, noise_for
+from graphdet.federate.matching import LEAST_EQUAL, matches, offers, overlaps
+from graphdet.federate.networks import JUDGE, USERS, Arrays, OwnExamples, Voice
+from graphdet.federate.privacy import SUMS_NOISE, Budget, NoisySteps, noise_for
 from graphdet.federate.rounds import Council
 from graphdet.federate.start import user_start
 from graphdet.gnn.heterodata import graph_in_pyg
@@ -59,7 +59,7 @@ from scripts.ship_ring_judge import HIDDEN_WEIGHT, read_log
 ROUNDS = 100
 EPSILONS = (1.0, 2.0, 4.0, 8.0)
 DELTA = 1e-5
-SEEDS = (0, 1)
+N_SEEDS = 2
 N_OWNERS = 3
 # How the rows of the shipped lessons begin: generated logs, and the same twice with something hidden; then real worlds,
 # whose natural groups weigh the same within a world, see scripts/ship_ring_judge.py.
@@ -89,16 +89,17 @@ def together(
 
 def arms(
     kind: str,
-    examples: Callable[[float], Sequence[Examples]],
+    examples: Callable[[float], Sequence[OwnExamples]],
     score: Score,
     start: Arrays | None,
     told: Callable[..., None],
+    n_seeds: int,
 ) -> None:
     """Alone, pooled, together, and together with privacy, each with every seed."""
     sample, clear = SAMPLES[kind], examples(0.0)
     columns = ("x", "positive", "weight")
-    pooled = Examples(*(np.concatenate([getattr(each, name) for each in clear]) for name in columns))
-    for seed in SEEDS:
+    pooled = OwnExamples(*(np.concatenate([getattr(each, name) for each in clear]) for name in columns))
+    for seed in range(n_seeds):
         for number, each in enumerate(clear):
             alone = together(kind, {"one": Voice(kind, each, sample, seed=seed)}, seed, start=start)
             told(arm="alone", owner=number, seed=seed, **score(alone))
@@ -111,7 +112,7 @@ def arms(
         told(arm="together", seed=seed, **score(together(kind, voices, seed, start=start)))
         for epsilon in EPSILONS:
             sums = kind == USERS
-            noise = noise_for(Budget(epsilon, DELTA), [Steps(ROUNDS, sample)], sums)
+            noise = noise_for(Budget(epsilon, DELTA), [NoisySteps(ROUNDS, sample)], sums)
             hidden = examples(noise * SUMS_NOISE if sums else 0.0)
             voices = {str(k): Voice(kind, each, sample, noise) for k, each in enumerate(hidden)}
             council = together(kind, voices, seed, start=start)
@@ -144,7 +145,7 @@ def dealt_lessons() -> tuple[Lessons, Lessons, NDArray[np.str_]]:
     return generated, real, np.array(WORLDS)[of_natural[nearest]]
 
 
-def parts_of(lessons: Lessons, n: int, scaling: RingJudge) -> list[Examples]:
+def parts_of(lessons: Lessons, n: int, scaling: RingJudge) -> list[OwnExamples]:
     """Lessons dealt to owners in n runs, so that a log is one owner's, mostly."""
     return [
         judge_examples(Lessons(rows.inputs, rows.campaign, rows.jaccard, rows.innocent, rows.fold), scaling)
@@ -170,18 +171,18 @@ def judge_score(real: Lessons, world: NDArray[np.str_], scaling: RingJudge) -> S
     return score
 
 
-def run_judge(told: Callable[..., None]) -> None:
+def run_judge(told: Callable[..., None], n_seeds: int) -> None:
     generated, real, world = dealt_lessons()
     scaling = shipped_judge()
     owners = parts_of(generated, N_OWNERS, scaling)
-    arms(JUDGE, lambda _: owners, judge_score(real, world, scaling), None, told)
+    arms(JUDGE, lambda _: owners, judge_score(real, world, scaling), None, told, n_seeds)
 
 
 @dataclass(frozen=True)
 class OwnWorld:
     """One owner's part of a world: planted, to learn from, and as it is, to be measured on."""
 
-    examples: Callable[[float], Examples]
+    examples: Callable[[float], OwnExamples]
     inputs: NDArray[np.float32]
     known: NDArray[np.bool_]
     guilty: NDArray[np.bool_]
@@ -225,7 +226,7 @@ def own_world(world: World, users: list[str]) -> OwnWorld:
     )
 
 
-def run_users(data: Path, name: str, told: Callable[..., None]) -> None:
+def run_users(data: Path, name: str, told: Callable[..., None], n_seeds: int) -> None:
     world = listed_world(data, name)
     owner = owners_of(world, 0)
     logs = [own_world(world, [user for user in owner if owner[user] == k]) for k in range(N_OWNERS)]
@@ -243,6 +244,7 @@ def run_users(data: Path, name: str, told: Callable[..., None]) -> None:
         score,
         user_start(),
         lambda **values: told(**facts, **values),
+        n_seeds,
     )
 
 
@@ -330,7 +332,7 @@ def run_rings(told: Callable[..., None]) -> None:
         told(
             seed=seed,
             accounts=len(members),
-            least_shared=LEAST_SHARED,
+            least_shared=LEAST_EQUAL,
             offered=[len(of) for of in groups.values()],
             flagged_alone=[alone["one"], alone["two"]],
             flagged_whole=alone["whole"],
@@ -346,6 +348,7 @@ def main() -> None:
     parser.add_argument("part", choices=("judge", "users", "poison", "rings"))
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--world", default="hop")
+    parser.add_argument("--seeds", type=int, default=N_SEEDS, help="of judge and users")
     parser.add_argument("--record", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -359,9 +362,11 @@ def main() -> None:
     if given.part == "users":
         if given.data is None:
             parser.error("users needs DATA")
-        run_users(given.data, given.world, told)
+        run_users(given.data, given.world, told, given.seeds)
+    elif given.part == "judge":
+        run_judge(told, given.seeds)
     else:
-        {"judge": run_judge, "poison": run_poison, "rings": run_rings}[given.part](told)
+        {"poison": run_poison, "rings": run_rings}[given.part](told)
 
 
 if __name__ == "__main__":

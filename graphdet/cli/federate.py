@@ -17,13 +17,30 @@ app = typer.Typer(
     help="Learn together with owners of other logs, without showing them a row.",
     no_args_is_help=True,
 )
-PORT = 8719
+FEDERATE_PORT = 8719
 Tls = Annotated[
     Path | None,
     typer.Option(
         "--tls",
         metavar="DIR",
         help="Folder with authority.pem, certificate.pem and key.pem; needed between machines.",
+    ),
+]
+Epsilon = Annotated[
+    float | None,
+    typer.Option(
+        "--epsilon",
+        metavar="E",
+        help="Differential privacy: what may be told of one example; less is more private.",
+    ),
+]
+Delta = Annotated[
+    float, typer.Option("--delta", metavar="D", help="With --epsilon: the probability that more is told.")
+]
+MatchKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--match-key", metavar="FILE", help="Also look for rings that span owners, by this common key."
     ),
 ]
 
@@ -48,10 +65,13 @@ def server(
         int, typer.Option("--parties", metavar="N", min=2, max=100, help="How many owners learn together.")
     ],
     rounds: Annotated[
-        int, typer.Option("--rounds", metavar="N", min=1, max=10_000, help="Steps that are taken together.")
+        int,
+        typer.Option("--rounds", metavar="N", min=1, max=10_000, help="NoisySteps that are taken together."),
     ] = 100,
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where it listens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="On which port.")] = PORT,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="On which port.")
+    ] = FEDERATE_PORT,
     tls: Tls = None,
     patience: Annotated[
         int,
@@ -80,7 +100,7 @@ def server(
 @guarded
 def join_command(
     address: Annotated[
-        str, typer.Argument(metavar="HOST:PORT", help="Where the server is.", show_default=False)
+        str, typer.Argument(metavar="HOST:FEDERATE_PORT", help="Where the server is.", show_default=False)
     ],
     model: options.ModelDir,
     name: Annotated[
@@ -88,23 +108,9 @@ def join_command(
         typer.Option("--name", metavar="NAME", help="What this party is called; with --tls as certified."),
     ],
     store: options.StoreUrl = None,
-    epsilon: Annotated[
-        float | None,
-        typer.Option(
-            "--epsilon",
-            metavar="E",
-            help="Differential privacy: what may be told of one example; less is more private.",
-        ),
-    ] = None,
-    delta: Annotated[
-        float, typer.Option("--delta", metavar="D", help="With --epsilon: the probability that more is told.")
-    ] = 1e-5,
-    match_key: Annotated[
-        Path | None,
-        typer.Option(
-            "--match-key", metavar="FILE", help="Also look for rings that span owners, by this common key."
-        ),
-    ] = None,
+    epsilon: Epsilon = None,
+    delta: Delta = 1e-5,
+    match_key: MatchKey = None,
     tls: Tls = None,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -118,7 +124,7 @@ def join_command(
 
     host, _, number = address.rpartition(":")
     if not host or not number.isdigit() or not 0 < int(number) < 65536:
-        raise UsageError(f"{address!r} is no HOST:PORT; for example 127.0.0.1:{PORT}")
+        raise UsageError(f"{address!r} is no HOST:FEDERATE_PORT; for example 127.0.0.1:{FEDERATE_PORT}")
     with _extra():
         from graphdet.federate.privacy import Budget
         from graphdet.verbs.federate import MATCHES_FILE, JoinRequest, join

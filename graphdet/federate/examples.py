@@ -9,7 +9,7 @@ from graphdet.arrays import Float
 from graphdet.clustering.centres import NormalScores
 from graphdet.errors import NotEnoughData
 from graphdet.features.behaviour import FEATURE_NAMES, behaviour
-from graphdet.federate.networks import JUDGE, USER_SETTINGS, USERS, Examples
+from graphdet.federate.networks import JUDGE, USER_SETTINGS, USERS, OwnExamples
 from graphdet.gnn.heterodata import graph_in_pyg
 from graphdet.gnn.inputs import MAX_PARTNERS, heard_from_partners
 from graphdet.gnn.network import TrainedGnn, ties_of
@@ -46,11 +46,11 @@ class OwnLog:
     data: HeteroData
     company: Float
 
-    def judge_examples(self, start: RingJudge) -> Examples:
+    def judge_examples(self, start: RingJudge) -> OwnExamples:
         """The examples of the judge, scaled as the shipped one does it, which every owner has."""
         return judge_examples(self.lessons, start)
 
-    def user_examples(self, noise: float) -> Examples:
+    def user_examples(self, noise: float) -> OwnExamples:
         """The examples of the network; with noise, what partners say is private (gnn.inputs.heard_from_partners)."""
         user = NormalScores.fit(self.users).transform(self.users)
         tie = ties_of(self.data)[0].numpy()
@@ -60,19 +60,19 @@ class OwnLog:
         positive = self.task.y[known] == 1
         share = positive.mean()
         weight = np.where(positive, POSITIVE_SHARE / share, (1 - POSITIVE_SHARE) / (1 - share))
-        return Examples(inputs[known], positive, weight.astype(np.float32)[:, None])
+        return OwnExamples(inputs[known], positive, weight.astype(np.float32)[:, None])
 
     def network(self, member: object) -> TrainedGnn:
         """The network of users with the scaling of this log."""
         return replace(untrained(self.data, USER_SETTINGS), members=(member,), hears_partners=True)  # type: ignore[arg-type]
 
 
-def judge_examples(lessons: Lessons, start: RingJudge) -> Examples:
+def judge_examples(lessons: Lessons, start: RingJudge) -> OwnExamples:
     """Lessons as examples; a natural group weighs nothing in the networks of its own fold."""
     x = standardised(lessons.inputs, start.mean, start.scale).astype(np.float32)
     shares = [loss_shares(lessons, held_out) for held_out in range(N_FOLDS)]
     weight = np.column_stack([np.repeat((each / each.mean())[:, None], N_SEEDS, axis=1) for each in shares])
-    return Examples(x, lessons.is_ring, weight.astype(np.float32))
+    return OwnExamples(x, lessons.is_ring, weight.astype(np.float32))
 
 
 def own_log(

@@ -25,13 +25,13 @@ from scipy.stats import poisson
 
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.rings.blocks import Blocks
+from graphdet.rings.company import WEEK_MS
 from graphdet.tables import GraphArrays
-from graphdet.units import DAY_MS
 
-LEAST_KEY_BYTES = 16
-WEEK_MS = 7 * DAY_MS
+_LEAST_KEY_BYTES = 16
+
 MOST_OFFERS, MOST_HASHES = 500, 1_000
-LEAST_SHARED = 3  # equal hashes, below which nothing is told
+LEAST_EQUAL = 3  # equal hashes, below which nothing is told
 HASH_HEX = 32
 
 
@@ -66,7 +66,7 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Group:
+class OfferedGroup:
     """A group that is offered, as its owner knows it: rows of members, and the item row behind each hash."""
 
     offer: Offer
@@ -74,7 +74,7 @@ class Group:
     item_of: Mapping[str, int]
 
 
-def read_key(path: Path) -> bytes:
+def read_common_key(path: Path) -> bytes:
     """The key in a file that nobody else may read.
 
     Raises:
@@ -88,9 +88,9 @@ def read_key(path: Path) -> bytes:
         ) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UsageError(f"{path} can be read by others; keep it to yourself with: chmod 600 {path}")
-    if len(key) < LEAST_KEY_BYTES:
+    if len(key) < _LEAST_KEY_BYTES:
         raise UsageError(
-            f"{path} holds {len(key)} bytes, a key has {LEAST_KEY_BYTES} at least; openssl rand -hex 32 makes one"
+            f"{path} holds {len(key)} bytes, a key has {_LEAST_KEY_BYTES} at least; openssl rand -hex 32 makes one"
         )
     return key
 
@@ -105,7 +105,7 @@ def keyed_hash(key: bytes, item: str, week: int) -> str:
     return hmac.new(key, f"{week}\x1f{same}".encode(), hashlib.sha256).hexdigest()[:HASH_HEX]
 
 
-def offers(graph: GraphArrays, blocks: Blocks, chosen: Sequence[int], key: bytes) -> list[Group]:
+def offers(graph: GraphArrays, blocks: Blocks, chosen: Sequence[int], key: bytes) -> list[OfferedGroup]:
     """Offer the chosen blocks, the first MOST_OFFERS of them; in a log without times every act is in week 0."""
     edge = np.argsort(graph.user_ix, kind="stable")
     start = np.searchsorted(graph.user_ix[edge], np.arange(graph.n_users + 1))
@@ -124,12 +124,12 @@ def offers(graph: GraphArrays, blocks: Blocks, chosen: Sequence[int], key: bytes
         }
         # In the order of the hashes, which tells nothing of the order of the items.
         offer = Offer(secrets.token_hex(8), len(members), tuple(sorted(item_of)))
-        groups.append(Group(offer, block, item_of))
+        groups.append(OfferedGroup(offer, block, item_of))
     return groups
 
 
 def overlaps(offered: Mapping[str, Sequence[Offer]]) -> dict[str, list[dict[str, Any]]]:
-    """What each party is told: pairs of a group of its own and one of another party that share LEAST_SHARED hashes."""
+    """What each party is told: pairs of a group of its own and one of another party that share LEAST_EQUAL hashes."""
     holders: dict[str, list[tuple[str, Offer]]] = defaultdict(list)
     for party, its in offered.items():
         for offer in its:
@@ -145,7 +145,7 @@ def overlaps(offered: Mapping[str, Sequence[Offer]]) -> dict[str, list[dict[str,
                     shared[party, offer.name, other, theirs.name].append(each)
     told: dict[str, list[dict[str, Any]]] = {party: [] for party in offered}
     for (party, name, other, its_name), hashes in shared.items():
-        if len(hashes) >= LEAST_SHARED:
+        if len(hashes) >= LEAST_EQUAL:
             told[party].append(
                 {
                     "group": name,
@@ -172,7 +172,9 @@ class Match:
     chance: float
 
 
-def matches(graph: GraphArrays, groups: Sequence[Group], told: Sequence[Mapping[str, Any]]) -> list[Match]:
+def matches(
+    graph: GraphArrays, groups: Sequence[OfferedGroup], told: Sequence[Mapping[str, Any]]
+) -> list[Match]:
     """What the answer says of this log, the least likely by chance first, one row per group and other party.
 
     Raises:

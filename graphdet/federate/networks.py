@@ -67,7 +67,7 @@ def make_net(kind: str, n_inputs: int) -> nn.Module:
 
 
 @dataclass(frozen=True)
-class Examples:
+class OwnExamples:
     """What one owner's network learns from.
 
     Shapes: x float32[n, n_inputs]; positive bool[n]; weight float32[n, n_heads], of each example in the loss of each
@@ -90,7 +90,7 @@ class Voice:
     def __init__(
         self,
         kind: str,
-        examples: Examples,
+        examples: OwnExamples,
         sample: float,
         noise: float = 0.0,
         clip: float = 1.0,

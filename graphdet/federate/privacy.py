@@ -10,14 +10,10 @@ from dataclasses import dataclass
 
 from graphdet.errors import UsageError
 
-LEAST_NOISE, MOST_NOISE = (
-    0.3,
-    300.0,
-)  # standard deviations ÷ sensitivity between which the noise is looked for
-SUMS_NOISE = (
-    2.0  # times the noise of a step: the sums are released once and whole, gradients of a sample many times
-)
-CLOSE = 1.01  # the noise is found to a hundredth
+# Standard deviations ÷ sensitivity between which the noise is looked for.
+LEAST_NOISE, MOST_NOISE = 0.3, 300.0
+SUMS_NOISE = 0.4  # times the noise of a step: sums that are noise alone teach the network nothing
+_CLOSE = 1.01  # the noise is found to a hundredth
 ORDERS = [1.25, 1.5, 1.75, *range(2, 65), 80, 100, 150, 200, 300, 500, 1_000]  # of Rényi; whole ones are fast
 
 
@@ -41,14 +37,14 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Steps:
+class NoisySteps:
     """Rounds of one network: how many, and which share of the examples each one draws (Poisson)."""
 
     n: int
     sample: float
 
 
-def spent(noise: float, steps: list[Steps], sums: bool, delta: float) -> float:
+def spent(noise: float, steps: list[NoisySteps], sums: bool, delta: float) -> float:
     """The ε of these steps of this noise, and of the sums.
 
     noise: the standard deviation of a step's noise ÷ the longest gradient of one example.
@@ -66,7 +62,7 @@ def spent(noise: float, steps: list[Steps], sums: bool, delta: float) -> float:
         return float(accountant.get_epsilon(delta, alphas=ORDERS)) if accountant.history else 0.0
 
 
-def noise_for(budget: Budget, steps: list[Steps], sums: bool) -> float:
+def noise_for(budget: Budget, steps: list[NoisySteps], sums: bool) -> float:
     """The least noise whose steps, and sums, stay within the budget.
 
     Raises:
@@ -77,7 +73,7 @@ def noise_for(budget: Budget, steps: list[Steps], sums: bool) -> float:
         raise UsageError(
             f"an epsilon of {budget.epsilon} is spent before anything is learned; allow more, or agree on fewer rounds"
         )
-    while high / low > CLOSE:
+    while high / low > _CLOSE:
         middle = (low * high) ** 0.5
         if spent(middle, steps, sums, budget.delta) > budget.epsilon:
             low = middle

@@ -22,7 +22,7 @@ SUSPECT_SHARE = 0.5  # of the rounds, from which a party is named
 
 
 @dataclass
-class Standing:
+class PartyRecord:
     """How a party behaved: rounds it took part in, was shortened in, pulled against the others in."""
 
     rounds: int = 0
@@ -61,7 +61,7 @@ class Council:
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=rate, weight_decay=decay)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, rate, max(n_rounds, 2))
         self.sign = torch.tensor(direction, dtype=torch.float32)
-        self.standing: dict[str, Standing] = {}
+        self.standing: dict[str, PartyRecord] = {}
         self._project()
 
     def weights(self) -> Arrays:
@@ -102,7 +102,7 @@ class Council:
         bound = NORM_BOUND * float(np.median(length))
         for row, party in enumerate(parties):
             others = np.delete(flat, row, axis=0)
-            told = self.standing.setdefault(party, Standing())
+            told = self.standing.setdefault(party, PartyRecord())
             told.rounds += 1
             told.shortened += int(length[row] > bound)
             middle = np.median(others, axis=0) if len(others) else flat[row]

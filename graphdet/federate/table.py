@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from graphdet.errors import GraphdetError
 from graphdet.federate.matching import Offer, overlaps
 from graphdet.federate.networks import Arrays
-from graphdet.federate.rounds import Council, Standing
-from graphdet.federate.wire import Message
+from graphdet.federate.rounds import Council, PartyRecord
+from graphdet.federate.wire import Parcel
 
 LEAST_PARTIES = 2
-SILENCE = 10  # times the patience, after which the server gives up
+GIVE_UP_AFTER = 10  # times the patience, after which the server gives up
 _SEPARATOR = "/"
 
 
@@ -40,7 +40,7 @@ class _Meeting:
 
     said: dict[str, Any] = field(default_factory=dict)
     since: float = field(default_factory=time.monotonic)
-    result: Mapping[str, Message] | None = None
+    result: Mapping[str, Parcel] | None = None
 
 
 class Table:
@@ -75,7 +75,7 @@ class Table:
         self.heard = time.monotonic()  # when anybody last said anything
         self.meetings: dict[str, _Meeting] = {}
 
-    def join(self, certified: str | None, message: Message) -> Message:
+    def join(self, certified: str | None, message: Parcel) -> Parcel:
         """Take a party in, and tell it the terms."""
         name = self._who(certified, message)
         expected = {kind: self._n_inputs(kind) for kind in self.councils}
@@ -93,9 +93,9 @@ class Table:
             self.parties.append(name)
             self.told(f"{name} is here, {len(self.parties)} of {self.n_parties}")
         terms = {"rounds": self.n_rounds, "parties": self.n_parties, "patience_s": self.patience_s}
-        return Message(terms, {})
+        return Parcel(terms, {})
 
-    def speak(self, certified: str | None, message: Message) -> Message:
+    def speak(self, certified: str | None, message: Parcel) -> Parcel:
         """Take a party's gradients, or in round 0 nothing; answers with the weights when all have spoken."""
         name, number = self._who(certified, message), message.header.get("round")
         gradients = unpacked(message.arrays)
@@ -104,14 +104,14 @@ class Table:
         if number:
             self._check(name, gradients)
 
-        def together(said: Mapping[str, Any]) -> Mapping[str, Message]:
+        def together(said: Mapping[str, Any]) -> Mapping[str, Parcel]:
             if number:
                 before = {kind: council.weights() for kind, council in self.councils.items()}
                 own = self.own(before)
                 for kind, council in self.councils.items():
                     of_kind = {party: its[kind] for party, its in said.items()}
                     council.step(of_kind, own.get(kind))
-            answer = Message(
+            answer = Parcel(
                 {"round": number},
                 packed({kind: council.weights() for kind, council in self.councils.items()}),
             )
@@ -119,39 +119,39 @@ class Table:
 
         return self._meet(f"round {number}", name, gradients, together)
 
-    def match(self, certified: str | None, message: Message) -> Message:
+    def match(self, certified: str | None, message: Parcel) -> Parcel:
         """Take a party's keyed hashes; answers with what overlaps when all have given theirs."""
         name = self._who(certified, message)
         offers = [Offer.from_json(each) for each in message.header.get("offers", [])]
 
-        def together(said: Mapping[str, Any]) -> Mapping[str, Message]:
+        def together(said: Mapping[str, Any]) -> Mapping[str, Parcel]:
             found = overlaps(said)
-            return {party: Message({"overlaps": found[party]}, {}) for party in said}
+            return {party: Parcel({"overlaps": found[party]}, {}) for party in said}
 
         return self._meet("matching", name, offers, together)
 
-    def leave(self, certified: str | None, message: Message) -> Message:
+    def leave(self, certified: str | None, message: Parcel) -> Parcel:
         """Let a party go."""
         name = self._who(certified, message)
         with self.changed:
             self.left.add(name)
             self.changed.notify_all()
-        return Message({}, {})
+        return Parcel({}, {})
 
     def wait(self) -> None:
         """Return when all parties have left or are gone.
 
         Raises:
-            GraphdetError: all were here, and then nobody said anything for SILENCE times the patience.
+            GraphdetError: all were here, and then nobody said anything for GIVE_UP_AFTER times the patience.
         """
         with self.changed:
             while not (len(self.parties) == self.n_parties and set(self.parties) <= self.left | self.gone):
                 self.changed.wait(1.0)
                 silent = time.monotonic() - self.heard
-                if len(self.parties) == self.n_parties and silent > SILENCE * self.patience_s:
+                if len(self.parties) == self.n_parties and silent > GIVE_UP_AFTER * self.patience_s:
                     raise GraphdetError(f"no party has said anything for {silent:.0f} s; start again")
 
-    def _who(self, certified: str | None, message: Message) -> str:
+    def _who(self, certified: str | None, message: Parcel) -> str:
         name = str(message.header.get("name", ""))
         self.heard = time.monotonic()
         if certified is not None and certified != name:
@@ -175,8 +175,8 @@ class Table:
                     raise GraphdetError(f"{name} sends a gradient of {kind} {weight} that is not finite")
 
     def _meet(
-        self, what: str, name: str, said: Any, together: Callable[[Mapping[str, Any]], Mapping[str, Message]]
-    ) -> Message:
+        self, what: str, name: str, said: Any, together: Callable[[Mapping[str, Any]], Mapping[str, Parcel]]
+    ) -> Parcel:
         """Wait until every party has said its part, then give everyone the answer."""
         with self.changed:
             if name not in self.parties or name in self.gone:
@@ -219,7 +219,7 @@ def standings(table: Table) -> list[str]:
     """What to say of each party when all is done, for people."""
     lines = []
     for party in table.parties:
-        of = {kind: council.standing.get(party, Standing()) for kind, council in table.councils.items()}
+        of = {kind: council.standing.get(party, PartyRecord()) for kind, council in table.councils.items()}
         words = [
             f"{kind} {its.rounds} rounds, too hard in {its.shortened}, against the others in {its.against}"
             for kind, its in of.items()

@@ -22,16 +22,19 @@ from safetensors.numpy import load, save
 from graphdet.errors import GraphdetError, UsageError
 
 SERVICE = "graphdet.federate"
-MOST_BYTES = 32 << 20  # of one message
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LARGEST_MESSAGE = 32 << 20  # of one message
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TLS_FILES = ("authority.pem", "certificate.pem", "key.pem")
 _LENGTH = struct.Struct(">I")
-_OPTIONS = [("grpc.max_receive_message_length", MOST_BYTES), ("grpc.max_send_message_length", MOST_BYTES)]
+_OPTIONS = [
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+    ("grpc.max_send_message_length", LARGEST_MESSAGE),
+]
 _LONGEST_START_S = 60.0  # that a party waits for the server to be there
 
 
 @dataclass(frozen=True)
-class Message:
+class Parcel:
     """A header, of JSON, and arrays by name."""
 
     header: Mapping[str, Any]
@@ -44,7 +47,7 @@ class Message:
         return _LENGTH.pack(len(header)) + header + (save(arrays) if arrays else b"")
 
     @classmethod
-    def unpack(cls, packed: bytes) -> "Message":
+    def unpack(cls, packed: bytes) -> "Parcel":
         """From bytes.
 
         Raises:
@@ -85,28 +88,28 @@ def check_address(host: str, tls: Path | None) -> None:
     Raises:
         UsageError: the host is another one, and there is no TLS.
     """
-    if tls is None and host not in LOOPBACK:
+    if tls is None and host not in _LOOPBACK:
         raise UsageError(
             f"{host} is not this machine: give --tls DIR, so that nobody else reads or speaks for a party"
         )
 
 
-Answer = Callable[[str | None, Message], Message]  # who asks, where a certificate says so; what; → the answer
+AnswerTo = Callable[[str | None, Parcel], Parcel]  # who asks, where a certificate says so; what; → the answer
 
 
-def serve(
-    address: str, tls: Path | None, n_parties: int, answers: Mapping[str, Answer]
+def listen(
+    address: str, tls: Path | None, n_parties: int, answers: Mapping[str, AnswerTo]
 ) -> tuple[grpc.Server, int]:
-    """Answer by name of the method; gives the running server and its port.
+    """AnswerTo by name of the method; gives the running server and its port.
 
     Raises:
         UsageError: the address cannot be listened on.
     """
 
-    def handler(answer: Answer) -> Any:
+    def handler(answer: AnswerTo) -> Any:
         def reply(request: bytes, context: grpc.ServicerContext) -> bytes:
             try:
-                return answer(_name_of(context), Message.unpack(request)).pack()
+                return answer(_name_of(context), Parcel.unpack(request)).pack()
             except GraphdetError as error:
                 context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
                 raise AssertionError from error  # abort has raised
@@ -139,7 +142,7 @@ def _name_of(context: grpc.ServicerContext) -> str | None:
     return names[0].decode() if names else None
 
 
-class Line:
+class PartyLine:
     """A party's line to the server."""
 
     def __init__(self, address: str, tls: Path | None) -> None:
@@ -152,7 +155,7 @@ class Line:
                 address, grpc.ssl_channel_credentials(authority, key, certificate), _OPTIONS
             )
 
-    def ask(self, method: str, message: Message, patience_s: float = _LONGEST_START_S) -> Message:
+    def ask(self, method: str, message: Parcel, patience_s: float = _LONGEST_START_S) -> Parcel:
         """Send, wait, and give the answer.
 
         Raises:
@@ -160,7 +163,7 @@ class Line:
         """
         try:
             call = self.channel.unary_unary(f"/{SERVICE}/{method}")
-            return Message.unpack(call(message.pack(), timeout=patience_s, wait_for_ready=method == "join"))
+            return Parcel.unpack(call(message.pack(), timeout=patience_s, wait_for_ready=method == "join"))
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
                 raise GraphdetError(f"the server at {self.address} says: {error.details()}") from error

@@ -10,13 +10,13 @@ import torch
 
 from graphdet.errors import GraphdetError
 from graphdet.federate.examples import N_INPUTS, OwnLog, judge_examples, own_log
-from graphdet.federate.matching import LEAST_SHARED, Match, matches, offers, read_key
+from graphdet.federate.matching import LEAST_EQUAL, Match, matches, offers, read_common_key
 from graphdet.federate.networks import JUDGE, USERS, Arrays, UserNet, Voice
-from graphdet.federate.privacy import SUMS_NOISE, Budget, Steps, noise_for, spent
+from graphdet.federate.privacy import SUMS_NOISE, Budget, NoisySteps, noise_for, spent
 from graphdet.federate.rounds import Council
 from graphdet.federate.start import judge_arrays, judge_of, user_start
 from graphdet.federate.table import Table, packed, standings, unpacked
-from graphdet.federate.wire import Line, Message, check_address, serve
+from graphdet.federate.wire import Parcel, PartyLine, check_address, listen
 from graphdet.files import write_json
 from graphdet.gnn.threads import one_thread
 from graphdet.graph.encode import read_graph
@@ -92,7 +92,7 @@ def serve_parties(request: ServeRequest, told: Callable[[str], None]) -> dict[st
 
     table = Table(councils, request.n_parties, request.n_rounds, request.patience_s, own, told)
     answers = {"join": table.join, "speak": table.speak, "match": table.match, "leave": table.leave}
-    server, port = serve(f"{request.host}:{request.port}", request.tls, request.n_parties, answers)
+    server, port = listen(f"{request.host}:{request.port}", request.tls, request.n_parties, answers)
     told(f"Listening on {request.host}:{port} for {request.n_parties} parties; stop it with Ctrl-C.")
     try:
         table.wait()
@@ -124,17 +124,17 @@ def join(
     """
     progress = progress or Silent()
     check_address(request.host, request.tls)
-    key = read_key(request.match_key) if request.match_key is not None else None
+    key = read_common_key(request.match_key) if request.match_key is not None else None
     graph, start = read_graph(store, progress), shipped_judge()
     own = own_log(graph, store.bench, start, request.seed, progress)
-    line = Line(f"{request.host}:{request.port}", request.tls)
+    line = PartyLine(f"{request.host}:{request.port}", request.tls)
     try:
         facts, judge, gnn = _learn(line, own, start, request, progress)
         found: list[Match] = []
         if key is not None:
             found, matched = _match(line, graph, store, judge, key, request, facts["patience_s"], progress)
             facts |= {"offered": matched.pop("offered"), "matches": len(found)}
-        line.ask("leave", Message({"name": request.name}, {}))
+        line.ask("leave", Parcel({"name": request.name}, {}))
     finally:
         line.close()
     progress.start("keep the models")
@@ -150,14 +150,14 @@ def join(
 
 
 def _learn(
-    line: Line, own: OwnLog, start: RingJudge, request: JoinRequest, progress: Progress
+    line: PartyLine, own: OwnLog, start: RingJudge, request: JoinRequest, progress: Progress
 ) -> tuple[dict[str, Any], RingJudge, UserNet]:
     """Take part in the rounds."""
-    terms = line.ask("join", Message({"name": request.name, "inputs": N_INPUTS}, {})).header
+    terms = line.ask("join", Parcel({"name": request.name, "inputs": N_INPUTS}, {})).header
     n_rounds, patience = int(terms["rounds"]), float(terms["patience_s"])
     noise, epsilon = 0.0, None
     if request.budget is not None:
-        steps = [Steps(n_rounds, sample) for sample in SAMPLES.values()]
+        steps = [NoisySteps(n_rounds, sample) for sample in SAMPLES.values()]
         noise = noise_for(request.budget, steps, sums=True)
         epsilon = spent(noise, steps, sums=True, delta=request.budget.delta)
     voices = {
@@ -181,10 +181,10 @@ def _learn(
 
 
 def _spoken(
-    line: Line, name: str, number: int, said: Mapping[str, Arrays], patience_s: float
+    line: PartyLine, name: str, number: int, said: Mapping[str, Arrays], patience_s: float
 ) -> dict[str, Arrays]:
     """Say a round's gradients; gives the weights after it. Before the first, others may still be reading their logs."""
-    answer = line.ask("speak", Message({"name": name, "round": number}, packed(said)), 10 * patience_s)
+    answer = line.ask("speak", Parcel({"name": name, "round": number}, packed(said)), 10 * patience_s)
     weights = unpacked(answer.arrays)
     if set(weights) != set(SAMPLES) or not all(
         np.isfinite(value).all() for of in weights.values() for value in of.values()
@@ -196,7 +196,7 @@ def _spoken(
 
 
 def _match(
-    line: Line,
+    line: PartyLine,
     graph: GraphArrays,
     store: CaseworkStore,
     judge: RingJudge,
@@ -211,7 +211,7 @@ def _match(
     chosen = [int(row) for row in np.argsort(-logit, kind="stable") if logit[row] >= OFFERED_FROM]
     groups = offers(graph, candidates.blocks, chosen, key)
     offered = [group.offer.to_json() for group in groups]
-    answer = line.ask("match", Message({"name": request.name, "offers": offered}, {}), 10 * patience_s)
+    answer = line.ask("match", Parcel({"name": request.name, "offers": offered}, {}), 10 * patience_s)
     found = matches(graph, groups, answer.header.get("overlaps", []))
     rows = [
         {
@@ -224,7 +224,7 @@ def _match(
         }
         for match in found
     ]
-    return found, {"offered": len(groups), "least_shared": LEAST_SHARED, "matches": rows}
+    return found, {"offered": len(groups), "least_shared": LEAST_EQUAL, "matches": rows}
 
 
 def _models(own: OwnLog, judge: RingJudge, net: UserNet, seed: int) -> Models:

@@ -11,13 +11,13 @@ from sklearn.metrics import average_precision_score
 
 from graphdet.errors import GraphdetError, UsageError
 from graphdet.federate.examples import N_INPUTS
-from graphdet.federate.matching import Offer, overlaps, read_key
-from graphdet.federate.networks import JUDGE, USERS, Arrays, Examples, Voice
-from graphdet.federate.privacy import Budget, Steps, noise_for, spent
+from graphdet.federate.matching import Offer, overlaps, read_common_key
+from graphdet.federate.networks import JUDGE, USERS, Arrays, OwnExamples, Voice
+from graphdet.federate.privacy import Budget, NoisySteps, noise_for, spent
 from graphdet.federate.rounds import Council
 from graphdet.federate.start import judge_arrays, judge_of, user_start
 from graphdet.federate.table import Table, packed, unpacked
-from graphdet.federate.wire import Line, Message, check_address, read_tls, serve
+from graphdet.federate.wire import Parcel, PartyLine, check_address, listen, read_tls
 from graphdet.gnn.inputs import heard_from_partners
 from graphdet.judge.shipped import shipped_judge
 from graphdet.rings.evidence_table import JUDGE_DIRECTION
@@ -26,12 +26,12 @@ ROUNDS = 60
 RNG = np.random.default_rng(0)
 
 
-def examples(seed: int, n: int = 400) -> Examples:
+def examples(seed: int, n: int = 400) -> OwnExamples:
     """Two columns tell a positive."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((n, N_INPUTS[USERS])).astype(np.float32)
     positive = x[:, 0] + x[:, 1] > 1
-    return Examples(x, positive, np.ones((n, 1), np.float32))
+    return OwnExamples(x, positive, np.ones((n, 1), np.float32))
 
 
 def learned(council: Council, voices: dict[str, Voice], poisoned: str | None = None) -> float:
@@ -59,7 +59,7 @@ def test_one_of_five_who_lies_is_outvoted_and_named() -> None:
 def test_together_is_as_one_owner_of_all() -> None:
     """Of equally large parties, the mean gradient is the gradient of all examples."""
     parts = [examples(k) for k in range(3)]
-    pooled = Examples(
+    pooled = OwnExamples(
         *(np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "positive", "weight"))
     )
     weights = Council(USERS, N_INPUTS[USERS], 2).weights()
@@ -73,7 +73,7 @@ def test_the_judge_stays_monotone() -> None:
     council = Council(JUDGE, N_INPUTS[JUDGE], 5, direction=JUDGE_DIRECTION)
     council.take(judge_arrays(shipped_judge()))
     x = RNG.standard_normal((50, N_INPUTS[JUDGE])).astype(np.float32)
-    voice = Voice(JUDGE, Examples(x, x[:, 0] < 0, np.ones((50, 6), np.float32)), 1.0)
+    voice = Voice(JUDGE, OwnExamples(x, x[:, 0] < 0, np.ones((50, 6), np.float32)), 1.0)
     for _ in range(5):
         council.step({"one": voice.gradient(council.weights())})
     judge = judge_of(council.weights(), shipped_judge())
@@ -95,7 +95,7 @@ def test_the_start_is_the_shipped_judge() -> None:
 
 
 def test_the_noise_is_what_the_budget_asks_for() -> None:
-    steps = [Steps(100, 0.3)]
+    steps = [NoisySteps(100, 0.3)]
     noise = {epsilon: noise_for(Budget(epsilon, 1e-5), steps, sums=True) for epsilon in (1.0, 8.0)}
     assert noise[1.0] > 3 * noise[8.0]
     for epsilon, found in noise.items():
@@ -104,12 +104,12 @@ def test_the_noise_is_what_the_budget_asks_for() -> None:
     with pytest.raises(UsageError, match="above 0"):
         Budget(0.0, 1e-5)
     with pytest.raises(UsageError, match="fewer rounds"):
-        noise_for(Budget(1e-4, 1e-9), [Steps(10_000, 1.0)], sums=True)
+        noise_for(Budget(1e-4, 1e-9), [NoisySteps(10_000, 1.0)], sums=True)
 
 
 def test_no_example_says_more_than_the_clip_and_noise_is_added() -> None:
     loud = examples(1, 1)
-    loud = Examples(loud.x, np.array([True]), loud.weight)
+    loud = OwnExamples(loud.x, np.array([True]), loud.weight)
     weights = Council(USERS, N_INPUTS[USERS], 2).weights()
     bare = Voice(USERS, loud, 1.0).gradient(weights)
     length = float(np.sqrt(sum((value**2).sum() for value in bare.values())))
@@ -142,16 +142,16 @@ def table(n_parties: int, told: list[str], patience_s: float = 60.0) -> Table:
     return Table(councils, n_parties, 2, patience_s, lambda _: {}, told.append)
 
 
-def said(name: str, number: int, gradients: Arrays | None = None) -> Message:
-    return Message({"name": name, "round": number}, packed({USERS: gradients} if gradients else {}))
+def said(name: str, number: int, gradients: Arrays | None = None) -> Parcel:
+    return Parcel({"name": name, "round": number}, packed({USERS: gradients} if gradients else {}))
 
 
 def test_a_silent_party_is_left_out_and_the_others_go_on() -> None:
     told: list[str] = []
     of = table(3, told, patience_s=0.2)
     for name in ("a", "b", "c"):
-        of.join(None, Message({"name": name, "inputs": {USERS: N_INPUTS[USERS]}}, {}))
-    answers: dict[str, Message] = {}
+        of.join(None, Parcel({"name": name, "inputs": {USERS: N_INPUTS[USERS]}}, {}))
+    answers: dict[str, Parcel] = {}
     threads = [
         threading.Thread(target=lambda name=name: answers.update({name: of.speak(None, said(name, 0))}))  # type: ignore[misc]
         for name in ("a", "b")
@@ -178,7 +178,7 @@ def test_a_silent_party_is_left_out_and_the_others_go_on() -> None:
 )
 def test_what_is_no_gradient_is_refused(spoil: object, what: str) -> None:
     of = table(2, [])
-    of.join(None, Message({"name": "a", "inputs": {USERS: N_INPUTS[USERS]}}, {}))
+    of.join(None, Parcel({"name": "a", "inputs": {USERS: N_INPUTS[USERS]}}, {}))
     weights = of.councils[USERS].weights()
     first = next(iter(weights))
     with pytest.raises(GraphdetError, match=what):
@@ -187,22 +187,22 @@ def test_what_is_no_gradient_is_refused(spoil: object, what: str) -> None:
 
 def test_names_are_told_apart_and_other_versions_refused() -> None:
     of = table(2, [])
-    hello = Message({"name": "a", "inputs": {USERS: N_INPUTS[USERS]}}, {})
+    hello = Parcel({"name": "a", "inputs": {USERS: N_INPUTS[USERS]}}, {})
     of.join(None, hello)
     with pytest.raises(GraphdetError, match="called a already"):
         of.join(None, hello)
     with pytest.raises(GraphdetError, match="certificate is of b"):
         of.join("b", hello)
     with pytest.raises(GraphdetError, match="other inputs"):
-        of.join(None, Message({"name": "c", "inputs": {USERS: 3}}, {}))
+        of.join(None, Parcel({"name": "c", "inputs": {USERS: 3}}, {}))
 
 
 def test_the_wire_carries_numbers_and_nothing_that_runs() -> None:
     arrays = {"a/b": RNG.standard_normal((2, 3)).astype(np.float32)}
-    server, port = serve("127.0.0.1:0", None, 1, {"echo": lambda _, message: message})
-    line = Line(f"127.0.0.1:{port}", None)
+    server, port = listen("127.0.0.1:0", None, 1, {"echo": lambda _, message: message})
+    line = PartyLine(f"127.0.0.1:{port}", None)
     try:
-        back = line.ask("echo", Message({"n": 1}, arrays))
+        back = line.ask("echo", Parcel({"n": 1}, arrays))
         np.testing.assert_array_equal(back.arrays["a/b"], arrays["a/b"])
         assert back.header == {"n": 1}
     finally:
@@ -210,7 +210,7 @@ def test_the_wire_carries_numbers_and_nothing_that_runs() -> None:
         server.stop(None)
     for broken in (b"", b"\x00\x00\x00\x05ab", b"\x00\x00\x00\x02{}\x80\x04\x95junk", b"\x00\x00\x00\x01[1"):
         with pytest.raises(GraphdetError, match="message"):
-            Message.unpack(broken)
+            Parcel.unpack(broken)
 
 
 def test_nothing_leaves_the_machine_in_the_clear(tmp_path: Path) -> None:
@@ -249,23 +249,23 @@ def test_with_certificates_a_party_is_who_its_certificate_says(tmp_path: Path) -
     server_tls = certified(tmp_path / "server", ours, "server")
     who: list[str | None] = []
 
-    def answer(name: str | None, message: Message) -> Message:
+    def answer(name: str | None, message: Parcel) -> Parcel:
         who.append(name)
         return message
 
-    server, port = serve("localhost:0", server_tls, 1, {"ask": answer})
+    server, port = listen("localhost:0", server_tls, 1, {"ask": answer})
     try:
         for folder in (
             certified(tmp_path / "north", ours, "north"),
             certified(tmp_path / "thief", others, "north"),
             None,
         ):
-            line = Line(f"localhost:{port}", folder)
+            line = PartyLine(f"localhost:{port}", folder)
             if folder is not None and folder.name == "north":
-                line.ask("ask", Message({}, {}), 10)
+                line.ask("ask", Parcel({}, {}), 10)
             else:
                 with pytest.raises(GraphdetError, match="do both ends use --tls"):
-                    line.ask("ask", Message({}, {}), 3)
+                    line.ask("ask", Parcel({}, {}), 3)
             line.close()
     finally:
         server.stop(None)
@@ -285,13 +285,13 @@ def test_equal_hashes_are_told_to_both_and_to_nobody_else() -> None:
 def test_a_key_is_for_its_owner_alone(tmp_path: Path) -> None:
     key = tmp_path / "key"
     with pytest.raises(UsageError, match="openssl rand"):
-        read_key(key)
+        read_common_key(key)
     key.write_text("k" * 32)
     key.chmod(0o644)
     with pytest.raises(UsageError, match="chmod 600"):
-        read_key(key)
+        read_common_key(key)
     key.chmod(0o600)
-    assert read_key(key) == b"k" * 32
+    assert read_common_key(key) == b"k" * 32
     key.write_text("short")
     with pytest.raises(UsageError, match="5 bytes"):
-        read_key(key)
+        read_common_key(key)
