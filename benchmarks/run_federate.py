@@ -211,7 +211,7 @@ def own_world(world: World, users: list[str]) -> OwnWorld:
         )
         graph = read_log(log, world.config)
     with Workbench.in_memory() as bench:
-        own = own_log(graph, bench, shipped_judge(), 0, Silent(), most_copies=1)
+        own = own_log(graph, bench, shipped_judge(), 0, Silent())
     with Workbench.in_memory() as bench:
         windows, _ = ring_candidates(graph, bench, 0, Silent())
         features, items = behaviour(graph, bench, Silent())

@@ -103,10 +103,10 @@ def own_log(
             first = without_suspects(task, planted.source_user, candidates, start), windows, candidates
         lessons.append(learned.of_rows(np.flatnonzero(chosen)))
     joined = Lessons.joined(lessons)
-    if first is None or not (joined.is_ring.any() and joined.is_natural.any()):
+    if first is None or not joined.is_ring.any():
         raise NotEnoughData(
-            f"{int(joined.is_ring.sum())} groups of planted campaigns and {int(joined.is_natural.sum())} of the log's "
-            "own are too few to learn from; join with a larger log"
+            "no planted campaign came out as a group in any copy of the log: it is too small to learn from; join with "
+            "a larger log"
         )
     task, windows, candidates = first
     users, items = behaviour(task.graph, bench, progress)

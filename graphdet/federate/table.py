@@ -16,7 +16,7 @@ from graphdet.federate.rounds import Council, PartyRecord
 from graphdet.federate.wire import Parcel
 
 LEAST_PARTIES = 2
-GIVE_UP_AFTER = 10  # times the patience, after which the server gives up
+GIVE_UP_AFTER = 10  # times the patience: so long a party may read its log, and the server waits for anybody
 _SEPARATOR = "/"
 
 
@@ -71,6 +71,7 @@ class Table:
         self.parties: list[str] = []
         self.gone: set[str] = set()
         self.left: set[str] = set()
+        self.round = 0  # the one that is spoken in now
         self.changed = threading.Condition()
         self.heard = time.monotonic()  # when anybody last said anything
         self.meetings: dict[str, _Meeting] = {}
@@ -97,14 +98,17 @@ class Table:
 
     def speak(self, certified: str | None, message: Parcel) -> Parcel:
         """Take a party's gradients, or in round 0 nothing; answers with the weights when all have spoken."""
-        name, number = self._who(certified, message), message.header.get("round")
+        name, number = self._speaker(certified, message), message.header.get("round")
         gradients = unpacked(message.arrays)
-        if not isinstance(number, int) or not 0 <= number <= self.n_rounds:
-            raise GraphdetError(f"{name} speaks of round {number}; there are {self.n_rounds}")
+        if number != self.round or self.round > self.n_rounds:
+            raise GraphdetError(
+                f"{name} speaks of round {number}, when it is round {self.round} of {self.n_rounds}"
+            )
         if number:
             self._check(name, gradients)
 
         def together(said: Mapping[str, Any]) -> Mapping[str, Parcel]:
+            self.round += 1
             if number:
                 before = {kind: council.weights() for kind, council in self.councils.items()}
                 own = self.own(before)
@@ -117,18 +121,20 @@ class Table:
             )
             return dict.fromkeys(said, answer)
 
-        return self._meet(f"round {number}", name, gradients, together)
+        return self._meet(f"round {number}", name, gradients, together, reading=not number)
 
     def match(self, certified: str | None, message: Parcel) -> Parcel:
         """Take a party's keyed hashes; answers with what overlaps when all have given theirs."""
-        name = self._who(certified, message)
+        name = self._speaker(certified, message)
+        if self.round <= self.n_rounds:
+            raise GraphdetError(f"{name} wants to match before all has been learned")
         offers = [Offer.from_json(each) for each in message.header.get("offers", [])]
 
         def together(said: Mapping[str, Any]) -> Mapping[str, Parcel]:
             found = overlaps(said)
             return {party: Parcel({"overlaps": found[party]}, {}) for party in said}
 
-        return self._meet("matching", name, offers, together)
+        return self._meet("matching", name, offers, together, reading=True)
 
     def leave(self, certified: str | None, message: Parcel) -> Parcel:
         """Let a party go."""
@@ -142,13 +148,13 @@ class Table:
         """Return when all parties have left or are gone.
 
         Raises:
-            GraphdetError: all were here, and then nobody said anything for GIVE_UP_AFTER times the patience.
+            GraphdetError: all were here, and then nobody said anything for twice as long as a party may read its log.
         """
         with self.changed:
             while not (len(self.parties) == self.n_parties and set(self.parties) <= self.left | self.gone):
                 self.changed.wait(1.0)
                 silent = time.monotonic() - self.heard
-                if len(self.parties) == self.n_parties and silent > GIVE_UP_AFTER * self.patience_s:
+                if len(self.parties) == self.n_parties and silent > 2 * GIVE_UP_AFTER * self.patience_s:
                     raise GraphdetError(f"no party has said anything for {silent:.0f} s; start again")
 
     def _who(self, certified: str | None, message: Parcel) -> str:
@@ -158,6 +164,15 @@ class Table:
             raise GraphdetError(f"the certificate is of {certified}, but the party calls itself {name}")
         if not (name and len(name) <= 64 and name.isprintable()):
             raise GraphdetError("a party needs a name of 1 to 64 printable characters")
+        return name
+
+    def _speaker(self, certified: str | None, message: Parcel) -> str:
+        """Who is speaking, if it is a party that is not taken for gone."""
+        name = self._who(certified, message)
+        if name not in self.parties or name in self.gone:
+            raise GraphdetError(
+                f"{name} has not joined, or was silent for too long and is taken for gone; start again"
+            )
         return name
 
     def _n_inputs(self, kind: str) -> int:
@@ -175,40 +190,41 @@ class Table:
                     raise GraphdetError(f"{name} sends a gradient of {kind} {weight} that is not finite")
 
     def _meet(
-        self, what: str, name: str, said: Any, together: Callable[[Mapping[str, Any]], Mapping[str, Parcel]]
+        self,
+        what: str,
+        name: str,
+        said: Any,
+        together: Callable[[Mapping[str, Any]], Mapping[str, Parcel]],
+        *,
+        reading: bool,
     ) -> Parcel:
-        """Wait until every party has said its part, then give everyone the answer."""
+        """Wait until every party has said its part, then give everyone the answer; reading: its log, before that."""
         with self.changed:
-            if name not in self.parties or name in self.gone:
-                raise GraphdetError(
-                    f"{name} has not joined, or was silent for {self.patience_s:g} s and is taken for gone"
-                )
             meeting = self.meetings.setdefault(what, _Meeting())
             if name in meeting.said:
                 raise GraphdetError(f"{name} has spoken in {what} already")
             meeting.said[name] = said
             self.changed.notify_all()
             while meeting.result is None:
-                if self._complete(what, meeting):
+                if self._complete(what, meeting, reading):
                     meeting.result = together(dict(meeting.said))
                     self.changed.notify_all()
                 else:
                     self.changed.wait(1.0)
             return meeting.result[name]
 
-    def _complete(self, what: str, meeting: _Meeting) -> bool:
+    def _complete(self, what: str, meeting: _Meeting, reading: bool) -> bool:
         """Whether all parties that are not gone have spoken; who keeps the others waiting too long is gone."""
         if len(self.parties) < self.n_parties:
             meeting.since = time.monotonic()  # nobody is late before all have come
             return False
         missing = set(self.parties) - self.gone - self.left - set(meeting.said)
-        if missing and time.monotonic() - meeting.since > self.patience_s:
+        patience_s = self.patience_s * (GIVE_UP_AFTER if reading else 1)
+        if missing and time.monotonic() - meeting.since > patience_s:
             self.gone |= missing
-            self.told(
-                f"{', '.join(sorted(missing))} silent for {self.patience_s:g} s in {what}: going on without"
-            )
+            self.told(f"{', '.join(sorted(missing))} silent for {patience_s:g} s in {what}: going on without")
             missing = set()
-        if not missing and len(meeting.said) < LEAST_PARTIES:
+        if not missing and len(meeting.said) < LEAST_PARTIES and what != "matching":
             raise GraphdetError(
                 "one party alone is left, and what it says would be told to nobody but itself; ended"
             )

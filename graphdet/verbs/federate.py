@@ -125,35 +125,53 @@ def join(
     progress = progress or Silent()
     check_address(request.host, request.tls)
     key = read_common_key(request.match_key) if request.match_key is not None else None
-    graph, start = read_graph(store, progress), shipped_judge()
-    own = own_log(graph, store.bench, start, request.seed, progress)
     line = PartyLine(f"{request.host}:{request.port}", request.tls)
     try:
-        facts, judge, gnn = _learn(line, own, start, request, progress)
-        found: list[Match] = []
-        if key is not None:
-            found, matched = _match(line, graph, store, judge, key, request, facts["patience_s"], progress)
-            facts |= {"offered": matched.pop("offered"), "matches": len(found)}
-        line.ask("leave", Parcel({"name": request.name}, {}))
+        terms = line.ask("join", Parcel({"name": request.name, "inputs": N_INPUTS}, {})).header
+        try:
+            facts = _take_part(line, terms, store, model_dir, key, request, progress)
+        finally:
+            line.ask("leave", Parcel({"name": request.name}, {}))
     finally:
         line.close()
+    return facts
+
+
+def _take_part(
+    line: PartyLine,
+    terms: Mapping[str, Any],
+    store: CaseworkStore,
+    model_dir: Path,
+    key: bytes | None,
+    request: JoinRequest,
+    progress: Progress,
+) -> dict[str, Any]:
+    """What a party does between joining and leaving; what was learned is kept before anything is matched."""
+    graph, start = read_graph(store, progress), shipped_judge()
+    own = own_log(graph, store.bench, start, request.seed, progress)
+    facts, judge, gnn = _learn(line, terms, own, start, request, progress)
     progress.start("keep the models")
-    models = _models(own, judge, gnn, request.seed)
-    models.save(model_dir)
+    _models(own, judge, gnn, request.seed).save(model_dir)
     facts |= {"learned_from": "planted campaigns, with others", "warnings": []}
-    write_json(model_dir / FEDERATE_FILE, facts)
-    if key is not None:
-        write_json(model_dir / MATCHES_FILE, matched)
     write_card(store, model_dir, None, {"seed": request.seed}, facts)
     progress.done()
+    if key is not None:
+        found, matched = _match(line, graph, store, judge, key, request, facts["patience_s"], progress)
+        facts |= {"offered": matched.pop("offered"), "matches": len(found)}
+        write_json(model_dir / MATCHES_FILE, matched)
+    write_json(model_dir / FEDERATE_FILE, facts)
     return facts
 
 
 def _learn(
-    line: PartyLine, own: OwnLog, start: RingJudge, request: JoinRequest, progress: Progress
+    line: PartyLine,
+    terms: Mapping[str, Any],
+    own: OwnLog,
+    start: RingJudge,
+    request: JoinRequest,
+    progress: Progress,
 ) -> tuple[dict[str, Any], RingJudge, UserNet]:
     """Take part in the rounds."""
-    terms = line.ask("join", Parcel({"name": request.name, "inputs": N_INPUTS}, {})).header
     n_rounds, patience = int(terms["rounds"]), float(terms["patience_s"])
     noise, epsilon = 0.0, None
     if request.budget is not None:

@@ -148,7 +148,7 @@ def said(name: str, number: int, gradients: Arrays | None = None) -> Parcel:
 
 def test_a_silent_party_is_left_out_and_the_others_go_on() -> None:
     told: list[str] = []
-    of = table(3, told, patience_s=0.2)
+    of = table(3, told, patience_s=0.05)
     for name in ("a", "b", "c"):
         of.join(None, Parcel({"name": name, "inputs": {USERS: N_INPUTS[USERS]}}, {}))
     answers: dict[str, Parcel] = {}
@@ -179,10 +179,21 @@ def test_a_silent_party_is_left_out_and_the_others_go_on() -> None:
 def test_what_is_no_gradient_is_refused(spoil: object, what: str) -> None:
     of = table(2, [])
     of.join(None, Parcel({"name": "a", "inputs": {USERS: N_INPUTS[USERS]}}, {}))
+    of.round = 1
     weights = of.councils[USERS].weights()
     first = next(iter(weights))
     with pytest.raises(GraphdetError, match=what):
         of.speak(None, said("a", 1, weights | {first: spoil(weights[first])}))  # type: ignore[operator]
+
+
+def test_nobody_runs_ahead() -> None:
+    """Who speaks of a later round, or matches before the end, would have the others taken for late."""
+    of = table(2, [])
+    of.join(None, Parcel({"name": "a", "inputs": {USERS: N_INPUTS[USERS]}}, {}))
+    with pytest.raises(GraphdetError, match="when it is round 0"):
+        of.speak(None, said("a", 2))
+    with pytest.raises(GraphdetError, match="before all has been learned"):
+        of.match(None, Parcel({"name": "a", "offers": []}, {}))
 
 
 def test_names_are_told_apart_and_other_versions_refused() -> None:
