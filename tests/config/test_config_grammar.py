@@ -1,6 +1,7 @@
 """Whatever stands in a config: it is read, or refused by a message that names key and value; nothing else happens."""
 
 import math
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from graphdet.config import Config, load_config, parse_config
+from graphdet.config.reader import _KEYS
+from graphdet.config.settings import Retention
 from graphdet.errors import ConfigError, GraphdetError
 from tests.logs.log_desk import Desk
 
@@ -164,9 +167,17 @@ RIGHT: dict[str, dict[str, Any]] = {
         "quote": st.sampled_from(["", '"', "'"]) | SIGN,
         "encoding": st.sampled_from(ENCODINGS),
         "file_column": COLUMN,
+        "skip": st.integers(0, 2),
+        "comment": st.sampled_from(["#", "u", "//"]) | WORD,
+        "decimal": st.sampled_from([".", ","]),
+        "null": st.lists(WORD, max_size=3),
+        "max_line_mb": st.floats(0.001, 100),
+        "max_unfold": st.floats(1, 1000),
     },
     "time": {
-        "unit": st.sampled_from(["s", "ms", "us", "iso", "day", "step", "%Y-%m-%dT%H:%M:%S", "%-y", "%%"])
+        "unit": st.sampled_from(
+            ["s", "ms", "us", "ns", "iso", "day", "step", "excel", "%Y-%m-%dT%H:%M:%S", "%-y", "%%"]
+        )
         | st.text("%YmdHMSfzZ -:T.", min_size=1, max_size=8),
         "zone": st.sampled_from(["UTC", "Europe/Berlin", "Etc/GMT+5", "EST5EDT", "Asia/Kathmandu"]),
         "origin": DATE,
@@ -183,13 +194,25 @@ RIGHT: dict[str, dict[str, Any]] = {
     },
     "text": {"templates": st.booleans(), "min_width": st.integers(1, 100_000)},
     "reject": {"max_share": st.just(1), "duplicates": st.booleans()},
+    "privacy": {
+        "pseudonyms": st.lists(st.sampled_from(["user_id", "item_id", "ip", "k"]), max_size=3),
+        "key_file": st.sampled_from(["no.key", "", "a/b.key"]),
+    },
+    "retention": {field.name: st.integers(1, 10_000) for field in fields(Retention)},
 }
+
+
+def test_the_grammar_knows_every_key() -> None:
+    known = {"columns": {*OPTIONAL, "user_id", "item_id", "timestamp", "payee"}} | RIGHT
+    for table, keys in _KEYS.items():
+        assert None in keys or set(keys) <= set(known[table]), table
 
 
 @st.composite
 def configs(draw: Any) -> dict[str, Any]:
     """Tables of a config; in half of them one key holds anything at all."""
     columns = {"user_id": "u", "item_id": draw(st.sampled_from(["i", ["i", "x"]])), "timestamp": "t"}
+    columns |= draw(st.sampled_from([{}, {}, {}, {"timestamp": ["t", "x"]}, {"payee": "x"}]))
     columns |= {key: OPTIONAL[key] for key in draw(st.sets(st.sampled_from(sorted(OPTIONAL)), max_size=5))}
     if draw(st.booleans()):
         columns[draw(st.sampled_from(sorted(OPTIONAL)))] = draw(COLUMN)
