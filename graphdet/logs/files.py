@@ -133,8 +133,13 @@ def _expand(given: str) -> list[Path]:
     try:
         if path.is_dir():
             raise InputError(f"{given}: is a folder; name its files, for example '{given.rstrip('/')}/*.csv'")
-        if path.exists():
+        if path.is_file():
             return [path]
+        if path.exists():  # reading it twice would wait for ever
+            raise InputError(
+                f"{given}: is a pipe or a device, and a log is read more than once; write it into a file first, or "
+                "follow it: graphdet watch"
+            )
     except OSError as error:
         raise InputError(f"{given}: cannot be looked at ({error.strerror})") from error
     if not glob.has_magic(given):

@@ -218,3 +218,15 @@ def test_rejects_that_cannot_be_written(desk: Desk) -> None:
     desk.write("out", "a file where a folder should be")
     with pytest.raises(GraphdetError, match=r"cannot write .*: a file of this name is in the way"):
         desk.read(desk.write("log.csv", GOOD))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link to a pipe"])
+def test_what_can_be_read_only_once_is_no_log(desk: Desk, kind: str) -> None:
+    path = desk.folder / "log.csv"
+    if kind == "device":
+        path.symlink_to("/dev/null")
+    else:
+        os.mkfifo(desk.folder / "pipe")
+        path.symlink_to(desk.folder / "pipe") if "link" in kind else (desk.folder / "pipe").rename(path)
+    with pytest.raises(InputError, match=r"log\.csv: is a pipe or a device.*write it into a file first"):
+        desk.read(path)

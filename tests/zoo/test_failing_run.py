@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from graphdet.errors import GraphdetError
+from graphdet.learn.models import load_models
+from graphdet.learn.scorers import Scorers
 from tests.cli.command_line import assert_one_clear_message, graphdet, inside, small_log
 from tests.helpers.paths import ROOT
+from tests.helpers.serving_world import World
 
 REPEATS = (".csv", ".html", ".json", ".graphml")  # run.json holds seconds, and is left out
 
@@ -191,6 +195,35 @@ def test_links_in_the_output_folder_are_replaced_and_never_followed(log: Path, t
     assert victim.read_text() == "mine"
     assert not any((out / name).is_symlink() for name in names)
     assert contents(out) == contents(tmp_path / "clean")
+
+
+def test_a_models_files_replace_links_have_one_mode_and_are_a_model_only_together(
+    trained_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models, victim, folder = load_models(trained_world.model), tmp_path / "victim", tmp_path / "model"
+    victim.write_text("mine")
+    folder.mkdir()
+    names = sorted(path.name for path in trained_world.model.iterdir())
+    assert {"gnn.json", "scorers.json"} <= set(names)
+    for name in names:
+        (folder / name).symlink_to(victim)
+    before = os.umask(0o027)
+    try:
+        models.save(folder)
+    finally:
+        os.umask(before)
+    assert victim.read_text() == "mine"
+    assert {path.lstat().st_mode for path in folder.iterdir()} == {0o100640}
+    assert all((folder / name).read_bytes() == (trained_world.model / name).read_bytes() for name in names)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Scorers, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        models.save(folder)
+    with pytest.raises(GraphdetError, match="no trained model"):
+        load_models(folder)
 
 
 def test_what_dead_processes_left_is_taken_away_and_what_living_ones_write_stays(
