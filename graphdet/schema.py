@@ -39,6 +39,7 @@ ITEM_COLUMNS = ("item_id", "name")  # name: VARCHAR or null, from the mapped `it
 SESSION_COLUMNS = ("session_id", "user_id", "started_ms", "ended_ms")
 ENTITY_COLUMNS = ("user_id", "kind", "entity_id", "first_ms", "n")  # kind: as in `[entities]`, e.g. device
 TEMPLATE = "template"  # the kind of entity that `[text] templates` makes
+PICTURE = "picture"  # the kind of entity whose files `[pictures]` reads
 
 # --- the encoded log: what the whole-log expressions and the array code work on -------------------------------
 # user_ix, item_ix, session_ix are dense, from 0, in the byte order of their ids.

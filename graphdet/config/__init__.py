@@ -38,6 +38,9 @@ device = "device_id"       # kind = column; becomes (:Device)
 [text]
 templates = true           # texts that are the same but for links, numbers and decoration share a (:Template)
 min_width = 20             # shorter ones do not; columns, of which a Chinese character fills two
+[pictures]                 # [entities] picture = "photo" names files; those that look the same share a (:Picture)
+folder = "photos"          # relative to this file; needs the extra `images`
+most_users = 50            # what more accounts have, such as an avatar that comes with an account, ties nobody together
 [attributes]
 country = "geo_country"    # name = column; kept with each event
 [filters]
@@ -57,13 +60,25 @@ snapshots_days = 90        # pages and tables in the folder of a run
 """
 
 from graphdet.config.reader import config_digest, load_config, parse_config, shipped_configs
-from graphdet.config.settings import Actions, Columns, Config, Privacy, Rating, Read, Retention, Text, Time
+from graphdet.config.settings import (
+    Actions,
+    Columns,
+    Config,
+    Pictures,
+    Privacy,
+    Rating,
+    Read,
+    Retention,
+    Text,
+    Time,
+)
 from graphdet.config.values import iso_ms
 
 __all__ = [
     "Actions",
     "Columns",
     "Config",
+    "Pictures",
     "Privacy",
     "Rating",
     "Read",

@@ -12,7 +12,18 @@ from typing import Any
 
 from graphdet import schema
 from graphdet.config import values
-from graphdet.config.settings import Actions, Columns, Config, Privacy, Rating, Read, Retention, Text, Time
+from graphdet.config.settings import (
+    Actions,
+    Columns,
+    Config,
+    Pictures,
+    Privacy,
+    Rating,
+    Read,
+    Retention,
+    Text,
+    Time,
+)
 from graphdet.errors import ConfigError
 from graphdet.shipped_files import shipped_folder
 
@@ -54,6 +65,7 @@ _KEYS: dict[str, dict[str | None, values.Rule]] = {
     },
     "entities": {None: values.A_TEXT},
     "text": {"templates": values.A_FLAG, "min_width": values.A_WIDTH},
+    "pictures": {"folder": values.A_TEXT, "most_users": values.A_USER_COUNT},
     "attributes": {None: values.A_TEXT},
     "filters": {None: values.A_FILTER},
     "reject": {"max_share": values.A_SHARE, "duplicates": values.A_FLAG},
@@ -96,10 +108,17 @@ def load_config(path_or_name: str | Path) -> Config:
     except ValueError as error:  # TOML that is none, and numbers of thousands of digits
         raise ConfigError(f"config {path}: not valid TOML: {error}") from error
     config = parse_config(raw, name=path.stem, where=str(path))
-    if config.privacy.key_file is None:
-        return config
-    key_file = path.parent / Path(config.privacy.key_file).expanduser()
-    return replace(config, privacy=replace(config.privacy, key_file=str(key_file)))
+    key_file, folder = _beside(path, config.privacy.key_file), _beside(path, config.pictures.folder)
+    return replace(
+        config,
+        privacy=replace(config.privacy, key_file=key_file),
+        pictures=replace(config.pictures, folder=folder),
+    )
+
+
+def _beside(path: Path, named: str | None) -> str | None:
+    """A path that a config names, which is relative to the config's own folder."""
+    return None if named is None else str(path.parent / Path(named).expanduser())
 
 
 def shipped_configs() -> list[str]:
@@ -173,6 +192,7 @@ def parse_config(raw: Mapping[str, Any], *, name: str, where: str) -> Config:
         gap_s=float(tables["sessions"].get("gap_s", 1800.0)),
         actions=Actions(**actions),
         text=Text(**tables["text"]),
+        pictures=Pictures(**tables["pictures"]),
         rating=_rating(tables, where),
         entities=tables["entities"],
         attributes=tables["attributes"],
@@ -293,6 +313,7 @@ def _check_meaning(config: Config, where: str) -> None:
         )
     _check_names(config, where)
     _check_privacy(config, where)
+    _check_pictures(config, where)
     if config.text.templates and config.columns.text is None:
         raise ConfigError(
             f'config {where}: [text] templates needs the text; add text = "NAME OF THE COLUMN" to [columns]'
@@ -300,6 +321,24 @@ def _check_meaning(config: Config, where: str) -> None:
     if config.text.templates and schema.TEMPLATE in config.entities:
         raise ConfigError(
             f"config {where}: [entities] {schema.TEMPLATE} is what [text] templates makes; leave one of them out"
+        )
+
+
+def _check_pictures(config: Config, where: str) -> None:
+    """Check that the pictures have a folder and a column, and that their names are those of files."""
+    if config.pictures.folder is None:
+        if config.pictures != Pictures():
+            raise ConfigError(f'config {where}: [pictures] lacks folder; add folder = "FOLDER OF THE FILES"')
+        return
+    if schema.PICTURE not in config.entities:
+        raise ConfigError(
+            f'config {where}: [pictures] needs the names of the files; add {schema.PICTURE} = "NAME OF THE COLUMN" '
+            "to [entities]"
+        )
+    if schema.PICTURE in config.privacy.pseudonyms:
+        raise ConfigError(
+            f"config {where}: [privacy] pseudonyms would hide which files [pictures] reads; leave {schema.PICTURE} "
+            "out: the store gets a hash of what the picture shows, not the name of its file"
         )
 
 
@@ -384,6 +423,10 @@ def config_digest(config: Config) -> str:
     del meaning["name"], meaning["max_reject_share"]
     if not config.text.templates:
         del meaning["text"]
+    if config.pictures.folder is None:
+        del meaning["pictures"]
+    else:
+        del meaning["pictures"]["folder"]  # which may move
     if config.time.step_s is None:
         del meaning["time"]["step_s"]
     for name in ("skip", "comment", "decimal", "null"):

@@ -97,6 +97,18 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """The files of the entity of the kind schema.PICTURE.
+
+    folder: where they lie; None: the names of [entities] count as they are. most_users: a picture of more accounts
+    ties nobody together.
+    """
+
+    folder: str | None = None
+    most_users: int = 50
+
+
+@dataclass(frozen=True)
 class Privacy:
     """Which ids the store does not get: names of [columns], [entities] and [attributes], and the file with the key.
 
@@ -129,6 +141,7 @@ class Config:
     gap_s: float = 1800.0
     actions: Actions = Actions()
     text: Text = Text()
+    pictures: Pictures = Pictures()
     rating: Rating | None = None
     entities: dict[str, str] = field(default_factory=dict)  # kind → column
     attributes: dict[str, str] = field(default_factory=dict)  # name → column

@@ -189,6 +189,7 @@ A_NUMBER: Rule = (is_number, "a finite number")
 A_SPAN: Rule = (_is_seconds, f"a number of seconds above 0, {_MOST_SECONDS:,.0f} (31 years) at most")
 SOME_DAYS: Rule = (lambda v: is_number(v) and 0 < v <= 36_500, "a number of days above 0, 36,500 at most")
 A_WIDTH: Rule = (_is_count, "a whole number of columns above 0, 100,000 at most")
+A_USER_COUNT: Rule = (_is_count, "a whole number of accounts above 0, 100,000 at most")
 A_DATE: Rule = (_is_date, 'an ISO date such as "2020-01-31", in quotes, of the years 1 to 9999')
 A_SHARE: Rule = (lambda v: is_number(v) and 0 <= v <= 1, "a share from 0 to 1")
 WORD_MAP: Rule = (

@@ -21,6 +21,7 @@ from graphdet.logs.json_lines import read_json_lines
 from graphdet.logs.kinds import EMPTY
 from graphdet.logs.known import Known, put_known_aside, with_row_keys
 from graphdet.logs.parquet import read_parquet
+from graphdet.logs.pictures import with_pictures
 from graphdet.logs.private import WITHHELD, rows_are_told
 from graphdet.logs.raw import RawFile, add_file_column, drop_working_tables, first_words, materialise, rowless
 from graphdet.logs.rejects import (
@@ -242,13 +243,14 @@ def _nothing_left(
 def tables_of_rows(
     bench: duckdb.DuckDBPyConnection, clean: Frame, config: Config, existing: Frame | None, n_loose: int
 ) -> tuple[LogTables, list[str]]:
-    """Make the tables of clean rows without duplicates: their events, sessions and templates; and warnings.
+    """Make the tables of clean rows without duplicates: their events, sessions, templates and pictures; and warnings.
 
     existing: schema.SESSION_COLUMNS of sessions in the store, which the events may belong to. n_loose: how many rows
     have no session in a log that has sessions.
     """
     clean, warnings = _with_sessions(bench, events_of_rows(clean, config), config, existing, n_loose)
-    return derive_tables(with_templates(bench, clean, config), config), warnings
+    clean, of_pictures = with_pictures(bench, with_templates(bench, clean, config), config)
+    return derive_tables(clean, config), [*warnings, *of_pictures]
 
 
 def _verdicts(judged: Frame, config: Config) -> tuple[dict[str | None, int], int, list[str]]:

@@ -193,6 +193,7 @@ RIGHT: dict[str, dict[str, Any]] = {
         "negative_quantity": WORD,
     },
     "text": {"templates": st.booleans(), "min_width": st.integers(1, 100_000)},
+    "pictures": {"folder": st.sampled_from(["", "no", "."]), "most_users": st.integers(1, 100_000)},
     "reject": {"max_share": st.just(1), "duplicates": st.booleans()},
     "privacy": {
         "pseudonyms": st.lists(st.sampled_from(["user_id", "item_id", "ip", "k"]), max_size=3),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from graphdet.config import Columns, Rating, config_digest, load_config, shipped_configs
+from graphdet.config import Columns, Pictures, Rating, config_digest, load_config, shipped_configs
 from graphdet.errors import ConfigError
 
 UNTIMED = '[columns]\nuser_id = "u"\nitem_id = "i"\n'
@@ -57,6 +57,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         negative_quantity = "storno"
         [entities]
         device = "device_id"
+        picture = "photo"
         [attributes]
         country = "geo"
         [rating]
@@ -65,6 +66,9 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         [text]
         templates = true
         min_width = 12
+        [pictures]
+        folder = "photos"
+        most_users = 9
         [filters]
         geo = ["BR", "PT"]
         price = { min = 1 }
@@ -82,6 +86,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
     assert config.actions.rename == {"pv": "view"}
     assert config.gap_s == 60.0
     assert (config.text.templates, config.text.min_width) == (True, 12)
+    assert config.pictures == Pictures(str(tmp_path / "photos"), 9)
     assert config.filters == {"geo": ["BR", "PT"], "price": {"min": 1}}
     assert (config.max_reject_share, config.duplicates) == (0.5, False)
 
@@ -133,6 +138,13 @@ def test_defaults(tmp_path: Path) -> None:
         (
             REQUIRED + 'text = "c"\n[text]\ntemplates = true\n[entities]\ntemplate = "c"\n',
             ["[entities] template", "leave one of them out"],
+        ),
+        (REQUIRED + '[pictures]\nfolder = "p"\n', ["[pictures]", "add picture", "[entities]"]),
+        (REQUIRED + "[pictures]\nmost_users = 9\n", ["[pictures] lacks folder"]),
+        (
+            REQUIRED
+            + '[entities]\npicture = "p"\n[pictures]\nfolder = "p"\n[privacy]\npseudonyms = ["picture"]\n',
+            ["[privacy] pseudonyms", "[pictures]", "leave picture out"],
         ),
         ("[columns\n", ["not valid TOML"]),
     ],

@@ -117,9 +117,10 @@ def _household(ring: RingView, nats: float) -> list[Doubt]:
     """A small group whose members nearly all share one entity may live together; then sharing it says nothing."""
     m = len(ring.members)
     _, groups = sharing(ring)
-    # People who live together share a device or an address, but not the wording of a text.
+    # People who live together share a device or an address, but not the wording of a text or what a picture shows.
     kinds = ring.log.graph.entity_kinds
-    groups = {e: who for e, who in groups.items() if kinds[e].as_py() != schema.TEMPLATE}
+    posted = (schema.TEMPLATE, schema.PICTURE)
+    groups = {e: who for e, who in groups.items() if kinds[e].as_py() not in posted}
     entity = max(groups, key=lambda row: (len(groups[row]), -row), default=-1)
     if m > HOUSEHOLD or entity < 0 or len(groups[entity]) < MOST_OF_MEMBERS * m:
         return []
