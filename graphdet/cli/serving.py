@@ -25,11 +25,12 @@ def export_command(
         Form,
         typer.Option(
             "--format",
-            help="plain: read by score-one. onnx: also gnn.onnx. student: trees that learned the network's logits.",
+            help="plain: read by score-one. onnx: also gnn.onnx. pruned: plain, one network instead of all. "
+            "student: trees that learned the networks' logits.",
         ),
     ] = Form.plain,
     weights: Annotated[
-        Precision, typer.Option("--weights", help="How the weights of plain are stored.")
+        Precision, typer.Option("--weights", help="How the weights of plain and pruned are stored.")
     ] = Precision.float32,
     store: options.StoreUrl = None,
     seed: options.Seed = 0,

@@ -115,6 +115,11 @@ def load_network(directory: Path) -> Network:
         ) from error
 
 
+def first_alone(network: Network) -> Network:
+    """Prune all networks but the first: its logit stands for the mean of all."""
+    return replace(network, members=network.members[:1], about={**network.about, "n_members": 1})
+
+
 def write_network(network: Network, out: Path, precision: Precision) -> Network:
     """Write gnn.json and gnn.safetensors, and give the network as it will be read.
 

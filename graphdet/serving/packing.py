@@ -19,6 +19,7 @@ class Form(StrEnum):
 
     plain = "plain"  # NumPy's: scaling in JSON, weights in safetensors
     onnx = "onnx"
+    pruned = "pruned"  # as plain, the first of the networks alone
     student = "student"
 
 

@@ -13,7 +13,7 @@ from graphdet.learn.scorers import USER_TREES, load_scorers
 from graphdet.learn.user_trees import ARRAYS, load_user_trees
 from graphdet.ports import GraphStore
 from graphdet.progress import Progress, Silent
-from graphdet.serving.network import DOCUMENT, EXPORTED, WEIGHTS, load_network, write_network
+from graphdet.serving.network import DOCUMENT, EXPORTED, WEIGHTS, first_alone, load_network, write_network
 from graphdet.serving.onnx_file import to_onnx
 from graphdet.serving.packing import Form, Precision
 from graphdet.serving.student import STUDENT
@@ -47,10 +47,10 @@ def export(
     progress = progress or Silent()
     network, scorers, judge = load_network(model_dir), load_scorers(model_dir), RingJudge.load(model_dir)
     trees = load_user_trees(model_dir) if scorers.has_trees else None
-    if form == Form.student and trees is not None:
+    if form in (Form.student, Form.pruned) and trees is not None:
         raise UsageError(
-            "a student learns the mean of all networks, and labelled users must be judged by those that have not seen "
-            "their labels: export a model of labels with --format plain"
+            f"{form} has no network of its own for each fold, and labelled users must be judged by those that have not "
+            "seen their labels: export a model of labels with --format plain"
         )
     view = network_view(store, network, progress) if store is not None else None
     progress.start("export")
@@ -68,7 +68,8 @@ def export(
             student, loss = teach(network, view, seed)
             student.save(out, {name: network.about[name] for name in SCALING})
         else:
-            written = write_network(network, out, precision)
+            kept = first_alone(network) if form == Form.pruned else network
+            written = write_network(kept, out, precision)
             if form == Form.onnx:
                 with replacing(out / ONNX) as temporary:
                     temporary.write_bytes(to_onnx(network))
@@ -97,7 +98,7 @@ def _holds_trained(out: Path) -> bool:
         return False
     try:
         document = json.loads((out / DOCUMENT).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return (
             out / CARD
         ).exists()  # nothing was trained but the model is kept: the judge and what scores by rarity
@@ -113,5 +114,5 @@ def _check(model_dir: Path, out: Path, form: Form, precision: Precision, store: 
         raise UsageError(f"{out} is the model itself: export into another folder")
     if form == Form.student and store is None:
         raise UsageError("a student learns from a log: name its store with --store")
-    if form != Form.plain and precision != Precision.float32:
-        raise UsageError(f"--weights {precision} goes with --format plain, not with {form}")
+    if form not in (Form.plain, Form.pruned) and precision != Precision.float32:
+        raise UsageError(f"--weights {precision} goes with --format plain or pruned, not with {form}")

@@ -21,7 +21,10 @@ from graphdet.rings.finding import Explanation, RingFinding, RingMember, ring_ta
 from graphdet.serving.accounts import AccountScorer
 from graphdet.serving.acts import NewAct
 from graphdet.serving.build import account_scorer
+from graphdet.serving.network import load_network
 from graphdet.serving.packing import Form, Precision
+from graphdet.serving.student import load_account_model
+from graphdet.serving.teaching import network_view
 from graphdet.store.duckdb import DuckDBStore
 from graphdet.verbs.export import export
 from graphdet.verbs.score import ScoreRequest, score
@@ -116,6 +119,8 @@ def test_models_of_labels_score_single_accounts_alike(labelled: World, tmp_path:
     store = labelled.open()
     with pytest.raises(UsageError, match="--format plain"):
         export(labelled.model, tmp_path / "s", form=Form.student, store=store)
+    with pytest.raises(UsageError, match="not seen their labels"):
+        export(labelled.model, tmp_path / "s", form=Form.pruned, store=store)
     store.close()
 
 
@@ -248,6 +253,21 @@ def test_a_student_learns_and_its_loss_is_of_accounts_it_has_not_seen(world: Wor
     with pytest.raises(GraphdetError, match="damaged"):
         account_scorer(store, tmp_path / "s")
     store.close()
+
+
+def test_a_pruned_model_is_the_first_network_alone_and_its_loss_is_told(world: World, tmp_path: Path) -> None:
+    whole, store = load_network(world.model), world.open()
+    document = export(world.model, tmp_path / "p", form=Form.pruned, precision=Precision.int8, store=store)
+    full = export(world.model, tmp_path / "f", precision=Precision.int8, store=store)
+    seen = network_view(store, whole, Silent())
+    store.close()
+    kept = load_account_model(tmp_path / "p").logits_of_all(seen.x, seen.ties)
+    first = replace(whole, members=whole.members[:1]).logits_of_all(seen.x, seen.ties)
+    both = whole.logits_of_all(seen.x, seen.ties)
+    assert len(whole.members) > 1
+    assert np.abs(kept - first).max() < 0.3 < np.abs(both - first).max()
+    assert document["loss"]["max_abs_logit"] == pytest.approx(np.abs(kept - both).max(), abs=1e-5)
+    assert document["files"]["gnn.safetensors"] < 0.6 * full["files"]["gnn.safetensors"]
 
 
 def test_one_export_takes_the_place_of_another_but_never_of_a_trained_model(
