@@ -4,13 +4,14 @@
 
 Each world is run once with a network trained on it, without its truth. The model is exported as it is, with float16 and
 int8 weights, pruned to one of its networks, and as a student. Without the smallest weights of each matrix, which export
-does not offer, it is written in the same format; its bytes are what is left with two-byte columns. Every form
-then scores the accounts of the same log, whose rings are judged once, with the same other scorers. AUPRC is over all
+does not offer, it is written in the same format; its bytes are what is left with two-byte columns. Every form then
+scores the accounts of the same log, whose rings are judged once, with the same other scorers. AUPRC is over all
 known users, of the score and of the network's logit alone; auprc_run is that of the scores of the run itself, which
 the served float32 score is to equal. The student learned the logits of these same accounts.
 
 Times are of AccountScorer.score, as score-one asks it, on one thread, the least of three for each account. The forms
-take turns, so that other processes slow all of them; only the ratios to float32 mean something on a busy machine. One JSON line each.
+take turns, so that other processes slow all of them; only the ratios to float32 mean something on a busy machine. One
+JSON line each.
 """
 
 import argparse
