@@ -87,7 +87,7 @@ def pseudonym(key: bytes, kind: str, text: str) -> str:
     """What stands in the store for an id; kind is the name in the config: user_id, session_id, device, …
 
     >>> pseudonym(bytes(16), "user_id", "ann")
-    'u-8de13fec9b7c1d84b1a5d0ca1'
+    'u-4b6d68d08d9b784b50959b8a0'
     """
     return f"{prefix_of(kind)}-{digest_of_id(key, kind, text)[:PSEUDONYM_HEX]}"
 

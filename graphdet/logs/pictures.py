@@ -128,19 +128,29 @@ def fingerprints(folder: Path, names: Sequence[str]) -> list[int | str]:
     Raises:
         GraphdetError: the extra `images` is not installed.
     """
-    image, hashing = _libraries()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, of files that are broken or large; they are counted here
-        return [_fingerprint(image, hashing, folder, name) for name in names]
+    image, files, hashing = _libraries()
+    cut_short = (
+        files.LOAD_TRUNCATED_IMAGES
+    )  # other libraries in the process set it, and half a picture is none
+    files.LOAD_TRUNCATED_IMAGES = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # Pillow's, of files that are broken or large; they are counted here
+            return [_fingerprint(image, hashing, folder, name) for name in names]
+    finally:
+        files.LOAD_TRUNCATED_IMAGES = cut_short
 
 
-def _libraries() -> tuple[ModuleType, ModuleType]:
+def _libraries() -> tuple[ModuleType, Any, ModuleType]:
     try:
         import imagehash
         import PIL.Image
+        import PIL.ImageFile
     except ImportError as error:
         raise GraphdetError("[pictures] needs the extra `images`: pip install 'graphdet[images]'") from error
-    return PIL.Image, imagehash
+    return PIL.Image, PIL.ImageFile, imagehash
 
 
 def _fingerprint(image: ModuleType, hashing: ModuleType, folder: Path, name: str) -> int | str:

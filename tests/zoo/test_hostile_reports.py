@@ -218,10 +218,12 @@ def test_a_browser_shows_no_dialog_asks_for_nothing_and_keeps_its_layout(out: Pa
             assert said == [address]
             assert page.evaluate("document.documentElement.scrollWidth") <= width, name
             assert page.evaluate("getComputedStyle(document.body).display") == "block"
-            tables = page.locator("table.sortable")
-            assert tables.count() >= 2
-            tables.first.locator("th button").first.click()  # the script is ours and works
-            assert tables.first.locator("th[aria-sort]").count() == 1
+            assert page.locator("table.sortable").count() >= 2
+            buttons = page.locator("table.sortable th button:visible")
+            assert buttons.count() or width < 600  # a phone shows cards, which have no head
+            if buttons.count():
+                buttons.first.click()  # the script is ours and works
+                assert page.locator("th[aria-sort]").count() == 1
             page.locator("input[type=search]").first.fill("<script>")
             assert page.url == address
             assert said == [address]
