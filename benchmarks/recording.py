@@ -30,6 +30,14 @@ def record(name: str, **values: object) -> None:
         file.write(json.dumps(row) + "\n")
 
 
+def told(keep: bool, name: str, **values: object) -> None:
+    """Record a figure where it is to be kept; else print it alone."""
+    if keep:
+        record(name, **values)
+    else:
+        print(json.dumps({"name": name, **values}), flush=True)
+
+
 def command(*words: str) -> tuple[float, float]:
     """Run graphdet; seconds, and peak MiB of the largest child so far."""
     started = time.perf_counter()

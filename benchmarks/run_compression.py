@@ -15,7 +15,6 @@ JSON line each.
 """
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -164,10 +163,7 @@ def main() -> None:
             parser.error(f"nobody knows who is guilty in {name}")
         with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
             for row in compare(world, Path(folder), given.seed):
-                if given.record:
-                    recording.record(NAME, **row)
-                else:
-                    print(json.dumps({"name": NAME, **row}), flush=True)
+                recording.told(bool(given.record), NAME, **row)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ rings: the accounts of a ring are dealt to two owners; what each finds alone, an
 
 import argparse
 import itertools
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -29,7 +29,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from benchmarks.recording import record
+from benchmarks.recording import told
 from benchmarks.worlds.truth import World, listed_world
 from graphdet.clustering.centres import NormalScores
 from graphdet.features.behaviour import behaviour
@@ -353,20 +353,15 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
 
-    def told(**values: object) -> None:
-        if given.record:
-            record(f"federate {given.part}", **values)
-        else:
-            print(json.dumps(values), flush=True)
-
+    tell = partial(told, given.record, f"federate {given.part}")
     if given.part == "users":
         if given.data is None:
             parser.error("users needs DATA")
-        run_users(given.data, given.world, told, given.seeds)
+        run_users(given.data, given.world, tell, given.seeds)
     elif given.part == "judge":
-        run_judge(told, given.seeds)
+        run_judge(tell, given.seeds)
     else:
-        {"poison": run_poison, "rings": run_rings}[given.part](told)
+        {"poison": run_poison, "rings": run_rings}[given.part](tell)
 
 
 if __name__ == "__main__":

@@ -401,10 +401,7 @@ def main() -> None:
     for name in args.figures or FIGURES:
         with tempfile.TemporaryDirectory() as folder:
             for row in FIGURES[name](Path(folder), args):
-                if args.record:
-                    recording.record("live", **row)
-                else:
-                    print(json.dumps(row), flush=True)
+                recording.told(args.record, "live", **row)
 
 
 if __name__ == "__main__":

@@ -179,10 +179,7 @@ def main() -> None:
     for per_s in args.per_s:
         with tempfile.TemporaryDirectory() as folder:
             row = flow(Path(folder), per_s, args)
-        if args.record:
-            recording.record("live", **row)
-        else:
-            print(json.dumps(row), flush=True)
+        recording.told(args.record, "live", **row)
 
 
 if __name__ == "__main__":

@@ -239,10 +239,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         row = {"figure": "soak", **soak(Path(folder), args.seconds, args.per_s, args.kill_every, args.seed)}
-    if args.record:
-        recording.record("live", **row)
-    else:
-        print(json.dumps(row), flush=True)
+    recording.told(args.record, "live", **row)
     if any(row[name] for name in FAULTS):
         raise SystemExit(f"faults: {', '.join(name for name in FAULTS if row[name])}")
 

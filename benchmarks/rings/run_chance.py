@@ -7,12 +7,11 @@ Prints one JSON line per shape of log: how many of its logs have a flagged group
 """
 
 import argparse
-import json
 
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.recording import record
+from benchmarks.recording import told
 from graphdet.features.pairs import find_pairs
 from graphdet.judge.shipped import shipped_judge
 from graphdet.progress import Silent
@@ -49,10 +48,7 @@ def main() -> None:
             "flagged_by_judge_alone": int(flagged[0]),
             "flagged": int(flagged[1]),
         }
-        if asked.record:
-            record("rings_by_chance", **figures)
-        else:
-            print(json.dumps(figures), flush=True)
+        told(asked.record, "rings_by_chance", **figures)
 
 
 def chance_log(acts: int, accounts: int, items: int, days: float, tilt: float, seed: int) -> GraphArrays:

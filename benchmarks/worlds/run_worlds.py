@@ -7,7 +7,6 @@ from which `python -m benchmarks.worlds.table` makes a table.
 """
 
 import argparse
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -121,10 +120,7 @@ def main() -> None:
             folder.mkdir(parents=True, exist_ok=True)
             for row in run(read_world(given.data, name), given.methods, folder, given.seed, given.train):
                 row = {key: rounded(value) for key, value in row.items()}
-                if given.record:
-                    recording.record(NAME, **row)
-                else:
-                    print(json.dumps({"name": NAME, **row}), flush=True)
+                recording.told(bool(given.record), NAME, **row)
 
 
 if __name__ == "__main__":

@@ -240,15 +240,8 @@ def _flagged_users(
     candidates: Candidates, rows: NDArray[np.int64], judge: RingJudge, fdr: float
 ) -> NDArray[np.bool_]:
     """Members of the rings that are flagged among some of the candidates, bool[n_users]."""
-    part = replace(
-        candidates,
-        blocks=candidates.blocks.take(rows),
-        evidence={name: values[rows] for name, values in candidates.evidence.items()},
-        inputs=candidates.inputs[rows],
-        fold=candidates.fold[rows],
-    )
     flagged = np.zeros(candidates.model.n_users, bool)
-    flagged[judge_rings(part, judge.logits, fdr).flagged_users.indices] = True
+    flagged[judge_rings(candidates.take(rows), judge.logits, fdr).flagged_users.indices] = True
     return flagged
 
 

@@ -7,7 +7,7 @@ What the trials of `power` say: chances by cell, the smallest and slowest ring, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -163,14 +163,7 @@ def _is_flagged(
     judge: RingJudge,
     fdr: float,
 ) -> bool:
-    part = replace(
-        candidates,
-        blocks=candidates.blocks.take(rows),
-        evidence={name: values[rows] for name, values in candidates.evidence.items()},
-        inputs=candidates.inputs[rows],
-        fold=candidates.fold[rows],
-    )
-    judged = judge_rings(part, judge.logits, fdr)
+    judged = judge_rings(candidates.take(rows), judge.logits, fdr)
     right = np.flatnonzero(its & (jaccard >= SAME_CAMPAIGN_JACCARD))
     flagged = judged.flagged_users
     its_users = candidates.blocks.users[right]

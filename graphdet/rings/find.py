@@ -177,6 +177,16 @@ class Candidates:
     fold: NDArray[np.int64]
     graph: GraphArrays = field(repr=False)
 
+    def take(self, rows: NDArray[np.int64]) -> "Candidates":
+        """Those of some rows."""
+        return replace(
+            self,
+            blocks=self.blocks.take(rows),
+            evidence={name: values[rows] for name, values in self.evidence.items()},
+            inputs=self.inputs[rows],
+            fold=self.fold[rows],
+        )
+
 
 @dataclass(frozen=True)
 class Judged:
